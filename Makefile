@@ -1,0 +1,45 @@
+# Two commands do all the set-up on a machine with Python (3.11 or later), pip and make:
+#   make demo    watch 300 requests survive a server that refuses, resets and stalls
+#   make test    run the tests, with coverage
+# PYTHON=/path/to/python chooses the interpreter; VENV=folder keeps several side by side.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types format bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/typed-async-client demo
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/.linters
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.linters
+	$(BIN)/mypy
+	$(BIN)/basedpyright --verifytypes typed_async_client --ignoreexternal
+
+format: $(VENV)/.linters
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/engine.py
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.linters: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[lint]'
+	touch $@

@@ -1,0 +1,170 @@
+"""The frozen context that each request carries: its limits, its counter, its name.
+
+It knows how many attempts were made and how long to wait, not what a request or an error is.
+"""
+
+import copy
+import dataclasses
+import math
+import os
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+from typed_async_client.policies.backoff import Backoff
+
+__all__ = ["RequestContext", "copy_metadata"]
+
+_ids = random.Random()  # noqa: S311 - a name must be unique, not secret
+os.register_at_fork(after_in_child=_ids.seed)
+
+
+def _new_id() -> str:
+    """Make a random UUID, RFC 9562 version 4; ``uuid.uuid4()`` takes three times as long."""
+    bits = _ids.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | (0x4 << 76) | (0x2 << 62)
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def copy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy metadata so deeply that no holder sees what another one changes.
+
+    Raises:
+        ValueError: it is not a mapping, or one of its values cannot be copied.
+    """
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"metadata must be a mapping, got {metadata!r}")  # noqa: TRY004 - the contract says ValueError
+    twin = dict(metadata)
+    for key, value in twin.items():
+        if type(value) not in _ATOMS:
+            twin[key] = _deep_copy(key, value)
+    return twin
+
+
+def _deep_copy(key: str, value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception as error:
+        raise ValueError(
+            f"metadata[{key!r}] cannot be copied ({error}): put plain values into metadata, "
+            f"not {type(value).__name__}"
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What one request may do, and how far it has come. Frozen: each step makes a new one.
+
+    Args:
+        max_retries: retries after the first attempt, >= 0; 2 retries are 3 attempts.
+        current_attempt: failed attempts so far, >= 0.
+        base_delay: seconds before the first retry, >= 0.
+        backoff_factor: growth of the delay from one retry to the next, >= 1.
+        max_delay: seconds that no delay exceeds, >= 0.
+        request_id: name of the request in events and results; not empty.
+        created_at: wall-clock stamp, seconds since the epoch. Only a stamp: no duration is
+            measured against it once the context exists.
+        metadata: anything of the caller's. It is copied deeply, here and at each ``clone()``.
+
+    Raises:
+        ValueError: a value is out of range; the message names the field and the value.
+
+    Example:
+        >>> context = RequestContext(max_retries=3, base_delay=0.5, request_id="orders-17")
+        >>> context.increment_attempt().current_attempt
+        1
+    """
+
+    max_retries: int = 2
+    current_attempt: int = 0
+    base_delay: float = 1.0
+    backoff_factor: float = 2.0
+    max_delay: float = 60.0
+    request_id: str = dataclasses.field(default_factory=_new_id)
+    created_at: float = dataclasses.field(default_factory=time.time)
+    metadata: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    _born: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _require_count("max_retries", self.max_retries)
+        _require_count("current_attempt", self.current_attempt)
+        _require_number("base_delay", self.base_delay, at_least=0)
+        _require_number("backoff_factor", self.backoff_factor, at_least=1)
+        _require_number("max_delay", self.max_delay, at_least=0)
+        _require_number("created_at", self.created_at, at_least=0)
+        if not isinstance(self.request_id, str) or not self.request_id:
+            raise ValueError(f"request_id must be a non-empty string, got {self.request_id!r}")
+        object.__setattr__(self, "metadata", copy_metadata(self.metadata))
+        object.__setattr__(self, "_born", time.monotonic() - (time.time() - self.created_at))
+
+    def clone(self) -> Self:
+        """Give an equal context that shares nothing mutable with this one."""
+        return self._with(self.current_attempt)
+
+    def increment_attempt(self) -> Self:
+        """Give the context after one more failed attempt."""
+        return self._with(self.current_attempt + 1)
+
+    def reset_attempts(self) -> Self:
+        """Give the context as if no attempt had failed yet."""
+        return self._with(0)
+
+    def renew(self) -> Self:
+        """Give a context with the same limits and metadata for another request, born now."""
+        twin = self._with(0)
+        object.__setattr__(twin, "request_id", _new_id())
+        object.__setattr__(twin, "created_at", time.time())
+        object.__setattr__(twin, "_born", time.monotonic())
+        return twin
+
+    def calculate_delay(self) -> float:
+        """Draw the seconds to wait before the attempt that ``current_attempt`` counts.
+
+        0 at attempt 0, else ``base_delay * backoff_factor ** (current_attempt - 1)`` within
+        ±20 % at random, never above ``max_delay``.
+        """
+        return self.backoff.delay(self.current_attempt, random=random.random())  # noqa: S311 - jitter, not a secret
+
+    @property
+    def backoff(self) -> Backoff:
+        """The policy that the three delay fields describe."""
+        return Backoff(self.base_delay, self.backoff_factor, self.max_delay)
+
+    @property
+    def has_retries_left(self) -> bool:
+        """Whether one more attempt may be made: 2 retries are 3 attempts."""
+        return self.current_attempt <= self.max_retries
+
+    @property
+    def elapsed_time(self) -> float:
+        """Seconds since ``created_at``, counted on the monotonic clock."""
+        return time.monotonic() - self._born
+
+    def _with(self, current_attempt: int) -> Self:
+        # dataclasses.replace() would check values known to be good, on the path of each request.
+        twin = object.__new__(type(self))
+        put = object.__setattr__
+        put(twin, "max_retries", self.max_retries)
+        put(twin, "current_attempt", current_attempt)
+        put(twin, "base_delay", self.base_delay)
+        put(twin, "backoff_factor", self.backoff_factor)
+        put(twin, "max_delay", self.max_delay)
+        put(twin, "request_id", self.request_id)
+        put(twin, "created_at", self.created_at)
+        put(twin, "metadata", copy_metadata(self.metadata) if self.metadata else {})
+        put(twin, "_born", self._born)
+        return twin
+
+
+def _require_count(name: str, value: object) -> None:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} must be a whole number >= 0, got {value!r}")
+
+
+def _require_number(name: str, value: object, *, at_least: float) -> None:
+    if type(value) not in (int, float) or not math.isfinite(value) or value < at_least:  # type: ignore[arg-type, operator]  # the first clause proves the type
+        raise ValueError(f"{name} must be a finite number >= {at_least}, got {value!r}")

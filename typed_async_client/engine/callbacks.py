@@ -1,0 +1,149 @@
+"""The callbacks that users hang on events, and how they are run.
+
+A callback may be plain or async, slow, broken or endless: none of it reaches the request. Async
+callbacks run as tasks of their own, so nothing here waits for one.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from typed_async_client.events import AsyncEvent, EventType
+
+__all__ = ["Callback", "Callbacks"]
+
+Callback = Callable[[AsyncEvent], Any]
+"""Takes an event; what it returns is awaited when it can be, and dropped."""
+
+_MAX_RUNNING = 10_000
+
+_log = logging.getLogger("typed_async_client")
+
+
+class _Subscription:
+    """One callback on one kind of event, and how often it failed."""
+
+    __slots__ = ("callback", "failures")
+
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
+        self.failures = 0
+
+    @property
+    def name(self) -> str:
+        return getattr(self.callback, "__qualname__", None) or repr(self.callback)
+
+
+class Callbacks:
+    """Who wants which events, and the async callbacks that have not ended yet.
+
+    At most 10,000 async callbacks run at once; past that, the one that has run longest is
+    cancelled and counted as failed. So memory stays bounded though no request ever waits.
+
+    Attributes:
+        failed: calls that raised, or were cancelled for running too long.
+    """
+
+    def __init__(self, *, max_running: int = _MAX_RUNNING) -> None:
+        self._subscriptions: dict[EventType, tuple[_Subscription, ...]] = {}
+        self._running: dict[asyncio.Task[None], None] = {}  # a set in order of age
+        self._max_running = max_running
+        self.failed = 0
+
+    def add(self, event_type: EventType, callback: Callback) -> None:
+        """Call ``callback`` with each event of that type from now on.
+
+        Raises:
+            TypeError: it cannot be called.
+        """
+        if not callable(callback):
+            raise TypeError(f"an event callback must be callable, got {callback!r}")
+        present = self._subscriptions.get(event_type, ())
+        self._subscriptions[event_type] = (*present, _Subscription(callback))
+
+    def remove(self, event_type: EventType, callback: Callback) -> bool:
+        """Stop calling ``callback``; tell whether it was there. Drops one of several equal ones."""
+        present = self._subscriptions.get(event_type, ())
+        for subscription in present:
+            if subscription.callback == callback:
+                self._subscriptions[event_type] = tuple(
+                    one for one in present if one is not subscription
+                )
+                return True
+        return False
+
+    def want(self, event_type: EventType) -> bool:
+        """Tell whether any callback wants events of that type."""
+        return bool(self._subscriptions.get(event_type))
+
+    def deliver(self, event: AsyncEvent, caller: contextvars.Context) -> None:
+        """Call everyone who wants ``event``, each with a clone and in a copy of ``caller``."""
+        for subscription in self._subscriptions.get(event.event_type, ()):
+            self._call(subscription, event.clone(), caller.copy())
+
+    @property
+    def running(self) -> int:
+        """How many async callbacks have not ended yet."""
+        return len(self._running)
+
+    async def settle(self, grace: float) -> None:
+        """Wait until the running callbacks have ended, ``grace`` seconds at most."""
+        pending = self._running.keys() - {asyncio.current_task()}
+        if pending:
+            await asyncio.wait(pending, timeout=grace)
+
+    async def cancel(self) -> None:
+        """Cancel the callbacks that still run, and wait for them to unwind."""
+        pending = self._running.keys() - {asyncio.current_task()}
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.wait(pending, timeout=1.0)
+
+    def _call(
+        self, subscription: _Subscription, event: AsyncEvent, context: contextvars.Context
+    ) -> None:
+        try:
+            returned = context.run(subscription.callback, event)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - watching never fails what is watched
+            self._note_failure(subscription, error)
+            return
+        if inspect.isawaitable(returned):
+            self._start(subscription, returned, context)
+
+    def _start(
+        self, subscription: _Subscription, returned: Awaitable[Any], context: contextvars.Context
+    ) -> None:
+        if len(self._running) >= self._max_running:
+            next(iter(self._running)).cancel()
+        task = asyncio.get_running_loop().create_task(
+            self._watch(subscription, returned), context=context
+        )
+        if not task.done():
+            self._running[task] = None
+            task.add_done_callback(self._running.pop)
+
+    async def _watch(self, subscription: _Subscription, returned: Awaitable[Any]) -> None:
+        try:
+            await returned
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self._note_failure(subscription, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+
+    def _note_failure(self, subscription: _Subscription, error: BaseException) -> None:
+        self.failed += 1
+        subscription.failures += 1
+        if subscription.failures == 1:
+            _log.error(
+                "event callback %s failed; later failures are counted, not logged",
+                subscription.name,
+                exc_info=error,
+            )

@@ -1,0 +1,205 @@
+"""Runs requests: admits them, launches each as a task, waits for them, shuts down.
+
+It puts the parts of this room together and knows no HTTP: an attempt is a callable to it.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from typed_async_client.context import RequestContext
+from typed_async_client.engine.binding import Binding
+from typed_async_client.engine.callbacks import Callbacks
+from typed_async_client.engine.drivers import drive
+from typed_async_client.engine.flight import Flight, Register, ResponseTask
+from typed_async_client.engine.flow import request_flow
+from typed_async_client.engine.ledger import Ledger
+from typed_async_client.engine.monitor import Monitor
+from typed_async_client.engine.statistics import ClientStatistics
+from typed_async_client.engine.story import Clock, Story
+from typed_async_client.errors import ClientClosedError
+from typed_async_client.events import EventType
+from typed_async_client.outcome import RequestResult
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """The requests of one client, from admission to the last event.
+
+    Args:
+        ledger: keeps the results.
+        event_queue_size: events that may wait before admission does, >= 1.
+        max_concurrent_requests: requests in flight at most, >= 1; None is no limit.
+        grace: seconds that cancelled requests, and running callbacks, get to end, >= 0.
+        random: gives a number in [0, 1) for the jitter of each retry.
+
+    Attributes:
+        callbacks: want the events.
+        is_closed: whether ``shut_down`` has begun.
+        ledger: the results.
+        monitor: takes the events.
+        register: the requests in flight.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        event_queue_size: int,
+        max_concurrent_requests: int | None,
+        grace: float,
+        random: Callable[[], float],
+    ) -> None:
+        _check_limits(max_concurrent_requests, grace)
+        self.callbacks = Callbacks()
+        self.is_closed = False
+        self.ledger = ledger
+        self.monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
+        self._permits = asyncio.Semaphore(max_concurrent_requests or sys.maxsize)
+        self.register = Register(landed=self._permits.release)
+        self._binding = Binding()
+        self._clock: Clock | None = None
+        self._grace = grace
+        self._monitoring: asyncio.Task[None] | None = None
+        self._random = random
+        self._submitted = 0
+
+    def start(self) -> Clock:
+        """Bind to the running event loop and start the monitor, once.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            ClientBoundError: the client belongs to another loop, thread or process.
+        """
+        self._refuse_when_closed()
+        loop = self._binding.check()
+        if self._clock is None:
+            self._clock = Clock(loop.time, self._random)
+            self._monitoring = loop.create_task(self.monitor.run())
+        return self._clock
+
+    async def submit(
+        self, context: RequestContext, send: Callable[[], Awaitable["httpx.Response"]]
+    ) -> ResponseTask:
+        """Wait for admission, then launch a request; the task is its life.
+
+        Args:
+            context: the request's context, which nobody else holds.
+            send: makes one attempt.
+        """
+        clock = self.start()
+        await self._enter()
+        flight = Flight(Story(context, clock), self.monitor)
+        driven = drive(request_flow(flight.story), send, flight.emit)
+        task = asyncio.get_running_loop().create_task(driven)
+        self.register.add(flight, task)
+        self._submitted += 1
+        return task
+
+    async def wait_for(self, request_id: str, *, may_arrive: bool) -> RequestResult:
+        """Wait for the requests in flight that bear an id; give the latest result.
+
+        Args:
+            request_id: the id to wait for.
+            may_arrive: whether to wait for its submission when nobody has submitted it.
+
+        Raises:
+            KeyError: no such request is known, and none is waited for.
+        """
+        self._binding.check()
+        while True:
+            while tasks := self.register.named(request_id):
+                await asyncio.wait(tasks)
+            result = self.ledger.get(request_id)
+            if result is not None:
+                return result
+            if not may_arrive:
+                raise KeyError(f"no request {request_id!r} is in flight or in the results")
+            await self.register.wait_for_arrival()
+
+    async def wait_for_all(self) -> dict[str, RequestResult]:
+        """Wait until no request is in flight and every event was delivered; give the results.
+
+        Requests that callbacks submit meanwhile are waited for as well. Async callbacks that
+        still run get the grace time to end.
+        """
+        self._binding.check()
+        while True:
+            while tasks := self.register.tasks() - {asyncio.current_task()}:
+                await asyncio.wait(tasks)
+            await self.monitor.wait_until_delivered()
+            await self.callbacks.settle(self._grace)
+            if not self.register.tasks() - {asyncio.current_task()}:
+                return self.ledger.all()
+
+    async def shut_down(self) -> None:
+        """Cancel what runs, deliver every event, and stop; bounded by the grace time."""
+        self.is_closed = True
+        if self._monitoring is None:
+            return
+        self._binding.check()
+        await self._cancel_requests()
+        self._monitoring.cancel()
+        await asyncio.wait({self._monitoring})
+        self.monitor.drain()
+        await self.callbacks.settle(self._grace)
+        await self.callbacks.cancel()
+
+    def statistics(self) -> ClientStatistics:
+        """Count what happened so far."""
+        monitor = self.monitor
+        told = monitor.published
+        published = told.total()
+        return ClientStatistics(
+            submitted=self._submitted,
+            active=self._submitted - (published - told[EventType.RETRY]),
+            succeeded=told[EventType.SUCCESS],
+            failed=told[EventType.ERROR],
+            timed_out=told[EventType.TIMEOUT],
+            cancelled=told[EventType.CANCELLED],
+            retries=told[EventType.RETRY],
+            results_kept=len(self.ledger),
+            events_published=published,
+            events_delivered=published - monitor.dropped - monitor.backlog,
+            events_dropped=monitor.dropped,
+            events_waiting=monitor.backlog,
+            callbacks_running=self.callbacks.running,
+            callbacks_failed=self.callbacks.failed,
+        )
+
+    async def _enter(self) -> None:
+        await self._permits.acquire()
+        try:
+            if not self.monitor.has_room:
+                await self.monitor.wait_for_room()
+            self._refuse_when_closed()
+        except BaseException:
+            self._permits.release()
+            raise
+
+    async def _cancel_requests(self) -> None:
+        tasks = self.register.tasks()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stubborn = await asyncio.wait(tasks, timeout=self._grace)
+            self.register.abandon(stubborn)
+
+    def _refuse_when_closed(self) -> None:
+        if self.is_closed:
+            raise ClientClosedError("this client is closed: make a new one to send more requests")
+
+
+def _check_limits(max_concurrent_requests: int | None, grace: float) -> None:
+    limit = max_concurrent_requests
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise ValueError(
+            f"max_concurrent_requests must be a whole number >= 1 or None, got {limit!r}"
+        )
+    if not grace >= 0:  # also refuses NaN
+        raise ValueError(f"grace must be >= 0 seconds, got {grace!r}")

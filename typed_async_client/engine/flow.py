@@ -1,0 +1,96 @@
+"""The life of one request, as a generator of steps.
+
+The only place where the order of things stands. It yields what it wants done and is sent what
+happened; it never waits, sends, or looks at a clock or dice of its own: the drivers do.
+"""
+
+import dataclasses
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from typed_async_client.context import RequestContext
+from typed_async_client.engine.story import Story
+from typed_async_client.errors import ConnectError
+from typed_async_client.events import AsyncEvent
+from typed_async_client.outcome import Failed, Outcome, Succeeded
+from typed_async_client.policies.retry import RetryAfter
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Attempt", "Emit", "Flow", "Step", "Wait", "request_flow"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attempt:
+    """Send the request once; the answer is its ``Outcome``."""
+
+    context: RequestContext
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wait:
+    """Sleep for ``seconds``; there is no answer."""
+
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Emit:
+    """Publish ``event``; there is no answer."""
+
+    event: AsyncEvent
+
+
+Step = Attempt | Wait | Emit
+Flow = Generator[Step, Any, "httpx.Response"]
+
+
+def request_flow(story: Story) -> Flow:
+    """Tell the life of one request, one step at a time.
+
+    Whatever stops it, a cancellation thrown in at any step included, its last step is to emit
+    the one terminal event.
+
+    Returns:
+        The response, when an attempt brought one.
+
+    Raises:
+        ConnectError: every allowed attempt to connect has failed.
+        Exception: what the last attempt failed with.
+    """
+    try:
+        outcome = yield from _attempts(story)
+    except GeneratorExit:  # the flow is dropped: nobody is left to perform a step
+        raise
+    except BaseException as stop:
+        yield Emit(story.cancelled(stop))
+        raise
+    yield Emit(story.ended(outcome))
+    if isinstance(outcome, Failed):
+        raise outcome.error
+    return outcome.response
+
+
+def _attempts(story: Story) -> Generator[Step, Any, Outcome]:
+    """Make attempts until one succeeds or none may follow; return what came of the last."""
+    while True:
+        story.attempts += 1
+        outcome: Outcome = yield Attempt(story.context)
+        if isinstance(outcome, Succeeded):
+            return outcome
+        decision = story.judge(outcome.fault)
+        if isinstance(decision, RetryAfter):
+            yield Emit(story.retried(outcome.error, decision.delay))
+            yield Wait(decision.delay)
+        elif decision.exhausted:
+            return Failed(_never_connected(outcome.error, story.attempts), outcome.fault)
+        else:
+            return outcome
+
+
+def _never_connected(last: Exception, attempts: int) -> ConnectError:
+    error = ConnectError(str(last), request=getattr(last, "_request", None))
+    error.add_note(f"no connection after {attempts} attempt{'s' if attempts > 1 else ''}")
+    error.__cause__ = last
+    return error

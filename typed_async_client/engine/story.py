@@ -1,0 +1,91 @@
+"""What the flow of one request remembers: its counters, and the events made of them.
+
+It asks the policies and words their answers as events; the order of things is the flow's.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.outcome import Outcome, Succeeded
+from typed_async_client.policies.classify import Fault, Verdict, classify
+from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
+
+if TYPE_CHECKING:
+    from typed_async_client.context import RequestContext
+
+__all__ = ["Clock", "Story"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clock:
+    """Where a flow takes time and chance from.
+
+    Attributes:
+        now: gives monotonic seconds.
+        random: gives a number in [0, 1).
+    """
+
+    now: Callable[[], float]
+    random: Callable[[], float]
+
+
+class Story:
+    """The counters of one request.
+
+    Attributes:
+        context: the request's context as it stands now.
+        attempts: attempts begun so far.
+    """
+
+    __slots__ = ("_clock", "_seq", "_started", "attempts", "context")
+
+    def __init__(self, context: "RequestContext", clock: Clock) -> None:
+        self.context = context
+        self.attempts = 0
+        self._clock = clock
+        self._seq = 0
+        self._started = clock.now()
+
+    def judge(self, fault: Fault) -> RetryAfter | GiveUp:
+        """Count a failed attempt, and ask the policies what follows it."""
+        verdict = classify(fault)
+        if verdict is Verdict.TRANSIENT:
+            self.context = self.context.increment_attempt()
+        return decide(
+            verdict,
+            retry=self.context.current_attempt,
+            max_retries=self.context.max_retries,
+            backoff=self.context.backoff,
+            random=self._clock.random(),
+        )
+
+    def retried(self, cause: Exception, delay: float) -> AsyncEvent:
+        """Make the event that announces a retry."""
+        details = RetryDetails(self.attempts, delay, "backoff", cause)
+        return self._event(EventType.RETRY, details, cause)
+
+    def ended(self, outcome: Outcome) -> AsyncEvent:
+        """Make the terminal event of a request that ran to its end."""
+        if isinstance(outcome, Succeeded):
+            return self._event(EventType.SUCCESS, outcome.response, None)
+        kind = EventType.TIMEOUT if outcome.fault is Fault.TIMEOUT else EventType.ERROR
+        return self._event(kind, None, outcome.error)
+
+    def cancelled(self, stop: BaseException) -> AsyncEvent:
+        """Make the terminal event of a request that something from outside stopped."""
+        return self._event(EventType.CANCELLED, None, stop)
+
+    def _event(self, kind: EventType, data: Any, error: BaseException | None) -> AsyncEvent:
+        seq = self._seq
+        self._seq += 1
+        return AsyncEvent.adopt(
+            kind,
+            self.context,
+            data=data,
+            error=error,
+            seq=seq,
+            attempts=self.attempts,
+            elapsed=self._clock.now() - self._started,
+        )

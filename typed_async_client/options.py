@@ -1,0 +1,96 @@
+"""The options that httpx takes, by name and type, and the snapshot of them that a request keeps.
+
+An unknown option is refused before anything is sent.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from typed_async_client.facts import copy_value
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+    from httpx import _types as types  # httpx names its argument types nowhere else
+
+__all__ = ["ClientOptions", "HttpxClientOptions", "RequestOptions", "snapshot"]
+
+
+class RequestOptions(TypedDict, total=False):
+    """What one request may be given. The meaning of each option is httpx's."""
+
+    content: "types.RequestContent"
+    data: "types.RequestData"
+    files: "types.RequestFiles"
+    json: Any
+    params: "types.QueryParamTypes"
+    headers: "types.HeaderTypes"
+    cookies: "types.CookieTypes"
+    auth: "types.AuthTypes | None"
+    follow_redirects: bool
+    timeout: "types.TimeoutTypes"
+    extensions: "types.RequestExtensions"
+
+
+class HttpxClientOptions(TypedDict, total=False):
+    """What an ``httpx.AsyncClient`` may be given. The meaning of each option is httpx's."""
+
+    auth: "types.AuthTypes"
+    params: "types.QueryParamTypes"
+    headers: "types.HeaderTypes"
+    cookies: "types.CookieTypes"
+    verify: "ssl.SSLContext | str | bool"
+    cert: "types.CertTypes"
+    http1: bool
+    http2: bool
+    proxy: "types.ProxyTypes"
+    mounts: "Mapping[str, httpx.AsyncBaseTransport | None]"
+    timeout: "types.TimeoutTypes"
+    follow_redirects: bool
+    limits: "httpx.Limits"
+    max_redirects: int
+    event_hooks: "Mapping[str, list[Callable[..., Any]]]"
+    base_url: "httpx.URL | str"
+    transport: "httpx.AsyncBaseTransport"
+    trust_env: bool
+    default_encoding: "str | Callable[[bytes], str]"
+
+
+class ClientOptions(HttpxClientOptions, total=False):
+    """What an ``AsyncResilientClient`` may be given: our options and httpx's."""
+
+    event_queue_size: int
+    max_retries: int
+    base_delay: float
+    backoff_factor: float
+    max_delay: float
+    max_concurrent_requests: int | None
+    max_results: int
+    max_result_age: float
+    grace: float
+    random: Callable[[], float]
+
+
+_KNOWN = frozenset(RequestOptions.__annotations__)
+_COPIED = frozenset({"json", "data", "params", "headers", "cookies"})
+
+
+def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the options of a request, so that what the caller changes later is not sent.
+
+    A request is sent after its submission, and again at each retry; every attempt must send
+    what was submitted. Streams, files and callables cannot be copied and are shared.
+
+    Raises:
+        TypeError: an option is unknown; nothing has been sent.
+    """
+    unknown = options.keys() - _KNOWN
+    if unknown:
+        raise TypeError(
+            f"unknown request option {', '.join(sorted(unknown))}: "
+            f"a request takes {', '.join(sorted(_KNOWN))}"
+        )
+    return {
+        name: copy_value(value) if name in _COPIED else value for name, value in options.items()
+    }

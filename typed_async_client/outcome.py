@@ -1,0 +1,119 @@
+"""What came of it: the outcome of one attempt, the result of a whole request."""
+
+import dataclasses
+import enum
+import time
+from typing import TYPE_CHECKING, Self, cast
+
+from typed_async_client.errors import RequestCancelledError
+from typed_async_client.events import AsyncEvent
+from typed_async_client.facts import as_httpx_error, read_fault
+from typed_async_client.policies.classify import Fault
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Failed", "Outcome", "RequestResult", "ResultStatus", "Succeeded"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Succeeded:
+    """An attempt that brought a response, whatever its status code."""
+
+    response: "httpx.Response"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that brought an error, and what kind of fault it tells of."""
+
+    error: Exception
+    fault: Fault
+
+    @classmethod
+    def of(cls, raised: Exception) -> Self:
+        """Read what an attempt raised, whoever's error it is."""
+        error = as_httpx_error(raised)
+        return cls(error, read_fault(error))
+
+
+Outcome = Succeeded | Failed
+
+
+class ResultStatus(enum.StrEnum):
+    """How a request ended."""
+
+    SUCCESS = enum.auto()  #: with a response, whatever its status code
+    ERROR = enum.auto()  #: with an error
+    TIMEOUT = enum.auto()  #: with an error that tells of a time limit
+    CANCELLED = enum.auto()  #: its task was cancelled
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestResult:
+    """How one request ended.
+
+    Attributes:
+        request_id: the name in its context.
+        status: success, error, timeout or cancelled.
+        response: the very response that the task gave, or None.
+        error: the error that the task raised, or None.
+        attempts: attempts made; 0 for a request cancelled before its first step.
+        total_time: seconds from the task's begin to its end, waits included.
+        created_at: wall-clock stamp of the end, seconds since the epoch.
+    """
+
+    request_id: str
+    status: ResultStatus
+    response: "httpx.Response | None"
+    error: BaseException | None
+    attempts: int
+    total_time: float
+    created_at: float = dataclasses.field(default_factory=time.time)
+    _born: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_born", time.monotonic() - (time.time() - self.created_at))
+
+    @classmethod
+    def of(cls, event: AsyncEvent) -> Self:
+        """Read the result off the terminal event of a request."""
+        return cls(
+            request_id=event.context.request_id,
+            status=ResultStatus(event.event_type.value),
+            response=event.data,
+            error=event.error,
+            attempts=event.attempts,
+            total_time=event.elapsed,
+            created_at=event.timestamp,
+        )
+
+    @property
+    def is_success(self) -> bool:
+        """Whether a response arrived, whatever its status code."""
+        return self.status is ResultStatus.SUCCESS
+
+    @property
+    def is_error(self) -> bool:
+        """Whether anything but a response came of it: error, timeout or cancellation."""
+        return not self.is_success
+
+    @property
+    def age(self) -> float:
+        """Seconds since the request ended, on the monotonic clock."""
+        return time.monotonic() - self._born
+
+    def unwrap(self) -> "httpx.Response":
+        """Give the response, or raise what the request ended with.
+
+        Raises:
+            RequestCancelledError: the request was cancelled.
+            Exception: the request's own error.
+        """
+        if self.status is ResultStatus.CANCELLED:
+            raise RequestCancelledError(
+                f"request {self.request_id!r} was cancelled"
+            ) from self.error
+        if self.error is not None:
+            raise self.error
+        return cast("httpx.Response", self.response)

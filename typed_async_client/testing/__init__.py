@@ -1,0 +1,18 @@
+"""For tests: a loopback server that misbehaves on purpose, and a clock that jumps."""
+
+from typed_async_client.testing.faults import answer, drop, half_body, reset, stall
+from typed_async_client.testing.server import FaultServer, SeenRequest, Wire
+from typed_async_client.testing.virtual_time import VirtualTimeLoop, run_virtual
+
+__all__ = [
+    "FaultServer",
+    "SeenRequest",
+    "VirtualTimeLoop",
+    "Wire",
+    "answer",
+    "drop",
+    "half_body",
+    "reset",
+    "run_virtual",
+    "stall",
+]

@@ -1,0 +1,190 @@
+"""A server on loopback that does exactly what a handler tells it to, byte by byte.
+
+It speaks HTTP/1.1 no better than a test needs: it reads requests well and sends what it is given.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+__all__ = ["FaultServer", "Handler", "SeenRequest", "Wire"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """A request as the server read it.
+
+    Attributes:
+        method: ``"GET"``, ``"POST"``, ...
+        target: path and query, or whatever else stood in the request line.
+        headers: the values by lower-case name; of a repeated name, the last.
+        body: the whole body, decoded from chunks.
+    """
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Wire:
+    """The server's end of one connection."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[SeenRequest]
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._seen = seen
+
+    async def read_request(self) -> SeenRequest | None:
+        """Read one whole request; None when the client hung up instead."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            request_line, *lines = head.decode("latin-1").rstrip().split("\r\n")
+            method, target, _ = request_line.split(" ", 2)
+            pairs = (line.partition(":") for line in lines)
+            headers = {name.lower(): value.strip() for name, _, value in pairs}
+            body = await self._read_body(headers)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        self._seen.append(SeenRequest(method, target, headers, body))
+        return self._seen[-1]
+
+    async def read(self, size: int) -> bytes:
+        """Read up to ``size`` bytes as they come; empty when the client hung up."""
+        return await self._reader.read(size)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(self, status: int = 200, body: bytes = b"", *headers: str) -> None:
+        """Send a whole response; ``headers`` are further lines without their line ends."""
+        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Whatever')}", *headers]
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        await self.send("\r\n".join(lines).encode() + body)
+
+    async def finish(self) -> None:
+        """Close the connection in good order (FIN)."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    def reset(self) -> None:
+        """Cut the connection (RST)."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+    async def stall(self) -> None:
+        """Say nothing more until the client hangs up or the server closes."""
+        with contextlib.suppress(ConnectionError):
+            while await self._reader.read(65536):
+                pass
+
+    async def _read_body(self, headers: dict[str, str]) -> bytes:
+        if "chunked" not in headers.get("transfer-encoding", ""):
+            return await self._reader.readexactly(int(headers.get("content-length", 0)))
+        body = b""
+        while size := int(await self._reader.readline(), 16):
+            body += (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readline()
+        return body
+
+
+_REASONS = {200: "OK", 302: "Found", 404: "Not Found", 503: "Service Unavailable"}
+
+Handler = Callable[[Wire], Awaitable[None]]
+"""Serves one connection, from accept to close."""
+
+
+class FaultServer:
+    """A server on a free port of 127.0.0.1. Use it in ``async with``.
+
+    Args:
+        handler: serves each connection; when it returns, the connection is closed.
+        tls: speak TLS with this context.
+        refusing: hold the port without listening on it, so that every connection is refused,
+            until ``open()`` is called.
+
+    Attributes:
+        connections: how many connections were accepted.
+        requests: the requests that were read, in order.
+
+    Example:
+        >>> async def main() -> None:
+        ...     async with FaultServer(answer(200, b"hello")) as server:
+        ...         print(await simple_async_request("GET", server.url))
+    """
+
+    def __init__(
+        self, handler: Handler, *, tls: ssl.SSLContext | None = None, refusing: bool = False
+    ) -> None:
+        self.connections = 0
+        self.requests: list[SeenRequest] = []
+        self._handler = handler
+        self._refusing = refusing
+        self._serving: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._socket = socket.socket()
+        self._tls = tls
+
+    @property
+    def port(self) -> int:
+        """The port that is held, listening or not."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The address of the server, with a slash at the end."""
+        host = "localhost" if self._tls else "127.0.0.1"
+        return f"http{'s' if self._tls else ''}://{host}:{self.port}/"
+
+    async def open(self) -> None:
+        """Accept connections from now on."""
+        self._server = await asyncio.start_server(self._accept, sock=self._socket, ssl=self._tls)
+
+    async def __aenter__(self) -> Self:
+        self._socket.bind(("127.0.0.1", 0))
+        if not self._refusing:
+            await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._serving:
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving)
+        if self._server is not None:
+            await self._server.wait_closed()
+        self._socket.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - asyncio calls it in a task
+        self._serving.add(task)
+        wire = Wire(reader, writer, self.requests)
+        try:
+            await self._handler(wire)
+            await wire.finish()
+        except (asyncio.CancelledError, ConnectionError):
+            writer.transport.abort()
+        finally:
+            self._serving.discard(task)

@@ -1,0 +1,107 @@
+"""One method for each HTTP verb; all of them are ``request_async`` with the method filled in."""
+
+import abc
+from typing import TYPE_CHECKING, Final, Unpack
+
+from typed_async_client.context import RequestContext
+from typed_async_client.engine.flight import ResponseTask
+from typed_async_client.options import RequestOptions
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["METHODS", "Verbs", "checked_method"]
+
+METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
+)
+"""RFC 9110 section 9, PATCH of RFC 5789, and QUERY."""
+
+
+def checked_method(method: str) -> str:
+    """Give the method in upper case.
+
+    Raises:
+        ValueError: it is none of ``METHODS``.
+    """
+    name = method.upper() if isinstance(method, str) else method
+    if name not in METHODS:
+        raise ValueError(f"unknown HTTP method {method!r}: use one of {', '.join(sorted(METHODS))}")
+    return name
+
+
+class Verbs(abc.ABC):
+    """Submits requests by verb. Each method takes what ``request_async`` takes after its method."""
+
+    @abc.abstractmethod
+    async def request_async(
+        self,
+        method: str,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit a request; awaiting this admits it, awaiting the task it gives completes it."""
+
+    async def get(
+        self,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit a GET request."""
+        return await self.request_async("GET", url, context, **options)
+
+    async def post(
+        self,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit a POST request."""
+        return await self.request_async("POST", url, context, **options)
+
+    async def put(
+        self,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit a PUT request."""
+        return await self.request_async("PUT", url, context, **options)
+
+    async def delete(
+        self,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit a DELETE request."""
+        return await self.request_async("DELETE", url, context, **options)
+
+    async def patch(
+        self,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit a PATCH request."""
+        return await self.request_async("PATCH", url, context, **options)
+
+    async def head(
+        self,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit a HEAD request."""
+        return await self.request_async("HEAD", url, context, **options)
+
+    async def options(
+        self,
+        url: "httpx.URL | str",
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> ResponseTask:
+        """Submit an OPTIONS request."""
+        return await self.request_async("OPTIONS", url, context, **options)
