@@ -20,6 +20,7 @@ from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.events import EventType
 from typed_async_client.options import ClientOptions, HttpxClientOptions, RequestOptions, snapshot
 from typed_async_client.outcome import RequestResult
+from typed_async_client.transports.handshake import guarded
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient", "create_async_resilient_client", "simple_async_request"]
@@ -86,7 +87,7 @@ class AsyncResilientClient(Verbs):
             grace=grace,
             random=random,
         )
-        self._client = httpx.AsyncClient(**httpx_client_kwargs)
+        self._client = httpx.AsyncClient(**guarded(httpx_client_kwargs))
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -210,14 +211,19 @@ class AsyncResilientClient(Verbs):
         """Cancel what runs, deliver every event, then close the connections. Idempotent.
 
         Once begun it runs to its end, even if the caller is cancelled meanwhile.
+
+        Raises:
+            RuntimeError: the client belongs to another loop, thread or process.
         """
+        self._engine.check_home()
         if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._close())
+            caller = asyncio.current_task()
+            self._closing = asyncio.get_running_loop().create_task(self._close(caller))
         await asyncio.shield(self._closing)
 
-    async def _close(self) -> None:
+    async def _close(self, caller: "asyncio.Task[Any] | None") -> None:
         try:
-            await self._engine.shut_down()
+            await self._engine.shut_down(caller)
         finally:
             await self._client.aclose()
 

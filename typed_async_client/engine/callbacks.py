@@ -19,6 +19,8 @@ Callback = Callable[[AsyncEvent], Any]
 """Takes an event; what it returns is awaited when it can be, and dropped."""
 
 _MAX_RUNNING = 10_000
+_UNWIND = 1.0
+"""Seconds that cancelled callbacks get to unwind."""
 
 _log = logging.getLogger("typed_async_client")
 
@@ -49,7 +51,7 @@ class Callbacks:
 
     def __init__(self, *, max_running: int = _MAX_RUNNING) -> None:
         self._subscriptions: dict[EventType, tuple[_Subscription, ...]] = {}
-        self._running: dict[asyncio.Task[None], None] = {}  # a set in order of age
+        self._running: dict[asyncio.Task[Any], _Subscription] = {}  # in order of age
         self._max_running = max_running
         self.failed = 0
 
@@ -89,19 +91,24 @@ class Callbacks:
         """How many async callbacks have not ended yet."""
         return len(self._running)
 
-    async def settle(self, grace: float) -> None:
-        """Wait until the running callbacks have ended, ``grace`` seconds at most."""
-        pending = self._running.keys() - {asyncio.current_task()}
+    async def settle(self, grace: float, besides: "asyncio.Task[Any] | None") -> None:
+        """Wait until the running callbacks have ended, ``grace`` seconds at most.
+
+        Args:
+            grace: seconds.
+            besides: a task that asked for it and would wait for itself.
+        """
+        pending = self._running.keys() - {besides}
         if pending:
             await asyncio.wait(pending, timeout=grace)
 
-    async def cancel(self) -> None:
-        """Cancel the callbacks that still run, and wait for them to unwind."""
-        pending = self._running.keys() - {asyncio.current_task()}
+    async def cancel(self, besides: "asyncio.Task[Any] | None") -> None:
+        """Cancel the callbacks that still run, and give them a second to unwind."""
+        pending = self._running.keys() - {besides}
         for task in pending:
             task.cancel()
         if pending:
-            await asyncio.wait(pending, timeout=1.0)
+            await asyncio.wait(pending, timeout=_UNWIND)
 
     def _call(
         self, subscription: _Subscription, event: AsyncEvent, context: contextvars.Context
@@ -119,24 +126,23 @@ class Callbacks:
     def _start(
         self, subscription: _Subscription, returned: Awaitable[Any], context: contextvars.Context
     ) -> None:
-        if len(self._running) >= self._max_running:
-            next(iter(self._running)).cancel()
-        task = asyncio.get_running_loop().create_task(
-            self._watch(subscription, returned), context=context
-        )
-        if not task.done():
-            self._running[task] = None
-            task.add_done_callback(self._running.pop)
+        # A coroutine becomes the task itself: wrapped in another one, it would never be awaited
+        # when its task is cancelled before the first step.
+        coroutine = returned if asyncio.iscoroutine(returned) else _wait_for(returned)
+        task = asyncio.get_running_loop().create_task(coroutine, context=context)
+        self._running[task] = subscription
+        task.add_done_callback(self._end)
+        if len(self._running) > self._max_running:
+            oldest = next(iter(self._running))
+            oldest.cancel()
+            self._end(oldest)
 
-    async def _watch(self, subscription: _Subscription, returned: Awaitable[Any]) -> None:
-        try:
-            await returned
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        """Forget an async callback that has ended, or is about to, and count its failure."""
+        error = _error_of(task)
+        subscription = self._running.pop(task, None)
+        if subscription is not None and error is not None:
             self._note_failure(subscription, error)
-            if isinstance(error, asyncio.CancelledError):
-                raise
 
     def _note_failure(self, subscription: _Subscription, error: BaseException) -> None:
         self.failed += 1
@@ -147,3 +153,13 @@ class Callbacks:
                 subscription.name,
                 exc_info=error,
             )
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    if not task.done() or task.cancelled():
+        return asyncio.CancelledError("it ran for too long")
+    return task.exception()
+
+
+async def _wait_for(returned: Awaitable[Any]) -> None:
+    await returned

@@ -6,7 +6,7 @@ It puts the parts of this room together and knows no HTTP: an attempt is a calla
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typed_async_client.context import RequestContext
 from typed_async_client.engine.binding import Binding
@@ -83,6 +83,15 @@ class Engine:
             self._monitoring = loop.create_task(self.monitor.run())
         return self._clock
 
+    def check_home(self) -> None:
+        """Make sure that a client that was started is used where it was.
+
+        Raises:
+            ClientBoundError: the client belongs to another loop, thread or process.
+        """
+        if self._clock is not None:
+            self._binding.check()
+
     async def submit(
         self, context: RequestContext, send: Callable[[], Awaitable["httpx.Response"]]
     ) -> ResponseTask:
@@ -129,26 +138,30 @@ class Engine:
         still run get the grace time to end.
         """
         self._binding.check()
+        caller = asyncio.current_task()
         while True:
-            while tasks := self.register.tasks() - {asyncio.current_task()}:
+            while tasks := self.register.tasks() - {caller}:
                 await asyncio.wait(tasks)
             await self.monitor.wait_until_delivered()
-            await self.callbacks.settle(self._grace)
-            if not self.register.tasks() - {asyncio.current_task()}:
+            await self.callbacks.settle(self._grace, besides=caller)
+            if not self.register.tasks() - {caller}:
                 return self.ledger.all()
 
-    async def shut_down(self) -> None:
-        """Cancel what runs, deliver every event, and stop; bounded by the grace time."""
+    async def shut_down(self, caller: "asyncio.Task[Any] | None") -> None:
+        """Cancel what runs, deliver every event, and stop; bounded by the grace time.
+
+        Args:
+            caller: the task that asked for it; when it is a callback's, it is spared.
+        """
         self.is_closed = True
         if self._monitoring is None:
             return
-        self._binding.check()
         await self._cancel_requests()
         self._monitoring.cancel()
         await asyncio.wait({self._monitoring})
         self.monitor.drain()
-        await self.callbacks.settle(self._grace)
-        await self.callbacks.cancel()
+        await self.callbacks.settle(self._grace, besides=caller)
+        await self.callbacks.cancel(besides=caller)
 
     def statistics(self) -> ClientStatistics:
         """Count what happened so far."""

@@ -2,7 +2,7 @@
 
 from typed_async_client.testing.faults import answer, drop, half_body, reset, stall
 from typed_async_client.testing.server import FaultServer, SeenRequest, Wire
-from typed_async_client.testing.virtual_time import VirtualTimeLoop, run_virtual
+from typed_async_client.testing.virtual_time import VirtualTimeLoop, in_virtual_time, run_virtual
 
 __all__ = [
     "FaultServer",
@@ -12,6 +12,7 @@ __all__ = [
     "answer",
     "drop",
     "half_body",
+    "in_virtual_time",
     "reset",
     "run_virtual",
     "stall",

@@ -11,7 +11,7 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 __all__ = ["FaultServer", "Handler", "SeenRequest", "Wire"]
 
@@ -42,6 +42,11 @@ class Wire:
         self._reader = reader
         self._writer = writer
         self._seen = seen
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The connection as asyncio has it, for what no method here does."""
+        return cast("asyncio.Transport", self._writer.transport)  # a socket's goes both ways
 
     async def read_request(self) -> SeenRequest | None:
         """Read one whole request; None when the client hung up instead."""

@@ -5,12 +5,14 @@ threads do not belong on it.
 """
 
 import asyncio
+import functools
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["VirtualTimeLoop", "run_virtual"]
+__all__ = ["VirtualTimeLoop", "in_virtual_time", "run_virtual"]
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -59,3 +61,19 @@ def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:
     """
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
+
+
+def in_virtual_time(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
+    """Make a plain function of a coroutine function, run by ``run_virtual``. Decorates tests.
+
+    Example:
+        >>> @in_virtual_time
+        ... async def test_an_hour_of_back_off_takes_no_time() -> None:
+        ...     await asyncio.sleep(3600)
+    """
+
+    @functools.wraps(function)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return run_virtual(function(*args, **kwargs))
+
+    return run

@@ -1,0 +1,246 @@
+"""The specification's own examples and numbers, on the client as users hold it."""
+
+import inspect
+from unittest.mock import MagicMock, patch
+
+import httpcore
+import httpx
+import pytest
+
+from typed_async_client import (
+    AsyncResilientClient,
+    ConnectError,
+    EventType,
+    RequestContext,
+    ResultStatus,
+    create_async_resilient_client,
+    simple_async_request,
+)
+from typed_async_client.testing import in_virtual_time
+
+
+@in_virtual_time
+async def test_two_connect_errors_then_success_are_three_calls() -> None:
+    """The specification's test, to the letter."""
+    async with AsyncResilientClient() as client:
+        context = RequestContext(max_retries=2, request_id="test")
+        with patch.object(client._client, "request") as mock:
+            mock.side_effect = [
+                httpcore.ConnectError("Fail 1"),
+                httpcore.ConnectError("Fail 2"),
+                MagicMock(status_code=200),
+            ]
+            task = await client.get("https://test.com", context=context)
+            response = await task
+
+            assert response.status_code == 200
+            assert mock.call_count == 3
+            result = client.get_result("test")
+            assert result is not None
+            assert result.attempts == 3
+
+
+@in_virtual_time
+async def test_the_call_carries_no_unasked_options() -> None:
+    """``request("GET", url)`` and nothing else, at each attempt."""
+    async with AsyncResilientClient() as client:
+        with patch.object(client._client, "request") as mock:
+            mock.side_effect = [httpcore.ConnectError("Fail"), MagicMock(status_code=200)]
+            await (await client.get("https://test.com"))
+            assert [call.args for call in mock.call_args_list] == [("GET", "https://test.com")] * 2
+            assert [call.kwargs for call in mock.call_args_list] == [{}, {}]
+
+
+@in_virtual_time
+async def test_given_options_are_passed_on_as_they_are() -> None:
+    """Each to the option of the same name."""
+    async with AsyncResilientClient() as client:
+        with patch.object(client._client, "request", return_value=httpx.Response(200)) as mock:
+            await (await client.post("https://test.com", json={"a": [1]}, timeout=3.0, auth=None))
+            mock.assert_called_once_with(
+                "POST", "https://test.com", json={"a": [1]}, timeout=3.0, auth=None
+            )
+
+
+@pytest.mark.parametrize("refusals", [0, 1, 2])
+@in_virtual_time
+async def test_each_connect_error_is_one_retry(refusals: int) -> None:
+    """A success at once is no retry, one error is one retry, two are two."""
+    async with AsyncResilientClient() as client:
+        with patch.object(client._client, "request") as mock:
+            errors = [httpcore.ConnectError("Fail") for _ in range(refusals)]
+            mock.side_effect = [*errors, httpx.Response(200)]
+            await (await client.get("https://test.com", RequestContext(request_id="r")))
+        result = client.get_result("r")
+        assert result is not None
+        assert result.attempts == refusals + 1
+        assert client.statistics().retries == refusals
+
+
+@in_virtual_time
+async def test_two_retries_are_three_attempts_at_most() -> None:
+    """The third failure is the last, and reaches the caller."""
+    async with AsyncResilientClient() as client:
+        with patch.object(client._client, "request", side_effect=httpcore.ConnectError("no")) as m:
+            task = await client.get("https://test.com", RequestContext(request_id="r"))
+            with pytest.raises(httpcore.ConnectError) as raised:
+                await task
+        assert m.call_count == 3
+        assert type(raised.value) is ConnectError
+        result = client.get_result("r")
+        assert result is not None
+        assert (result.status, result.attempts) == (ResultStatus.ERROR, 3)
+        assert result.error is raised.value
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (httpx.ReadTimeout("slow"), ResultStatus.TIMEOUT),
+        (TimeoutError("slow"), ResultStatus.TIMEOUT),
+        (httpcore.ReadTimeout("slow"), ResultStatus.TIMEOUT),
+        (httpx.ReadError("cut"), ResultStatus.ERROR),
+        (httpx.InvalidURL("no"), ResultStatus.ERROR),
+        (RuntimeError("any"), ResultStatus.ERROR),
+    ],
+    ids=repr,
+)
+@in_virtual_time
+async def test_other_errors_are_not_retried(error: Exception, status: ResultStatus) -> None:
+    """They reach the caller as they are, after one attempt."""
+    async with AsyncResilientClient() as client:
+        with patch.object(client._client, "request", side_effect=error) as mock:
+            task = await client.get("https://test.com", RequestContext(request_id="r"))
+            with pytest.raises(type(error)) as raised:
+                await task
+        assert raised.value is error
+        assert mock.call_count == 1
+        result = client.get_result("r")
+        assert result is not None
+        assert (result.status, result.attempts) == (status, 1)
+
+
+@pytest.mark.parametrize("code", [404, 429, 500, 503])
+@in_virtual_time
+async def test_an_error_status_is_a_response_not_an_error(code: int) -> None:
+    """Without policies no status is retried."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(code))
+    async with create_async_resilient_client(transport=transport) as client:
+        response = await (await client.get("http://a.test/"))
+        assert response.status_code == code
+        assert client.statistics().retries == 0
+        assert client.statistics().succeeded == 1
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "put", "delete", "patch", "head", "options"])
+@in_virtual_time
+async def test_each_verb_sends_its_method(verb: str) -> None:
+    """And takes the context as its second argument."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text=request.method))
+    async with AsyncResilientClient(transport=transport) as client:
+        context = RequestContext(request_id=verb)
+        response = await (await getattr(client, verb)("http://a.test/", context))
+        assert response.request.method == verb.upper()
+        assert client.get_result(verb) is not None
+
+
+@in_virtual_time
+async def test_a_method_is_taken_in_any_case() -> None:
+    """As httpx takes it."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text=request.method))
+    async with AsyncResilientClient(transport=transport) as client:
+        assert (await (await client.request_async("query", "http://a.test/"))).text == "QUERY"
+
+
+@pytest.mark.parametrize("method", ["FETCH", "", "GET ", None, 7])
+@in_virtual_time
+async def test_an_unknown_method_is_refused_before_anything_is_sent(method: str) -> None:
+    """With the method in the message; no request was submitted."""
+    async with AsyncResilientClient() as client:
+        with pytest.raises(ValueError, match="unknown HTTP method"):
+            await client.request_async(method, "http://a.test/")
+        assert client.statistics().submitted == 0
+
+
+@in_virtual_time
+async def test_an_unknown_option_is_refused_before_anything_is_sent() -> None:
+    """The message names it and lists those that exist."""
+    async with AsyncResilientClient() as client:
+        with pytest.raises(TypeError, match=r"unknown request option jsn: .*json"):
+            await client.post("http://a.test/", jsn={})  # type: ignore[call-arg]  # the typo is the test
+        assert client.statistics().submitted == 0
+
+
+@in_virtual_time
+async def test_a_spent_context_is_refused_before_anything_is_sent() -> None:
+    """It allows no attempt, and the message says how to mend it."""
+    spent = RequestContext(max_retries=1, current_attempt=2, request_id="spent")
+    async with AsyncResilientClient() as client:
+        with pytest.raises(ValueError, match=r"'spent' has no attempt left.*reset_attempts"):
+            await client.get("http://a.test/", spent)
+
+
+@in_virtual_time
+async def test_a_context_given_with_a_request_wins_over_the_clients_numbers() -> None:
+    """The client's four numbers are the defaults of the contexts that it makes."""
+    waits: list[float] = []
+    async with create_async_resilient_client(
+        max_retries=1, base_delay=8.0, backoff_factor=3.0, max_delay=20.0, random=lambda: 0.5
+    ) as client:
+        client.add_event_callback(EventType.RETRY, lambda event: waits.append(event.data.delay))
+        with patch.object(client._client, "request", side_effect=httpx.ConnectError("no")):
+            own = RequestContext(max_retries=2, base_delay=1.0)
+            for context in (None, own):
+                task = await client.get("http://a.test/", context)
+                with pytest.raises(ConnectError):
+                    await task
+        await client.wait_for_all_requests()
+    assert waits == [8.0, 1.0, 2.0]
+
+
+@in_virtual_time
+async def test_bad_numbers_are_refused_when_the_client_is_made() -> None:
+    """Not at the first request."""
+    with pytest.raises(ValueError, match="max_retries"):
+        AsyncResilientClient(max_retries=-1)
+    with pytest.raises(ValueError, match="base_delay"):
+        AsyncResilientClient(base_delay=float("nan"))
+    with pytest.raises(ValueError, match="max_concurrent_requests"):
+        AsyncResilientClient(max_concurrent_requests=0)
+    with pytest.raises(ValueError, match="grace"):
+        AsyncResilientClient(grace=-1)
+    with pytest.raises(TypeError, match="tiemout"):
+        AsyncResilientClient(tiemout=3)  # type: ignore[call-arg]  # the typo is the test
+
+
+@in_virtual_time
+async def test_a_simple_request_needs_no_client() -> None:
+    """Options of the request and of the client are told apart by name."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=request.content))
+    response = await simple_async_request(
+        "POST", "/echo", json={"a": 1}, transport=transport, base_url="http://a.test"
+    )
+    assert response.json() == {"a": 1}
+    assert response.request.url == "http://a.test/echo"
+
+
+@in_virtual_time
+async def test_a_simple_request_retries_as_often_as_asked() -> None:
+    """And raises what the client raises."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        calls.append(request)
+        raise httpx.ConnectError("refused", request=request)
+
+    calls: list[httpx.Request] = []
+    with pytest.raises(ConnectError):
+        await simple_async_request(
+            "GET", "http://a.test/", max_retries=4, transport=httpx.MockTransport(refuse)
+        )
+    assert len(calls) == 5
+
+
+def test_the_simple_request_waits_ten_seconds_by_default() -> None:
+    """``timeout`` is httpx's: seconds for each of connect, read, write and pool."""
+    parameters = inspect.signature(simple_async_request).parameters
+    assert (parameters["timeout"].default, parameters["max_retries"].default) == (10.0, 2)

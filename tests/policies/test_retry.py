@@ -1,0 +1,60 @@
+"""What follows a failed attempt."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typed_async_client.policies.backoff import Backoff
+from typed_async_client.policies.classify import Fault, Verdict, classify
+from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
+
+BACKOFF = Backoff(base_delay=1.0, factor=2.0, max_delay=60.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict"),
+    [
+        (Fault.CONNECT, Verdict.TRANSIENT),
+        (Fault.UNREACHABLE, Verdict.FATAL),
+        (Fault.TIMEOUT, Verdict.FATAL),
+        (Fault.OTHER, Verdict.FATAL),
+    ],
+)
+def test_only_a_connect_failure_is_transient(fault: Fault, verdict: Verdict) -> None:
+    """It alone proves that nothing of the request was sent."""
+    assert classify(fault) is verdict
+
+
+def test_every_fault_has_a_verdict() -> None:
+    """A fault added later must be judged too."""
+    assert {classify(fault) for fault in Fault} <= set(Verdict)
+
+
+@pytest.mark.parametrize(
+    ("retry", "decision"),
+    [(1, RetryAfter(1.0)), (2, RetryAfter(2.0)), (3, GiveUp(exhausted=True))],
+)
+def test_two_retries_are_allowed_and_the_third_is_not(
+    retry: int, decision: RetryAfter | GiveUp
+) -> None:
+    """The boundary is the number of retries, not of attempts."""
+    given_up = decide(Verdict.TRANSIENT, retry=retry, max_retries=2, backoff=BACKOFF, random=0.5)
+    assert given_up == decision
+
+
+def test_a_fatal_failure_ends_it_with_retries_left() -> None:
+    """It did not run out of retries, and says so."""
+    decision = decide(Verdict.FATAL, retry=1, max_retries=5, backoff=BACKOFF, random=0.5)
+    assert decision == GiveUp(exhausted=False)
+
+
+@given(st.integers(min_value=0, max_value=50))
+def test_as_many_retries_follow_as_are_allowed(max_retries: int) -> None:
+    """Counting up from the first retry, the refusal comes after exactly ``max_retries``."""
+    retry = 1
+    while isinstance(
+        decide(Verdict.TRANSIENT, retry=retry, max_retries=max_retries, backoff=BACKOFF, random=0),
+        RetryAfter,
+    ):
+        retry += 1
+    assert retry - 1 == max_retries
