@@ -14,6 +14,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/coverage report --fail-under=95 >/dev/null || { echo "coverage is below 95 %"; exit 1; }
+	@$(BIN)/coverage report --include='*/policies/*,*/engine/*' --fail-under=100 >/dev/null || \
+		{ echo "policies/ and engine/ are not covered whole"; exit 1; }
 
 lint: $(VENV)/.linters
 	$(BIN)/ruff format --check .

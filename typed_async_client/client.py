@@ -17,10 +17,11 @@ from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.flight import ResponseTask
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.statistics import ClientStatistics
+from typed_async_client.engine.story import Story
 from typed_async_client.events import EventType
 from typed_async_client.options import ClientOptions, HttpxClientOptions, RequestOptions, snapshot
 from typed_async_client.outcome import RequestResult
-from typed_async_client.transports.handshake import guarded
+from typed_async_client.transports.hooks import hooked
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient", "create_async_resilient_client", "simple_async_request"]
@@ -87,7 +88,7 @@ class AsyncResilientClient(Verbs):
             grace=grace,
             random=random,
         )
-        self._client = httpx.AsyncClient(**guarded(httpx_client_kwargs))
+        self._client = httpx.AsyncClient(**hooked(httpx_client_kwargs))
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -125,7 +126,8 @@ class AsyncResilientClient(Verbs):
         def send() -> Any:
             return self._client.request(name, url, **sent)
 
-        return await self._engine.submit(kept, send)
+        clock = await self._engine.admit()
+        return self._engine.launch(Story(kept, clock, method=name), send)
 
     def add_event_callback(self, event_type: EventType, callback: Callback) -> None:
         """Call ``callback`` with a clone of each event of that type from now on.

@@ -16,9 +16,11 @@ import httpx
 
 from typed_async_client.policies.classify import Fault
 
-__all__ = ["as_httpx_error", "copy_value", "read_fault"]
+__all__ = ["as_httpx_error", "copy_value", "count_hop", "read_fault"]
 
 _T = TypeVar("_T")
+
+_HOPS = "typed_async_client.hops"
 
 _CONNECT_ERRORS = (httpx.ConnectError, httpcore.ConnectError)
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
@@ -61,9 +63,26 @@ def read_fault(error: Exception) -> Fault:
     """Say what kind of failure an error of ``as_httpx_error`` tells of."""
     if isinstance(error, _TIMEOUTS):
         return Fault.TIMEOUT
-    if isinstance(error, _CONNECT_ERRORS):
-        return Fault.UNREACHABLE if _can_never_connect(error) else Fault.CONNECT
-    return Fault.OTHER
+    if not isinstance(error, _CONNECT_ERRORS):
+        return Fault.OTHER
+    if _can_never_connect(error):
+        return Fault.UNREACHABLE
+    return Fault.CONNECT_LATER if _hops(error) > 1 else Fault.CONNECT
+
+
+def count_hop(request: httpx.Request) -> None:
+    """Note on a request that httpx is about to send it.
+
+    One attempt sends more than one request when it follows a redirect or answers a challenge.
+    httpx hands the extensions of each to the next, so all of them share one list.
+    """
+    request.extensions.setdefault(_HOPS, []).append(request.method)
+
+
+def _hops(error: Exception) -> int:
+    """Count the requests that one attempt sent or tried to send, as far as its error tells."""
+    request = getattr(error, "_request", None)
+    return 0 if request is None else len(request.extensions.get(_HOPS, ()))
 
 
 def _can_never_connect(error: BaseException) -> bool:

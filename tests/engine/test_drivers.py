@@ -17,7 +17,7 @@ OK = httpx.Response(200)
 
 def new_flow(now: Callable[[], float] = lambda: 0.0) -> Flow:
     """Make a flow with two retries, one and two seconds apart."""
-    return request_flow(Story(RequestContext(), Clock(now, random=lambda: 0.5)))
+    return request_flow(Story(RequestContext(), Clock(now, random=lambda: 0.5), method="POST"))
 
 
 class Script:

@@ -54,7 +54,7 @@ class Played:
 def new_story(max_retries: int = 2) -> Story:
     """Make the story of a request on a clock that stands still and dice that show the middle."""
     context = RequestContext(max_retries=max_retries, request_id="r")
-    return Story(context, Clock(now=lambda: 0.0, random=lambda: 0.5))
+    return Story(context, Clock(now=lambda: 0.0, random=lambda: 0.5), method="POST")
 
 
 def play(script: list[str], max_retries: int = 2, stop_at: int | None = None) -> Played:
@@ -231,6 +231,6 @@ def test_a_flow_that_is_dropped_says_nothing_more() -> None:
 def test_elapsed_time_is_read_off_the_clock_of_the_story() -> None:
     """The seconds from the story's begin to the event."""
     now = [10.0]
-    story = Story(RequestContext(), Clock(now=lambda: now[0], random=lambda: 0.5))
+    story = Story(RequestContext(), Clock(now=lambda: now[0], random=lambda: 0.5), method="POST")
     now[0] = 12.5
     assert story.ended(Succeeded(OK)).elapsed == 2.5

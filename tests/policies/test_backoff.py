@@ -13,7 +13,7 @@ chances = st.floats(min_value=0, max_value=1, exclude_max=True)
 backoffs = st.builds(
     Backoff,
     base_delay=numbers,
-    factor=st.floats(min_value=1, max_value=1e9),
+    factor=st.floats(min_value=1, max_value=1e6),
     max_delay=numbers,
 )
 

@@ -11,6 +11,7 @@ from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
 BACKOFF = Backoff(base_delay=1.0, factor=2.0, max_delay=60.0)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     ("fault", "verdict"),
     [
@@ -20,14 +21,34 @@ BACKOFF = Backoff(base_delay=1.0, factor=2.0, max_delay=60.0)
         (Fault.OTHER, Verdict.FATAL),
     ],
 )
-def test_only_a_connect_failure_is_transient(fault: Fault, verdict: Verdict) -> None:
-    """It alone proves that nothing of the request was sent."""
-    assert classify(fault) is verdict
+def test_only_a_connect_failure_is_transient(fault: Fault, verdict: Verdict, method: str) -> None:
+    """It alone proves that nothing of the request was sent, so the method does not matter."""
+    assert classify(fault, method=method) is verdict
 
 
-def test_every_fault_has_a_verdict() -> None:
+@pytest.mark.parametrize(
+    ("method", "verdict"),
+    [
+        ("GET", Verdict.TRANSIENT),
+        ("PUT", Verdict.TRANSIENT),
+        ("DELETE", Verdict.TRANSIENT),
+        ("QUERY", Verdict.TRANSIENT),
+        ("POST", Verdict.FATAL),
+        ("PATCH", Verdict.FATAL),
+        ("CONNECT", Verdict.FATAL),
+    ],
+)
+def test_a_connect_failure_behind_a_redirect_is_transient_for_idempotent_methods(
+    method: str, verdict: Verdict
+) -> None:
+    """The first hop was processed; making the attempt anew sends it again."""
+    assert classify(Fault.CONNECT_LATER, method=method) is verdict
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_every_fault_has_a_verdict(fault: Fault) -> None:
     """A fault added later must be judged too."""
-    assert {classify(fault) for fault in Fault} <= set(Verdict)
+    assert classify(fault, method="POST") in Verdict
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,12 @@ It puts the parts of this room together and knows no HTTP: an attempt is a calla
 """
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from typed_async_client.context import RequestContext
 from typed_async_client.engine.binding import Binding
 from typed_async_client.engine.callbacks import Callbacks
-from typed_async_client.engine.drivers import drive
 from typed_async_client.engine.flight import Flight, Register, ResponseTask
-from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
 from typed_async_client.engine.statistics import ClientStatistics
@@ -60,8 +56,9 @@ class Engine:
         self.is_closed = False
         self.ledger = ledger
         self.monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
-        self._permits = asyncio.Semaphore(max_concurrent_requests or sys.maxsize)
-        self.register = Register(landed=self._permits.release)
+        self.register = Register()
+        limit = max_concurrent_requests
+        self._permits = None if limit is None else asyncio.Semaphore(limit)
         self._binding = Binding()
         self._clock: Clock | None = None
         self._grace = grace
@@ -92,21 +89,26 @@ class Engine:
         if self._clock is not None:
             self._binding.check()
 
-    async def submit(
-        self, context: RequestContext, send: Callable[[], Awaitable["httpx.Response"]]
+    async def admit(self) -> Clock:
+        """Wait until one more request may be launched."""
+        clock = self.start()
+        if self._permits is not None or not self.monitor.has_room:
+            await self._enter()
+        return clock
+
+    def launch(
+        self, story: Story, send: Callable[[], Coroutine[Any, Any, "httpx.Response"]]
     ) -> ResponseTask:
-        """Wait for admission, then launch a request; the task is its life.
+        """Launch a request that was admitted; the task is its life.
 
         Args:
-            context: the request's context, which nobody else holds.
+            story: the request's counters; nobody else holds its context.
             send: makes one attempt.
         """
-        clock = self.start()
-        await self._enter()
-        flight = Flight(Story(context, clock), self.monitor)
-        driven = drive(request_flow(flight.story), send, flight.emit)
-        task = asyncio.get_running_loop().create_task(driven)
-        self.register.add(flight, task)
+        flight = Flight(story, self.monitor, self._land)
+        task = asyncio.get_running_loop().create_task(flight.launch(send))
+        if not flight.has_landed:  # an eager task may be over by now
+            self.register.add(flight, task)
         self._submitted += 1
         return task
 
@@ -186,22 +188,31 @@ class Engine:
         )
 
     async def _enter(self) -> None:
-        await self._permits.acquire()
+        if self._permits is not None:
+            await self._permits.acquire()
         try:
-            if not self.monitor.has_room:
-                await self.monitor.wait_for_room()
+            await self.monitor.wait_for_room()
             self._refuse_when_closed()
         except BaseException:
-            self._permits.release()
+            self._release()
             raise
+
+    def _land(self, flight: Flight) -> None:
+        self.register.remove(flight)
+        self._release()
+
+    def _release(self) -> None:
+        if self._permits is not None:
+            self._permits.release()
 
     async def _cancel_requests(self) -> None:
         tasks = self.register.tasks()
         for task in tasks:
             task.cancel()
         if tasks:
-            _, stubborn = await asyncio.wait(tasks, timeout=self._grace)
-            self.register.abandon(stubborn)
+            await asyncio.wait(tasks, timeout=self._grace)
+        for stubborn in self.register.flights():
+            stubborn.abandon()
 
     def _refuse_when_closed(self) -> None:
         if self.is_closed:

@@ -90,7 +90,7 @@ def _attempts(story: Story) -> Generator[Step, Any, Outcome]:
 
 
 def _never_connected(last: Exception, attempts: int) -> ConnectError:
-    error = ConnectError(str(last), request=getattr(last, "_request", None))
+    error = ConnectError(str(last) or "no connection", request=getattr(last, "_request", None))
     error.add_note(f"no connection after {attempts} attempt{'s' if attempts > 1 else ''}")
     error.__cause__ = last
     return error

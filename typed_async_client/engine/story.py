@@ -34,23 +34,29 @@ class Clock:
 class Story:
     """The counters of one request.
 
+    Args:
+        context: the request's context.
+        clock: tells the time, and draws.
+        method: the request's method, in upper case.
+
     Attributes:
         context: the request's context as it stands now.
         attempts: attempts begun so far.
     """
 
-    __slots__ = ("_clock", "_seq", "_started", "attempts", "context")
+    __slots__ = ("_clock", "_method", "_seq", "_started", "attempts", "context")
 
-    def __init__(self, context: "RequestContext", clock: Clock) -> None:
+    def __init__(self, context: "RequestContext", clock: Clock, *, method: str) -> None:
         self.context = context
         self.attempts = 0
         self._clock = clock
+        self._method = method
         self._seq = 0
         self._started = clock.now()
 
     def judge(self, fault: Fault) -> RetryAfter | GiveUp:
         """Count a failed attempt, and ask the policies what follows it."""
-        verdict = classify(fault)
+        verdict = classify(fault, method=self._method)
         if verdict is Verdict.TRANSIENT:
             self.context = self.context.increment_attempt()
         return decide(

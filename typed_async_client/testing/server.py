@@ -122,6 +122,7 @@ class FaultServer:
 
     Attributes:
         connections: how many connections were accepted.
+        port: the port that is held, listening or not; 0 before the server is entered.
         requests: the requests that were read, in order.
 
     Example:
@@ -134,19 +135,13 @@ class FaultServer:
         self, handler: Handler, *, tls: ssl.SSLContext | None = None, refusing: bool = False
     ) -> None:
         self.connections = 0
+        self.port = 0
         self.requests: list[SeenRequest] = []
         self._handler = handler
         self._refusing = refusing
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._socket = socket.socket()
         self._tls = tls
-
-    @property
-    def port(self) -> int:
-        """The port that is held, listening or not."""
-        port: int = self._socket.getsockname()[1]
-        return port
 
     @property
     def url(self) -> str:
@@ -155,11 +150,15 @@ class FaultServer:
         return f"http{'s' if self._tls else ''}://{host}:{self.port}/"
 
     async def open(self) -> None:
-        """Accept connections from now on."""
-        self._server = await asyncio.start_server(self._accept, sock=self._socket, ssl=self._tls)
+        """Accept connections from now on; too late for a server that was left already."""
+        if self._server is not None:
+            await self._server.start_serving()
 
     async def __aenter__(self) -> Self:
-        self._socket.bind(("127.0.0.1", 0))
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", 0, ssl=self._tls, start_serving=False
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
         if not self._refusing:
             await self.open()
         return self
@@ -170,15 +169,14 @@ class FaultServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._server is not None:
-            self._server.close()
+        server, self._server = self._server, None
+        assert server is not None  # noqa: S101 - entered before
+        server.close()
         for task in self._serving:
             task.cancel()
         if self._serving:
             await asyncio.wait(self._serving)
-        if self._server is not None:
-            await self._server.wait_closed()
-        self._socket.close()
+        await server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

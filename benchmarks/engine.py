@@ -1,0 +1,153 @@
+"""What the engine costs: microseconds of CPU and bytes of memory per request.
+
+In one run, in turn: (a) a bare ``httpx.AsyncClient`` on a mock transport, and (b) an
+``AsyncResilientClient`` on the same transport, with contexts, events, monitor and ledger, at 1, 50
+and 500 concurrent requests. (b) is measured with callbacks on retries and errors, as a service has
+them, and once more with a callback on every success, which costs a clone of each response.
+
+The garbage collector is off while the clock runs, as in ``timeit``: when it comes by depends on all
+that the process has ever allocated, not on the code that is measured.
+
+Run it with ``make bench``; ``--rounds`` and ``--requests`` make it longer or shorter.
+"""
+
+import argparse
+import asyncio
+import gc
+import statistics
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from typed_async_client import AsyncResilientClient, EventType
+
+CONCURRENCIES = (1, 50, 500)
+IN_FLIGHT = 500
+TARGET_RATIO = 1.35
+TARGET_KIB = 12.0
+URL = "http://service.test/items/1"
+
+Request = Callable[[], Awaitable[httpx.Response]]
+
+
+def answer(_: httpx.Request) -> httpx.Response:
+    """Answer at once."""
+    return httpx.Response(200, json={"id": 1})
+
+
+async def measure(request: Request, concurrency: int, requests: int) -> float:
+    """Give the microseconds of CPU per request, with that many workers at it."""
+
+    async def work() -> None:
+        for _ in range(requests // concurrency):
+            await request()
+
+    gc.collect()
+    gc.disable()
+    begun = time.process_time()
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+    spent = time.process_time() - begun
+    gc.enable()
+    return spent / (requests // concurrency * concurrency) * 1e6
+
+
+def resilient(client: AsyncResilientClient) -> Request:
+    """Make a request that goes through the whole engine."""
+
+    async def request() -> httpx.Response:
+        return await (await client.get(URL))
+
+    return request
+
+
+async def compare(rounds: int, requests: int) -> None:
+    """Print microseconds per request and their ratio, the median of the rounds."""
+    transport = httpx.MockTransport(answer)
+    async with (
+        httpx.AsyncClient(transport=transport) as bare,
+        AsyncResilientClient(transport=transport) as client,
+        AsyncResilientClient(transport=transport) as watched,
+    ):
+        for kind in (EventType.RETRY, EventType.ERROR, EventType.TIMEOUT):
+            client.add_event_callback(kind, lambda _: None)
+        watched.add_event_callback(EventType.SUCCESS, lambda _: None)
+        contestants: tuple[Request, ...] = (
+            lambda: bare.get(URL),
+            resilient(client),
+            resilient(watched),
+        )
+        for request in contestants:
+            await measure(request, 50, 11_000)  # fills the ledger, so that it turns over
+        print("concurrent   (a) httpx  (b) ours   ratio  (b) every success watched   ratio")
+        for concurrency in CONCURRENCIES:
+            figures = [
+                [await measure(request, concurrency, requests) for request in contestants]
+                for _ in range(rounds)
+            ]
+            a, b, w = (statistics.median(column) for column in zip(*figures, strict=True))
+            ratio = statistics.median(row[1] / row[0] for row in figures)
+            watching = statistics.median(row[2] / row[0] for row in figures)
+            print(
+                f"{concurrency:10}   {a:6.1f} us  {b:6.1f} us   {ratio:5.2f}"
+                f"  {w:20.1f} us   {watching:5.2f}"
+            )
+    print(f"target: ratio <= {TARGET_RATIO}\n")
+
+
+async def memory_in_flight(submit: Callable[[], Awaitable[asyncio.Task[httpx.Response]]]) -> float:
+    """Give the KiB that one request in flight holds, once its transport is waiting."""
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    tasks = [await submit() for _ in range(IN_FLIGHT)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return (after - before) / IN_FLIGHT / 1024
+
+
+async def weigh() -> None:
+    """Print the memory per request in flight, over that of a task of bare httpx."""
+
+    async def wait(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    transport = httpx.MockTransport(wait)
+    async with (
+        httpx.AsyncClient(transport=transport) as bare,
+        AsyncResilientClient(transport=transport) as client,
+    ):
+
+        async def submit_bare() -> asyncio.Task[httpx.Response]:
+            return asyncio.create_task(bare.get(URL))
+
+        tracemalloc.start()
+        for _ in range(2):  # the first round fills caches that stay
+            of_bare = await memory_in_flight(submit_bare)
+            of_ours = await memory_in_flight(lambda: client.get(URL))
+        tracemalloc.stop()
+    print(f"memory per request in flight, of {IN_FLIGHT}:")
+    print(
+        f"(a) httpx {of_bare:.1f} KiB, (b) ours {of_ours:.1f} KiB, more: {of_ours - of_bare:.1f} KiB"
+    )
+    print(f"target: below {TARGET_KIB:g} KiB more")
+
+
+def main() -> None:
+    """Run both parts."""
+    parser = argparse.ArgumentParser(description="What the engine costs per request.")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--requests", type=int, default=2000, help="per round")
+    options = parser.parse_args()
+    asyncio.run(compare(options.rounds, options.requests))
+    asyncio.run(weigh())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""From the end of a request to an exit code and one line: tables."""
+
+import asyncio
+import socket
+import ssl
+
+import httpx
+import pytest
+
+from typed_async_client import ConnectError
+from typed_async_client.cli.exits import Exit, complaint, describe, exit_code
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (httpx.ConnectError("refused"), 7),
+        (ConnectError("refused"), 7),
+        (_caused(httpx.ConnectError("unknown"), socket.gaierror(-2, "unknown")), 7),
+        (_caused(httpx.ConnectError("certificate"), ssl.SSLCertVerificationError()), 7),
+        (_caused(httpx.ReadError("alert"), ssl.SSLError("certificate required")), 7),
+        (httpx.ProxyError("407"), 7),
+        (httpx.ConnectTimeout(""), 28),
+        (httpx.ReadTimeout(""), 28),
+        (TimeoutError(), 28),
+        (httpx.TooManyRedirects("20"), 6),
+        (httpx.ReadError(""), 1),
+        (httpx.RemoteProtocolError("half"), 1),
+        (httpx.DecodingError("gzip"), 1),
+        (RuntimeError("?"), 1),
+    ],
+)
+@pytest.mark.parametrize("check_status", [False, True])
+def test_an_error_has_its_exit_code(
+    error: Exception,
+    code: int,
+    check_status: bool,  # noqa: FBT001 - pytest passes it by name
+) -> None:
+    """Whether statuses are checked or not: there is no status."""
+    assert exit_code(error, check_status=check_status) == code
+    assert complaint(error, exit_code(error, check_status=check_status))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(200, 0), (204, 0), (302, 3), (304, 3), (404, 4), (500, 5), (599, 5)]
+)
+def test_a_status_has_an_exit_code_only_when_it_is_checked(status: int, code: int) -> None:
+    """Without --check-status every response is a success."""
+    response = httpx.Response(status)
+    assert exit_code(response, check_status=True) == code
+    assert exit_code(response, check_status=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("ending", "line"),
+    [
+        (httpx.Response(200), None),
+        (httpx.Response(302), "the server answered 302 Found: follow redirects with -L"),
+        (httpx.Response(404), "the server answered 404 Not Found: check the URL and the headers"),
+        (
+            httpx.Response(599, extensions={"reason_phrase": b"\x1b[2J"}),
+            "the server answered 599: the server is in trouble, try again later",
+        ),
+        (
+            httpx.ReadTimeout(""),
+            "ReadTimeout: the server took too long; allow more seconds with --timeout",
+        ),
+        (
+            httpx.TooManyRedirects("Exceeded."),
+            "TooManyRedirects (Exceeded): the redirects may run in a circle, look at them without -L",
+        ),
+        (
+            httpx.RemoteProtocolError("half\r\n\x1b[2J"),
+            "RemoteProtocolError (half ?[2J): try again, or tell those who run the server",
+        ),
+        (
+            _caused(httpx.ConnectError("Unknown name"), socket.gaierror(-2, "?")),
+            "ConnectError (Unknown name): check the host name, the port and the certificate",
+        ),
+    ],
+)
+def test_a_failure_is_told_in_one_line(ending: httpx.Response | Exception, line: str) -> None:
+    """What was wrong, then what to do; nothing that a server could have written."""
+    assert complaint(ending, exit_code(ending, check_status=True)) == line
+
+
+def test_the_notes_of_an_error_are_told() -> None:
+    """The attempts of an exhausted request stand in its note."""
+    error = ConnectError("refused")
+    error.add_note("no connection after 3 attempts")
+    assert complaint(error, Exit.NOT_CONNECTED) == (
+        "ConnectError (refused), no connection after 3 attempts: check that the server runs, or "
+        "allow more retries with --retry"
+    )
+
+
+def test_an_error_that_says_nothing_is_told_by_its_name() -> None:
+    """No empty parentheses."""
+    assert describe(asyncio.CancelledError()) == "CancelledError"

@@ -1,0 +1,176 @@
+"""The whole internet on 127.0.0.1: a forward proxy that answers for every host itself.
+
+A client that uses it as its proxy reaches any ``https://`` address: the proxy accepts the CONNECT,
+speaks TLS with a certificate issued on the fly for that host, and answers JSON by host and path.
+It never opens a connection of its own. It knows the addresses of the READMEs, not their examples.
+"""
+
+import http.server
+import json
+import os
+import socket
+import socketserver
+import ssl
+import struct
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import trustme
+
+__all__ = ["LocalInternet"]
+
+_PAGES: Final[Mapping[str, Any]] = {
+    "www.logikascium.com/": {"welcome": "to the local internet"},
+    "api.example.com/critical-data": {"value": 42},
+    "api.users.com/list": ["Ada", "Blaise"],
+    "api.orders.com/recent": [17, 18],
+    "external-api.com/data/42": {"id": "42"},
+}
+"""What an address answers, with status 200; every other one answers 404."""
+
+_SILENT: Final = frozenset({"api.reports.com/slow"})
+"""Addresses that read the request and never answer."""
+
+_CUT_HANDSHAKES: Final[Mapping[str, float]] = {
+    "api.example.com": 2,
+    "api.orders.com": 1,
+    "api.notifications.com": float("inf"),
+}
+"""How many TLS handshakes a host resets before it lets one succeed: true connect failures."""
+
+_OF_THE_MACHINE: Final = {"SSL_CERT_DIR", "SSL_CERT_FILE", "SSLKEYLOGFILE"}
+
+
+class LocalInternet(socketserver.ThreadingTCPServer):
+    """The proxy, on a free port. Use it in ``with``; each one begins with all of its faults.
+
+    Args:
+        authority: issues the certificates.
+
+    Attributes:
+        requests: how many requests were read, by address.
+    """
+
+    allow_reuse_address = True
+
+    def __init__(self, authority: trustme.CA) -> None:
+        super().__init__(("127.0.0.1", 0), _Visit)
+        self.authority = authority
+        self.requests: Counter[str] = Counter()
+        self._handshakes: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+
+    def environment(self, authority_file: Path) -> dict[str, str]:
+        """Give the environment of a process that shall see this internet and no other."""
+        proxy = f"http://127.0.0.1:{self.server_address[1]}"
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.lower().endswith("_proxy") and name not in _OF_THE_MACHINE
+        }
+        return kept | {
+            "HTTP_PROXY": proxy,
+            "HTTPS_PROXY": proxy,
+            "NO_PROXY": "",
+            "SSL_CERT_FILE": str(authority_file),
+        }
+
+    def takes_handshake(self, host: str) -> bool:
+        """Count one more TLS handshake with a host, and tell whether it may succeed."""
+        with self._lock:
+            self._handshakes[host] += 1
+            return self._handshakes[host] > _CUT_HANDSHAKES.get(host, 0)
+
+    def count_request(self, address: str) -> None:
+        """Count one more request."""
+        with self._lock:
+            self.requests[address] += 1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+class _Visit(http.server.BaseHTTPRequestHandler):
+    """One connection to the proxy: a CONNECT, then TLS and HTTP as the host that was named."""
+
+    protocol_version = "HTTP/1.1"
+    server: LocalInternet
+    connection: socket.socket
+
+    def setup(self) -> None:
+        super().setup()
+        self._host = ""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (ConnectionError, ssl.SSLError):  # the client hung up, as it may
+            self.close_connection = True
+
+    def do_CONNECT(self) -> None:
+        """Become the host that the client asks for, or cut its TLS handshake."""
+        self._host = self.path.rpartition(":")[0]
+        self.send_response(200)
+        self.end_headers()
+        if self.server.takes_handshake(self._host):
+            self._speak_tls()
+        else:
+            self._reset_handshake()
+
+    def do_GET(self) -> None:
+        """Answer as the host would."""
+        address = self._host + self.path.removeprefix("http://")
+        self.server.count_request(address)
+        if address in _SILENT:
+            self.connection.recv(1)  # returns when the client hangs up
+            self.close_connection = True
+        elif address in _PAGES:
+            self._answer(200, _PAGES[address])
+        else:
+            self._answer(404, {"error": "not found"})
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+        """Keep quiet."""
+
+    def _speak_tls(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.server.authority.issue_cert(self._host).configure_cert(context)
+        self.connection = context.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb")
+        self.close_connection = False
+
+    def _reset_handshake(self) -> None:
+        self.connection.recv(1)  # the client has read our 200 once it speaks
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def _answer(self, status: int, page: object) -> None:
+        body = json.dumps(page).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()

@@ -1,0 +1,168 @@
+"""What a misbehaving server does with a connection, beyond the handlers of the test kit."""
+
+import asyncio
+import os
+import select
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+
+from typed_async_client.testing import Wire, answer
+from typed_async_client.testing.server import Handler
+
+__all__ = [
+    "answering_once",
+    "close_at_client_hello",
+    "close_over_the_request",
+    "cut",
+    "cut_at_client_hello",
+    "cut_at_once",
+    "cut_mid_upload",
+    "garble",
+    "hang_up_beneath_tls",
+    "never_read",
+    "redirecting",
+    "refuse_upload_early",
+    "refusing_aloud",
+    "sending",
+    "take_leave_at_client_hello",
+    "until",
+]
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Let the event loop turn until ``happened()``."""
+    async with asyncio.timeout(5.0):
+        while not happened():  # noqa: ASYNC110 - a socket's state sets no asyncio.Event
+            await asyncio.sleep(0)
+
+
+# Once connected
+
+
+async def cut_at_once(wire: Wire) -> None:
+    """Cut the connection (RST) as soon as it is there."""
+    wire.reset()
+
+
+async def close_over_the_request(wire: Wire) -> None:
+    """Let the request come as far as the kernel, and close the connection over it."""
+    wire.transport.pause_reading()
+    sock = wire.transport.get_extra_info("socket")
+    await until(lambda: bool(select.select([sock], [], [], 0)[0]))
+
+
+async def close_at_client_hello(wire: Wire) -> None:
+    """Read the first message of a TLS handshake, then close the connection (FIN)."""
+    await wire.read(65536)
+
+
+async def take_leave_at_client_hello(wire: Wire) -> None:
+    """Read the first message of a TLS handshake, and answer it with TLS's farewell."""
+    await wire.read(65536)
+    await wire.send(b"\x15\x03\x03\x00\x02\x01\x00")  # an alert, TLS 1.2, 2 bytes: close_notify
+    await wire.stall()
+
+
+async def cut_at_client_hello(wire: Wire) -> None:
+    """Read the first message of a TLS handshake, then cut the connection (RST)."""
+    await wire.read(65536)
+    wire.reset()
+
+
+def refusing_aloud(context: Callable[[], ssl.SSLContext]) -> Handler:
+    """Shake hands over TLS, and when that fails send the alert that tells why.
+
+    asyncio's own server cuts the connection without it; servers at large do send it.
+    """
+
+    async def handler(wire: Wire) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context().wrap_bio(incoming, outgoing, server_side=True)
+        failed = False
+        while not failed:
+            incoming.write(await wire.read(65536))
+            failed = _fails(tls.do_handshake)
+            await wire.send(outgoing.read())
+        await wire.stall()
+
+    return handler
+
+
+def _fails(handshake: Callable[[], None]) -> bool:
+    try:
+        handshake()
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        return True
+    raise AssertionError("this handshake was to fail")
+
+
+# While the request comes
+
+
+async def never_read(wire: Wire) -> None:
+    """Leave what the client sends in the kernel, until the kernel takes no more."""
+    wire.transport.pause_reading()
+    await asyncio.Event().wait()
+
+
+async def cut_mid_upload(wire: Wire) -> None:
+    """Read a little of the request, then cut the connection (RST)."""
+    await wire.read(1000)
+    wire.reset()
+
+
+async def refuse_upload_early(wire: Wire) -> None:
+    """Answer 413 before the whole body has come, and read on until the client is done."""
+    await wire.read(1000)
+    await wire.answer(413, b"too large")
+    await wire.stall()
+
+
+# Once the request is read
+
+
+def sending(data: bytes, then: Callable[[Wire], Awaitable[None]] = Wire.finish) -> Handler:
+    """Read a request, send ``data`` as it is, and do ``then``: close in good order, unless told."""
+
+    async def handler(wire: Wire) -> None:
+        await wire.read_request()
+        await wire.send(data)
+        await then(wire)
+
+    return handler
+
+
+def answering_once(then: Handler) -> Handler:
+    """Answer a first request well, and do ``then`` on the same connection."""
+
+    async def handler(wire: Wire) -> None:
+        await wire.read_request()
+        await wire.answer(200, b"ok")
+        await then(wire)
+
+    return handler
+
+
+def redirecting(location: str, *, status: int = 302) -> Handler:
+    """Send every request somewhere else."""
+    return answer(status, b"", f"Location: {location}")
+
+
+async def cut(wire: Wire) -> None:
+    """Cut the connection (RST)."""
+    wire.reset()
+
+
+async def garble(wire: Wire) -> None:
+    """Send bytes that are no TLS record beneath TLS, and wait for the client to go."""
+    os.write(wire.transport.get_extra_info("socket").fileno(), b"no record of TLS at all")
+    await wire.stall()
+
+
+async def hang_up_beneath_tls(wire: Wire) -> None:
+    """End the connection (FIN) without the farewell of TLS, and wait for the client to go."""
+    wire.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+    await wire.stall()

@@ -1,0 +1,335 @@
+"""Every fault that a plain server, a proxy or an address can make, and what its caller sees."""
+
+import asyncio
+import dataclasses
+import gzip
+import socket
+import zlib
+from collections.abc import AsyncIterator, Iterator
+
+import h11
+import httpx
+import pytest
+from fault_handlers import (
+    answering_once,
+    close_over_the_request,
+    cut,
+    cut_at_once,
+    cut_mid_upload,
+    never_read,
+    redirecting,
+    refuse_upload_early,
+    sending,
+    until,
+)
+from fault_rows import (
+    BODY,
+    Row,
+    answered,
+    endless_body,
+    every_case,
+    play,
+    through_proxy,
+    timed_out,
+    unreached,
+    uploading,
+)
+
+import typed_async_client
+from typed_async_client import AsyncResilientClient, EventType
+from typed_async_client.testing import FaultServer, Wire, answer, drop, half_body, reset, stall
+
+_HEAD = b"HTTP/1.1 200 OK\r\n"
+_HALF_HEAD = _HEAD + b"Content-Le"
+_LONG_HEAD = _HEAD + b"X-Long: " + 300_000 * b"a" + b"\r\n\r\n"
+_TWO_LENGTHS = _HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"
+_HALF_BODY = _HEAD + b"Content-Length: 10\r\n\r\nhalf."
+_CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+_GZIPPED = _HEAD + b"Content-Encoding: gzip\r\n\r\n"
+_WRONG_CHECKSUM = gzip.compress(BODY)[:-8] + bytes(8)
+
+
+class SpoiltBodyError(Exception):
+    """What the body of a caller of ours fails with."""
+
+
+async def one_shot_body() -> AsyncIterator[bytes]:
+    """Give ten bytes, once."""
+    yield BODY
+
+
+async def spoilt_body() -> AsyncIterator[bytes]:
+    """Give five bytes, then fail."""
+    yield BODY[:5]
+    raise SpoiltBodyError("no more of it")
+
+
+async def one_request_before(client: AsyncResilientClient, server: FaultServer) -> None:
+    """Leave an idle connection behind."""
+    await (await client.get(server.url))
+
+
+async def take_the_only_connection(client: AsyncResilientClient, server: FaultServer) -> None:
+    """Have a request under way that the server has read."""
+    await client.get(server.url, timeout=None)
+    await until(lambda: bool(server.requests))
+
+
+ADDRESSES = (
+    unreached(
+        "a port out of range",
+        httpx.ConnectError,
+        cause=ExceptionGroup,
+        url="http://127.0.0.1:99999/",
+    ),
+    unreached("a label of 64 letters", httpx.ConnectError, url=f"http://{64 * 'a'}.invalid/"),
+    unreached("an empty label", httpx.ConnectError, url="http://nohost..invalid/"),
+    unreached(
+        "a scheme that is not HTTP", httpx.UnsupportedProtocol, url="ftp://127.0.0.1/", connects=0
+    ),
+    unreached("a relative address", httpx.UnsupportedProtocol, url="/orders", connects=0),
+    unreached("an address that is none", httpx.InvalidURL, url="http://[::1/", connects=0),
+)
+CONNECTIONS = (
+    unreached("a refused port", typed_async_client.ConnectError, refusing=True, attempts=3),
+    timed_out(
+        "a pool without a free connection",
+        httpx.PoolTimeout,
+        connects=0,
+        handler=stall,
+        client={"limits": httpx.Limits(max_connections=1)},
+        prelude=take_the_only_connection,
+    ),
+    Row("RST at once", httpx.ReadError, handler=cut_at_once, read=0),
+    Row("a close with the request unread", httpx.ReadError, handler=close_over_the_request, read=0),
+    Row(
+        "FIN on a connection used again",
+        httpx.RemoteProtocolError,
+        connects=0,
+        read=2,
+        handler=answering_once(drop),
+        prelude=one_request_before,
+    ),
+    Row(
+        "RST on a connection used again",
+        httpx.ReadError,
+        connects=0,
+        read=2,
+        handler=answering_once(reset),
+        prelude=one_request_before,
+    ),
+)
+ANSWERS = (
+    answered("no fault"),
+    answered("a server that is overloaded", handler=answer(503)),
+    Row("FIN instead of an answer", httpx.RemoteProtocolError, handler=drop),
+    Row("RST instead of an answer", httpx.ReadError, handler=reset),
+    timed_out("no answer", httpx.ReadTimeout, handler=stall),
+    Row(
+        "an answer that is not HTTP",
+        httpx.RemoteProtocolError,
+        handler=sending(b"220 mail.example ESMTP\r\n\r\n", Wire.stall),
+    ),
+    Row("a head cut by FIN", httpx.RemoteProtocolError, handler=sending(_HALF_HEAD)),
+    Row("a head cut by RST", httpx.ReadError, handler=sending(_HALF_HEAD, cut)),
+    Row("a head of 300 kB", httpx.RemoteProtocolError, handler=sending(_LONG_HEAD, Wire.stall)),
+    Row("two lengths", httpx.RemoteProtocolError, handler=sending(_TWO_LENGTHS)),
+)
+BODIES = (
+    answered("a body that ends with the connection", handler=sending(_HEAD + b"\r\nwhole.")),
+    Row("a body cut by FIN", httpx.RemoteProtocolError, handler=half_body),
+    Row("a body cut by RST", httpx.ReadError, handler=sending(_HALF_BODY, cut)),
+    timed_out("a body that stalls", httpx.ReadTimeout, handler=sending(_HALF_BODY, Wire.stall)),
+    Row("a chunk cut by FIN", httpx.RemoteProtocolError, handler=sending(_CHUNKED + b"a\r\nhalf.")),
+    Row("a chunk cut by RST", httpx.ReadError, handler=sending(_CHUNKED + b"a\r\nhalf.", cut)),
+    Row("no last chunk", httpx.RemoteProtocolError, handler=sending(_CHUNKED + b"5\r\nhalf.\r\n")),
+    Row(
+        "a chunk without a size",
+        httpx.RemoteProtocolError,
+        handler=sending(_CHUNKED + b"xyz\r\n", Wire.stall),
+    ),
+    Row(
+        "a body that is no gzip",
+        httpx.DecodingError,
+        cause=zlib.error,
+        handler=sending(_GZIPPED + BODY),
+    ),
+    Row(
+        "gzip with a wrong checksum",
+        httpx.DecodingError,
+        cause=zlib.error,
+        handler=sending(_GZIPPED + _WRONG_CHECKSUM),
+    ),
+)
+REQUESTS = (
+    Row(
+        "a line end in a header",
+        httpx.LocalProtocolError,
+        read=0,
+        request=lambda: {"headers": {"X-Name": "a\r\nX-Other: b"}},
+    ),
+    Row(
+        "a zero byte in a header",
+        httpx.LocalProtocolError,
+        read=0,
+        request=lambda: {"headers": {"X-Name": "a\0b"}},
+    ),
+    uploading(
+        "a body longer than it says",
+        httpx.LocalProtocolError,
+        cause=h11.LocalProtocolError,
+        request=lambda: {"headers": {"Content-Length": "5"}},
+    ),
+    uploading(
+        "a body shorter than it says",
+        httpx.LocalProtocolError,
+        cause=h11.LocalProtocolError,
+        request=lambda: {"headers": {"Content-Length": "15"}},
+    ),
+    uploading(
+        "a body that fails to come", SpoiltBodyError, request=lambda: {"content": spoilt_body()}
+    ),
+    uploading(
+        "an upload that is never read",
+        httpx.WriteTimeout,
+        kind=EventType.TIMEOUT,
+        timeout=0.2,
+        handler=never_read,
+        request=lambda: {"content": endless_body()},
+    ),
+    uploading(
+        "an upload cut by RST",
+        httpx.ReadError,
+        handler=cut_mid_upload,
+        request=lambda: {"content": endless_body()},
+    ),
+    uploading(
+        "an upload refused early",
+        None,
+        kind=EventType.SUCCESS,
+        handler=refuse_upload_early,
+        request=lambda: {"content": bytes(1_000_000)},
+    ),
+)
+REDIRECTS = (
+    Row(
+        "a location that is no address",
+        httpx.RemoteProtocolError,
+        handler=redirecting("http://[::1/"),
+    ),
+    Row("a location that is nonsense", httpx.InvalidURL, handler=redirecting("x:y@:z")),
+    Row(
+        "a location that is not HTTP",
+        httpx.UnsupportedProtocol,
+        handler=redirecting("ftp://127.0.0.1/"),
+        client={"follow_redirects": True},
+    ),
+    Row(
+        "a circle of redirects",
+        httpx.TooManyRedirects,
+        handler=redirecting("/"),
+        read=21,
+        client={"follow_redirects": True},
+    ),
+    Row(
+        "a redirect of a body that is gone",
+        httpx.StreamConsumed,
+        methods=("POST",),
+        handler=redirecting("/", status=307),
+        client={"follow_redirects": True},
+        request=lambda: {"content": one_shot_body()},
+        pickles=False,
+    ),
+)
+PROXIES = (
+    unreached(
+        "a proxy that refuses the connection",
+        typed_async_client.ConnectError,
+        refusing=True,
+        attempts=3,
+        proxied=True,
+        url="http://origin.invalid/",
+    ),
+    through_proxy(
+        "a tunnel whose proxy refuses the connection",
+        typed_async_client.ConnectError,
+        refusing=True,
+        attempts=3,
+        accepted=0,
+        read=0,
+    ),
+    through_proxy("a proxy that wants a password", httpx.ProxyError, handler=answer(407)),
+    through_proxy("a proxy that does not reach the origin", httpx.ProxyError, handler=answer(502)),
+    through_proxy("a proxy that closes", httpx.RemoteProtocolError, handler=drop),
+    through_proxy("a proxy that resets", httpx.ReadError, handler=reset),
+    through_proxy(
+        "a proxy that says nothing",
+        httpx.ReadTimeout,
+        kind=EventType.TIMEOUT,
+        timeout=0.2,
+        handler=stall,
+    ),
+)
+
+CASES = every_case(ADDRESSES + CONNECTIONS + ANSWERS + BODIES + REQUESTS + REDIRECTS + PROXIES)
+
+
+@pytest.mark.parametrize(("row", "method"), CASES.values(), ids=CASES.keys())
+async def test_a_fault_reaches_the_caller_as_the_table_tells(row: Row, method: str) -> None:
+    """Its class, its cause, its events, its status and its attempts are the row's."""
+    assert await play(row, method) == row.ending
+
+
+# What needs more than a row
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_unknown_host_is_looked_up_once(method: str) -> None:
+    """It will be as unknown a second later."""
+    host = "nohost.invalid"
+    if not await _is_known_to_be_unknown(host):
+        pytest.skip(f"no name server here says that {host} does not exist")
+    row = unreached("unknown host", httpx.ConnectError, url=f"http://{host}/")
+    assert await play(row, method) == row.ending
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_port_that_takes_no_more_connections_is_a_timeout(
+    method: str, crowded_port: int
+) -> None:
+    """Nothing was sent, and yet it is not tried again: a timeout has used up its time."""
+    row = timed_out("crowded", httpx.ConnectTimeout, accepted=0, read=0)
+    row = dataclasses.replace(row, url=f"http://127.0.0.1:{crowded_port}/")
+    assert await play(row, method) == row.ending
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_idle_connection_that_the_server_closed_is_replaced(method: str) -> None:
+    """The next request has its answer in one attempt, on a connection of its own."""
+
+    async def wait_for_the_close(client: AsyncResilientClient, server: FaultServer) -> None:
+        response = await (await client.get(server.url))
+        connection = response.extensions["network_stream"]
+        await until(lambda: bool(connection.get_extra_info("is_readable")))
+
+    closing = answering_once(Wire.finish)
+    row = answered("stale", handler=closing, prelude=wait_for_the_close, accepted=2, read=2)
+    assert await play(row, method) == row.ending
+
+
+@pytest.fixture
+def crowded_port() -> Iterator[int]:
+    """Give a port whose queue of connections is full, so that no further one is answered."""
+    with socket.socket() as listening, socket.socket() as waiting:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        waiting.connect(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+async def _is_known_to_be_unknown(host: str) -> bool:
+    try:
+        await asyncio.get_running_loop().getaddrinfo(host, 80)
+    except socket.gaierror as error:
+        return error.errno == socket.EAI_NONAME
+    return False

@@ -1,0 +1,116 @@
+"""Both sides of TLS as the tests want them. Each context is made once: keys cost time.
+
+One authority issues every certificate; ``trusting`` is the client that knows it.
+"""
+
+import datetime as dt
+import functools
+import ssl
+
+import trustme
+
+__all__ = [
+    "demanding_client_certificate",
+    "expired",
+    "insisting_on_tls_1_3",
+    "issued_by_a_stranger",
+    "issued_for_another_host",
+    "no_newer_than_tls_1_2",
+    "not_yet_valid",
+    "self_signed",
+    "trusted",
+    "trusting",
+]
+
+
+# The client's side
+
+
+@functools.cache
+def trusting() -> ssl.SSLContext:
+    """Trust the one authority of the tests."""
+    return ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+
+
+@functools.cache
+def insisting_on_tls_1_3() -> ssl.SSLContext:
+    """Trust the one authority, and speak nothing older than TLS 1.3."""
+    context = ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+# The server's side
+
+
+@functools.cache
+def trusted() -> ssl.SSLContext:
+    """Show a certificate without fault."""
+    return _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+
+
+@functools.cache
+def issued_by_a_stranger() -> ssl.SSLContext:
+    """Show a certificate of an authority that the client does not know."""
+    return _showing(trustme.CA().issue_cert("localhost", "127.0.0.1"))
+
+
+@functools.cache
+def self_signed() -> ssl.SSLContext:
+    """Show a certificate that vouches for itself."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with authority.cert_pem.tempfile() as chain, authority.private_key_pem.tempfile() as key:
+        context.load_cert_chain(chain, key)
+    return context
+
+
+@functools.cache
+def issued_for_another_host() -> ssl.SSLContext:
+    """Show the certificate of somebody else."""
+    return _showing(_authority().issue_cert("elsewhere.example"))
+
+
+@functools.cache
+def expired() -> ssl.SSLContext:
+    """Show a certificate whose time is over."""
+    return _showing(_authority().issue_cert("localhost", "127.0.0.1", not_after=_days_from_now(-1)))
+
+
+@functools.cache
+def not_yet_valid() -> ssl.SSLContext:
+    """Show a certificate whose time is to come."""
+    return _showing(_authority().issue_cert("localhost", "127.0.0.1", not_before=_days_from_now(1)))
+
+
+@functools.cache
+def no_newer_than_tls_1_2() -> ssl.SSLContext:
+    """Speak nothing newer than TLS 1.2."""
+    context = _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@functools.cache
+def demanding_client_certificate(version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Speak one version of TLS, and only with clients that show a certificate."""
+    context = _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+    context.minimum_version = context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    _authority().configure_trust(context)
+    return context
+
+
+@functools.cache
+def _authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def _showing(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(context)
+    return context
+
+
+def _days_from_now(days: int) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(days=days)

@@ -1,0 +1,43 @@
+"""What must not be printed: user names, passwords, and signed or secret values in URLs.
+
+Pure: text in, text out. It works on any text, so error messages that quote a URL pass through it
+like the URL itself.
+"""
+
+import re
+from urllib.parse import unquote_plus
+
+__all__ = ["one_line", "redact"]
+
+_USERINFO = re.compile(r"://[^/?#\s]+@")
+_PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=[^&;#\s]*")
+_SECRET_NAME = re.compile(
+    r"sig$|signature|token|secret|passw|credential|(api|access|private|shared)[-_]?key|^key$"
+    r"|auth|session|jwt|hmac|^code$",
+    re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    """Give the text with user names, passwords and secret query values as ``REDACTED``.
+
+    Example:
+        >>> redact("GET https://ann:pw@example.org/a?page=2&X-Amz-Signature=8f2")
+        'GET https://REDACTED:REDACTED@example.org/a?page=2&X-Amz-Signature=REDACTED'
+    """
+    return _PARAMETER.sub(_redact_parameter, _USERINFO.sub("://REDACTED:REDACTED@", text))
+
+
+def one_line(text: str) -> str:
+    """Give the text redacted and on one line.
+
+    Bytes of a server may stand in an error message: what a terminal would obey is replaced.
+    """
+    return "".join(c if c.isprintable() else "?" for c in " ".join(redact(text).split()))
+
+
+def _redact_parameter(parameter: re.Match[str]) -> str:
+    separator, name = parameter.groups()
+    if _SECRET_NAME.search(unquote_plus(name)):
+        return f"{separator}{name}=REDACTED"
+    return parameter.group()
