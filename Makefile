@@ -24,7 +24,7 @@ lint: $(VENV)/.linters
 
 types: $(VENV)/.linters
 	$(BIN)/mypy
-	$(BIN)/basedpyright --verifytypes typed_async_client --ignoreexternal
+	PATH="$(abspath $(BIN)):$$PATH" basedpyright --verifytypes typed_async_client --ignoreexternal
 
 format: $(VENV)/.linters
 	$(BIN)/ruff format .

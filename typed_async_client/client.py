@@ -126,7 +126,9 @@ class AsyncResilientClient(Verbs):
         def send() -> Any:
             return self._client.request(name, url, **sent)
 
-        clock = await self._engine.admit()
+        clock = self._engine.start()
+        if not self._engine.admits_at_once:
+            await self._engine.wait_for_admission()
         return self._engine.launch(Story(kept, clock, method=name), send)
 
     def add_event_callback(self, event_type: EventType, callback: Callback) -> None:

@@ -91,13 +91,12 @@ class AsyncEvent:
             put(self, "metadata", copy_metadata(self.metadata))
 
     @classmethod
-    def adopt(
+    def adopt(  # noqa: PLR0917 - made for one caller, on the path of each request
         cls,
         event_type: EventType,
         context: RequestContext,
-        *,
-        data: Any = None,
-        error: BaseException | None = None,
+        data: Any,
+        error: BaseException | None,
         seq: int,
         attempts: int,
         elapsed: float,

@@ -74,15 +74,15 @@ def count_hop(request: httpx.Request) -> None:
     """Note on a request that httpx is about to send it.
 
     One attempt sends more than one request when it follows a redirect or answers a challenge.
-    httpx hands the extensions of each to the next, so all of them share one list.
+    httpx copies the extensions of each into the next, so the last one bears the number of all.
     """
-    request.extensions.setdefault(_HOPS, []).append(request.method)
+    request.extensions[_HOPS] = request.extensions.get(_HOPS, 0) + 1
 
 
 def _hops(error: Exception) -> int:
     """Count the requests that one attempt sent or tried to send, as far as its error tells."""
     request = getattr(error, "_request", None)
-    return 0 if request is None else len(request.extensions.get(_HOPS, ()))
+    return 0 if request is None else request.extensions.get(_HOPS, 0)
 
 
 def _can_never_connect(error: BaseException) -> bool:

@@ -24,6 +24,8 @@ def checked_method(method: str) -> str:
     Raises:
         ValueError: it is none of ``METHODS``.
     """
+    if method in METHODS:
+        return method
     name = method.upper() if isinstance(method, str) else method
     if name not in METHODS:
         raise ValueError(f"unknown HTTP method {method!r}: use one of {', '.join(sorted(METHODS))}")

@@ -214,6 +214,19 @@ async def test_a_wait_with_a_timeout_sees_a_request_that_is_submitted_meanwhile(
 
 
 @in_virtual_time
+async def test_any_number_of_tasks_may_wait_for_a_request_to_come() -> None:
+    """One submission wakes them all; each looks whether it is theirs."""
+    async with new_client() as client:
+        names = ["a", "b", "a"]
+        waiting = [asyncio.create_task(client.wait_for_request(name, 10)) for name in names]
+        await asyncio.sleep(1)
+        for name in ("b", "a"):
+            await client.get("/1", named(name))
+        results = await asyncio.gather(*waiting)
+        assert [result.request_id for result in results] == names
+
+
+@in_virtual_time
 async def test_a_wait_for_an_unknown_name_never_hangs() -> None:
     """With a timeout it ends there; without one it is refused at once."""
     async with new_client() as client:

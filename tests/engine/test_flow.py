@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
-from typed_async_client.engine.flow import Attempt, Emit, Wait, request_flow
+from typed_async_client.engine.flow import Attempt, Begin, Emit, Step, Wait, request_flow
 from typed_async_client.engine.story import Clock, Story
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
@@ -24,6 +24,17 @@ OUTCOMES: dict[str, Callable[[], Outcome]] = {
     "timeout": lambda: Failed.of(httpx.ReadTimeout("slow")),
     "broken": lambda: Failed.of(httpx.ReadError("cut")),
 }
+
+
+def in_words(step: Step) -> str:
+    """Tell one step."""
+    match step:
+        case Emit(event):
+            return str(event.event_type)
+        case Wait(seconds):
+            return f"wait {seconds:g}"
+        case _:
+            return type(step).__name__.lower()
 
 
 @dataclasses.dataclass
@@ -40,15 +51,8 @@ class Played:
         return [step.event for step in self.steps if isinstance(step, Emit)]
 
     def told(self) -> list[str]:
-        """Tell the steps in words: attempt, wait with its seconds, or the kind of event."""
-        return [
-            "attempt"
-            if isinstance(step, Attempt)
-            else f"wait {step.seconds:g}"
-            if isinstance(step, Wait)
-            else str(step.event.event_type)
-            for step in self.steps
-        ]
+        """Tell the steps in words: begin, attempt, wait with its seconds, or the kind of event."""
+        return [in_words(step) for step in self.steps]
 
 
 def new_story(max_retries: int = 2) -> Story:
@@ -86,7 +90,7 @@ def play(script: list[str], max_retries: int = 2, stop_at: int | None = None) ->
 
 def expected(script: list[str], max_retries: int) -> list[str]:
     """Say in a few lines of plain code which steps the specification asks for."""
-    steps: list[str] = []
+    steps = ["begin"]
     for retries, outcome in enumerate(script):
         steps.append("attempt")
         if outcome == "ok":
@@ -124,9 +128,9 @@ def test_at_n_retries_there_are_n_plus_one_attempts(max_retries: int) -> None:
 
 
 def test_a_success_at_once_is_one_attempt_and_one_event() -> None:
-    """The common case takes two steps."""
+    """The common case takes three steps."""
     played = play(["ok"])
-    assert played.told() == ["attempt", "success"]
+    assert played.told() == ["begin", "attempt", "success"]
     assert played.response is OK
     assert played.events[0].data is OK
 
@@ -141,6 +145,7 @@ def test_retry_events_count_up_and_tell_delay_source_and_cause() -> None:
     assert {event.data.source for event in retries} == {"backoff"}
     assert all(event.data.cause is event.error for event in retries)
     assert played.told() == [
+        "begin",
         "attempt",
         "retry",
         "wait 1",
@@ -181,6 +186,7 @@ def test_the_error_of_exhausted_retries_keeps_the_request_of_the_last_attempt() 
     """``error.request`` answers, as it does for httpx's own errors."""
     request = httpx.Request("GET", "http://a.test/")
     flow = request_flow(new_story(max_retries=0))
+    assert isinstance(next(flow), Begin)
     next(flow)
     flow.send(Failed.of(httpx.ConnectError("refused", request=request)))
     with pytest.raises(ConnectError) as raised:
@@ -197,7 +203,7 @@ def test_any_other_error_ends_it_at_once_and_reaches_the_caller_as_it_is(outcome
     assert type(played.error) in {httpx.ReadTimeout, httpx.ReadError}
 
 
-@pytest.mark.parametrize("stop_at", range(7))
+@pytest.mark.parametrize("stop_at", range(8))
 def test_a_cancellation_at_any_step_ends_in_one_cancelled_event(stop_at: int) -> None:
     """Thrown into attempt, emission or wait alike, it is told once and raised on."""
     played = play(["refused", "refused", "ok"], stop_at=stop_at)

@@ -25,7 +25,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> Clockwork:
 def ending(request_id: str, kind: EventType = EventType.SUCCESS, attempts: int = 1) -> AsyncEvent:
     """Make a terminal event."""
     context = RequestContext(request_id=request_id)
-    return AsyncEvent.adopt(kind, context, seq=0, attempts=attempts, elapsed=0.5)
+    return AsyncEvent.adopt(kind, context, None, None, 0, attempts, 0.5)
 
 
 def test_a_result_says_what_its_terminal_event_said(clock: Clockwork) -> None:

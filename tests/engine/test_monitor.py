@@ -33,7 +33,7 @@ class Desk:
     def publish(self, request_id: str, kind: EventType) -> None:
         """Publish an event of a request."""
         context = RequestContext(request_id=request_id)
-        event = AsyncEvent.adopt(kind, context, seq=0, attempts=1, elapsed=0.0)
+        event = AsyncEvent(kind, context, attempts=1)
         self.monitor.publish(event, HERE)
 
 

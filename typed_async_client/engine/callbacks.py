@@ -46,6 +46,7 @@ class Callbacks:
     cancelled and counted as failed. So memory stays bounded though no request ever waits.
 
     Attributes:
+        wanted: the types of event that any callback wants.
         failed: calls that raised, or were cancelled for running too long.
     """
 
@@ -53,7 +54,8 @@ class Callbacks:
         self._subscriptions: dict[EventType, tuple[_Subscription, ...]] = {}
         self._running: dict[asyncio.Task[Any], _Subscription] = {}  # in order of age
         self._max_running = max_running
-        self.failed = 0
+        self.wanted: frozenset[EventType] = frozenset()
+        self.failed: int = 0
 
     def add(self, event_type: EventType, callback: Callback) -> None:
         """Call ``callback`` with each event of that type from now on.
@@ -64,22 +66,20 @@ class Callbacks:
         if not callable(callback):
             raise TypeError(f"an event callback must be callable, got {callback!r}")
         present = self._subscriptions.get(event_type, ())
-        self._subscriptions[event_type] = (*present, _Subscription(callback))
+        self._set(event_type, (*present, _Subscription(callback)))
 
     def remove(self, event_type: EventType, callback: Callback) -> bool:
         """Stop calling ``callback``; tell whether it was there. Drops one of several equal ones."""
         present = self._subscriptions.get(event_type, ())
         for subscription in present:
             if subscription.callback == callback:
-                self._subscriptions[event_type] = tuple(
-                    one for one in present if one is not subscription
-                )
+                self._set(event_type, tuple(one for one in present if one is not subscription))
                 return True
         return False
 
-    def want(self, event_type: EventType) -> bool:
-        """Tell whether any callback wants events of that type."""
-        return bool(self._subscriptions.get(event_type))
+    def _set(self, event_type: EventType, subscriptions: tuple[_Subscription, ...]) -> None:
+        self._subscriptions[event_type] = subscriptions
+        self.wanted = frozenset(kind for kind, some in self._subscriptions.items() if some)
 
     def deliver(self, event: AsyncEvent, caller: contextvars.Context) -> None:
         """Call everyone who wants ``event``, each with a clone and in a copy of ``caller``."""

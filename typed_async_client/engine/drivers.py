@@ -7,9 +7,9 @@ sends back what happened, and throws into the flow whatever stopped it.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from typed_async_client.engine.flow import Attempt, Emit, Flow, Wait
+from typed_async_client.engine.flow import Attempt, Begin, Emit, Flow, Wait
 from typed_async_client.events import AsyncEvent
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
@@ -41,11 +41,18 @@ async def drive(
             try:
                 match step:
                     case Attempt():
-                        answer = await _attempt(send)
+                        try:
+                            answer = Succeeded(await send())
+                        except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out
+                            answer = Failed.of(error)
                     case Emit(event):
                         emit(event)
+                    case Begin():
+                        await asyncio.sleep(0)
                     case Wait(seconds):
                         await asyncio.sleep(seconds)
+                    case _:
+                        assert_never(step)
             except BaseException as stop:  # noqa: BLE001 - the flow has the last word on it
                 step = flow.throw(stop)
             else:
@@ -53,13 +60,6 @@ async def drive(
     except StopIteration as end:
         response: httpx.Response = end.value
         return response
-
-
-async def _attempt(send: Callable[[], Awaitable["httpx.Response"]]) -> Outcome:
-    try:
-        return Succeeded(await send())
-    except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out; facts.py reads them
-        return Failed.of(error)
 
 
 def drive_plain(
@@ -86,11 +86,18 @@ def drive_plain(
             try:
                 match step:
                     case Attempt():
-                        answer = _attempt_plain(send)
+                        try:
+                            answer = Succeeded(send())
+                        except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out
+                            answer = Failed.of(error)
                     case Emit(event):
                         emit(event)
                     case Wait(seconds):
                         sleep(seconds)
+                    case Begin():
+                        pass
+                    case _:
+                        assert_never(step)
             except BaseException as stop:  # noqa: BLE001 - the flow has the last word on it
                 step = flow.throw(stop)
             else:
@@ -98,10 +105,3 @@ def drive_plain(
     except StopIteration as end:
         response: httpx.Response = end.value
         return response
-
-
-def _attempt_plain(send: Callable[[], "httpx.Response"]) -> Outcome:
-    try:
-        return Succeeded(send())
-    except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out; facts.py reads them
-        return Failed.of(error)

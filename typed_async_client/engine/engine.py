@@ -52,13 +52,14 @@ class Engine:
         random: Callable[[], float],
     ) -> None:
         _check_limits(max_concurrent_requests, grace)
-        self.callbacks = Callbacks()
-        self.is_closed = False
+        self.callbacks: Callbacks = Callbacks()
+        self.is_closed: bool = False
         self.ledger = ledger
-        self.monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
-        self.register = Register()
+        self.monitor: Monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
+        self.register: Register = Register()
         limit = max_concurrent_requests
         self._permits = None if limit is None else asyncio.Semaphore(limit)
+        self._landed = self.register.remove if limit is None else self._leave
         self._binding = Binding()
         self._clock: Clock | None = None
         self._grace = grace
@@ -73,7 +74,8 @@ class Engine:
             ClientClosedError: the client is closed.
             ClientBoundError: the client belongs to another loop, thread or process.
         """
-        self._refuse_when_closed()
+        if self.is_closed:
+            raise ClientClosedError("this client is closed: make a new one to send more requests")
         loop = self._binding.check()
         if self._clock is None:
             self._clock = Clock(loop.time, self._random)
@@ -89,12 +91,25 @@ class Engine:
         if self._clock is not None:
             self._binding.check()
 
-    async def admit(self) -> Clock:
-        """Wait until one more request may be launched."""
-        clock = self.start()
-        if self._permits is not None or not self.monitor.has_room:
-            await self._enter()
-        return clock
+    @property
+    def admits_at_once(self) -> bool:
+        """Whether a request may be launched without ``wait_for_admission()``."""
+        return self._permits is None and self.monitor.has_room
+
+    async def wait_for_admission(self) -> None:
+        """Wait until one more request may be launched; launch it then.
+
+        Raises:
+            ClientClosedError: the client was closed meanwhile.
+        """
+        if self._permits is not None:
+            await self._permits.acquire()
+        try:
+            await self.monitor.wait_for_room()
+            self.start()
+        except BaseException:
+            self._release()
+            raise
 
     def launch(
         self, story: Story, send: Callable[[], Coroutine[Any, Any, "httpx.Response"]]
@@ -105,11 +120,11 @@ class Engine:
             story: the request's counters; nobody else holds its context.
             send: makes one attempt.
         """
-        flight = Flight(story, self.monitor, self._land)
-        task = asyncio.get_running_loop().create_task(flight.launch(send))
-        if not flight.has_landed:  # an eager task may be over by now
-            self.register.add(flight, task)
+        flight = Flight(story, self.monitor, self._landed)
+        self.register.add(flight)  # before its task, which may be eager and over at once
         self._submitted += 1
+        task = asyncio.get_running_loop().create_task(flight.launch(send))
+        flight.task = task
         return task
 
     async def wait_for(self, request_id: str, *, may_arrive: bool) -> RequestResult:
@@ -187,17 +202,7 @@ class Engine:
             callbacks_failed=self.callbacks.failed,
         )
 
-    async def _enter(self) -> None:
-        if self._permits is not None:
-            await self._permits.acquire()
-        try:
-            await self.monitor.wait_for_room()
-            self._refuse_when_closed()
-        except BaseException:
-            self._release()
-            raise
-
-    def _land(self, flight: Flight) -> None:
+    def _leave(self, flight: Flight) -> None:
         self.register.remove(flight)
         self._release()
 
@@ -213,10 +218,6 @@ class Engine:
             await asyncio.wait(tasks, timeout=self._grace)
         for stubborn in self.register.flights():
             stubborn.abandon()
-
-    def _refuse_when_closed(self) -> None:
-        if self.is_closed:
-            raise ClientClosedError("this client is closed: make a new one to send more requests")
 
 
 def _check_limits(max_concurrent_requests: int | None, grace: float) -> None:

@@ -18,7 +18,12 @@ from typed_async_client.policies.retry import RetryAfter
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Attempt", "Emit", "Flow", "Step", "Wait", "request_flow"]
+__all__ = ["Attempt", "Begin", "Emit", "Flow", "Step", "Wait", "request_flow"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Begin:
+    """Give way once; there is no answer. A cancellation before the first attempt is heard here."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,8 +47,10 @@ class Emit:
     event: AsyncEvent
 
 
-Step = Attempt | Wait | Emit
+Step = Begin | Attempt | Wait | Emit
 Flow = Generator[Step, Any, "httpx.Response"]
+
+_BEGIN = Begin()
 
 
 def request_flow(story: Story) -> Flow:
@@ -60,6 +67,7 @@ def request_flow(story: Story) -> Flow:
         Exception: what the last attempt failed with.
     """
     try:
+        yield _BEGIN
         outcome = yield from _attempts(story)
     except GeneratorExit:  # the flow is dropped: nobody is left to perform a step
         raise

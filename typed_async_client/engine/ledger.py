@@ -29,11 +29,11 @@ class Ledger:
 
     def record(self, ending: AsyncEvent) -> None:
         """Keep a terminal event in place of an earlier one of the same request id."""
-        request_id = ending.context.request_id
-        self._endings.pop(request_id, None)  # so that the dict stays in order of age
-        self._endings[request_id] = ending
-        if len(self._endings) > self._max_results:
-            del self._endings[next(iter(self._endings))]
+        endings, request_id = self._endings, ending.context.request_id
+        endings.pop(request_id, None)  # so that the dict stays in order of age
+        endings[request_id] = ending
+        if len(endings) > self._max_results:
+            del endings[next(iter(endings))]
         self.forget_older_than(self._max_age)
 
     def get(self, request_id: str) -> RequestResult | None:

@@ -44,7 +44,7 @@ class Monitor:
         self._room = asyncio.Event()
         self._room.set()
         self.published: Counter[EventType] = Counter()
-        self.dropped = 0
+        self.dropped: int = 0
 
     @property
     def backlog(self) -> int:
@@ -62,7 +62,7 @@ class Monitor:
         self.published[kind] += 1
         if kind is not EventType.RETRY:
             self._ledger.record(event)
-        if not self._callbacks.want(kind):
+        if kind not in self._callbacks.wanted:
             return
         waiting = self._queue.qsize()
         if waiting < self._queue_size or kind is not EventType.RETRY:

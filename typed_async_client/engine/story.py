@@ -47,8 +47,8 @@ class Story:
     __slots__ = ("_clock", "_method", "_seq", "_started", "attempts", "context")
 
     def __init__(self, context: "RequestContext", clock: Clock, *, method: str) -> None:
-        self.context = context
-        self.attempts = 0
+        self.context: RequestContext = context
+        self.attempts: int = 0
         self._clock = clock
         self._method = method
         self._seq = 0
@@ -85,13 +85,6 @@ class Story:
 
     def _event(self, kind: EventType, data: Any, error: BaseException | None) -> AsyncEvent:
         seq = self._seq
-        self._seq += 1
-        return AsyncEvent.adopt(
-            kind,
-            self.context,
-            data=data,
-            error=error,
-            seq=seq,
-            attempts=self.attempts,
-            elapsed=self._clock.now() - self._started,
-        )
+        self._seq = seq + 1
+        elapsed = self._clock.now() - self._started
+        return AsyncEvent.adopt(kind, self.context, data, error, seq, self.attempts, elapsed)

@@ -134,8 +134,8 @@ class FaultServer:
     def __init__(
         self, handler: Handler, *, tls: ssl.SSLContext | None = None, refusing: bool = False
     ) -> None:
-        self.connections = 0
-        self.port = 0
+        self.connections: int = 0
+        self.port: int = 0
         self.requests: list[SeenRequest] = []
         self._handler = handler
         self._refusing = refusing
