@@ -37,6 +37,9 @@ clean:
 	rm -rf $(VENV) build dist
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, this is " \
+		+ sys.version.split()[0] + ": name another one, as in make PYTHON=python3.12")'
+	@echo "installing into $(VENV) ..."
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

@@ -1,13 +1,12 @@
 """A resilient asynchronous HTTP client on httpx: every request ends exactly once."""
 
-from typed_async_client.client import (
-    AsyncResilientClient,
-    create_async_resilient_client,
-    simple_async_request,
-)
+from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
+from typed_async_client.engine.callbacks import Callback
+from typed_async_client.engine.flight import ResponseTask
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import (
+    AddressRefusedError,
     ClientBoundError,
     ClientClosedError,
     ConnectError,
@@ -15,10 +14,16 @@ from typed_async_client.errors import (
 )
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.outcome import RequestResult, ResultStatus
+from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
+from typed_async_client.transports.addresses import refuse_private_addresses
+from typed_async_client.transports.transport import AsyncPoolTransport
 
 __all__ = [
+    "AddressRefusedError",
     "AsyncEvent",
+    "AsyncPoolTransport",
     "AsyncResilientClient",
+    "Callback",
     "ClientBoundError",
     "ClientClosedError",
     "ClientStatistics",
@@ -27,8 +32,10 @@ __all__ = [
     "RequestCancelledError",
     "RequestContext",
     "RequestResult",
+    "ResponseTask",
     "ResultStatus",
     "RetryDetails",
     "create_async_resilient_client",
+    "refuse_private_addresses",
     "simple_async_request",
 ]

@@ -4,8 +4,9 @@ httpx is built here; what its errors and responses mean is read in ``facts.py``.
 """
 
 import asyncio
+import dataclasses
 import random as chance
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -19,14 +20,18 @@ from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.engine.story import Story
 from typed_async_client.events import EventType
-from typed_async_client.options import ClientOptions, HttpxClientOptions, RequestOptions, snapshot
+from typed_async_client.facts import begin_attempt
+from typed_async_client.options import (
+    HttpxClientOptions,
+    RequestOptions,
+    check_client_options,
+    snapshot,
+)
 from typed_async_client.outcome import RequestResult
-from typed_async_client.transports.hooks import hooked
+from typed_async_client.transports.defaults import build_httpx_client
 from typed_async_client.verbs import Verbs, checked_method
 
-__all__ = ["AsyncResilientClient", "create_async_resilient_client", "simple_async_request"]
-
-_REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)
+__all__ = ["AsyncResilientClient"]
 
 
 class AsyncResilientClient(Verbs):
@@ -75,6 +80,7 @@ class AsyncResilientClient(Verbs):
         random: Callable[[], float] = chance.random,
         **httpx_client_kwargs: Unpack[HttpxClientOptions],
     ) -> None:
+        check_client_options(httpx_client_kwargs, random)
         self._limits = RequestContext(
             max_retries=max_retries,
             base_delay=base_delay,
@@ -88,7 +94,7 @@ class AsyncResilientClient(Verbs):
             grace=grace,
             random=random,
         )
-        self._client = httpx.AsyncClient(**hooked(httpx_client_kwargs))
+        self._client = build_httpx_client(httpx_client_kwargs)
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -116,7 +122,7 @@ class AsyncResilientClient(Verbs):
 
         Raises:
             ValueError: the method is unknown, or the context has no attempt left.
-            TypeError: an option is unknown.
+            TypeError: an option is unknown, or a body cannot be sent.
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """
         name = checked_method(method)
@@ -124,12 +130,28 @@ class AsyncResilientClient(Verbs):
         sent = snapshot(options) if options else {}
 
         def send() -> Any:
+            begin_attempt()
             return self._client.request(name, url, **sent)
 
         clock = self._engine.start()
         if not self._engine.admits_at_once:
             await self._engine.wait_for_admission()
         return self._engine.launch(Story(kept, clock, method=name), send)
+
+    def new_context(
+        self, request_id: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> RequestContext:
+        """Make a context with the client's own limits, to name a request or describe it.
+
+        A ``RequestContext`` made by hand has the limits of its class, not the client's.
+
+        Args:
+            request_id: the name; a random one without it.
+            metadata: anything of the caller's.
+        """
+        fresh = self._limits.renew()
+        name = fresh.request_id if request_id is None else request_id
+        return dataclasses.replace(fresh, request_id=name, metadata=dict(metadata or {}))
 
     def add_event_callback(self, event_type: EventType, callback: Callback) -> None:
         """Call ``callback`` with a clone of each event of that type from now on.
@@ -220,7 +242,7 @@ class AsyncResilientClient(Verbs):
             RuntimeError: the client belongs to another loop, thread or process.
         """
         self._engine.check_home()
-        if self._closing is None:
+        if self._closing is None or self._closing.cancelled():
             caller = asyncio.current_task()
             self._closing = asyncio.get_running_loop().create_task(self._close(caller))
         await asyncio.shield(self._closing)
@@ -247,47 +269,12 @@ class AsyncResilientClient(Verbs):
         await self.close()
 
 
-def create_async_resilient_client(**options: Unpack[ClientOptions]) -> AsyncResilientClient:
-    """Make a client to be used in ``async with``; the options are ``AsyncResilientClient``'s.
-
-    Example:
-        >>> client = create_async_resilient_client(timeout=5.0, max_retries=3)
-    """
-    return AsyncResilientClient(**options)
-
-
-async def simple_async_request(
-    method: str,
-    url: httpx.URL | str,
-    *,
-    max_retries: int = 2,
-    timeout: float = 10.0,  # noqa: ASYNC109 - httpx's own timeout, passed on to it
-    **kwargs: Any,
-) -> httpx.Response:
-    """Send one request with a client of its own, and give the response.
-
-    Args:
-        method: the HTTP method.
-        url: the address.
-        max_retries: retries after a connect failure.
-        timeout: seconds for each of connect, read, write and pool, as in httpx.
-        **kwargs: options of the request (json, headers, ...) and of the client (verify, ...).
-
-    Raises:
-        ConnectError: every allowed attempt to connect has failed.
-        httpx.HTTPError: any other failure.
-
-    Example:
-        >>> async def main() -> None:
-        ...     response = await simple_async_request("GET", "https://example.org/")
-        ...     print(response.status_code)
-    """
-    of_request = {name: kwargs.pop(name) for name in _REQUEST_OPTIONS & kwargs.keys()}
-    async with AsyncResilientClient(max_retries=max_retries, timeout=timeout, **kwargs) as client:
-        return await (await client.request_async(method, url, **of_request))
-
-
 def _checked_context(context: RequestContext) -> RequestContext:
+    if not isinstance(context, RequestContext):
+        raise TypeError(
+            f"context must be a RequestContext, got {type(context).__name__}: "
+            "name the options of a request, as in headers={...}"
+        )
     if not context.has_retries_left:
         raise ValueError(
             f"context {context.request_id!r} has no attempt left: current_attempt="

@@ -17,7 +17,8 @@ from typed_async_client.policies.backoff import Backoff
 __all__ = ["RequestContext", "copy_metadata"]
 
 _ids = random.Random()  # noqa: S311 - a name must be unique, not secret
-os.register_at_fork(after_in_child=_ids.seed)
+if hasattr(os, "register_at_fork"):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_ids.seed)
 
 
 def _new_id() -> str:
@@ -157,7 +158,22 @@ class RequestContext:
         put(twin, "created_at", self.created_at)
         put(twin, "metadata", copy_metadata(self.metadata) if self.metadata else {})
         put(twin, "_born", self._born)
+        if type(self) is not RequestContext:
+            _copy_further_fields(self, twin)
         return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The monotonic stamp means nothing in another process, so it is made anew there.
+        fields = [field.name for field in dataclasses.fields(self) if field.init]
+        return type(self), tuple(getattr(self, name) for name in fields)
+
+
+def _copy_further_fields(context: RequestContext, twin: RequestContext) -> None:
+    """Copy what a subclass adds."""
+    ours = {field.name for field in dataclasses.fields(RequestContext)}
+    for field in dataclasses.fields(context):
+        if field.name not in ours:
+            object.__setattr__(twin, field.name, copy.deepcopy(getattr(context, field.name)))
 
 
 def _require_count(name: str, value: object) -> None:
@@ -166,5 +182,12 @@ def _require_count(name: str, value: object) -> None:
 
 
 def _require_number(name: str, value: object, *, at_least: float) -> None:
-    if type(value) not in (int, float) or not math.isfinite(value) or value < at_least:  # type: ignore[arg-type, operator]  # the first clause proves the type
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _fits(value, at_least):
         raise ValueError(f"{name} must be a finite number >= {at_least}, got {value!r}")
+
+
+def _fits(value: float, at_least: float) -> bool:
+    try:
+        return math.isfinite(value) and value >= at_least
+    except OverflowError:  # an integer beyond every float
+        return False

@@ -2,6 +2,8 @@
 
     httpx.ConnectError, httpcore.ConnectError
       └── ConnectError             every allowed attempt to connect has failed
+    OSError
+      └── AddressRefusedError      the client's address guard refuses the host's address
     RuntimeError
       ├── ClientClosedError        the client was closed before the request was made
       ├── ClientBoundError         another event loop, thread or process owns the client
@@ -13,7 +15,13 @@ This file knows nothing of requests or retries: it names what can go wrong.
 import httpcore
 import httpx
 
-__all__ = ["ClientBoundError", "ClientClosedError", "ConnectError", "RequestCancelledError"]
+__all__ = [
+    "AddressRefusedError",
+    "ClientBoundError",
+    "ClientClosedError",
+    "ConnectError",
+    "RequestCancelledError",
+]
 
 
 class ConnectError(httpx.ConnectError, httpcore.ConnectError):
@@ -21,6 +29,13 @@ class ConnectError(httpx.ConnectError, httpcore.ConnectError):
 
     It is caught by ``except httpx.ConnectError`` and by ``except httpcore.ConnectError``. Its
     cause is the error of the last attempt, and a note tells how many attempts were made.
+    """
+
+
+class AddressRefusedError(OSError):
+    """The host resolves to an address that the client's address guard refuses.
+
+    It is behind the ``ConnectError`` that the caller gets; such a request is not retried.
     """
 
 

@@ -9,7 +9,7 @@ import time
 from typing import Any, Self
 
 from typed_async_client.context import RequestContext, copy_metadata
-from typed_async_client.facts import copy_value
+from typed_async_client.copies import copy_value
 
 __all__ = ["AsyncEvent", "EventType", "RetryDetails"]
 
@@ -87,8 +87,7 @@ class AsyncEvent:
         if type(self.event_type) is not EventType:
             put(self, "event_type", EventType(self.event_type))
         put(self, "context", self.context.clone())
-        if self.metadata:
-            put(self, "metadata", copy_metadata(self.metadata))
+        put(self, "metadata", copy_metadata(self.metadata))
 
     @classmethod
     def adopt(  # noqa: PLR0917 - made for one caller, on the path of each request
@@ -125,7 +124,8 @@ class AsyncEvent:
         A response is copied with its headers and its request. An exception is shared: it is the
         one that the caller gets.
         """
-        twin = dataclasses.replace(self, data=copy_value(self.data))
+        data = self.data if isinstance(self.data, RetryDetails) else copy_value(self.data)
+        twin = dataclasses.replace(self, data=data)
         object.__setattr__(twin, "_born", self._born)
         return twin
 

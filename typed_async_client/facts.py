@@ -4,23 +4,36 @@ The only room that knows how those libraries say what happened. It decides nothi
 means for the next attempt is said in ``policies/``.
 """
 
-import copy
+import os
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from contextvars import ContextVar
 
 import h11
 import httpcore
 import httpx
 
+from typed_async_client.errors import AddressRefusedError
 from typed_async_client.policies.classify import Fault
 
-__all__ = ["as_httpx_error", "copy_value", "count_hop", "read_fault"]
+__all__ = [
+    "Tally",
+    "as_httpx_error",
+    "as_raised_by_httpx",
+    "begin_attempt",
+    "current_tally",
+    "explain_connect_failure",
+    "read_fault",
+]
 
-_T = TypeVar("_T")
-
-_HOPS = "typed_async_client.hops"
+_HTTPCORE_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
 
 _CONNECT_ERRORS = (httpx.ConnectError, httpcore.ConnectError)
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
@@ -29,12 +42,23 @@ _FOREIGN: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (ssl.SSLError, httpx.ReadError),
     (h11.LocalProtocolError, httpx.LocalProtocolError),
     (h11.RemoteProtocolError, httpx.RemoteProtocolError),
-    (ExceptionGroup, httpx.ConnectError),
 )
 """Errors that httpx 0.28 lets out although they are not its own, and what they amount to."""
 
 _TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """TLS errors that tell of a lost connection, not of a peer that will refuse again."""
+
+
+def as_raised_by_httpx(error: Exception) -> Exception:
+    """Give httpx's error of the same name for one of httpcore's; any other is itself."""
+    if not isinstance(error, _HTTPCORE_ERRORS):
+        return error
+    for kind in type(error).__mro__:
+        twin = getattr(httpx, kind.__name__, None)
+        if isinstance(twin, type) and issubclass(twin, httpx.TransportError):
+            raised: Exception = twin(str(error))
+            return raised
+    return error
 
 
 def as_httpx_error(error: Exception) -> Exception:
@@ -44,19 +68,37 @@ def as_httpx_error(error: Exception) -> Exception:
     ssl module, of h11, or a group of connect failures becomes the httpx error of the same
     meaning, with the original as its cause.
     """
+    kind = _httpx_kind(error)
+    if kind is None:
+        return error
+    first = next(_leaves(error))
+    twin = kind(str(first) or type(first).__name__)
+    twin.__cause__ = error
+    return twin
+
+
+def _httpx_kind(error: Exception) -> type[httpx.TransportError] | None:
+    """Give the httpx error that a foreign one amounts to, None when it is not foreign."""
     for foreign, ours in _FOREIGN:
         if isinstance(error, foreign):
-            twin = ours(_message(error))
-            twin.__cause__ = error
-            return twin
-    return error
+            return ours
+    if type(error).__module__.partition(".")[0] == "h2":
+        return httpx.RemoteProtocolError
+    if isinstance(error, ExceptionGroup):
+        failed_to_connect = all(
+            isinstance(leaf, OSError | OverflowError) for leaf in _leaves(error)
+        )
+        return httpx.ConnectError if failed_to_connect else None
+    return None
 
 
-def _message(error: BaseException) -> str:
-    """Say what an error says; of a group, what its first member says."""
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Give the errors of a group, and of the groups in it; an error alone is its own leaf."""
     if isinstance(error, BaseExceptionGroup):
-        return _message(error.exceptions[0])
-    return str(error) or type(error).__name__
+        for member in error.exceptions:
+            yield from _leaves(member)
+    else:
+        yield error
 
 
 def read_fault(error: Exception) -> Fault:
@@ -67,22 +109,62 @@ def read_fault(error: Exception) -> Fault:
         return Fault.OTHER
     if _can_never_connect(error):
         return Fault.UNREACHABLE
-    return Fault.CONNECT_LATER if _hops(error) > 1 else Fault.CONNECT
+    return Fault.CONNECT_LATER if current_tally().has_sent else Fault.CONNECT
 
 
-def count_hop(request: httpx.Request) -> None:
-    """Note on a request that httpx is about to send it.
+class Tally:
+    """What one attempt has sent so far, whatever its error may say.
 
-    One attempt sends more than one request when it follows a redirect or answers a challenge.
-    httpx copies the extensions of each into the next, so the last one bears the number of all.
+    One attempt sends more than one request when it follows a redirect or answers a challenge, and
+    code of the caller's own runs within it: hooks, authentication, bodies. An error from any of
+    these may look like a connect failure.
+
+    Attributes:
+        hops: requests that httpx was about to send.
+        answered: whether one of them was answered.
+        body_begun: whether a body that is made on the way has begun to be sent.
     """
-    request.extensions[_HOPS] = request.extensions.get(_HOPS, 0) + 1
+
+    __slots__ = ("answered", "body_begun", "hops")
+
+    def __init__(self) -> None:
+        self.hops: int = 0
+        self.answered: bool = False
+        self.body_begun: bool = False
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether anything may have been processed."""
+        return self.answered or self.body_begun or self.hops > 1
 
 
-def _hops(error: Exception) -> int:
-    """Count the requests that one attempt sent or tried to send, as far as its error tells."""
+_tally: ContextVar[Tally] = ContextVar("typed_async_client.tally")
+
+
+def begin_attempt() -> None:
+    """Start a new tally for the running task."""
+    _tally.set(Tally())
+
+
+def current_tally() -> Tally:
+    """Give the tally of the attempt that the running task makes; an idle one outside of any."""
+    return _tally.get(_NO_TALLY)
+
+
+_NO_TALLY = Tally()
+
+
+def explain_connect_failure(error: Exception) -> str:
+    """Say in the system's own words why no connection came about, and where to."""
+    reason = str(error) or "no connection"
+    for origin in _origins(error):
+        if isinstance(origin, OSError) and origin.errno and not isinstance(origin, socket.gaierror):
+            reason = os.strerror(origin.errno) if origin.errno > 0 else str(origin)
     request = getattr(error, "_request", None)
-    return 0 if request is None else request.extensions.get(_HOPS, 0)
+    if request is None:
+        return reason
+    port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme)
+    return f"cannot connect to {request.url.host}:{port}: {reason}"
 
 
 def _can_never_connect(error: BaseException) -> bool:
@@ -94,7 +176,7 @@ def _is_permanent(error: BaseException) -> bool:
         return not isinstance(error, _TLS_CUT_SHORT)
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
-    return isinstance(error, OverflowError | UnicodeError)
+    return isinstance(error, OverflowError | UnicodeError | AddressRefusedError)
 
 
 def _origins(error: BaseException | None) -> Iterator[BaseException]:
@@ -103,52 +185,14 @@ def _origins(error: BaseException | None) -> Iterator[BaseException]:
     httpcore raises ``from None``, so the error of the operating system is no longer a cause: it
     stands in ``args[0]`` of httpcore's error.
     """
-    seen: list[BaseException] = []
+    seen: set[int] = set()
     pending = [error]
     while pending:
         origin = pending.pop()
-        if not isinstance(origin, BaseException) or origin in seen:
+        if not isinstance(origin, BaseException) or id(origin) in seen:
             continue
-        seen.append(origin)
+        seen.add(id(origin))
         yield origin
         pending += [origin.__cause__, *origin.args[:1]]
         if isinstance(origin, BaseExceptionGroup):
             pending += origin.exceptions
-
-
-def copy_value(value: _T) -> _T:
-    """Copy what an event or a request carries, so that its holder may change it unseen.
-
-    What cannot be copied is shared.
-    """
-    if value is None:
-        return value
-    try:
-        if isinstance(value, httpx.Response):
-            twin: _T = _copy_response(value)
-            return twin
-        return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 - whatever refuses to be copied is shared instead
-        return value
-
-
-def _copy_response(response: Any) -> Any:
-    """Copy a response with all of it that can be changed: headers, request, history.
-
-    ``copy.copy`` keeps the body, which is immutable, and drops stream and extensions.
-    """
-    twin = copy.copy(response)
-    twin.headers = httpx.Headers(response.headers)
-    twin.extensions = dict(response.extensions)
-    twin.history = [_copy_response(earlier) for earlier in response.history]
-    vars(twin).pop("_cookies", None)  # a cache that httpx fills again from the headers
-    if getattr(response, "_request", None) is not None:
-        twin.request = _copy_request(response.request)
-    return twin
-
-
-def _copy_request(request: httpx.Request) -> httpx.Request:
-    twin = copy.copy(request)
-    twin.headers = httpx.Headers(request.headers)
-    twin.extensions = dict(request.extensions)
-    return twin

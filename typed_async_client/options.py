@@ -6,7 +6,7 @@ An unknown option is refused before anything is sent.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from typed_async_client.facts import copy_value
+from typed_async_client.copies import copy_option
 
 if TYPE_CHECKING:
     import ssl
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     import httpx
     from httpx import _types as types  # httpx names its argument types nowhere else
 
-__all__ = ["ClientOptions", "HttpxClientOptions", "RequestOptions", "snapshot"]
+__all__ = [
+    "ClientOptions",
+    "HttpxClientOptions",
+    "RequestOptions",
+    "check_client_options",
+    "snapshot",
+]
 
 
 class RequestOptions(TypedDict, total=False):
@@ -73,7 +79,22 @@ class ClientOptions(HttpxClientOptions, total=False):
 
 
 _KNOWN = frozenset(RequestOptions.__annotations__)
-_COPIED = frozenset({"json", "data", "params", "headers", "cookies"})
+
+
+def check_client_options(options: Mapping[str, Any], random: object) -> None:
+    """Make sure that a client gets no option that nobody takes.
+
+    Raises:
+        TypeError: an option is unknown, or ``random`` cannot be called.
+    """
+    unknown = options.keys() - HttpxClientOptions.__annotations__.keys()
+    if unknown:
+        known = ", ".join(sorted(ClientOptions.__annotations__))
+        raise TypeError(
+            f"unknown client option {', '.join(sorted(unknown))}: a client takes {known}"
+        )
+    if not callable(random):
+        raise TypeError(f"random must be callable and give numbers in [0, 1), got {random!r}")
 
 
 def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +104,7 @@ def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
     what was submitted. Streams, files and callables cannot be copied and are shared.
 
     Raises:
-        TypeError: an option is unknown; nothing has been sent.
+        TypeError: an option is unknown, or a body cannot be sent; nothing has been sent.
     """
     unknown = options.keys() - _KNOWN
     if unknown:
@@ -91,6 +112,4 @@ def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
             f"unknown request option {', '.join(sorted(unknown))}: "
             f"a request takes {', '.join(sorted(_KNOWN))}"
         )
-    return {
-        name: copy_value(value) if name in _COPIED else value for name, value in options.items()
-    }
+    return {name: copy_option(name, value) for name, value in options.items()}

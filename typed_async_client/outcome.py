@@ -78,7 +78,7 @@ class RequestResult:
     @classmethod
     def of(cls, event: AsyncEvent) -> Self:
         """Read the result off the terminal event of a request."""
-        return cls(
+        result = cls(
             request_id=event.context.request_id,
             status=ResultStatus(event.event_type.value),
             response=event.data,
@@ -87,6 +87,8 @@ class RequestResult:
             total_time=event.elapsed,
             created_at=event.timestamp,
         )
+        object.__setattr__(result, "_born", time.monotonic() - event.age)
+        return result
 
     @property
     def is_success(self) -> bool:

@@ -60,7 +60,7 @@ def test_a_status_has_an_exit_code_only_when_it_is_checked(status: int, code: in
     ("ending", "line"),
     [
         (httpx.Response(200), None),
-        (httpx.Response(302), "the server answered 302 Found: follow redirects with -L"),
+        (httpx.Response(302), "the server answered 302 Found: it does not say where to go on"),
         (httpx.Response(404), "the server answered 404 Not Found: check the URL and the headers"),
         (
             httpx.Response(599, extensions={"reason_phrase": b"\x1b[2J"}),
@@ -80,13 +80,44 @@ def test_a_status_has_an_exit_code_only_when_it_is_checked(status: int, code: in
         ),
         (
             _caused(httpx.ConnectError("Unknown name"), socket.gaierror(-2, "?")),
-            "ConnectError (Unknown name): check the host name, the port and the certificate",
+            "ConnectError (Unknown name): check the host name",
+        ),
+        (
+            _caused(ConnectError("Later"), socket.gaierror(socket.EAI_AGAIN, "?")),
+            "ConnectError (Later): check the network and its name service, or allow more retries",
+        ),
+        (
+            _caused(httpx.ConnectError("Port 0"), OverflowError("port must be 0-65535")),
+            "ConnectError (Port 0): check the host name, the port and the certificate",
+        ),
+        (
+            _caused(httpx.ConnectError("TLS"), ssl.SSLError(1, "[SSL] record layer failure")),
+            "ConnectError (TLS): this port speaks no TLS: try http://",
+        ),
+        (
+            _caused(httpx.ConnectError("TLS"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] w")),
+            "ConnectError (TLS): this port speaks no TLS: try http://",
         ),
     ],
 )
 def test_a_failure_is_told_in_one_line(ending: httpx.Response | Exception, line: str) -> None:
     """What was wrong, then what to do; nothing that a server could have written."""
     assert complaint(ending, exit_code(ending, check_status=True)) == line
+
+
+@pytest.mark.parametrize("check_status", [False, True])
+def test_a_redirect_that_was_not_followed_is_told_whatever_the_code(
+    check_status: bool,  # noqa: FBT001 - pytest passes it by name
+) -> None:
+    """With where it leads, and no secret of it."""
+    response = httpx.Response(301)
+    response.next_request = httpx.Request("GET", "https://ann:hush@h/there?token=hush&page=2")
+    code = exit_code(response, check_status=check_status)
+    assert code == (Exit.REDIRECTED if check_status else Exit.SUCCESS)
+    assert complaint(response, code) == (
+        "301 Moved Permanently to https://REDACTED:REDACTED@h/there?token=REDACTED&page=2: "
+        "use -L to follow it"
+    )
 
 
 def test_the_notes_of_an_error_are_told() -> None:

@@ -108,6 +108,36 @@ async def test_an_unknown_certificate_is_exit_code_7(tls: ssl.SSLContext) -> Non
     assert "retry: " not in ended.err
 
 
+async def test_https_to_a_port_without_tls_is_told_as_such() -> None:
+    """Not as a matter of host names or certificates."""
+
+    async def speak_plainly(wire: Wire) -> None:
+        await wire.read(1)
+        await wire.answer(400)
+
+    async with FaultServer(speak_plainly) as server:
+        ended = await run_command("get", f"https://127.0.0.1:{server.port}/")
+    assert (ended.code, ended.out) == (7, b"")
+    assert ended.err.startswith("typed-async-client: ConnectError (")
+    assert ended.err.endswith("): this port speaks no TLS: try http://\n")
+
+
+async def test_an_unknown_host_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """There is no certificate to check."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    assert await _main("https://nowhere.invalid/") == 7
+    assert capfd.readouterr().err.endswith("Name or service not known): check the host name\n")
+
+
 async def test_a_certificate_of_a_trusted_authority_is_accepted(
     authority: trustme.CA, tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
@@ -173,12 +203,15 @@ async def _redirect_once(wire: Wire) -> None:
 async def test_redirects_are_followed_only_when_asked_for(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    """-L follows, and then the last status counts."""
+    """-L follows, and then the last status counts; without it, one line tells where it leads."""
     async with FaultServer(_redirect_once) as server:
+        assert await _main(server.url) == 0
         assert await _main(server.url, "--check-status") == 3
         assert await _main(server.url, "--check-status", "-L") == 0
         assert await _main(server.url, "--check-status", "--follow") == 0
-    assert capfdbinary.readouterr().out == b"therethere"
+    out, err = capfdbinary.readouterr()
+    line = f"typed-async-client: 302 Found to {server.url}there: use -L to follow it\n"
+    assert (out, err.decode()) == (b"therethere", 2 * line)
 
 
 async def test_a_circle_of_redirects_is_exit_code_6() -> None:
@@ -210,18 +243,47 @@ async def test_an_interrupt_is_exit_code_130_and_no_traceback() -> None:
     assert last == "typed-async-client: interrupted"
 
 
-async def test_a_closed_stdout_is_exit_code_1(
+async def test_a_closed_pipe_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As behind ``| head``: one line, and no second error when the interpreter ends."""
+    """As behind ``| head``: whoever reads has had enough, and nothing is said about it."""
     reader, writer = os.pipe()
     os.close(reader)
     async with FaultServer(answer(200, BODY)) as server:
         with os.fdopen(writer, "w") as closed:
             monkeypatch.setattr(sys, "stdout", closed)
+            assert await _main(server.url) == 0
+            monkeypatch.undo()
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_process_in_front_of_head_ends_with_0_and_says_nothing() -> None:
+    """Not even when the interpreter ends, and flushes what it has left."""
+    reader, writer = os.pipe()
+    async with FaultServer(answer(200, b"x" * 10_000_000)) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "typed_async_client.cli", "get", server.url,
+            stdout=writer, stderr=asyncio.subprocess.PIPE, env=environment(),
+        )  # fmt: skip
+        os.close(writer)
+        begin = await asyncio.to_thread(os.read, reader, 1)
+        os.close(reader)
+        async with asyncio.timeout(60):
+            _, err = await process.communicate()
+    assert (begin, process.returncode, err) == (b"x", 0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+async def test_a_full_disk_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One line, and no second error when the interpreter ends."""
+    async with FaultServer(answer(200, BODY)) as server:
+        with os.fdopen(os.open("/dev/full", os.O_WRONLY), "w") as full:
+            monkeypatch.setattr(sys, "stdout", full)
             assert await _main(server.url) == 1
             monkeypatch.undo()
-    assert "could not be written to stdout (Broken pipe)" in capfd.readouterr().err
+    assert "could not be written to stdout (No space left on device)" in capfd.readouterr().err
 
 
 async def test_a_broken_environment_is_told_in_one_line(

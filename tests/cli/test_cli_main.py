@@ -21,17 +21,21 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["get"], "requires an argument"),
+        (["get"], "requires an argument: see typed-async-client get --help"),
         (["get", "example.org"], "must begin with http:// or https://"),
         (["get", "ftp://example.org"], "must begin with http:// or https://"),
-        (["get", "http://h/", "-H", "no colon"], "header 1 is not of the form 'Name: value'"),
-        (["get", "http://h/", "--retry", "many"], "--retry"),
+        (["get", "http://h/", "-H", "no colon"], "header 1 has no colon: write it as -H"),
+        (["get", "http://h/", "-H", "A b: x"], "header 1 has a space in its name"),
+        (["get", "http://h/", "--retry", "many"], "int: see typed-async-client get --help"),
         (["get", "http://h/", "--retry=-1"], "--retry must be 0 or more"),
         (["get", "http://h/", "--timeout", "0"], "--timeout must be a number of seconds above 0"),
-        (["get", "http://h/", "--bogus"], "--bogus"),
-        (["bogus"], "Available commands: get, demo"),
+        (
+            ["get", "http://h/", "--bogus"],
+            "--bogus. Did you mean --verbose? See typed-async-client get",
+        ),
+        (["bogus"], "Available commands: get, demo: see typed-async-client --help"),
         (["demo", "--requests", "0"], "--requests must be 1 or more, got 0"),
-        (["demo", "--seed", "x"], "--seed"),
+        (["demo", "--seed", "x"], "int: see typed-async-client demo --help"),
     ],
 )
 def test_a_wrong_command_line_is_exit_code_2(
@@ -92,6 +96,12 @@ def test_help_goes_to_stdout(words: list[str], capsys: pytest.CaptureFixture[str
     out, err = capsys.readouterr()
     assert out.startswith("Usage: typed-async-client")
     assert err == ""
+
+
+def test_the_help_tells_retries_from_attempts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever asks for 2 retries gets 3 attempts."""
+    assert main(["get", "--help"]) == 0
+    assert "retries after a connect failure; 2 means 3 attempts." in capsys.readouterr().out
 
 
 def test_the_installed_script_is_main() -> None:

@@ -90,6 +90,21 @@ def test_the_tables_tell_ends_failures_and_times() -> None:
     assert file.getvalue().endswith("\nevery request ended exactly once\n")
 
 
+@pytest.mark.parametrize("width", [40, 50, 78])
+def test_on_a_narrow_terminal_the_table_has_fewer_columns(width: int) -> None:
+    """No heading and no count is cut; each end is a line of its own."""
+    file = io.StringIO()
+    show_tally(_tally(), Console(file=file, width=width))
+    shown = file.getvalue()
+    lines = [line.split() for line in shown.splitlines()]
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    assert ["requests", "ended", "in", "retries"] in lines
+    assert ["refused", "at", "first", "3", "success", "2"] in lines
+    assert lines[lines.index(["all", "3", "success", "2"]) + 1] == ["1", "cancelled"]
+    assert ["seconds", "0.200", "0.400", "0.400", "0.400"] in lines
+
+
 def test_a_broken_promise_is_told_with_its_reasons() -> None:
     """The reasons first, the verdict last."""
     file = io.StringIO()

@@ -10,7 +10,7 @@ from typed_async_client import AsyncEvent, EventType, RequestContext
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
-from typed_async_client.testing import run_virtual
+from typed_async_client.testing import in_virtual_time, run_virtual
 
 HERE = contextvars.copy_context()
 
@@ -26,6 +26,10 @@ class Desk:
         for kind in EventType:
             self.callbacks.add(kind, self.note)
 
+    def start(self) -> "asyncio.Task[None]":
+        """Start the monitor coroutine."""
+        return self.monitor.start(asyncio.get_running_loop())
+
     def note(self, event: AsyncEvent) -> None:
         """Write down the name of the request and the kind of the event."""
         self.seen.append(f"{event.context.request_id} {event.event_type}")
@@ -37,12 +41,30 @@ class Desk:
         self.monitor.publish(event, HERE)
 
 
-def test_a_result_is_there_before_any_callback_was_called() -> None:
+@in_virtual_time
+async def test_a_result_is_there_before_any_callback_was_called() -> None:
     """The ledger is written as the event enters the queue."""
     desk = Desk(queue_size=10)
+    desk.start()
     desk.publish("a", EventType.SUCCESS)
     assert desk.ledger.get("a") is not None
     assert desk.seen == []
+
+
+@in_virtual_time
+async def test_without_a_monitor_coroutine_events_are_delivered_as_they_come() -> None:
+    """Before it starts, and after somebody has cancelled every task of the program."""
+    desk = Desk(queue_size=1)
+    desk.publish("a", EventType.SUCCESS)
+    monitoring = desk.start()
+    await asyncio.sleep(0)
+    monitoring.cancel()
+    await asyncio.wait({monitoring})
+    for name in "bcd":
+        desk.publish(name, EventType.SUCCESS)
+    await desk.monitor.wait_until_delivered()
+    await desk.monitor.wait_for_room()
+    assert desk.seen == ["a success", "b success", "c success", "d success"]
 
 
 def test_events_are_delivered_in_the_order_of_their_publication() -> None:
@@ -50,7 +72,7 @@ def test_events_are_delivered_in_the_order_of_their_publication() -> None:
     desk = Desk(queue_size=10)
 
     async def main() -> None:
-        monitoring = asyncio.create_task(desk.monitor.run())
+        monitoring = desk.start()
         desk.publish("a", EventType.RETRY)
         desk.publish("b", EventType.SUCCESS)
         desk.publish("a", EventType.ERROR)
@@ -61,9 +83,11 @@ def test_events_are_delivered_in_the_order_of_their_publication() -> None:
     assert desk.seen == ["a retry", "b success", "a error"]
 
 
-def test_a_full_queue_drops_retries_and_counts_them_but_never_an_end() -> None:
+@in_virtual_time
+async def test_a_full_queue_drops_retries_and_counts_them_but_never_an_end() -> None:
     """What is published is delivered or counted as dropped, and every end is delivered."""
     desk = Desk(queue_size=2)
+    desk.start()
     for name in "abcd":
         desk.publish(name, EventType.RETRY)
         desk.publish(name, EventType.SUCCESS)
@@ -88,17 +112,13 @@ def test_there_is_room_again_when_the_backlog_is_down_to_its_size() -> None:
     desk = Desk(queue_size=2)
 
     async def main() -> None:
+        desk.start()
         for name in "abc":
             assert desk.monitor.has_room
             desk.publish(name, EventType.SUCCESS)
         assert not desk.monitor.has_room
-        waiting = asyncio.create_task(desk.monitor.wait_for_room())
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        monitoring = asyncio.create_task(desk.monitor.run())
-        await waiting
+        await desk.monitor.wait_for_room()
         assert desk.monitor.has_room
-        monitoring.cancel()
 
     run_virtual(main())
 
@@ -108,7 +128,7 @@ def test_a_burst_is_delivered_in_turns_of_the_loop() -> None:
     desk = Desk(queue_size=1000)
 
     async def main() -> int:
-        monitoring = asyncio.create_task(desk.monitor.run())
+        monitoring = desk.start()
         for number in range(500):
             desk.publish(str(number), EventType.SUCCESS)
         turns = 0
@@ -127,7 +147,7 @@ def test_a_cancelled_monitor_loses_no_event() -> None:
     desk = Desk(queue_size=1000)
 
     async def main(turns: int) -> None:
-        monitoring = asyncio.create_task(desk.monitor.run())
+        monitoring = desk.start()
         await asyncio.sleep(0)
         for number in range(100):
             desk.publish(str(number), EventType.SUCCESS)

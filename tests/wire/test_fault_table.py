@@ -79,7 +79,6 @@ ADDRESSES = (
     unreached(
         "a port out of range",
         httpx.ConnectError,
-        cause=ExceptionGroup,
         url="http://127.0.0.1:99999/",
     ),
     unreached("a label of 64 letters", httpx.ConnectError, url=f"http://{64 * 'a'}.invalid/"),
@@ -108,6 +107,7 @@ CONNECTIONS = (
         connects=0,
         read=2,
         handler=answering_once(drop),
+        methods=("POST",),
         prelude=one_request_before,
     ),
     Row(
@@ -116,6 +116,7 @@ CONNECTIONS = (
         connects=0,
         read=2,
         handler=answering_once(reset),
+        methods=("POST",),
         prelude=one_request_before,
     ),
 )

@@ -74,7 +74,6 @@ HANDSHAKES = (
     Row(
         "no client certificate, TLS 1.3",
         httpx.ReadError,
-        cause=ssl.SSLError,
         url=_TLS_TO_A_PLAIN_PORT,
         handler=refusing_aloud(lambda: demanding_client_certificate(TLSVersion.TLSv1_3)),
         read=0,
@@ -156,14 +155,12 @@ EXCHANGES = (
     Row(
         "a body cut by garbage",
         httpx.ReadError,
-        cause=ssl.SSLError,
         tls=trusted,
         handler=sending(_HALF_BODY, garble),
     ),
     Row(
         "garbage instead of an answer",
         httpx.ReadError,
-        cause=ssl.SSLError,
         tls=trusted,
         handler=sending(b"", garble),
     ),

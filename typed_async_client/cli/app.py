@@ -44,13 +44,19 @@ def run(words: Sequence[str]) -> int:
         say(_TOO_MANY_WORDS)  # without quoting them: they may be the half of a secret header
         return Exit.USAGE
     except CycloptsError as error:
-        trouble = _JOINED.sub(r"\1", one_line(str(error)).rstrip("."))
-        say(f"{trouble}: see typed-async-client --help")
+        say(_told(error))
         return Exit.USAGE
     except UsageError as error:
         say(str(error))
         return Exit.USAGE
     return int(code or Exit.SUCCESS)  # None after --help and --version
+
+
+def _told(error: CycloptsError) -> str:
+    """Say what is wrong with the command line, and which help page tells more."""
+    trouble = _JOINED.sub(r"\1", one_line(str(error)).rstrip("."))
+    page = " ".join(("typed-async-client", *(error.command_chain or ()), "--help"))
+    return f"{trouble} See {page}" if trouble.endswith("?") else f"{trouble}: see {page}"
 
 
 @_app.command
@@ -76,7 +82,7 @@ def get(
     Args:
         url: the address, http or https.
         header: a header to send, as 'Name: value'; may be given many times.
-        retry: attempts after a connect failure.
+        retry: retries after a connect failure; 2 means 3 attempts.
         timeout: seconds that connecting, and each wait for the server, may take.
         verbose: tell each event on stderr.
         follow: follow redirects.

@@ -5,6 +5,7 @@ curl users know.
 """
 
 import enum
+import socket
 import ssl
 from http import HTTPStatus
 from typing import TypeAlias
@@ -44,7 +45,7 @@ _BY_FAULT = {
 }
 
 _ADVICE = {
-    Exit.REDIRECTED: "follow redirects with -L",
+    Exit.REDIRECTED: "it does not say where to go on",
     Exit.REFUSED: "check the URL and the headers",
     Exit.BROKEN: "the server is in trouble, try again later",
     Exit.TOO_MANY_REDIRECTS: "the redirects may run in a circle, look at them without -L",
@@ -57,6 +58,9 @@ _CONNECT_ADVICE = {
     Fault.CONNECT: "check that the server runs, or allow more retries with --retry",
     Fault.UNREACHABLE: "check the host name, the port and the certificate",
 }
+
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "BAD_RECORD")
+"""What OpenSSL, old and new, says when the answer to its hello is no TLS record."""
 
 
 def exit_code(ending: Ending, *, check_status: bool) -> Exit:
@@ -77,12 +81,18 @@ def exit_code(ending: Ending, *, check_status: bool) -> Exit:
 
 
 def complaint(ending: Ending, code: Exit) -> str | None:
-    """Say in one line what was wrong and what to do; None when nothing was."""
+    """Say in one line what was wrong and what to do; None when nothing was.
+
+    A redirect that was not followed is told whatever its code: its body is not what was wanted.
+    """
+    if isinstance(ending, httpx.Response) and ending.next_request is not None:
+        there = one_line(str(ending.next_request.url))
+        return f"{_status(ending)} to {there}: use -L to follow it"
     if code is Exit.SUCCESS:
         return None
     if isinstance(ending, httpx.Response):
         return f"the server answered {_status(ending)}: {_ADVICE[code]}"
-    advice = _CONNECT_ADVICE.get(read_fault(ending), _ADVICE[code])
+    advice = _connect_advice(ending) or _ADVICE[code]
     notes = "".join(f", {note}" for note in getattr(ending, "__notes__", ()))
     return f"{describe(ending)}{notes}: {advice}"
 
@@ -91,6 +101,29 @@ def describe(error: BaseException) -> str:
     """Say which error it is and what it says, in one line without secrets."""
     name, text = type(error).__name__, one_line(str(error)).rstrip(".")
     return f"{name} ({text})" if text else name
+
+
+def _connect_advice(error: Exception) -> str | None:
+    origin = _origin(error)
+    if isinstance(origin, socket.gaierror):
+        if origin.errno == socket.EAI_AGAIN:
+            return "check the network and its name service, or allow more retries"
+        return "check the host name"
+    if isinstance(origin, ssl.SSLError) and _says_no_tls(origin):
+        return "this port speaks no TLS: try http://"
+    return _CONNECT_ADVICE.get(read_fault(error))
+
+
+def _says_no_tls(error: ssl.SSLError) -> bool:
+    # Not its ``reason``: that is None when OpenSSL is newer than the names that Python knows.
+    said = str(error).upper().replace(" ", "_")
+    return any(words in said for words in _NO_TLS)
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Give the error of the system behind one of httpx's; httpcore has it in ``args[0]``."""
+    below = error.__cause__ or next(iter(error.args), None)
+    return _origin(below) if isinstance(below, BaseException) else error
 
 
 def _status(response: httpx.Response) -> str:

@@ -95,15 +95,23 @@ def _tell(line: str) -> None:
 
 
 def _write(body: bytes) -> bool:
-    """Write the body to stdout, and tell whether all of it was taken."""
+    """Write the body to stdout, and tell whether whoever reads got all that they wanted."""
     try:
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # ``get ... | head``: whoever reads has had enough, which is no failure of the request.
+        # Not 141, the code of SIGPIPE: under ``set -o pipefail`` it would make one of it.
+        _drop_stdout()
     except OSError as error:
-        # What stays in the buffer would raise once more, unseen, when the interpreter ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _drop_stdout()
         say(f"the body could not be written to stdout ({error.strerror}): check where it goes")
         return False
     return True
+
+
+def _drop_stdout() -> None:
+    """Let go of what stays in the buffer: it would raise once more when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

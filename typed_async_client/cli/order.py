@@ -97,15 +97,23 @@ def read_header(number: int, text: str) -> tuple[bytes, bytes]:
 
     Raises:
         UsageError: there is no colon, the name is no name, or the value has control characters.
+            The message does not quote the name: it may be a secret, with a colon of its own.
     """
     name, colon, value = text.partition(":")
-    if not colon or not _NAME.fullmatch(name):
-        raise UsageError(
-            f"header {number} is not of the form 'Name: value': write it as -H 'Name: value'"
-        )
+    trouble = _name_trouble(name) if colon else "has no colon"
+    if trouble is not None:
+        raise UsageError(f"header {number} {trouble}: write it as -H 'Name: value'")
     if _CONTROL.search(value.strip()):
         raise UsageError(f"the value of header {name!r} has control characters: leave them out")
     return name.encode("ascii"), os.fsencode(value.strip())
+
+
+def _name_trouble(name: str) -> str | None:
+    if not name:
+        return "has no name before its colon"
+    if any(character.isspace() for character in name):
+        return "has a space in its name"
+    return None if _NAME.fullmatch(name) else "has an invalid character in its name"
 
 
 def _url_trouble(text: str, error: Exception) -> str:

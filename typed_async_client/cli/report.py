@@ -23,6 +23,9 @@ _COUNTS = "in flight {task.fields[flying]}, retries {task.fields[retries]}, fail
 
 _PROMISE = "every request ended exactly once"
 
+_UNBOUNDED = 1000
+"""Columns of a terminal that any table fits on."""
+
 _SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
@@ -79,7 +82,11 @@ def _plain(console: Console) -> Callable[[Standing], None]:
 def show_tally(tally: Tally, console: Console | None = None) -> None:
     """Print the tables, what is wrong with the run, and the verdict as the last line."""
     where = console or Console()
-    where.print(_ends(tally), _failures(tally), _times(tally))
+    ends = _ends(tally)
+    wanted = where.measure(ends, options=where.options.update_width(_UNBOUNDED)).maximum
+    where.print(
+        ends if wanted <= where.width else _narrow_ends(tally), _failures(tally), _times(tally)
+    )
     for fault in tally.faults:
         _say(where, fault)
     _say(where, "NOT every request ended exactly once" if tally.faults else _PROMISE)
@@ -92,6 +99,24 @@ def _ends(tally: Tally) -> Table:
     table.add_section()
     table.add_row("all", *_cells(tally.total))
     return table
+
+
+def _narrow_ends(tally: Tally) -> Table:
+    """Tell the same in fewer columns, one end a line; attempts are left out, being requests and retries."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("requests", no_wrap=True)
+    table.add_column("ended in")
+    table.add_column("retries", justify="right")
+    for kind, row in tally.rows.items():
+        table.add_row(kind, _in_words(row), str(row.retries or "-"))
+    table.add_section()
+    table.add_row("all", _in_words(tally.total), str(tally.total.retries or "-"))
+    return table
+
+
+def _in_words(row: Row) -> str:
+    ends = [(row.ends.get(status, 0), status) for status in ResultStatus]
+    return "\n".join(f"{count} {status}" for count, status in ends if count)
 
 
 def _cells(row: Row) -> list[str]:
@@ -107,7 +132,7 @@ def _failures(tally: Tally) -> Table:
 
 
 def _times(tally: Tally) -> Table:
-    table = _table("time of a request", *_SHARES)
+    table = _table("time", *_SHARES)
     if tally.times:
         table.add_row(
             "seconds", *(f"{percentile(tally.times, share):.3f}" for share in _SHARES.values())

@@ -5,6 +5,7 @@ callbacks run as tasks of their own, so nothing here waits for one.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import logging
@@ -82,9 +83,21 @@ class Callbacks:
         self.wanted = frozenset(kind for kind, some in self._subscriptions.items() if some)
 
     def deliver(self, event: AsyncEvent, caller: contextvars.Context) -> None:
-        """Call everyone who wants ``event``, each with a clone and in a copy of ``caller``."""
-        for subscription in self._subscriptions.get(event.event_type, ()):
-            self._call(subscription, event.clone(), caller.copy())
+        """Call everyone who wants ``event``, in a copy of ``caller``, none with another's event.
+
+        Args:
+            event: an event that nobody else holds; the last to be called gets it as it is.
+            caller: context variables of whoever submitted the request.
+        """
+        subscriptions = self._subscriptions.get(event.event_type, ())
+        for subscription in subscriptions:
+            try:
+                own = event if subscription is subscriptions[-1] else event.clone()
+                self._call(subscription, own, caller.copy())
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - watching never fails what is watched
+                self._note_failure(subscription, error)
 
     @property
     def running(self) -> int:
@@ -113,13 +126,7 @@ class Callbacks:
     def _call(
         self, subscription: _Subscription, event: AsyncEvent, context: contextvars.Context
     ) -> None:
-        try:
-            returned = context.run(subscription.callback, event)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 - watching never fails what is watched
-            self._note_failure(subscription, error)
-            return
+        returned = context.run(subscription.callback, event)
         if inspect.isawaitable(returned):
             self._start(subscription, returned, context)
 
@@ -148,11 +155,12 @@ class Callbacks:
         self.failed += 1
         subscription.failures += 1
         if subscription.failures == 1:
-            _log.error(
-                "event callback %s failed; later failures are counted, not logged",
-                subscription.name,
-                exc_info=error,
-            )
+            with contextlib.suppress(Exception):  # a logging handler may fail as well
+                _log.error(
+                    "event callback %s failed; later failures are counted, not logged",
+                    subscription.name,
+                    exc_info=error,
+                )
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:

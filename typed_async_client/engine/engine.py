@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from typed_async_client.engine.binding import Binding
 from typed_async_client.engine.callbacks import Callbacks
-from typed_async_client.engine.flight import Flight, Register, ResponseTask
+from typed_async_client.engine.flight import Flight, Register, ResponseTask, wait_for_landing
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.engine.story import Clock, Story
 from typed_async_client.errors import ClientClosedError
-from typed_async_client.events import EventType
+from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.outcome import RequestResult
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Engine:
         loop = self._binding.check()
         if self._clock is None:
             self._clock = Clock(loop.time, self._random)
-            self._monitoring = loop.create_task(self.monitor.run())
+            self._monitoring = self.monitor.start(loop)
         return self._clock
 
     def check_home(self) -> None:
@@ -123,7 +123,13 @@ class Engine:
         flight = Flight(story, self.monitor, self._landed)
         self.register.add(flight)  # before its task, which may be eager and over at once
         self._submitted += 1
-        task = asyncio.get_running_loop().create_task(flight.launch(send))
+        life = flight.launch(send)
+        try:
+            task = asyncio.get_running_loop().create_task(life)
+        except BaseException:
+            life.close()
+            flight.abandon()
+            raise
         flight.task = task
         return task
 
@@ -138,15 +144,20 @@ class Engine:
             KeyError: no such request is known, and none is waited for.
         """
         self._binding.check()
+        caller = asyncio.current_task()
+        last: AsyncEvent | None = None
         while True:
-            while tasks := self.register.named(request_id):
-                await asyncio.wait(tasks)
+            while flights := self.register.named(request_id, besides=caller):
+                await wait_for_landing(flights)
+                last = flights[-1].ending
             result = self.ledger.get(request_id)
             if result is not None:
                 return result
+            if last is not None:  # pushed out of the ledger before we looked
+                return RequestResult.of(last)
             if not may_arrive:
                 raise KeyError(f"no request {request_id!r} is in flight or in the results")
-            await self.register.wait_for_arrival()
+            await self.register.wait_for_arrival(request_id)
 
     async def wait_for_all(self) -> dict[str, RequestResult]:
         """Wait until no request is in flight and every event was delivered; give the results.
@@ -157,11 +168,11 @@ class Engine:
         self._binding.check()
         caller = asyncio.current_task()
         while True:
-            while tasks := self.register.tasks() - {caller}:
-                await asyncio.wait(tasks)
+            while flights := self.register.flights(besides=caller):
+                await wait_for_landing(flights)
             await self.monitor.wait_until_delivered()
             await self.callbacks.settle(self._grace, besides=caller)
-            if not self.register.tasks() - {caller}:
+            if not self.register.flights(besides=caller):
                 return self.ledger.all()
 
     async def shut_down(self, caller: "asyncio.Task[Any] | None") -> None:
@@ -173,12 +184,16 @@ class Engine:
         self.is_closed = True
         if self._monitoring is None:
             return
-        await self._cancel_requests()
-        self._monitoring.cancel()
-        await asyncio.wait({self._monitoring})
-        self.monitor.drain()
+        try:
+            await self._cancel_requests()
+        finally:  # whatever stops us here, every request has its end and every event is told
+            for stubborn in self.register.flights():
+                stubborn.abandon()
+            self._monitoring.cancel()
+            self.monitor.drain()
         await self.callbacks.settle(self._grace, besides=caller)
         await self.callbacks.cancel(besides=caller)
+        await asyncio.wait({self._monitoring})
 
     def statistics(self) -> ClientStatistics:
         """Count what happened so far."""
@@ -211,13 +226,13 @@ class Engine:
             self._permits.release()
 
     async def _cancel_requests(self) -> None:
-        tasks = self.register.tasks()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._grace)
-        for stubborn in self.register.flights():
-            stubborn.abandon()
+        await asyncio.sleep(0)  # eager requests that are being launched get their task
+        flights = self.register.flights()
+        for flight in flights:
+            if flight.task is not None:
+                flight.task.cancel()
+        if flights:
+            await wait_for_landing(flights, timeout=self._grace)
 
 
 def _check_limits(max_concurrent_requests: int | None, grace: float) -> None:

@@ -12,7 +12,9 @@ from typed_async_client.context import RequestContext
 from typed_async_client.engine.story import Story
 from typed_async_client.errors import ConnectError
 from typed_async_client.events import AsyncEvent
+from typed_async_client.facts import explain_connect_failure
 from typed_async_client.outcome import Failed, Outcome, Succeeded
+from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import RetryAfter
 
 if TYPE_CHECKING:
@@ -71,6 +73,9 @@ def request_flow(story: Story) -> Flow:
         outcome = yield from _attempts(story)
     except GeneratorExit:  # the flow is dropped: nobody is left to perform a step
         raise
+    except Exception as error:
+        yield Emit(story.ended(Failed(error, Fault.OTHER)))
+        raise
     except BaseException as stop:
         yield Emit(story.cancelled(stop))
         raise
@@ -98,7 +103,8 @@ def _attempts(story: Story) -> Generator[Step, Any, Outcome]:
 
 
 def _never_connected(last: Exception, attempts: int) -> ConnectError:
-    error = ConnectError(str(last) or "no connection", request=getattr(last, "_request", None))
+    message = explain_connect_failure(last)
+    error = ConnectError(message, request=getattr(last, "_request", None))
     error.add_note(f"no connection after {attempts} attempt{'s' if attempts > 1 else ''}")
     error.__cause__ = last
     return error

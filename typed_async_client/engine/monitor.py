@@ -41,6 +41,7 @@ class Monitor:
         self._callbacks = callbacks
         self._queue_size = queue_size
         self._queue: asyncio.Queue[tuple[AsyncEvent, contextvars.Context]] = asyncio.Queue()
+        self._is_running = False
         self._room = asyncio.Event()
         self._room.set()
         self.published: Counter[EventType] = Counter()
@@ -65,25 +66,36 @@ class Monitor:
         if kind not in self._callbacks.wanted:
             return
         waiting = self._queue.qsize()
-        if waiting < self._queue_size or kind is not EventType.RETRY:
-            self._queue.put_nowait((event, caller))
-            if waiting >= self._queue_size:
-                self._room.clear()
-        else:
+        if waiting >= self._queue_size and kind is EventType.RETRY:
             self.dropped += 1
+            return
+        # Cloned here and not at its delivery: by then the caller has the response and may change it.
+        self._queue.put_nowait((event.clone(), caller))
+        if waiting >= self._queue_size:
+            self._room.clear()
+        if not self._is_running:
+            self.drain()
 
-    async def run(self) -> None:
-        """Deliver events as they come, until cancelled. Start it once, as a task."""
-        while True:
-            event, caller = await self._queue.get()
-            self._deliver(event, caller)
-            for _ in range(min(_BATCH, self.backlog)):
-                self._deliver(*self._queue.get_nowait())
-            if self.backlog:
-                await asyncio.sleep(0)
+    def start(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+        """Start the monitor coroutine; without it, events are delivered as they are published."""
+        self._is_running = True
+        return loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                event, caller = await self._queue.get()
+                self._deliver(event, caller)
+                for _ in range(min(_BATCH, self.backlog)):
+                    self._deliver(*self._queue.get_nowait())
+                if self.backlog:
+                    await asyncio.sleep(0)
+        finally:  # somebody cancelled all tasks, or a callback stopped the program
+            self._is_running = False
+            self.drain()
 
     def drain(self) -> None:
-        """Deliver all that waits, at once; for the end, when nothing else runs the queue."""
+        """Deliver all that waits, at once; for when no monitor coroutine does."""
         while self.backlog:
             self._deliver(*self._queue.get_nowait())
 

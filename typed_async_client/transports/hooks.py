@@ -1,56 +1,57 @@
 """What the client asks httpx to tell it of each request that an attempt sends.
 
-One attempt is more than one request when it follows a redirect or answers a challenge. Each of
-them passes the hook made here, right before it is sent.
+An attempt is more than one request when it follows a redirect or answers a challenge. The hooks
+made here see each of them go out and be answered, and keep the attempt's tally.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
-from typed_async_client.facts import count_hop
-from typed_async_client.options import HttpxClientOptions
+import httpx
 
-if TYPE_CHECKING:
-    import httpx
+from typed_async_client.facts import Tally, current_tally
 
-__all__ = ["guard_handshake", "hooked"]
-
-_CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete")
+__all__ = ["with_hooks"]
 
 
-def hooked(options: HttpxClientOptions) -> HttpxClientOptions:
-    """Give the options of a client that counts hops and watches over TLS handshakes.
+def with_hooks(given: Mapping[str, Any] | None, *, in_process: bool) -> dict[str, list[Any]]:
+    """Give the event hooks of a client that keeps tallies: the given ones, and ours around them.
 
-    The handshakes of a transport of the caller's own are left alone.
+    Args:
+        given: the ``event_hooks`` of the caller.
+        in_process: whether requests go to an application in this process, which has them as soon
+            as they are sent: no error of it tells of a failed connection.
     """
-    owns_transport = "transport" not in options
 
-    async def before_each(request: "httpx.Request") -> None:
-        count_hop(request)
-        if owns_transport and request.url.scheme == "https":
-            guard_handshake(request)
+    async def before_each(request: httpx.Request) -> None:
+        tally = current_tally()
+        tally.hops += 1
+        tally.answered = tally.answered or in_process
+        if not isinstance(request.stream, httpx.ByteStream):
+            request.stream = _WatchedBody(request.stream, tally)
 
-    hooks = dict(options.get("event_hooks", {}))
-    hooks["request"] = [*hooks.get("request", []), before_each]
-    return {**options, "event_hooks": hooks}
+    async def after_each(_: httpx.Response) -> None:
+        current_tally().answered = True
+
+    hooks = dict(given or {})
+    return {
+        **hooks,
+        "request": [*hooks.get("request", ()), before_each],
+        "response": [after_each, *hooks.get("response", ())],
+    }
 
 
-def guard_handshake(request: "httpx.Request") -> None:
-    """Have the socket closed when the request's task is cancelled in a TLS handshake.
+class _WatchedBody(httpx.AsyncByteStream):
+    """A body that is made on the way, noted in the tally once it has begun."""
 
-    The network stream of httpcore 1.0 closes it when a handshake fails with an error, and
-    forgets it when the task is cancelled. httpcore's own ``trace`` extension tells of both; one
-    of the caller's own is called as before.
-    """
-    theirs = request.extensions.get("trace")
-    streams: list[Any] = []
+    def __init__(self, body: Any, tally: Tally) -> None:
+        self._body = body
+        self._tally = tally
 
-    async def trace(name: str, info: dict[str, Any]) -> None:
-        if name.endswith(_CONNECTED):
-            streams.append(info["return_value"])
-        elif name.endswith("start_tls.failed"):
-            for stream in streams:
-                await stream.aclose()
-        if theirs is not None:
-            await theirs(name, info)
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._tally.body_begun = True
+        async for part in self._body:
+            yield part
 
-    request.extensions = {**request.extensions, "trace": trace}
+    async def aclose(self) -> None:
+        await self._body.aclose()

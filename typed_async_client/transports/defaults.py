@@ -1,0 +1,86 @@
+"""What a client sends through when it is given no transport: our pool, with and without proxies.
+
+httpx forgets the proxies of the environment as soon as it is given a transport; so they are read
+here, by the rules that httpx follows.
+"""
+
+import ipaddress
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from typed_async_client.options import HttpxClientOptions
+from typed_async_client.transports.hooks import with_hooks
+from typed_async_client.transports.transport import AsyncPoolTransport
+
+if TYPE_CHECKING:
+    from httpx import _types as types  # httpx names its argument types nowhere else
+
+__all__ = ["build_httpx_client", "environment_proxies"]
+
+_OF_TRANSPORT = ("http1", "http2", "limits", "trust_env")
+
+
+def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
+    """Build the httpx client of a resilient client: our hooks, and our pool where none is given."""
+    transport = options.get("transport")
+    in_process = isinstance(transport, httpx.ASGITransport)
+    hooks = with_hooks(options.get("event_hooks"), in_process=in_process)
+    complete: Any = {**options, "event_hooks": hooks}
+    if transport is None:
+        complete |= _pooled(options)
+    return httpx.AsyncClient(**complete)
+
+
+def _pooled(options: HttpxClientOptions) -> dict[str, Any]:
+    trust_env = options.get("trust_env", True)
+    shared: Any = {name: options[name] for name in _OF_TRANSPORT if name in options}  # type: ignore[literal-required]  # the names are keys
+    shared["verify"] = httpx.create_ssl_context(
+        verify=options.get("verify", True), cert=options.get("cert"), trust_env=trust_env
+    )
+    proxies: dict[str, types.ProxyTypes | None] = {}
+    if (proxy := options.get("proxy")) is not None:
+        proxies = {"all://": proxy}
+    elif trust_env:
+        proxies = {**environment_proxies()}
+    mounts = {
+        pattern: None if proxy is None else AsyncPoolTransport(proxy=proxy, **shared)
+        for pattern, proxy in proxies.items()
+    }
+    return {
+        "proxy": None,
+        "transport": AsyncPoolTransport(**shared),
+        "mounts": {**mounts, **(options.get("mounts") or {})},
+    }
+
+
+def environment_proxies() -> dict[str, str | None]:
+    """Read ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in both cases.
+
+    Returns:
+        URL patterns as ``mounts`` has them, with the proxy of each, or None for no proxy.
+    """
+    found = urllib.request.getproxies()
+    proxies: dict[str, str | None] = {}
+    for scheme in ("http", "https", "all"):
+        if address := found.get(scheme):
+            proxies[f"{scheme}://"] = address if "://" in address else f"http://{address}"
+    exceptions = [host.strip() for host in found.get("no", "").split(",")]
+    if "*" in exceptions:
+        return {}
+    return proxies | {_pattern(host): None for host in exceptions if host}
+
+
+def _pattern(host: str) -> str:
+    """Give the URL pattern of one entry of ``NO_PROXY``: a name means its subdomains too."""
+    if "://" in host:
+        return host
+    try:
+        version = ipaddress.ip_address(host.split("/", maxsplit=1)[0]).version
+    except ValueError:
+        return f"all://{host}" if host.lower() == "localhost" else f"all://*{host}"
+    return f"all://{host}" if version == _V4 else f"all://[{host}]"
+
+
+_V4 = 4

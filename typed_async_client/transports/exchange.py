@@ -1,0 +1,82 @@
+"""What one request holds of a pool: its place in the queue, its slot's streams, its body."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+
+from typed_async_client.transports.network import AsyncioBackend
+from typed_async_client.transports.slot import Origin, Slot
+from typed_async_client.transports.stream import AsyncioStream
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Body", "Recorder", "Waiter"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Waiter:
+    """A request that waits for a slot."""
+
+    origin: Origin
+    fresh: bool
+    slot: "asyncio.Future[Slot]"
+
+
+class Recorder(httpcore.AsyncNetworkBackend):
+    """Tells a slot which streams are opened for it, so that it can always close them."""
+
+    def __init__(self, backend: AsyncioBackend, slot: Slot) -> None:
+        self._backend = backend
+        self._slot = slot
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
+        """Connect as the backend does, and note the stream."""
+        stream = await self._backend.connect_tcp(*args, **kwargs)
+        self._slot.layers = stream.layers
+        return stream
+
+    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> AsyncioStream:
+        """Connect as the backend does, and note the stream."""
+        stream = await self._backend.connect_unix_socket(*args, **kwargs)
+        self._slot.layers = stream.layers
+        return stream
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait as the backend does."""
+        await self._backend.sleep(seconds)
+
+
+class Body:
+    """The body of a response, which gives its slot back when it is closed."""
+
+    def __init__(self, stream: Any, give_back: Callable[..., None]) -> None:
+        self._stream = stream
+        self._give_back = give_back
+        self._is_open = True
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._stream:
+                yield part
+        except BaseException:
+            self._end(clean=False)
+            raise
+
+    async def aclose(self) -> None:
+        """End the exchange; its connection is kept when the whole body was read."""
+        if not self._is_open:
+            return
+        clean = False
+        try:
+            await self._stream.aclose()
+            clean = True
+        finally:
+            self._end(clean=clean)
+
+    def _end(self, *, clean: bool) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._give_back(clean=clean)

@@ -1,0 +1,252 @@
+"""A connection pool of httpcore's interface that no cancellation can harm.
+
+httpcore makes the connections, so HTTP/2, proxies, SOCKS and Unix sockets work as there; who gets
+which is decided here, by plain calls that cost a constant number of steps (``slots.py``). What this
+file waits for: a slot, and the exchange on it.
+
+Names of httpcore 1.0 used that are not in its documentation: ``AsyncConnectionPool.create_connection``
+and its ``_network_backend`` (here), ``AsyncHTTPConnection._connection`` and
+``AsyncHTTP11Connection._h11_state`` (in ``slot.py``).
+"""
+
+import asyncio
+import dataclasses
+import functools
+import random as chance
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpcore
+
+from typed_async_client.transports.exchange import Body, Recorder, Waiter
+from typed_async_client.transports.network import AsyncioBackend
+from typed_async_client.transports.resend import RESENDS, may_send_again
+from typed_async_client.transports.slot import Origin, PoolLimits, Slot
+from typed_async_client.transports.slots import Slots
+
+__all__ = ["ConnectionPool", "PoolStatistics"]
+
+if not httpcore.__version__.startswith("1.0."):
+    raise ImportError(
+        f"the connection pool is made for httpcore 1.0, and {httpcore.__version__} is installed: "
+        "install 'httpcore>=1.0.9,<1.1', or pass transport=httpx.AsyncHTTPTransport()"
+    )
+
+_SCHEMES = (b"http", b"https", b"ws", b"wss")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatistics:
+    """What a pool holds now, and what it has done.
+
+    Attributes:
+        active: connections that requests hold.
+        idle: connections kept for further requests.
+        connecting: connections, of the active ones, that are not connected yet.
+        waiting: requests that wait for a connection.
+        opened: connections made so far.
+        closed: connections closed so far, by reason.
+    """
+
+    active: int
+    idle: int
+    connecting: int
+    waiting: int
+    opened: int
+    closed: dict[str, int]
+
+
+class ConnectionPool(httpcore.AsyncConnectionPool):
+    """A drop-in for ``httpcore.AsyncConnectionPool``.
+
+    A slot belongs to the exchange that holds it and is given back however the exchange ends; one
+    that did not end cleanly, or that left bytes unread, closes its connection. Who waits is
+    served first come, first served.
+
+    Args:
+        limits: the bounds.
+        ssl_context: for https; httpcore's default without one.
+        proxy: a forward, tunnel or SOCKS5 proxy.
+        http1: speak HTTP/1.1.
+        http2: speak HTTP/2 where the server does; needs the extra ``http2``.
+        retries: connect attempts after the first, as httpcore makes them; 0 here by rights.
+        local_address: address to connect from.
+        uds: path of a Unix socket to connect to.
+        network_backend: opens connections; an ``AsyncioBackend`` without one.
+        socket_options: set on each socket.
+        random: gives a number in [0, 1), to spread the ages of connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: PoolLimits | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: httpcore.Proxy | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        retries: int = 0,
+        local_address: str | None = None,
+        uds: str | None = None,
+        network_backend: AsyncioBackend | None = None,
+        socket_options: Iterable[Any] | None = None,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        super().__init__(
+            ssl_context=ssl_context,
+            proxy=proxy,
+            http1=http1,
+            http2=http2,
+            retries=retries,
+            local_address=local_address,
+            uds=uds,
+            socket_options=socket_options,
+        )
+        self._backend = network_backend or AsyncioBackend()
+        self._http2_only = http2 and not http1
+        self._http2_wanted = http2
+        self._slots = Slots(
+            limits or PoolLimits(),
+            connect=self._make_connection,
+            multiplexes=self._may_multiplex,
+            now=time.monotonic,
+            random=random,
+        )
+        self._waiting: deque[Waiter] = deque()
+        self._closed = False
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request on a connection of the pool, and give its response with an open body.
+
+        Raises:
+            httpcore.PoolTimeout: no connection was free for the ``pool`` timeout.
+            httpcore.UnsupportedProtocol: the scheme is none that the pool speaks.
+        """
+        origin = _origin_of(request)
+        resends = 0
+        while True:
+            slot = await self._acquire(origin, request, fresh=resends > 0)
+            received = slot.received
+            try:
+                response = await slot.connection.handle_async_request(request)
+            except httpcore.ConnectionNotAvailable:
+                self._not_available(slot)
+            except BaseException as error:
+                silent = slot.exchanges > 1 and slot.received == received
+                self._give_back(slot, clean=False)
+                if resends or not may_send_again(request, error, silent=silent):
+                    raise
+                resends += 1
+            else:
+                return self._answer(slot, response, resends)
+
+    @property
+    def connections(self) -> list[Any]:
+        """The connections that httpcore made, the oldest first."""
+        return [slot.connection for slot in self._slots.all]
+
+    def statistics(self) -> PoolStatistics:
+        """Count what the pool holds and has done."""
+        everyone = self._slots.all
+        return PoolStatistics(
+            active=len(everyone) - self._slots.idle,
+            idle=self._slots.idle,
+            connecting=sum(not slot.layers for slot in everyone),
+            waiting=sum(not waiter.slot.done() for waiter in self._waiting),
+            opened=self._slots.opened,
+            closed=dict(self._slots.closed),
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; requests that wait for one are told so."""
+        self._closed = True
+        for waiter in self._waiting:
+            if not waiter.slot.done():
+                waiter.slot.set_exception(RuntimeError("the connection pool was closed"))
+        self._waiting.clear()
+        self._slots.drop_all()
+        await asyncio.sleep(0)  # asyncio closes an aborted socket one turn later
+
+    def __repr__(self) -> str:
+        told = self.statistics()
+        return f"<ConnectionPool [{told.active} active, {told.idle} idle, {told.waiting} waiting]>"
+
+    async def _acquire(self, origin: Origin, request: httpcore.Request, *, fresh: bool) -> Slot:
+        if self._closed:
+            raise RuntimeError("the connection pool is closed")
+        slot = None if self._waiting else self._slots.take(origin, fresh=fresh)
+        if slot is not None:
+            return slot
+        waiter = Waiter(origin, fresh, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        timeout = request.extensions.get("timeout", {}).get("pool")
+        try:
+            self._serve()
+            async with asyncio.timeout(timeout):
+                return await waiter.slot
+        except TimeoutError as error:
+            self._leave(waiter)
+            raise httpcore.PoolTimeout(f"no connection was free within {timeout} s") from error
+        except BaseException:
+            self._leave(waiter)
+            raise
+
+    def _leave(self, waiter: "Waiter") -> None:
+        """Stop waiting; a slot that was handed over and cannot be used goes on to the next."""
+        if waiter.slot.cancelled() or not waiter.slot.done():
+            waiter.slot.cancel()
+        elif waiter.slot.exception() is None:
+            self._give_back(waiter.slot.result(), clean=True)
+
+    def _serve(self) -> None:
+        """Hand slots to those who wait, in turn, as far as there are any."""
+        while self._waiting:
+            waiter = self._waiting[0]
+            if not waiter.slot.done():
+                slot = self._slots.take(waiter.origin, fresh=waiter.fresh)
+                if slot is None:
+                    return
+                waiter.slot.set_result(slot)
+            self._waiting.popleft()
+
+    def _give_back(self, slot: Slot, *, clean: bool) -> None:
+        self._slots.give_back(slot, clean=clean)
+        self._serve()
+
+    def _not_available(self, slot: Slot) -> None:
+        """Leave a connection that serves no more requests at once than it has."""
+        self._slots.learn(slot)
+        self._give_back(slot, clean=True)
+
+    def _answer(self, slot: Slot, response: httpcore.Response, resends: int) -> httpcore.Response:
+        if self._may_multiplex(slot.origin) and not slot.is_multiplexed:
+            self._slots.learn(slot)
+            self._serve()
+        if resends:
+            response.extensions[RESENDS] = resends
+        return httpcore.Response(
+            response.status,
+            headers=response.headers,
+            content=Body(response.stream, functools.partial(self._give_back, slot)),
+            extensions=response.extensions,
+        )
+
+    def _may_multiplex(self, origin: Origin) -> bool:
+        return self._http2_wanted and (origin[0] == b"https" or self._http2_only)
+
+    def _make_connection(self, slot: Slot) -> Any:
+        self._network_backend = Recorder(self._backend, slot)
+        return self.create_connection(httpcore.Origin(*slot.origin))
+
+
+def _origin_of(request: httpcore.Request) -> Origin:
+    if request.url.scheme not in _SCHEMES:
+        scheme = request.url.scheme.decode("ascii", "replace")
+        raise httpcore.UnsupportedProtocol(
+            f"unsupported protocol {scheme!r}: a URL begins with http:// or https://"
+        )
+    origin = request.url.origin
+    return origin.scheme, origin.host, origin.port

@@ -1,0 +1,112 @@
+"""One connection of a pool: where it leads, who uses it, whether it may be used again."""
+
+import contextlib
+import dataclasses
+from typing import Any, TypeAlias
+
+__all__ = ["Origin", "PoolLimits", "Slot"]
+
+Origin: TypeAlias = tuple[bytes, bytes, int]
+"""Scheme, host and port."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """The bounds of a pool.
+
+    Attributes:
+        max_connections: connections at most; None is no limit.
+        max_keepalive_connections: idle connections kept at most; None is no limit.
+        keepalive_expiry: seconds that a connection may be idle; None is no limit.
+        max_connection_age: seconds after which a connection is used no more, within the last
+            tenth of it at random; None is no limit.
+    """
+
+    max_connections: int | None = 100
+    max_keepalive_connections: int | None = 20
+    keepalive_expiry: float | None = 5.0
+    max_connection_age: float | None = None
+
+
+class Slot:
+    """One connection of a pool, from its opening to its closing.
+
+    Attributes:
+        connection: httpcore's connection.
+        exchanges: requests that were begun on it.
+        is_multiplexed: whether it was found to serve several requests at once.
+        origin: where it leads.
+        users: requests that hold it now; more than one only with HTTP/2.
+    """
+
+    __slots__ = (
+        "connection",
+        "exchanges",
+        "idle_until",
+        "is_multiplexed",
+        "layers",
+        "origin",
+        "retire_at",
+        "users",
+    )
+
+    def __init__(self, origin: Origin, retire_at: float | None) -> None:
+        self.connection: Any = None
+        self.exchanges: int = 0
+        self.idle_until: float | None = None
+        self.is_multiplexed: bool = False
+        self.layers: list[Any] = []
+        self.origin: Origin = origin
+        self.retire_at: float | None = retire_at
+        self.users: int = 0
+
+    @property
+    def received(self) -> int:
+        """Bytes that have arrived on it in all."""
+        return self.layers[-1].received if self.layers else 0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has arrived that no exchange asked for.
+
+        On a multiplexed connection that is its end; others carry bytes between exchanges.
+        """
+        info = "has_ended" if self.is_multiplexed else "is_readable"
+        return bool(self.layers and self.layers[-1].get_extra_info(info))
+
+    def is_retired(self, now: float) -> bool:
+        """Whether it has reached its age."""
+        return self.retire_at is not None and now >= self.retire_at
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it must not be used for another request, if nobody holds it now."""
+        return (
+            not self.connection.is_idle()
+            or (self.idle_until is not None and now >= self.idle_until)
+            or self.is_retired(now)
+            or self.has_news
+            or _has_leftovers(self.connection)
+        )
+
+    def close(self) -> None:
+        """Close the connection at once; never waits."""
+        _run_without_waiting(self.connection.aclose())
+        for stream in self.layers[::-1]:
+            stream.abort()
+
+
+def _has_leftovers(connection: Any) -> bool:
+    """Tell whether an HTTP/1.1 exchange of httpcore holds bytes beyond its response."""
+    while connection is not None:
+        state = getattr(connection, "_h11_state", None)
+        if state is not None:
+            return bool(state.trailing_data[0])
+        connection = getattr(connection, "_connection", None)
+    return False
+
+
+def _run_without_waiting(farewell: Any) -> None:
+    """Run a coroutine that has nothing to wait for; one that does is dropped."""
+    with contextlib.suppress(StopIteration, Exception):
+        farewell.send(None)
+    farewell.close()

@@ -1,0 +1,196 @@
+"""The connections of a pool and their places: who is idle, who is shared, who must go.
+
+All of it decides at once and never waits: a slot is taken, given back and closed by plain calls,
+so no cancellation can fall between two of them. Each costs a constant number of steps.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from typed_async_client.transports.slot import Origin, PoolLimits, Slot
+
+__all__ = ["Slots"]
+
+_MAX_REMEMBERED = 1000
+"""Origins known not to multiplex that are remembered."""
+
+
+class Slots:
+    """All slots of a pool.
+
+    Args:
+        limits: the bounds.
+        connect: makes a connection for a slot, without connecting it yet.
+        multiplexes: whether a connection to that origin may serve several requests at once.
+        now: gives monotonic seconds.
+        random: gives a number in [0, 1), to spread the ages of connections.
+
+    Attributes:
+        closed: connections closed so far, by reason.
+        opened: connections made so far.
+    """
+
+    def __init__(
+        self,
+        limits: PoolLimits,
+        *,
+        connect: Callable[[Slot], Any],
+        multiplexes: Callable[[Origin], bool],
+        now: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self.closed: Counter[str] = Counter()
+        self.opened: int = 0
+        self._all: dict[Slot, None] = {}
+        self._idle: dict[Slot, None] = {}  # the one idle longest comes first
+        self._idle_at: dict[Origin, dict[Slot, None]] = {}
+        self._shared: dict[Origin, Slot] = {}
+        self._single: dict[Origin, None] = {}  # known not to multiplex
+        self._limits = limits
+        self._connect = connect
+        self._multiplexes = multiplexes
+        self._now = now
+        self._random = random
+
+    def take(self, origin: Origin, *, fresh: bool = False) -> Slot | None:
+        """Give a slot for a request to ``origin``; None when it must wait for one.
+
+        Args:
+            origin: where the request goes.
+            fresh: take no connection that was used before.
+        """
+        self._expire()
+        slot = None if fresh else self._take_shared(origin) or self._take_idle(origin)
+        if slot is None and self._make_room():
+            slot = self._open(origin)
+        if slot is not None:
+            slot.users += 1
+            slot.exchanges += 1
+        return slot
+
+    def give_back(self, slot: Slot, *, clean: bool) -> None:
+        """Take a slot back from a request.
+
+        Args:
+            slot: what ``take`` gave.
+            clean: whether the exchange ended as it should; another one closes its connection.
+        """
+        slot.users -= 1
+        if not clean:
+            self._unshare(slot)
+        if slot.users > 0 or slot not in self._all:
+            return
+        if not clean:
+            self.drop(slot, "failed")
+        elif slot.is_stale(self._now()):
+            self.drop(slot, "not reusable")
+        else:
+            self._keep(slot)
+
+    def learn(self, slot: Slot) -> None:
+        """Note, once a connection is in use, whether it serves several requests at once.
+
+        Before it is connected nobody can know, so it is shared in hope where HTTP/2 is allowed.
+        """
+        if slot.connection.is_available():
+            slot.is_multiplexed = True
+            return
+        self._unshare(slot)
+        if not slot.is_multiplexed:
+            self._single[slot.origin] = None
+            if len(self._single) > _MAX_REMEMBERED:
+                del self._single[next(iter(self._single))]
+
+    def drop(self, slot: Slot, reason: str) -> None:
+        """Close a connection and free its place."""
+        if slot in self._all:
+            del self._all[slot]
+            self._unshare(slot)
+            self._forget_idle(slot)
+            self.closed[reason] += 1
+            slot.close()
+
+    def drop_all(self) -> None:
+        """Close every connection."""
+        for slot in list(self._all):
+            self.drop(slot, "pool closed")
+
+    @property
+    def all(self) -> list[Slot]:
+        """Every slot, the oldest first."""
+        return list(self._all)
+
+    @property
+    def idle(self) -> int:
+        """How many connections are idle."""
+        return len(self._idle)
+
+    def _take_shared(self, origin: Origin) -> Slot | None:
+        slot = self._shared.get(origin)
+        if slot is None:
+            return None
+        if slot.connection.is_available() and not (slot.is_retired(self._now()) or slot.has_news):
+            self._forget_idle(slot)
+            return slot
+        self._unshare(slot)
+        return None
+
+    def _take_idle(self, origin: Origin) -> Slot | None:
+        while idle := self._idle_at.get(origin):
+            slot = next(reversed(idle))  # the one used last is the likeliest to be alive
+            self._forget_idle(slot)
+            if not slot.is_stale(self._now()):
+                return slot
+            self.drop(slot, "stale")
+        return None
+
+    def _make_room(self) -> bool:
+        limit = self._limits.max_connections
+        if limit is None or len(self._all) < limit:
+            return True
+        if not self._idle:
+            return False
+        self.drop(next(iter(self._idle)), "made room")
+        return True
+
+    def _open(self, origin: Origin) -> Slot:
+        age = self._limits.max_connection_age
+        retire_at = None if age is None else self._now() + age * (1 - 0.1 * self._random())
+        slot = Slot(origin, retire_at)
+        slot.connection = self._connect(slot)
+        self._all[slot] = None
+        self.opened += 1
+        if self._multiplexes(origin) and origin not in self._single:
+            self._shared.setdefault(origin, slot)
+        return slot
+
+    def _keep(self, slot: Slot) -> None:
+        expiry = self._limits.keepalive_expiry
+        slot.idle_until = None if expiry is None else self._now() + expiry
+        self._idle[slot] = None
+        self._idle_at.setdefault(slot.origin, {})[slot] = None
+        limit = self._limits.max_keepalive_connections
+        if limit is not None and len(self._idle) > limit:
+            self.drop(next(iter(self._idle)), "surplus")
+
+    def _expire(self) -> None:
+        now = self._now()
+        while self._idle:
+            oldest = next(iter(self._idle))
+            if oldest.idle_until is None or now < oldest.idle_until:
+                return
+            self.drop(oldest, "expired")
+
+    def _forget_idle(self, slot: Slot) -> None:
+        if self._idle.pop(slot, self) is self:
+            return
+        idle = self._idle_at[slot.origin]
+        del idle[slot]
+        if not idle:
+            del self._idle_at[slot.origin]
+        slot.idle_until = None
+
+    def _unshare(self, slot: Slot) -> None:
+        if self._shared.get(slot.origin) is slot:
+            del self._shared[slot.origin]

@@ -1,0 +1,168 @@
+"""The pool as an httpx transport, for ``AsyncResilientClient`` and for any ``httpx.AsyncClient``."""
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import httpcore
+import httpx
+
+from typed_async_client.facts import as_raised_by_httpx
+from typed_async_client.transports.addresses import AddressGuard
+from typed_async_client.transports.network import AsyncioBackend
+from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
+from typed_async_client.transports.slot import PoolLimits
+
+if TYPE_CHECKING:
+    from httpx import _types as types  # httpx names its argument types nowhere else
+
+__all__ = ["AsyncPoolTransport"]
+
+_DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+
+
+class AsyncPoolTransport(httpx.AsyncBaseTransport):
+    """A transport over a connection pool that survives cancellation.
+
+    It takes what ``httpx.AsyncHTTPTransport`` takes, and more.
+
+    Args:
+        verify: an ``ssl.SSLContext``, or whether to verify certificates.
+        cert: a client certificate, as httpx takes it.
+        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count.
+        http1: speak HTTP/1.1.
+        http2: speak HTTP/2 where the server does; needs the extra ``http2``.
+        limits: connections at most, idle ones at most, seconds that they may be idle.
+        proxy: a URL, or an ``httpx.Proxy``: http, https, socks5 or socks5h.
+        uds: path of a Unix socket to connect to.
+        local_address: address to connect from.
+        retries: connect attempts after the first, without any wait that we know of; leave it 0
+            under an ``AsyncResilientClient``.
+        socket_options: set on each socket.
+        max_connection_age: seconds after which a connection is used no more; None is no limit.
+        address_guard: tells whether a resolved address may be connected to.
+
+    Example:
+        >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: "types.CertTypes | None" = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: httpx.Limits = _DEFAULT_LIMITS,
+        proxy: "types.ProxyTypes | None" = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[Any] | None = None,
+        *,
+        max_connection_age: float | None = None,
+        address_guard: AddressGuard | None = None,
+    ) -> None:
+        self._pool = ConnectionPool(
+            limits=PoolLimits(
+                max_connections=limits.max_connections,
+                max_keepalive_connections=limits.max_keepalive_connections,
+                keepalive_expiry=limits.keepalive_expiry,
+                max_connection_age=max_connection_age,
+            ),
+            ssl_context=httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env),
+            proxy=None if proxy is None else _as_httpcore_proxy(proxy),
+            http1=http1,
+            http2=http2,
+            retries=retries,
+            local_address=local_address,
+            uds=uds,
+            network_backend=AsyncioBackend(address_guard=address_guard),
+            socket_options=socket_options,
+        )
+
+    def statistics(self) -> PoolStatistics:
+        """Give the counters of the pool."""
+        return self._pool.statistics()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; its body is read, and its slot given back, by whoever reads it."""
+        inner = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(
+                scheme=request.url.raw_scheme,
+                host=request.url.raw_host,
+                port=request.url.port,
+                target=request.url.raw_path,
+            ),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _as_httpx_raises():
+            response = await self._pool.handle_async_request(inner)
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_Stream(response.stream),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+
+@contextlib.contextmanager
+def _as_httpx_raises() -> Iterator[None]:
+    """Let httpx's errors out in place of httpcore's, and every other error as it is."""
+    try:
+        yield
+    except Exception as error:
+        raised = as_raised_by_httpx(error)
+        if raised is error:
+            raise
+        raise raised from error
+
+
+class _Stream(httpx.AsyncByteStream):
+    """A body, whose errors are httpx's."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx_raises():
+            async for part in self._stream:
+                yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _as_httpcore_proxy(given: "types.ProxyTypes") -> httpcore.Proxy:
+    proxy = given if isinstance(given, httpx.Proxy) else httpx.Proxy(url=given)
+    return httpcore.Proxy(
+        url=httpcore.URL(
+            scheme=proxy.url.raw_scheme,
+            host=proxy.url.raw_host,
+            port=proxy.url.port,
+            target=proxy.url.raw_path,
+        ),
+        auth=proxy.raw_auth,
+        headers=proxy.headers.raw,
+        ssl_context=proxy.ssl_context,
+    )
