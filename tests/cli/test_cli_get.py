@@ -92,10 +92,12 @@ async def test_no_connection_is_exit_code_7() -> None:
     async with FaultServer(answer(), refusing=True) as server:
         ended = await run_command("get", server.url, "--retry", "0")
     assert (ended.code, ended.out) == (7, b"")
-    assert ended.err == (
-        "typed-async-client: ConnectError (All connection attempts failed), no connection after "
-        "1 attempt: check that the server runs, or allow more retries with --retry\n"
+    assert ended.err.startswith("typed-async-client: ConnectError (")
+    assert ended.err.endswith(
+        "), no connection after 1 attempt: check that the server runs, or allow more retries with "
+        "--retry\n"
     )
+    assert ended.err.count("\n") == 1
 
 
 async def test_an_unknown_certificate_is_exit_code_7(tls: ssl.SSLContext) -> None:

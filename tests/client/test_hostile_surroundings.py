@@ -197,7 +197,13 @@ async def test_a_hook_may_wait_for_all_requests_without_waiting_for_its_own() ->
 @in_virtual_time
 async def test_a_result_pushed_out_of_the_ledger_still_reaches_who_waits_for_it() -> None:
     """A waiter knows the request, not only its name."""
-    async with new_client(max_results=1) as client:
+
+    async def slow(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(1)
+        return httpx.Response(200)
+
+    transport = httpx.MockTransport(slow)
+    async with AsyncResilientClient(transport=transport, max_results=1) as client:
         waits = []
         for number in range(3):
             await client.get("http://a.test/", RequestContext(request_id=str(number)))

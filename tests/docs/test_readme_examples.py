@@ -19,9 +19,13 @@ from local_internet import LocalInternet
 from readmes import LANGUAGES, ROOT, Block, anchor_of, read_page
 
 _FASTAPI_CALLER: Final = '''
-"""Serves the example's application without a network, and calls its route."""
+"""Serves the example's application without a network, and calls its route.
+
+The second time no authority is trusted, so no connection comes about.
+"""
 
 import asyncio
+import os
 
 import httpx
 from example import app
@@ -36,9 +40,11 @@ async def call():
 
 
 asyncio.run(call())
+del os.environ["SSL_CERT_FILE"]
+asyncio.run(call())
 '''
 
-_FASTAPI_OUTPUT: Final = "200 {'id': '42'}\n"
+_FASTAPI_OUTPUT: Final = "200 {'id': '42'}\n502 {'detail': 'Bad Gateway'}\n"
 
 _SLOW_MACHINE: Final = re.compile(r"^Executing <.*> took \d.* seconds\n", re.MULTILINE)
 """What asyncio's debug mode says of a busy machine; it is no fault of an example."""

@@ -61,6 +61,10 @@ def _soon(_: FaultServer) -> dict[str, Any]:
     return {"timeout": 0.1}
 
 
+def _following(_: FaultServer) -> dict[str, Any]:
+    return {"follow_redirects": True}
+
+
 def _by_name(_: FaultServer) -> str:
     return "http://api.example.com/"
 
@@ -73,6 +77,8 @@ _FAULTS: Final[list[tuple[Fault, ...]]] = [
     (Fault(_self_certified), Fault(lambda: FaultServer(_speak_plainly), _tls)),
     (Fault(url=lambda _: "http://127.0.0.1:65536/"),),
     (Fault(url=lambda _: "ftp://127.0.0.1/"),),
+    (Fault(url=lambda _: "http://127.0.0.1:x/"), Fault(url=lambda _: "http://127.0.0.1/\n")),
+    (Fault(lambda: FaultServer(answer(302, b"", "Location: /")), options=_following),),
     (
         Fault(
             lambda: FaultServer(answer(403)),

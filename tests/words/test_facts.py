@@ -4,12 +4,18 @@ import socket
 import ssl
 from collections.abc import Callable
 
+import h2.exceptions
 import h11
 import httpcore
 import httpx
 import pytest
 
-from typed_async_client.facts import as_httpx_error, read_fault
+from typed_async_client.facts import (
+    as_httpx_error,
+    as_raised_by_httpx,
+    explain_connect_failure,
+    read_fault,
+)
 from typed_async_client.policies.classify import Fault
 
 
@@ -66,6 +72,7 @@ def test_a_chain_that_loops_is_read_to_its_end() -> None:
         (h11.LocalProtocolError("too much data"), httpx.LocalProtocolError),
         (h11.RemoteProtocolError("nonsense"), httpx.RemoteProtocolError),
         (ExceptionGroup("connecting", [OverflowError("port")]), httpx.ConnectError),
+        (h2.exceptions.NoSuchStreamError(3), httpx.RemoteProtocolError),
     ],
     ids=repr,
 )
@@ -83,6 +90,54 @@ def test_a_group_speaks_with_its_first_members_voice() -> None:
     group = ExceptionGroup("outer", [ExceptionGroup("inner", [OverflowError("port 0-65535")])])
     assert str(as_httpx_error(group)) == "port 0-65535"
     assert read_fault(as_httpx_error(group)) is Fault.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (httpcore.ReadTimeout("slow"), httpx.ReadTimeout),
+        (httpcore.PoolTimeout("full"), httpx.PoolTimeout),
+        (httpcore.ConnectError("no"), httpx.ConnectError),
+        (httpcore.RemoteProtocolError("odd"), httpx.RemoteProtocolError),
+        (httpcore.ProxyError("407"), httpx.ProxyError),
+        (httpcore.UnsupportedProtocol("ftp"), httpx.UnsupportedProtocol),
+    ],
+    ids=repr,
+)
+def test_httpcores_errors_have_twins_in_httpx(raised: Exception, expected: type[Exception]) -> None:
+    """Of the same name, and with the same words."""
+    twin = as_raised_by_httpx(raised)
+    assert type(twin) is expected
+    assert str(twin) == str(raised)
+
+
+def test_an_error_of_nobodys_kind_has_no_twin() -> None:
+    """A class of the user's own below httpcore's tree is given as it is."""
+
+    class Odd(httpcore.NetworkError):
+        """Neither read nor write nor connect."""
+
+    assert type(as_raised_by_httpx(Odd("no"))) is httpx.NetworkError
+    plain = ValueError("no")
+    assert as_raised_by_httpx(plain) is plain
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (connect_error(OSError(111, "Connect call failed")), "Connection refused"),
+        (connect_error(OSError("all connection attempts failed")), "no"),
+        (httpx.ConnectError(""), "no connection"),
+        (
+            httpx.ConnectError("x", request=httpx.Request("GET", "https://a.test/b?secret=1")),
+            "cannot connect to a.test:443: x",
+        ),
+    ],
+    ids=repr,
+)
+def test_a_connect_failure_is_explained_in_the_systems_words(error: Exception, words: str) -> None:
+    """With host and port where they are known, and nothing else of the address."""
+    assert explain_connect_failure(error) == words
 
 
 @pytest.mark.parametrize(

@@ -228,9 +228,8 @@ class Engine:
     async def _cancel_requests(self) -> None:
         await asyncio.sleep(0)  # eager requests that are being launched get their task
         flights = self.register.flights()
-        for flight in flights:
-            if flight.task is not None:
-                flight.task.cancel()
+        for task in [flight.task for flight in flights if flight.task is not None]:
+            task.cancel()
         if flights:
             await wait_for_landing(flights, timeout=self._grace)
 
