@@ -49,6 +49,8 @@ def test_each_context_has_a_random_uuid_and_a_stamp_of_its_own() -> None:
         ("base_delay", math.nan),
         ("base_delay", math.inf),
         ("base_delay", "1"),
+        ("base_delay", True),
+        ("base_delay", 10**400),
         ("max_delay", -1),
         ("max_delay", math.nan),
         ("max_delay", math.inf),

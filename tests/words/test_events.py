@@ -114,17 +114,21 @@ def test_a_cloned_response_is_whole() -> None:
 def test_what_is_done_to_a_cloned_response_stays_with_it() -> None:
     """Headers, cookies, request, history and extensions of the original do not change."""
     original = response_with_history()
+    original.next_request = httpx.Request("GET", "http://a.test/next")
     assert original.cookies["b"] == "2"
     response = AsyncEvent(EventType.SUCCESS, RequestContext(), data=original).clone().data
     response.headers["x-got"] = "changed"
     response.request.headers["x-sent"] = "changed"
     response.history[0].headers["x-new"] = "1"
+    response.next_request.headers["x-new"] = "1"
     response.history.clear()
     response.cookies.clear()
     response.extensions["http_version"] = b"changed"
     assert original.headers["x-got"] == "1"
     assert original.request.headers["x-sent"] == "1"
     assert "x-new" not in original.history[0].headers
+    assert original.next_request is not None
+    assert "x-new" not in original.next_request.headers
     assert original.cookies["b"] == "2"
     assert original.http_version == "HTTP/1.1"
 

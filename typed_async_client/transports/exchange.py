@@ -13,10 +13,17 @@ from typed_async_client.transports.stream import AsyncioStream
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Body", "Recorder", "Waiter"]
+__all__ = ["COMPLETE", "Body", "Recorder", "Waiter", "tells_its_end"]
+
+COMPLETE = "complete"
+"""Response extension: True when a body that is read to its end is whole, because a cut one raises;
+None when nobody can know, because the body ends where its connection does."""
+
+_WITHOUT_BODY = (204, 304)
+_TELLING = (b"content-length", b"transfer-encoding")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Waiter:
     """A request that waits for a slot."""
 
@@ -34,19 +41,22 @@ class Recorder(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
         """Connect as the backend does, and note the stream."""
-        stream = await self._backend.connect_tcp(*args, **kwargs)
-        self._slot.layers = stream.layers
-        return stream
+        return self._note(await self._backend.connect_tcp(*args, **kwargs))
 
     async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> AsyncioStream:
         """Connect as the backend does, and note the stream."""
-        stream = await self._backend.connect_unix_socket(*args, **kwargs)
-        self._slot.layers = stream.layers
-        return stream
+        return self._note(await self._backend.connect_unix_socket(*args, **kwargs))
 
     async def sleep(self, seconds: float) -> None:
         """Wait as the backend does."""
         await self._backend.sleep(seconds)
+
+    def _note(self, stream: AsyncioStream) -> AsyncioStream:
+        if self._slot.is_closed:
+            stream.abort()
+            raise RuntimeError("the connection pool was closed while this request connected")
+        self._slot.layers = stream.layers
+        return stream
 
 
 class Body:
@@ -80,3 +90,12 @@ class Body:
         if self._is_open:
             self._is_open = False
             self._give_back(clean=clean)
+
+
+def tells_its_end(request: httpcore.Request, response: httpcore.Response) -> bool:
+    """Say whether the end of a body differs from a cut in it, RFC 9112 section 6.3."""
+    if request.method == b"HEAD" or response.status in _WITHOUT_BODY:
+        return True
+    if not response.extensions.get("http_version", b"").startswith(b"HTTP/1."):
+        return True
+    return any(name.lower() in _TELLING for name, _ in response.headers)

@@ -15,13 +15,13 @@ import functools
 import random as chance
 import ssl
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore
 
-from typed_async_client.transports.exchange import Body, Recorder, Waiter
+from typed_async_client.transports.exchange import COMPLETE, Body, Recorder, Waiter, tells_its_end
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.resend import RESENDS, may_send_again
 from typed_async_client.transports.slot import Origin, PoolLimits, Slot
@@ -115,7 +115,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             now=time.monotonic,
             random=random,
         )
-        self._waiting: deque[Waiter] = deque()
+        self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._closed = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
@@ -141,7 +141,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
                     raise
                 resends += 1
             else:
-                return self._answer(slot, response, resends)
+                return self._answer(slot, request, response, resends)
 
     @property
     def connections(self) -> list[Any]:
@@ -181,7 +181,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         if slot is not None:
             return slot
         waiter = Waiter(origin, fresh, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         timeout = request.extensions.get("timeout", {}).get("pool")
         try:
             self._serve()
@@ -196,21 +196,22 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
     def _leave(self, waiter: "Waiter") -> None:
         """Stop waiting; a slot that was handed over and cannot be used goes on to the next."""
-        if waiter.slot.cancelled() or not waiter.slot.done():
-            waiter.slot.cancel()
+        self._waiting.pop(waiter, None)
+        if waiter.slot.cancel() or waiter.slot.cancelled():
+            self._serve()  # whoever stood behind may want less
         elif waiter.slot.exception() is None:
             self._give_back(waiter.slot.result(), clean=True)
 
     def _serve(self) -> None:
         """Hand slots to those who wait, in turn, as far as there are any."""
         while self._waiting:
-            waiter = self._waiting[0]
+            waiter = next(iter(self._waiting))
             if not waiter.slot.done():
                 slot = self._slots.take(waiter.origin, fresh=waiter.fresh)
                 if slot is None:
                     return
                 waiter.slot.set_result(slot)
-            self._waiting.popleft()
+            del self._waiting[waiter]
 
     def _give_back(self, slot: Slot, *, clean: bool) -> None:
         self._slots.give_back(slot, clean=clean)
@@ -218,13 +219,17 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
     def _not_available(self, slot: Slot) -> None:
         """Leave a connection that serves no more requests at once than it has."""
+        slot.exchanges -= 1  # it was not begun
         self._slots.learn(slot)
         self._give_back(slot, clean=True)
 
-    def _answer(self, slot: Slot, response: httpcore.Response, resends: int) -> httpcore.Response:
+    def _answer(
+        self, slot: Slot, request: httpcore.Request, response: httpcore.Response, resends: int
+    ) -> httpcore.Response:
         if self._may_multiplex(slot.origin) and not slot.is_multiplexed:
             self._slots.learn(slot)
             self._serve()
+        response.extensions[COMPLETE] = True if tells_its_end(request, response) else None
         if resends:
             response.extensions[RESENDS] = resends
         return httpcore.Response(

@@ -34,6 +34,7 @@ class Slot:
     Attributes:
         connection: httpcore's connection.
         exchanges: requests that were begun on it.
+        is_closed: whether ``close()`` was called.
         is_multiplexed: whether it was found to serve several requests at once.
         origin: where it leads.
         users: requests that hold it now; more than one only with HTTP/2.
@@ -43,6 +44,7 @@ class Slot:
         "connection",
         "exchanges",
         "idle_until",
+        "is_closed",
         "is_multiplexed",
         "layers",
         "origin",
@@ -54,6 +56,7 @@ class Slot:
         self.connection: Any = None
         self.exchanges: int = 0
         self.idle_until: float | None = None
+        self.is_closed: bool = False
         self.is_multiplexed: bool = False
         self.layers: list[Any] = []
         self.origin: Origin = origin
@@ -89,7 +92,8 @@ class Slot:
         )
 
     def close(self) -> None:
-        """Close the connection at once; never waits."""
+        """Close the connection at once; never waits. One that is still made is closed then."""
+        self.is_closed = True
         _run_without_waiting(self.connection.aclose())
         for stream in self.layers[::-1]:
             stream.abort()
