@@ -29,7 +29,7 @@ FLOORS = (
 """From the ground up. A room sees the floors below it, and itself."""
 
 FORBIDDEN_IN_POLICIES = {"asyncio", "threading", "time", "random", "logging", "httpx", "httpcore"}
-OPTIONAL = {"cyclopts", "rich"}
+OPTIONAL = {"cli": {"cyclopts", "rich"}, "transports": {"httptools"}}
 READS_ERRORS = {"errors", "facts"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -91,11 +91,11 @@ def test_a_policy_knows_no_clock_no_chance_and_no_io(path: Path) -> None:
 def test_only_the_core_libraries_are_imported_outside_the_edges(path: Path) -> None:
     """httpx, httpcore and its h11 carry the core; each optional library has one file."""
     foreign = {module.split(".")[0] for module in imports(path)} - sys.stdlib_module_names - {NAME}
-    allowed = OPTIONAL if room_of(path) == "cli" else set()
+    allowed = OPTIONAL.get(room_of(path), set())
     assert foreign <= {"httpx", "httpcore", "h11"} | allowed
 
 
-@pytest.mark.parametrize("library", sorted(OPTIONAL))
+@pytest.mark.parametrize("library", sorted(set.union(*OPTIONAL.values())))
 def test_an_optional_library_is_imported_in_one_file(library: str) -> None:
     """So that doing without it, or changing it, is a matter of one file."""
     users = [path for path in FILES if any(name.split(".")[0] == library for name in imports(path))]

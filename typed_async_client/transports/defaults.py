@@ -35,7 +35,7 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
 
 def _pooled(options: HttpxClientOptions) -> dict[str, Any]:
     trust_env = options.get("trust_env", True)
-    shared: Any = {name: options[name] for name in _OF_TRANSPORT if name in options}  # type: ignore[literal-required]  # the names are keys
+    shared: Any = {name: value for name, value in options.items() if name in _OF_TRANSPORT}
     shared["verify"] = httpx.create_ssl_context(
         verify=options.get("verify", True), cert=options.get("cert"), trust_env=trust_env
     )

@@ -61,7 +61,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             stream = await _race(
                 functools.partial(_connect, target, port, local) for target in _interleaved(targets)
             )
-        return _with_options(stream, socket_options)
+            return _with_options(stream, socket_options)
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -71,7 +71,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             _, protocol = await asyncio.get_running_loop().create_unix_connection(
                 StreamProtocol, path
             )
-        return _with_options(AsyncioStream(protocol), socket_options)
+            return _with_options(AsyncioStream(protocol), socket_options)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for some seconds."""
@@ -107,8 +107,12 @@ async def _connect(target: Target, port: int, local: tuple[str, int] | None) -> 
 
 
 def _with_options(stream: AsyncioStream, options: Iterable[Any] | None) -> AsyncioStream:
-    for option in options or ():
-        stream.get_extra_info("socket").setsockopt(*option)
+    try:
+        for option in options or ():
+            stream.get_extra_info("socket").setsockopt(*option)
+    except BaseException:
+        stream.abort()
+        raise
     return stream
 
 

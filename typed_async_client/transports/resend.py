@@ -11,12 +11,12 @@ import httpx
 
 from typed_async_client.policies.classify import IDEMPOTENT
 
-__all__ = ["RESENDS", "may_send_again"]
+__all__ = ["PLAIN_BODIES", "RESENDS", "may_send_again"]
 
 RESENDS = "typed_async_client.resends"
 """Response extension: how often the pool sent the request again on a fresh connection."""
 
-_PLAIN_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
+PLAIN_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
 """Bodies that can be sent twice: they hold their bytes."""
 
 _LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
@@ -33,7 +33,7 @@ def may_send_again(request: httpcore.Request, error: BaseException, *, silent: b
         error: what it failed with.
         silent: whether its connection was used before, and gave no byte of an answer.
     """
-    if not isinstance(error, _LOST) or not isinstance(request.stream, _PLAIN_BODIES):
+    if not isinstance(error, _LOST) or not isinstance(request.stream, PLAIN_BODIES):
         return False
     if _was_refused(error):
         return True

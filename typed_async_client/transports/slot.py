@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 from typing import Any, TypeAlias
 
+from httpcore._utils import is_socket_readable
+
 __all__ = ["Origin", "PoolLimits", "Slot"]
 
 Origin: TypeAlias = tuple[bytes, bytes, int]
@@ -72,10 +74,17 @@ class Slot:
     def has_news(self) -> bool:
         """Whether something has arrived that no exchange asked for.
 
-        On a multiplexed connection that is its end; others carry bytes between exchanges.
+        On a multiplexed connection that is its end; on others it is any byte, in the kernel too:
+        a loop that was held up has not seen yet what came meanwhile.
         """
-        info = "has_ended" if self.is_multiplexed else "is_readable"
-        return bool(self.layers and self.layers[-1].get_extra_info(info))
+        if not self.layers:
+            return False
+        if self.is_multiplexed:
+            return bool(self.layers[-1].get_extra_info("has_ended"))
+        sock = self.layers[0].get_extra_info("socket")
+        return bool(self.layers[-1].get_extra_info("is_readable")) or (
+            sock is not None and is_socket_readable(sock)
+        )
 
     def is_retired(self, now: float) -> bool:
         """Whether it has reached its age."""

@@ -16,6 +16,9 @@ __all__ = ["AsyncioStream", "StreamProtocol"]
 _HIGH_WATER = 256 * 1024
 """Bytes received and not yet read above which the peer is held up."""
 
+_PIECE = 256 * 1024
+"""Bytes handed over at once: what is written waits here piece by piece, not in asyncio's buffer."""
+
 
 class StreamProtocol(asyncio.Protocol):
     """Keeps what arrives until it is read, and knows whether writing must wait.
@@ -164,12 +167,14 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             httpcore.WriteTimeout: the peer took nothing for ``timeout`` seconds.
             httpcore.WriteError: the connection was lost.
         """
-        if not buffer:
-            return
+        for start in range(0, len(buffer), _PIECE):
+            await self._write_piece(buffer[start : start + _PIECE], timeout)
+
+    async def _write_piece(self, piece: bytes, timeout: float | None) -> None:
         protocol, transport = self._protocol, self._transport
         if transport.is_closing():
             raise httpcore.WriteError(protocol.error or "the connection is closed")
-        transport.write(buffer)
+        transport.write(piece)
         room = protocol.wait_for_room()
         if room is not None:
             await _wait(room, timeout, httpcore.WriteTimeout)
@@ -186,11 +191,14 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
         Raises:
             httpcore.ConnectTimeout: the handshake took longer than ``timeout`` seconds.
-            httpcore.ConnectError: it failed, or bytes had arrived before it.
+            httpcore.ConnectError: it failed, or bytes or the end had arrived before it.
         """
         if self._protocol.take(1):
             self.abort()
             raise httpcore.ConnectError("the peer sent bytes before the TLS handshake")
+        if self._protocol.has_ended or self._transport.is_closing():
+            self.abort()  # asyncio would wait for an answer of nobody
+            raise httpcore.ConnectError("the connection was lost before the TLS handshake")
         secure = StreamProtocol()
         try:
             async with asyncio.timeout(timeout):
@@ -200,7 +208,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         except TimeoutError as error:
             self.abort()
             raise httpcore.ConnectTimeout(str(error)) from error
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, UnicodeError) as error:
             self.abort()
             raise httpcore.ConnectError(error) from error
         except BaseException:

@@ -11,6 +11,7 @@ import httpx
 
 from typed_async_client.facts import as_raised_by_httpx
 from typed_async_client.transports.addresses import AddressGuard
+from typed_async_client.transports.connection import Http11
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
 from typed_async_client.transports.slot import PoolLimits
@@ -41,6 +42,8 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         retries: connect attempts after the first, without any wait that we know of; leave it 0
             under an ``AsyncResilientClient``.
         socket_options: set on each socket.
+        http11: what speaks HTTP/1.1 without a proxy: ``"h11"``, or ``"llhttp"``, which is faster
+            and needs the extra ``fast``.
         max_connection_age: seconds after which a connection is used no more; None is no limit.
         address_guard: tells whether a resolved address may be connected to.
 
@@ -62,6 +65,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         retries: int = 0,
         socket_options: Iterable[Any] | None = None,
         *,
+        http11: Http11 = "h11",
         max_connection_age: float | None = None,
         address_guard: AddressGuard | None = None,
     ) -> None:
@@ -81,6 +85,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
             uds=uds,
             network_backend=AsyncioBackend(address_guard=address_guard),
             socket_options=socket_options,
+            http11=http11,
         )
 
     def statistics(self) -> PoolStatistics:

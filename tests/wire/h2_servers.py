@@ -1,0 +1,214 @@
+"""HTTP/2 servers on loopback: one of the trade, and one that does what a test tells it to."""
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+import h2.settings
+import trustme
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from hyperframe.frame import GoAwayFrame
+
+from typed_async_client.testing import FaultServer, Handler, Wire
+
+__all__ = ["H2Wire", "StreamRequest", "hypercorn_url", "speaking_h2", "trusting_h2"]
+
+
+@functools.cache
+def _authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@functools.cache
+def _certificate() -> trustme.LeafCert:
+    return _authority().issue_cert("localhost", "127.0.0.1")
+
+
+@functools.cache
+def trusting_h2() -> ssl.SSLContext:
+    """Trust the servers of this file."""
+    return ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+
+
+@functools.cache
+def _serving_h2() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    _certificate().configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+@contextlib.asynccontextmanager
+async def hypercorn_url(app: Any, folder: Path) -> AsyncIterator[str]:
+    """Serve an ASGI application with hypercorn, on this loop; give its URL.
+
+    Args:
+        app: the application.
+        folder: where the certificate may lie.
+    """
+    pem, key = folder / "certificate.pem", folder / "key.pem"
+    pem.write_bytes(b"".join(blob.bytes() for blob in _certificate().cert_chain_pems))
+    key.write_bytes(_certificate().private_key_pem.bytes())
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.certfile, config.keyfile = str(pem), str(key)
+    config.graceful_timeout = 0.1
+    config.loglevel = "CRITICAL"
+    stop = asyncio.Event()
+    serving = asyncio.ensure_future(serve(app, config, shutdown_trigger=stop.wait))
+    try:
+        yield f"https://localhost:{port}/"
+    finally:
+        stop.set()
+        await serving
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """A whole request of one stream."""
+
+    stream_id: int
+    method: str
+    path: str
+    body: bytes
+
+
+class H2Wire:
+    """The server's end of one HTTP/2 connection.
+
+    Attributes:
+        requests: the whole requests that came, in order.
+        resets: the streams that the client gave up.
+    """
+
+    def __init__(self, wire: Wire, max_streams: int) -> None:
+        self.requests: list[StreamRequest] = []
+        self.resets: list[int] = []
+        self._bodies: dict[int, bytes] = {}
+        self._heads: dict[int, dict[bytes, bytes]] = {}
+        self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        self._h2.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = max_streams
+        self._h2.local_settings.acknowledge()
+        self._wire = wire
+
+    async def start(self) -> None:
+        """Send the settings."""
+        self._h2.initiate_connection()
+        await self._flush()
+
+    async def receive(self, count: int) -> list[StreamRequest]:
+        """Read until ``count`` whole requests have come on this connection in all.
+
+        Raises:
+            EOFError: the client hung up before.
+        """
+        while len(self.requests) < count:
+            data = await self._wire.read(65536)
+            if not data:
+                raise EOFError
+            for event in self._h2.receive_data(data):
+                self._take(event)
+            await self._flush()
+        return self.requests[:count]
+
+    async def answer(self, request: StreamRequest, body: bytes = b"ok") -> None:
+        """Send a whole response."""
+        self._h2.send_headers(request.stream_id, [(":status", "200")])
+        self._h2.send_data(request.stream_id, body, end_stream=True)
+        await self._flush()
+
+    async def begin_answer(self, request: StreamRequest) -> None:
+        """Send a head, and a part of a body."""
+        self._h2.send_headers(request.stream_id, [(":status", "200")])
+        self._h2.send_data(request.stream_id, b"part")
+        await self._flush()
+
+    async def finish_answer(self, request: StreamRequest) -> None:
+        """Send the rest of the body."""
+        self._h2.send_data(request.stream_id, b" and rest", end_stream=True)
+        await self._flush()
+
+    async def refuse(self, request: StreamRequest) -> None:
+        """Say that the request was not looked at (REFUSED_STREAM)."""
+        self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
+        await self._flush()
+
+    async def break_off(self, request: StreamRequest) -> None:
+        """Break one stream off for a reason of the server's own (INTERNAL_ERROR)."""
+        self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
+        await self._flush()
+
+    async def go_away(self, last_stream_id: int) -> None:
+        """Say that no stream above ``last_stream_id`` was or will be looked at (GOAWAY)."""
+        await self._wire.send(GoAwayFrame(0, last_stream_id=last_stream_id).serialize())
+
+    async def answer_the_rest(self) -> None:
+        """Answer each further request until the client hangs up."""
+        answered = len(self.requests)
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                await self.receive(answered + 1)
+                for request in self.requests[answered:]:
+                    await self.answer(request)
+                answered = len(self.requests)
+
+    async def listen(self) -> None:
+        """Say nothing more, and note what comes until the client hangs up."""
+        with contextlib.suppress(EOFError, ConnectionError):
+            await self.receive(1_000_000)
+
+    def _take(self, event: h2.events.Event) -> None:
+        match event:
+            case h2.events.RequestReceived(stream_id=int(stream_id), headers=headers):
+                self._heads[stream_id] = {bytes(k): bytes(v) for k, v in headers or ()}
+                self._bodies[stream_id] = b""
+            case h2.events.DataReceived(stream_id=int(stream_id), data=data):
+                self._bodies[stream_id] += data or b""
+                length = event.flow_controlled_length or 0
+                self._h2.acknowledge_received_data(length, stream_id)
+            case h2.events.StreamEnded(stream_id=int(stream_id)):
+                head = self._heads[stream_id]
+                method, path = head[b":method"].decode(), head[b":path"].decode()
+                body = self._bodies[stream_id]
+                self.requests.append(StreamRequest(stream_id, method, path, body))
+            case h2.events.StreamReset(stream_id=int(stream_id)):
+                self.resets.append(stream_id)
+
+    async def _flush(self) -> None:
+        await self._wire.send(self._h2.data_to_send())
+
+
+Script = Callable[[H2Wire], Awaitable[None]]
+"""Serves one HTTP/2 connection, from the settings to its end."""
+
+
+def speaking_h2(*scripts: Script, max_streams: int = 100) -> FaultServer:
+    """Give a server whose first connection follows the first script, and so on.
+
+    Connections beyond the scripts are answered well.
+    """
+    left = list(scripts)
+
+    async def handler(wire: Wire) -> None:
+        served = H2Wire(wire, max_streams)
+        script = left.pop(0) if left else H2Wire.answer_the_rest
+        await served.start()
+        with contextlib.suppress(EOFError, h2.exceptions.ProtocolError):
+            await script(served)
+
+    followed: Handler = handler
+    return FaultServer(followed, tls=_serving_h2())

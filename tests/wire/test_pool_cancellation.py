@@ -1,0 +1,230 @@
+"""No cancellation, wherever it lands, costs the pool a slot, a socket or a task."""
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from pool_kit import (
+    address_of,
+    all_alone,
+    certificate_of,
+    in_pieces,
+    is_settled,
+    new_transport,
+    pooled,
+    serving,
+    turns,
+    verify_of,
+)
+
+from typed_async_client import AsyncResilientClient
+from typed_async_client.testing import FaultServer, SeenRequest, Wire
+from typed_async_client.transports.transport import AsyncPoolTransport
+
+ANSWER = b"whole answer"
+
+
+async def fetch_whole(client: httpx.AsyncClient, url: str) -> bytes:
+    """Read a response at once."""
+    return (await client.get(url)).content
+
+
+async def fetch_streamed(client: httpx.AsyncClient, url: str) -> bytes:
+    """Read a response as it comes."""
+    async with client.stream("GET", url) as response:
+        return b"".join([part async for part in response.aiter_bytes()])
+
+
+async def fetch_resiliently(client: AsyncResilientClient, url: str) -> bytes:
+    """Submit a request, and await its task."""
+    return (await (await client.get(url))).content
+
+
+def resilient(transport: httpx.AsyncBaseTransport) -> AsyncResilientClient:
+    """Make a resilient client over a transport."""
+    return AsyncResilientClient(transport=transport, timeout=10.0)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Sweep:
+    """Cancels one request after each number of turns, until it is done by then.
+
+    Args:
+        new_transport: makes the transport of each point, with that many slots.
+        fetch: makes a request of a client, and reads its answer.
+        new_client: makes a client over a transport.
+        tls: speak TLS.
+        patience: seconds to wait for a slot before it counts as lost.
+
+    Attributes:
+        points: how many cancellations there were.
+        bad: what was wrong, by point.
+    """
+
+    new_transport: Callable[[int], httpx.AsyncBaseTransport]
+    fetch: Callable[[Any, str], Awaitable[bytes]] = fetch_whole
+    new_client: Callable[[httpx.AsyncBaseTransport], Any] = pooled
+    tls: bool = False
+    patience: float = 10.0
+    points: int = 0
+    bad: list[str] = dataclasses.field(default_factory=list)
+
+    async def go(self, *companies: int, slots: int) -> None:
+        """Sweep, cold and warm, beside each number of other requests."""
+        for warm, others in itertools.product((False, True), companies):
+            for count in itertools.count():
+                was_done, faults = await self._try(count, slots, others=others, warm=warm)
+                where = f"turn {count}, {slots} slots, {others} others, {warm=}"
+                self.bad += [f"{where}: {fault}" for fault in faults]
+                self.points += 1
+                if was_done:
+                    break
+
+    async def _try(
+        self, count: int, slots: int, *, others: int, warm: bool
+    ) -> tuple[bool, list[str]]:
+        faults = []
+        async with FaultServer(serving(in_pieces), tls=certificate_of(tls=self.tls)) as server:
+            url, transport = address_of(server), self.new_transport(slots)
+            async with self.new_client(transport) as client:
+                if warm:
+                    await self.fetch(client, url)
+                before = [self._start(client, url) for _ in range(others // 2)]
+                target = self._start(client, url)
+                after = [self._start(client, url) for _ in range(others - others // 2)]
+                await turns(count)
+                was_done = target.done()
+                target.cancel()
+                await asyncio.wait({target, *before, *after})
+                if not {task.result() for task in before + after} <= {ANSWER}:
+                    faults.append("another request was harmed")
+                if isinstance(transport, AsyncPoolTransport) and not is_settled(transport):
+                    faults.append(f"not settled: {transport.statistics()}")
+                if not await self._every_slot_serves(transport, url, slots):
+                    faults.append("a slot was lost")
+            if not await all_alone():
+                faults.append("a task or a connection was left")
+        return was_done, faults
+
+    def _start(self, client: Any, url: str) -> "asyncio.Task[bytes]":
+        async def fetch() -> bytes:
+            return await self.fetch(client, url)
+
+        return asyncio.create_task(fetch())
+
+    async def _every_slot_serves(
+        self, transport: httpx.AsyncBaseTransport, url: str, slots: int
+    ) -> bool:
+        """Hold as many responses open as there are slots, then ask twice more."""
+        client = httpx.AsyncClient(transport=transport, timeout=self.patience)
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(slots):
+                    await stack.enter_async_context(client.stream("GET", url))
+            return {await fetch_whole(client, url), await fetch_whole(client, url)} == {ANSWER}
+        except httpx.PoolTimeout:
+            return False
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize(
+    ("fetch", "new_client"),
+    [(fetch_whole, pooled), (fetch_streamed, pooled), (fetch_resiliently, resilient)],
+    ids=["whole", "streamed", "resilient"],
+)
+async def test_a_cancellation_after_any_turn_costs_no_slot_no_socket_and_no_task(
+    fetch: Callable[[Any, str], Awaitable[bytes]],
+    new_client: Callable[[httpx.AsyncBaseTransport], Any],
+    tls: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Connecting, in the handshake, in the queue, sending, reading, closing: all of them."""
+    sweep = Sweep(
+        new_transport=lambda slots: new_transport(connections=slots, tls=tls),
+        fetch=fetch,
+        new_client=new_client,
+        tls=tls,
+    )
+    await sweep.go(0, 1, 2, 4, 8, slots=3)
+    await sweep.go(4, slots=1)
+    assert sweep.bad == []
+    assert sweep.points >= 360
+
+
+async def test_the_same_sweep_sees_that_httpx_alone_loses_slots() -> None:
+    """So the sweep can fail; no company is needed to see it."""
+    sweep = Sweep(
+        new_transport=lambda slots: httpx.AsyncHTTPTransport(
+            verify=verify_of(tls=False), limits=httpx.Limits(max_connections=slots)
+        ),
+        patience=0.2,
+    )
+    await sweep.go(0, slots=1)
+    assert "a slot was lost" in {it.rpartition(": ")[2] for it in sweep.bad}
+
+
+async def answer_a_little_later(request: SeenRequest, wire: Wire) -> None:
+    """Answer within 30 ms, in pieces, so that a deadline can fall into each of them."""
+    await asyncio.sleep(int(request.target.rpartition("/")[2]) / 1000)
+    await in_pieces(request, wire)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_a_churn_of_deadlines_leaves_every_slot_in_use(
+    tls: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Twenty workers on ten slots, 80 requests each, each request with 0 to 40 ms of its own."""
+    chance, cut = random.Random(1), 0
+    handler = serving(answer_a_little_later)
+    async with FaultServer(handler, tls=certificate_of(tls=tls)) as server:
+        url, transport = address_of(server), new_transport(connections=10, tls=tls)
+
+        async def work(client: httpx.AsyncClient) -> None:
+            nonlocal cut
+            for _ in range(80):
+                try:
+                    async with asyncio.timeout(chance.uniform(0, 0.04)):
+                        await client.get(f"{url}{chance.randrange(30)}")
+                except TimeoutError:
+                    cut += 1
+
+        async with pooled(transport) as client:
+            await asyncio.gather(*(work(client) for _ in range(20)))
+            assert is_settled(transport), transport.statistics()
+            answers = await asyncio.gather(*(client.get(f"{url}0") for _ in range(20)))
+            assert [answer.content for answer in answers] == [ANSWER] * 20
+            assert is_settled(transport), transport.statistics()
+        assert cut > 0
+        assert await all_alone()
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_closing_a_pool_at_any_turn_leaves_no_connection_and_nobody_hanging(
+    tls: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Requests that connect, that are answered and that wait end; what connects late is closed."""
+    ends: set[type[object]] = set()
+    for count in range(60):
+        async with FaultServer(serving(in_pieces), tls=certificate_of(tls=tls)) as server:
+            transport = new_transport(connections=2, tls=tls)
+            client = pooled(transport)
+            requests = [client.get(address_of(server)) for _ in range(4)]
+            tasks = [asyncio.ensure_future(request) for request in requests]
+            await turns(count)
+            await transport.aclose()
+            ends |= {type(end) for end in await asyncio.gather(*tasks, return_exceptions=True)}
+            assert is_settled(transport), transport.statistics()
+            assert await all_alone(), f"turn {count}"
+    assert ends >= {RuntimeError, httpx.RemoteProtocolError, httpx.Response}
+    assert ends <= {
+        RuntimeError,
+        httpx.ConnectError,
+        httpx.ReadError,
+        httpx.RemoteProtocolError,
+        httpx.Response,
+    }

@@ -1,0 +1,281 @@
+"""Through proxies on real sockets: forward, tunnel, SOCKS5, and TLS inside TLS."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+import pytest
+import pytest_asyncio
+from leftovers import leaving_nothing, sockets_to
+from tls_contexts import issued_by_a_stranger, trusted, trusting
+from toy_proxies import Socks5Proxy, authorization_of, forwarding, tunnelling
+
+from typed_async_client import AsyncPoolTransport, AsyncResilientClient, refuse_private_addresses
+from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request, stall
+
+BODY = bytes(range(256)) * 8000
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _nothing_left() -> AsyncIterator[None]:
+    async with leaving_nothing():
+        yield
+
+
+async def send_back(request: SeenRequest, wire: Wire) -> None:
+    """Answer with the body of the request."""
+    await wire.answer(200, request.body)
+
+
+def through(proxy: "str | httpx.Proxy") -> AsyncResilientClient:
+    """Give a client that goes through a proxy, and does not retry."""
+    return AsyncResilientClient(proxy=proxy, verify=trusting(), max_retries=0)
+
+
+def address_of(proxy: FaultServer, scheme: str, user: str = "") -> str:
+    """Give the URL of a proxy."""
+    return f"{scheme}://{user}127.0.0.1:{proxy.port}"
+
+
+# A forward proxy
+
+
+async def test_a_plain_request_goes_through_a_forward_proxy() -> None:
+    """Its target is absolute, and one connection to the proxy serves many origins."""
+    async with (
+        FaultServer(answer(200, b"first")) as first,
+        FaultServer(answer(200, b"second")) as second,
+        FaultServer(forwarding()) as proxy,
+        through(address_of(proxy, "http")) as client,
+    ):
+        for server, body in [(first, b"first"), (second, b"second"), (first, b"first")]:
+            assert (await (await client.get(server.url + "path"))).content == body
+        assert [request.target for request in proxy.requests] == [
+            f"{first.url}path",
+            f"{second.url}path",
+            f"{first.url}path",
+        ]
+
+
+async def test_a_forward_proxy_that_knows_the_user_lets_it_pass() -> None:
+    """The user stands in the proxy's URL, and is no business of the server's."""
+    handler = forwarding(demanding=authorization_of("ann", "s3cret"))
+    async with (
+        FaultServer(answer()) as server,
+        FaultServer(handler) as proxy,
+        through(address_of(proxy, "http", "ann:s3cret@")) as client,
+    ):
+        assert (await (await client.get(server.url))).status_code == 200
+        assert "proxy-authorization" not in server.requests[0].headers
+
+
+async def test_a_forward_proxy_that_knows_nobody_answers_407() -> None:
+    """That is a response like any other, and nothing reaches the server."""
+    async with (
+        FaultServer(answer()) as server,
+        FaultServer(forwarding(demanding="nobody")) as proxy,
+        through(address_of(proxy, "http")) as client,
+    ):
+        assert (await (await client.get(server.url))).status_code == 407
+        assert server.connections == 0
+
+
+async def test_a_proxy_that_is_not_there_is_a_connect_error() -> None:
+    """The server is not asked instead."""
+    async with (
+        FaultServer(answer()) as server,
+        FaultServer(forwarding(), refusing=True) as proxy,
+        through(address_of(proxy, "http")) as client,
+    ):
+        with pytest.raises(httpx.ConnectError):
+            await (await client.get(server.url))
+        assert server.connections == 0
+
+
+# A tunnel
+
+
+@pytest.mark.parametrize("secured_proxy", [False, True], ids=["http proxy", "https proxy"])
+async def test_tls_passes_through_a_tunnel(*, secured_proxy: bool) -> None:
+    """Large bodies both ways, on one connection; through an https proxy it is TLS inside TLS."""
+    async with (
+        FaultServer(each_request(send_back), tls=trusted()) as server,
+        FaultServer(tunnelling(), tls=trusted() if secured_proxy else None) as proxy,
+    ):
+        url = httpx.URL(proxy.url)
+        async with through(httpx.Proxy(url, ssl_context=_for(url))) as client:
+            for _ in range(3):
+                assert (await (await client.post(server.url, content=BODY))).content == BODY
+        assert (server.connections, proxy.connections) == (1, 1)
+        assert [(seen.method, seen.target) for seen in proxy.requests] == [
+            ("CONNECT", f"localhost:{server.port}")
+        ]
+
+
+def _for(url: httpx.URL) -> ssl.SSLContext | None:
+    return trusting() if url.scheme == "https" else None
+
+
+async def test_a_tunnel_carries_many_requests_at_once() -> None:
+    """Each on a connection of its own, all of them closed afterwards."""
+    async with (
+        FaultServer(each_request(send_back), tls=trusted()) as server,
+        FaultServer(tunnelling(), tls=trusted()) as proxy,
+    ):
+        settings = httpx.Proxy(proxy.url, ssl_context=trusting())
+        async with through(settings) as client:
+            bodies = [str(number).encode() * 1000 for number in range(20)]
+            tasks = [await client.post(server.url, content=body) for body in bodies]
+            assert [(await task).content for task in tasks] == bodies
+
+
+async def test_a_tunnel_with_a_user_is_opened() -> None:
+    """CONNECT carries the user; the request inside does not."""
+    handler = tunnelling(demanding=authorization_of("ann", "s3cret"))
+    async with (
+        FaultServer(answer(), tls=trusted()) as server,
+        FaultServer(handler) as proxy,
+        through(address_of(proxy, "http", "ann:s3cret@")) as client,
+    ):
+        assert (await (await client.get(server.url))).status_code == 200
+        assert "proxy-authorization" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        tunnelling(demanding="nobody"),
+        tunnelling(reply=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+    ],
+    ids=["407", "502"],
+)
+async def test_a_tunnel_that_is_refused_is_a_proxy_error(
+    handler: Callable[[Wire], Awaitable[None]],
+) -> None:
+    """Nothing reaches the server."""
+    async with (
+        FaultServer(answer(), tls=trusted()) as server,
+        FaultServer(handler) as proxy,
+        through(address_of(proxy, "http")) as client,
+    ):
+        with pytest.raises(httpx.ProxyError):
+            await (await client.get(server.url))
+        assert server.connections == 0
+
+
+async def _leave(wire: Wire) -> None:
+    """Do nothing more, so that the connection is closed."""
+
+
+async def _cut(wire: Wire) -> None:
+    wire.reset()
+
+
+@pytest.mark.parametrize("then", [_leave, _cut])
+async def test_a_tunnel_that_ends_at_once_is_a_connect_error(
+    then: Callable[[Wire], Awaitable[None]],
+) -> None:
+    """It does not take a timeout to see that."""
+    async with (
+        FaultServer(tunnelling(then=then)) as proxy,
+        AsyncResilientClient(
+            proxy=address_of(proxy, "http"), verify=trusting(), max_retries=0, timeout=None
+        ) as client,
+    ):
+        with pytest.raises((httpx.ConnectError, httpx.ReadError)):
+            await (await client.get("https://localhost:1/"))
+
+
+async def test_bytes_that_a_proxy_adds_before_the_handshake_are_not_the_server_s() -> None:
+    """They are never read as if the server had sent them under TLS."""
+    reply = b"HTTP/1.1 200 Connected\r\n\r\n"
+    sneaky = reply + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
+    async with (
+        FaultServer(answer(200, b"good"), tls=trusted()) as server,
+        FaultServer(tunnelling(reply=sneaky)) as proxy,
+        through(address_of(proxy, "http")) as client,
+    ):
+        assert (await (await client.get(server.url))).content == b"good"
+
+
+async def test_a_stranger_s_certificate_behind_a_tunnel_is_refused() -> None:
+    """The tunnel changes nothing about whom to trust."""
+    async with (
+        FaultServer(answer(), tls=issued_by_a_stranger()) as server,
+        FaultServer(tunnelling()) as proxy,
+        through(address_of(proxy, "http")) as client,
+    ):
+        with pytest.raises(httpx.ConnectError):
+            await (await client.get(server.url))
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("turns", [1, 3, 5, 8, 13, 21, 34, 55, 89])
+async def test_a_cancelled_tunnel_leaves_no_socket(turns: int) -> None:
+    """At any turn: before CONNECT, after it, in the handshake inside the handshake."""
+    async with (
+        FaultServer(tunnelling(then=stall), tls=trusted()) as proxy,
+        through(httpx.Proxy(proxy.url, ssl_context=trusting())) as client,
+    ):
+        task = await client.get("https://localhost:1/")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert sockets_to(proxy.port) == 0
+
+
+async def test_the_address_guard_judges_the_proxy() -> None:
+    """It is the proxy that the client connects to."""
+    async with FaultServer(forwarding()) as proxy:
+        transport = AsyncPoolTransport(
+            proxy=address_of(proxy, "http"), address_guard=refuse_private_addresses
+        )
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(httpx.ConnectError):
+                await client.get("http://93.184.216.34/")
+        assert proxy.connections == 0
+
+
+# SOCKS5
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+async def test_a_request_goes_through_a_socks_proxy(scheme: str, *, tls: bool) -> None:
+    """The proxy is told the server's name, and the connection is kept."""
+    socks = Socks5Proxy()
+    async with (
+        FaultServer(each_request(send_back), tls=trusted() if tls else None) as server,
+        FaultServer(socks) as proxy,
+        through(address_of(proxy, scheme)) as client,
+    ):
+        for _ in range(2):
+            assert (await (await client.post(server.url, content=BODY))).content == BODY
+        assert socks.targets == [("localhost" if tls else "127.0.0.1", server.port)]
+
+
+async def test_a_socks_proxy_that_knows_the_user_lets_it_pass() -> None:
+    """The user stands in the proxy's URL."""
+    async with (
+        FaultServer(answer()) as server,
+        FaultServer(Socks5Proxy(demanding=("ann", "s3cret"))) as proxy,
+        through(address_of(proxy, "socks5", "ann:s3cret@")) as client,
+    ):
+        assert (await (await client.get(server.url))).status_code == 200
+
+
+@pytest.mark.parametrize("socks", [Socks5Proxy(demanding=("ann", "s3cret")), Socks5Proxy(reply=5)])
+async def test_a_socks_proxy_that_refuses_is_a_proxy_error(socks: Socks5Proxy) -> None:
+    """A wrong password, or a server that it cannot reach."""
+    async with (
+        FaultServer(answer()) as server,
+        FaultServer(socks) as proxy,
+        through(address_of(proxy, "socks5", "ann:wrong@")) as client,
+    ):
+        with pytest.raises(httpx.ProxyError):
+            await (await client.get(server.url))
+        assert server.connections == 0

@@ -1,0 +1,23 @@
+"""Names that resolve to what a test says."""
+
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+__all__ = ["resolve_to"]
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, names: Mapping[str, list[str]]) -> list[str]:
+    """Let each name resolve to its addresses, in their order; give the list of those asked for."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        asked.append(host)
+        addresses = names.get(host, [host])
+        return [entry for address in addresses for entry in real(address, *args, **kwargs)]
+
+    monkeypatch.setattr("typed_async_client.transports.lookup.socket.getaddrinfo", look_up)
+    return asked

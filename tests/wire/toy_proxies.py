@@ -1,0 +1,146 @@
+"""Small proxies, each of which does one thing, on top of the server that obeys handlers."""
+
+import asyncio
+import base64
+import contextlib
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from typed_async_client.testing import Handler, SeenRequest, Wire
+
+__all__ = ["Socks5Proxy", "authorization_of", "forwarding", "tunnelling"]
+
+
+def authorization_of(user: str, password: str) -> str:
+    """Give the header value of basic authentication."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def forwarding(*, demanding: str | None = None) -> Handler:
+    """Forward each plain request to the server that its absolute target names.
+
+    Args:
+        demanding: the ``Proxy-Authorization`` without which the answer is 407.
+    """
+
+    async def handler(wire: Wire) -> None:
+        while (request := await wire.read_request()) is not None:
+            if demanding is not None and request.headers.get("proxy-authorization") != demanding:
+                await wire.answer(407, b"who are you")
+                continue
+            await _forward(request, wire)
+
+    return handler
+
+
+async def _forward(request: SeenRequest, wire: Wire) -> None:
+    target = urlsplit(request.target)
+    assert target.hostname is not None
+    reader, writer = await asyncio.open_connection(target.hostname, target.port or 80)
+    try:
+        lines = [f"{request.method} {target.path} HTTP/1.1", f"Host: {target.netloc}"]
+        lines += [f"Content-Length: {len(request.body)}", "Connection: close", "", ""]
+        writer.write("\r\n".join(lines).encode() + request.body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        await wire.send(head + await reader.readexactly(size))
+    finally:
+        writer.close()
+
+
+def tunnelling(
+    *,
+    demanding: str | None = None,
+    reply: bytes = b"HTTP/1.1 200 Connected\r\n\r\n",
+    then: Callable[[Wire], Awaitable[None]] | None = None,
+) -> Handler:
+    """Answer CONNECT, and carry the bytes both ways.
+
+    Args:
+        demanding: the ``Proxy-Authorization`` without which the answer is 407.
+        reply: what to answer CONNECT with.
+        then: what to do instead of carrying bytes.
+    """
+
+    async def handler(wire: Wire) -> None:
+        request = await wire.read_request()
+        if request is None:
+            return
+        if demanding is not None and request.headers.get("proxy-authorization") != demanding:
+            await wire.answer(407, b"who are you")
+            return
+        host, _, port = request.target.rpartition(":")
+        await wire.send(reply)
+        await (then(wire) if then else _carry(wire, host, int(port)))
+
+    return handler
+
+
+async def _carry(wire: Wire, host: str, port: int) -> None:
+    reader, writer = await asyncio.open_connection(host, port)
+    upwards = asyncio.ensure_future(_pump(wire.read, writer))
+    try:
+        while data := await reader.read(65536):
+            await wire.send(data)
+    except ConnectionError:
+        pass
+    finally:
+        upwards.cancel()
+        await asyncio.wait({upwards})
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _pump(read: Callable[[int], Awaitable[bytes]], writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.transport.abort()
+
+
+class Socks5Proxy:
+    """A SOCKS5 proxy, RFC 1928, with a user and a password (RFC 1929) where wanted.
+
+    Attributes:
+        targets: host and port of each connection asked for, in order.
+    """
+
+    def __init__(self, *, demanding: tuple[str, str] | None = None, reply: int = 0) -> None:
+        self.targets: list[tuple[str, int]] = []
+        self._demanding = demanding
+        self._reply = reply
+
+    async def __call__(self, wire: Wire) -> None:
+        """Serve one connection."""
+        await wire.read(100)  # version and methods
+        if self._demanding is None:
+            await wire.send(b"\x05\x00")
+        elif not await self._authenticates(wire):
+            return
+        request = await wire.read(1000)
+        host, port = _socks_target(request)
+        self.targets.append((host, port))
+        await wire.send(b"\x05" + bytes([self._reply]) + b"\x00\x01" + bytes(6))
+        if self._reply == 0:
+            await _carry(wire, host, port)
+
+    async def _authenticates(self, wire: Wire) -> bool:
+        assert self._demanding is not None
+        await wire.send(b"\x05\x02")
+        user, password = (part.encode() for part in self._demanding)
+        expected = b"\x01" + bytes([len(user)]) + user + bytes([len(password)]) + password
+        known = await wire.read(1000) == expected
+        await wire.send(b"\x01\x00" if known else b"\x01\x01")
+        return known
+
+
+def _socks_target(request: bytes) -> tuple[str, int]:
+    kind, (port,) = request[3], struct.unpack("!H", request[-2:])
+    address = request[4:-2]
+    if kind == 3:
+        return address[1:].decode(), port
+    return socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, address), port

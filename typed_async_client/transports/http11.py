@@ -1,0 +1,243 @@
+"""One HTTP/1.1 connection on llhttp: a request goes out, its response comes in, and so on.
+
+It stands where httpcore's h11 exchange stands, with its error messages and trace events, and
+without its locks: the pool gives a connection to one request at a time.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+import httpcore
+
+from typed_async_client.transports.reading import Reading
+from typed_async_client.transports.resend import PLAIN_BODIES
+from typed_async_client.transports.tracing import tell
+from typed_async_client.transports.upgraded import UpgradedStream
+
+__all__ = ["Http11Exchange"]
+
+_T = TypeVar("_T")
+_READ_SIZE = 64 * 1024
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FORBIDDEN = re.compile(rb"[\x00\r\n]")
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+
+
+class Http11Exchange(httpcore.AsyncConnectionInterface):
+    """An open connection that speaks HTTP/1.1.
+
+    Args:
+        origin: where it leads.
+        stream: its bytes.
+    """
+
+    def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
+        self._origin = origin
+        self._stream = stream
+        self._state = "NEW"
+        self._requests = 0
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request, and give its response with an open body."""
+        if self._state not in ("NEW", "IDLE"):
+            raise httpcore.ConnectionNotAvailable
+        self._state = "ACTIVE"
+        self._requests += 1
+        reading = Reading(request.method)
+        try:
+            await self._send(request)
+            await _told(request, "receive_response_headers", self._receive_head(request, reading))
+        except BaseException:
+            await self.aclose()
+            raise
+        return httpcore.Response(
+            reading.status,
+            headers=reading.headers,
+            content=_Body(self, request, reading),
+            extensions={
+                "http_version": b"HTTP/" + reading.version,
+                "reason_phrase": reading.reason,
+                "network_stream": self._stream_of(reading),
+                "trailing_headers": reading.trailers,
+            },
+        )
+
+    async def read_body(self, request: httpcore.Request, reading: Reading) -> AsyncIterator[bytes]:
+        """Give the parts of a body as they come."""
+        if reading.is_tunnel:
+            return
+        timeout = _timeout(request, "read")
+        while True:
+            while reading.parts:
+                yield reading.parts.popleft()
+            if reading.is_complete:
+                return
+            data = await self._stream.read(_READ_SIZE, timeout)
+            if data:
+                reading.feed(data)
+            else:
+                reading.end()
+
+    async def finish(self, reading: Reading) -> None:
+        """End an exchange; the connection is kept if nothing speaks against it."""
+        clean = reading.is_complete and reading.keeps_alive
+        if clean and not (reading.has_leftovers or reading.is_tunnel):
+            self._state = "IDLE"
+        else:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._state = "CLOSED"
+        await self._stream.aclose()
+
+    def can_handle_request(self, origin: httpcore.Origin) -> bool:
+        """Whether it leads there."""
+        return origin == self._origin
+
+    def is_available(self) -> bool:
+        """Whether it may take a further request."""
+        return self._state == "IDLE"
+
+    def has_expired(self) -> bool:
+        """Whether the peer closed it, or sent what nobody asked for."""
+        return self._state == "IDLE" and bool(self._stream.get_extra_info("is_readable"))
+
+    def is_idle(self) -> bool:
+        """Whether it serves no request."""
+        return self._state == "IDLE"
+
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._state == "CLOSED"
+
+    def info(self) -> str:
+        """Tell its state in a few words."""
+        return f"{str(self._origin)!r}, HTTP/1.1, {self._state}, Request Count: {self._requests}"
+
+    def __repr__(self) -> str:
+        return f"<Http11Exchange [{self.info()}]>"
+
+    async def _send(self, request: httpcore.Request) -> None:
+        head = _head(request)
+        body = _FramedBody(request)
+        try:
+            if isinstance(request.stream, PLAIN_BODIES):
+                whole = head + b"".join([part async for part in body])
+                await _told(request, "send_request_headers", self._write(request, whole))
+                await _told(request, "send_request_body", _nothing())
+            else:
+                await _told(request, "send_request_headers", self._write(request, head))
+                await _told(request, "send_request_body", self._write_all(request, body))
+        except httpcore.WriteError:
+            return  # the server may have answered early and closed; its answer counts
+
+    async def _write(self, request: httpcore.Request, data: bytes) -> None:
+        await self._stream.write(data, _timeout(request, "write"))
+
+    async def _write_all(self, request: httpcore.Request, body: "_FramedBody") -> None:
+        async for part in body:
+            await self._write(request, part)
+
+    async def _receive_head(self, request: httpcore.Request, reading: Reading) -> None:
+        timeout = _timeout(request, "read")
+        while not reading.has_head:
+            data = await self._stream.read(_READ_SIZE, timeout)
+            if data:
+                reading.feed(data)
+            else:
+                reading.end()
+
+    def _stream_of(self, reading: Reading) -> Any:
+        if not reading.is_tunnel:
+            return self._stream
+        return UpgradedStream(self._stream, b"".join(reading.parts))
+
+
+class _FramedBody:
+    """A request's body as it goes over the wire: in chunks, or with the length that was declared."""
+
+    def __init__(self, request: httpcore.Request) -> None:
+        fields = {name.lower(): value for name, value in request.headers}
+        self._body: Any = request.stream
+        self._is_chunked = b"chunked" in fields.get(b"transfer-encoding", b"").lower()
+        self._left = int(fields.get(b"content-length", b"0"))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._body:
+            if self._is_chunked:
+                if part:
+                    yield b"%x\r\n%b\r\n" % (len(part), part)
+                continue
+            self._left -= len(part)
+            if self._left < 0:
+                raise httpcore.LocalProtocolError("Too much data for declared Content-Length")
+            yield part
+        if self._is_chunked:
+            yield b"0\r\n\r\n"
+        elif self._left > 0:
+            raise httpcore.LocalProtocolError("Too little data for declared Content-Length")
+
+
+class _Body:
+    """The body of a response."""
+
+    def __init__(
+        self, exchange: Http11Exchange, request: httpcore.Request, reading: Reading
+    ) -> None:
+        self._exchange = exchange
+        self._request = request
+        self._reading = reading
+        self._is_open = True
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._exchange.read_body(self._request, self._reading):
+                yield part
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """End the exchange."""
+        if self._is_open:
+            self._is_open = False
+            await _told(self._request, "response_closed", self._exchange.finish(self._reading))
+
+
+def _head(request: httpcore.Request) -> bytes:
+    """Write the head of a request.
+
+    Raises:
+        httpcore.LocalProtocolError: a part of it cannot stand in one.
+    """
+    if not _TOKEN.fullmatch(request.method):
+        raise httpcore.LocalProtocolError("Illegal method characters")
+    if not _TARGET.fullmatch(request.url.target):
+        raise httpcore.LocalProtocolError("Illegal target characters")
+    lines = [request.method + b" " + request.url.target + b" HTTP/1.1"]
+    for name, value in request.headers:
+        if not _TOKEN.fullmatch(name):
+            raise httpcore.LocalProtocolError(f"Illegal header name {name!r}")
+        if _FORBIDDEN.search(value):
+            raise httpcore.LocalProtocolError(f"Illegal header value of {name!r}")
+        lines.append(name + b": " + value)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _timeout(request: httpcore.Request, stage: str) -> float | None:
+    seconds: float | None = request.extensions.get("timeout", {}).get(stage)
+    return seconds
+
+
+async def _told(request: httpcore.Request, name: str, work: Awaitable[_T]) -> _T:
+    """Do some work, and tell the request's ``trace`` extension of it."""
+    if "trace" not in request.extensions:
+        return await work
+    async with tell(request, f"http11.{name}", request=request):
+        return await work
+
+
+async def _nothing() -> None:
+    """Stand for a body that went out with its head."""
