@@ -310,6 +310,6 @@ async def test_every_kind_of_mutable_option_is_copied_at_the_submission() -> Non
 
 def test_the_package_is_imported_where_there_is_no_fork() -> None:
     """As on Windows."""
-    program = "import httpx, os, random; del os.register_at_fork; import typed_async_client"
+    program = "import asyncio, httpx, os; del os.register_at_fork; import typed_async_client"
     done = subprocess.run([sys.executable, "-c", program], check=False, env=dict(os.environ))
     assert done.returncode == 0
