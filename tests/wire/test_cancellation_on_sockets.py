@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
-import gc
 from collections import Counter
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+from leftovers import leaving_nothing
 
 from typed_async_client import (
     AsyncEvent,
@@ -18,35 +17,12 @@ from typed_async_client import (
 )
 from typed_async_client.testing import FaultServer, Wire, answer, half_body, stall
 
-DESCRIPTORS = Path("/proc/self/fd")
-
-
-def open_sockets() -> set[str]:
-    """Name the sockets that this process holds."""
-    names = set()
-    for descriptor in DESCRIPTORS.iterdir():
-        with contextlib.suppress(OSError):
-            names.add(str(descriptor.readlink()))
-    return {name for name in names if name.startswith("socket:")}
-
-
-def other_tasks() -> set[asyncio.Task[object]]:
-    """Give the tasks that run beside this one."""
-    return asyncio.all_tasks() - {asyncio.current_task()}
-
 
 @pytest.fixture(name="nothing_left")
 async def _nothing_left() -> AsyncIterator[None]:
     """Make sure that a test leaves no task and no socket behind."""
-    tasks, sockets = other_tasks(), open_sockets()
-    yield
-    for _ in range(50):
-        if other_tasks() <= tasks and open_sockets() <= sockets:
-            break
-        await asyncio.sleep(0.01)
-    gc.collect()
-    assert other_tasks() <= tasks
-    assert open_sockets() <= sockets
+    async with leaving_nothing():
+        yield
 
 
 async def headers_then_silence(wire: Wire) -> None:

@@ -21,8 +21,9 @@ _BATCH = 64
 class Monitor:
     """Takes the events of all requests, keeps their results, and hands them to the callbacks.
 
-    An event that no callback wants goes no further than the ledger. A request never waits for the queue: past ``queue_size`` a ``RETRY`` is dropped and counted;
-    a terminal event never is. What waits is the admission of further requests.
+    An event that no callback wants goes no further than the ledger. A request never waits for
+    the queue: past ``queue_size`` a ``RETRY`` is dropped and counted; a terminal event never is.
+    What waits is the admission of further requests.
 
     Args:
         ledger: keeps the results.
