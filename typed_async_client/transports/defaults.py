@@ -12,6 +12,7 @@ import httpx
 
 from typed_async_client.options import HttpxClientOptions
 from typed_async_client.transports.hooks import with_hooks
+from typed_async_client.transports.lean import LeanClient
 from typed_async_client.transports.transport import AsyncPoolTransport
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     complete: Any = {**options, "event_hooks": hooks}
     if transport is None:
         complete |= _pooled(options)
-    return httpx.AsyncClient(**complete)
+    return LeanClient(**complete)
 
 
 def _pooled(options: HttpxClientOptions) -> dict[str, Any]:
