@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types format bench clean
+.PHONY: demo test lint types format bench chart clean
 
 demo: $(VENV)/.installed
 	$(BIN)/typed-async-client demo
@@ -33,6 +33,9 @@ format: $(VENV)/.linters
 bench: $(VENV)/.peers
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/compare.py
+
+chart: $(BIN)/python
+	$(BIN)/python benchmarks/chart.py build/compare.json docs/benchmark.svg
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,120 +1,119 @@
 """Requests per second of this client and its peers, in one run, in turn, on one local server.
 
-The server is a process of its own. The contestants take turns in each round, so that a machine that
-changes its speed changes it for all of them; the ratio to stock httpx is taken within each round.
+The server is a process of its own. The contestants take turns in each round, in the other order
+every other round, so that a machine that changes its speed changes it for all of them; the ratio to
+stock httpx is taken within each round.
 
-Run it with ``make bench``. It writes ``build/compare.json``; what it prints is the median.
+Run it with ``make bench``. It writes ``build/compare.json``; what it prints is the median of the
+rounds. ``chart.py`` draws what it writes.
 """
 
 import argparse
-import asyncio
-import contextlib
+import dataclasses
 import json
+import math
+import os
 import pathlib
 import platform
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from typing import Any
 
-from contestants import STOCK, Contestant, available
+from contestants import STOCK, Contestant, available, versions
+from serving import Server, serving
+from turns import Figures, Pace, compare
 
-HERE = pathlib.Path(__file__).parent
-SECONDS = 0.7
+TARGET = pathlib.Path("build/compare.json")
 
 
-class Round:
-    """What one contestant did in one round."""
-
-    def __init__(self, requests: int, wall: float, cpu: float, latencies: list[float]) -> None:
-        self.rate = requests / wall
-        self.cpu = cpu / requests * 1e6
-        ordered = sorted(latencies)
-        self.p50 = ordered[len(ordered) // 2] * 1e3
-        self.p99 = ordered[len(ordered) * 99 // 100] * 1e3
-
-
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    """Start the server, and give its address."""
-    process = subprocess.Popen(  # noqa: S603 - our own file
-        [sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None  # noqa: S101 - it was asked for
-    try:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/items/1"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-async def play(contestant: Contestant, url: str, concurrency: int) -> Round:
-    """Let one contestant make requests for a while, with that many workers."""
-    latencies: list[float] = []
-    async with contestant(concurrency) as get:
-        await asyncio.gather(*(get(url) for _ in range(concurrency)))  # connects
-        end = time.perf_counter() + SECONDS
-
-        async def work() -> None:
-            while (begun := time.perf_counter()) < end:
-                await get(url)
-                latencies.append(time.perf_counter() - begun)
-
-        wall, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(work() for _ in range(concurrency)))
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Round(len(latencies), wall, cpu, latencies)
-
-
-def compare(url: str, concurrency: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Let all contestants take turns; give the median figures of each."""
-    contestants = available()
-    played: dict[str, list[Round]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, contestant in contestants.items():
-            played[name].append(asyncio.run(play(contestant, url, concurrency)))
+def machine() -> dict[str, str]:
+    """Tell what this machine is, in general terms."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
     return {
-        name: {
-            "requests_per_second": statistics.median(one.rate for one in mine),
-            "cpu_us_per_request": statistics.median(one.cpu for one in mine),
-            "p50_ms": statistics.median(one.p50 for one in mine),
-            "p99_ms": statistics.median(one.p99 for one in mine),
-            "ratio_to_httpx": statistics.median(
-                one.rate / stock.rate for one, stock in zip(mine, played[STOCK], strict=True)
-            ),
-        }
-        for name, mine in played.items()
+        "cpu": _cpu(),
+        "cores": f"{os.cpu_count()} cores",
+        "python": python,
+        "system": _system(),
     }
 
 
-def show(concurrency: int, figures: dict[str, dict[str, float]]) -> None:
-    """Print one table."""
-    print(f"\n{concurrency} concurrent      requests/s   CPU us   p50 ms   p99 ms   x httpx")
-    for name, row in sorted(figures.items(), key=lambda item: -item[1]["requests_per_second"]):
+def _cpu() -> str:
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return f"{platform.system()} {platform.release()}"
+
+
+def show(concurrency: int, figures: Figures, contestants: dict[str, Contestant]) -> None:
+    """Print one table, the fastest first, those that failed last."""
+    print(f"\n{f'{concurrency} concurrent':36}", end="")
+    print("requests/s  CPU us    p50 ms    p99 ms  x httpx")
+    for name, row in sorted(
+        figures.items(), key=lambda item: -item[1].get("requests_per_second", 0)
+    ):
+        if "error" in row:
+            print(f"{name:36}failed: {row['error']}")
+            continue
         print(
-            f"{name:22}{row['requests_per_second']:9.0f}{row['cpu_us_per_request']:9.0f}"
-            f"{row['p50_ms']:9.2f}{row['p99_ms']:9.2f}{row['ratio_to_httpx']:10.2f}"
+            f"{name:36}{row['requests_per_second']:10.0f}{row['cpu_us_per_request']:8.0f}"
+            f"{row['p50_ms']:10.2f}{row['p99_ms']:10.2f}"
+            f"{row.get('ratio_to_httpx', math.nan):9.2f}  {contestants[name].says}"
         )
+
+
+def report(server: Server, pace: Pace, contestants: dict[str, Contestant]) -> dict[str, Any]:
+    """Give all that a reader of the figures must know, without the figures."""
+    return {
+        "machine": machine(),
+        "server": server.name,
+        "pace": dataclasses.asdict(pace),
+        "versions": versions(),
+        "contestants": {
+            name: {"says": one.says, "retries": one.retries, "is_ours": one.is_ours}
+            for name, one in contestants.items()
+        },
+    }
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    names = list(available())
+    parser = argparse.ArgumentParser(description="Requests per second against the peers.")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant")
+    parser.add_argument("--settle", type=float, default=0.8, help="seconds before a turn counts")
+    parser.add_argument("--seconds", type=float, default=0.6, help="seconds while it counts")
+    parser.add_argument("--concurrent", type=int, nargs="+", default=[1, 50, 500])
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=names,
+        choices=names,
+        metavar="NAME",
+        help=f"httpx plays in any case: {'; '.join(names)}",
+    )
+    return parser.parse_args()
 
 
 def main() -> None:
     """Compare at each concurrency, print, and write the figures down."""
-    parser = argparse.ArgumentParser(description="Requests per second against the peers.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--concurrent", type=int, nargs="*", default=[1, 50, 500])
-    options = parser.parse_args()
-    results: dict[str, dict[str, dict[str, float]]] = {}
-    with server() as url:
+    options = arguments()
+    contestants = {name: one for name, one in available().items() if name in {STOCK, *options.only}}
+    pace = Pace(options.rounds, options.settle, options.seconds)
+    with serving() as server:
+        written = report(server, pace, contestants) | {"figures": {}}
+        print(", ".join(written["machine"].values()) + f"; {server.name}")
         for concurrency in options.concurrent:
-            figures = compare(url, concurrency, options.rounds)
-            show(concurrency, figures)
-            results[str(concurrency)] = figures
-    target = pathlib.Path("build/compare.json")
-    target.parent.mkdir(exist_ok=True)
-    machine = f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}"
-    target.write_text(json.dumps({"machine": machine, "figures": results}, indent=2) + "\n")
-    print(f"\n{machine}; written to {target}")
+            figures = compare(list(contestants.values()), server.url, concurrency, pace)
+            show(concurrency, figures, contestants)
+            written["figures"][str(concurrency)] = figures
+    TARGET.parent.mkdir(exist_ok=True)
+    TARGET.write_text(json.dumps(written, indent=2) + "\n")
+    print(f"\nwritten to {TARGET}")
 
 
 if __name__ == "__main__":

@@ -1,204 +1,133 @@
-"""Who is compared: each contestant opens a client for a number of connections and makes GETs.
+"""Who is compared, in which words, and which libraries each of them needs.
 
-A contestant whose library is not installed is left out. Each imports its library where it is used,
-so that none of them weighs on the others.
+It opens nothing by itself: ``peers.py`` and ``ours.py`` do.
 """
 
-import contextlib
+import dataclasses
+import importlib.metadata
 import importlib.util
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
-import httpx
+import ours
+import peers
 
-from typed_async_client import AsyncPoolTransport, AsyncResilientClient
-
-__all__ = ["CONTESTANTS", "STOCK", "Get", "available"]
-
-Get = Callable[[str], Awaitable[Any]]
-Contestant = Callable[[int], contextlib.AbstractAsyncContextManager[Get]]
+__all__ = ["CONTESTANTS", "STOCK", "Contestant", "available", "versions"]
 
 STOCK = "httpx"
+"""The one that all others are measured by."""
 
 
-def limits(size: int) -> httpx.Limits:
-    """Allow and keep that many connections."""
-    return httpx.Limits(max_connections=size, max_keepalive_connections=size)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contestant:
+    """One row of the comparison.
+
+    Attributes:
+        name: what the row is called.
+        says: what it does, in one line.
+        opener: opens its client for a number of connections.
+        needs: modules that must be installed.
+        retries: whether it retries failed requests, or would.
+        is_ours: whether it is this library's client.
+        on_uvloop: whether its turns are played on uvloop.
+    """
+
+    name: str
+    says: str
+    opener: peers.Opener
+    needs: tuple[str, ...] = ()
+    retries: bool = False
+    is_ours: bool = False
+    on_uvloop: bool = False
 
 
-@contextlib.asynccontextmanager
-async def stock_httpx(size: int) -> AsyncIterator[Get]:
-    """Plain httpx on its own pool."""
-    async with httpx.AsyncClient(limits=limits(size), timeout=30) as client:
-        yield client.get
+def _ours(over: str, opener: peers.Opener, *needs: str, on_uvloop: bool = False) -> Contestant:
+    return Contestant(
+        f"typed_async_client, {over}",
+        f"ours over {over}: tasks, events, results, retries",
+        opener,
+        needs,
+        retries=True,
+        is_ours=True,
+        on_uvloop=on_uvloop,
+    )
 
 
-@contextlib.asynccontextmanager
-async def httpx_on_our_pool(size: int) -> AsyncIterator[Get]:
-    """Plain httpx on our pool."""
-    transport = AsyncPoolTransport(limits=limits(size))
-    async with httpx.AsyncClient(transport=transport, timeout=30) as client:
-        yield client.get
-
-
-@contextlib.asynccontextmanager
-async def ours(size: int) -> AsyncIterator[Get]:
-    """The resilient client, with contexts, events, monitor and ledger, on its pool."""
-    async with AsyncResilientClient(limits=limits(size), timeout=30) as client:
-
-        async def get(url: str) -> httpx.Response:
-            return await (await client.get(url))
-
-        yield get
-
-
-@contextlib.asynccontextmanager
-async def ours_on_aiohttp(size: int) -> AsyncIterator[Get]:
-    """The resilient client over httpx-aiohttp's transport."""
-    from httpx_aiohttp import AiohttpTransport
-
-    transport = AiohttpTransport(limits=limits(size))
-    async with AsyncResilientClient(transport=transport, timeout=30) as client:
-
-        async def get(url: str) -> httpx.Response:
-            return await (await client.get(url))
-
-        yield get
-
-
-@contextlib.asynccontextmanager
-async def httpx2(size: int) -> AsyncIterator[Get]:
-    """The maintained fork of httpx."""
-    import httpx2
-
-    bounds = httpx2.Limits(max_connections=size, max_keepalive_connections=size)
-    async with httpx2.AsyncClient(limits=bounds, timeout=30) as client:
-        yield client.get
-
-
-@contextlib.asynccontextmanager
-async def httpx_retries(size: int) -> AsyncIterator[Get]:
-    """A retrying transport around httpx's own."""
-    from httpx_retries import RetryTransport
-
-    transport = RetryTransport(httpx.AsyncHTTPTransport(limits=limits(size)))
-    async with httpx.AsyncClient(transport=transport, timeout=30) as client:
-        yield client.get
-
-
-@contextlib.asynccontextmanager
-async def tenacity_httpx(size: int) -> AsyncIterator[Get]:
-    """Tenacity's decorator around httpx."""
-    import tenacity
-
-    retrying: Any = tenacity.retry(stop=tenacity.stop_after_attempt(3))
-    async with httpx.AsyncClient(limits=limits(size), timeout=30) as client:
-        yield retrying(client.get)
-
-
-@contextlib.asynccontextmanager
-async def httpware(size: int) -> AsyncIterator[Get]:
-    """The nearest rival, on httpx2, with its retry middleware."""
-    import httpware
-    import httpx2
-
-    bounds = httpx2.Limits(max_connections=size, max_keepalive_connections=size)
-    inner = httpx2.AsyncClient(limits=bounds, timeout=30)
-    async with httpware.AsyncClient(
-        httpx2_client=inner, middleware=[httpware.AsyncRetry()]
-    ) as client:
-        yield client.get
-
-
-@contextlib.asynccontextmanager
-async def httpx_aiohttp(size: int) -> AsyncIterator[Get]:
-    """Plain httpx over aiohttp."""
-    from httpx_aiohttp import AiohttpTransport
-
-    transport = AiohttpTransport(limits=limits(size))
-    async with httpx.AsyncClient(transport=transport, timeout=30) as client:
-        yield client.get
-
-
-@contextlib.asynccontextmanager
-async def aiohttp(size: int) -> AsyncIterator[Get]:
-    """The other well-known async client."""
-    import aiohttp
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=size)) as session:
-
-        async def get(url: str) -> Any:
-            async with session.get(url) as response:
-                return await response.read()
-
-        yield get
-
-
-@contextlib.asynccontextmanager
-async def aiohttp_retry(size: int) -> AsyncIterator[Get]:
-    """Its retrying client."""
-    import aiohttp
-    import aiohttp_retry
-
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=size))
-    async with aiohttp_retry.RetryClient(client_session=session) as client:
-
-        async def get(url: str) -> Any:
-            async with client.get(url) as response:
-                return await response.read()
-
-        yield get
-
-
-@contextlib.asynccontextmanager
-async def niquests(size: int) -> AsyncIterator[Get]:
-    """A descendant of requests."""
-    import niquests
-
-    async with niquests.AsyncSession(pool_connections=10, pool_maxsize=size) as session:
-
-        async def get(url: str) -> Any:
-            return (await session.get(url)).content
-
-        yield get
-
-
-@contextlib.asynccontextmanager
-async def pyreqwest(size: int) -> AsyncIterator[Get]:
-    """A Rust client."""
-    from pyreqwest.client import ClientBuilder
-
-    async with ClientBuilder().pool_max_idle_per_host(size).build() as client:
-
-        async def get(url: str) -> Any:
-            response = await client.get(url).build().send()
-            return await response.bytes()
-
-        yield get
-
-
-CONTESTANTS: dict[str, tuple[Contestant, str]] = {
-    STOCK: (stock_httpx, "httpx"),
-    "ours": (ours, "httpx"),
-    "httpx on our pool": (httpx_on_our_pool, "httpx"),
-    "ours on httpx-aiohttp": (ours_on_aiohttp, "httpx_aiohttp"),
-    "httpx2": (httpx2, "httpx2"),
-    "httpx-retries": (httpx_retries, "httpx_retries"),
-    "tenacity + httpx": (tenacity_httpx, "tenacity"),
-    "httpware": (httpware, "httpware"),
-    "httpx-aiohttp": (httpx_aiohttp, "httpx_aiohttp"),
-    "aiohttp": (aiohttp, "aiohttp"),
-    "aiohttp-retry": (aiohttp_retry, "aiohttp_retry"),
-    "niquests": (niquests, "niquests"),
-    "pyreqwest": (pyreqwest, "pyreqwest"),
-}
-"""Each contestant, and the library that it needs."""
+CONTESTANTS = (
+    _ours("h11", ours.over_pool("h11")),
+    _ours("llhttp", ours.over_pool("llhttp"), "httptools"),
+    _ours("h11, uvloop", ours.over_pool("h11"), "uvloop", on_uvloop=True),
+    _ours("llhttp, uvloop", ours.over_pool("llhttp"), "httptools", "uvloop", on_uvloop=True),
+    _ours("httpx-aiohttp", ours.over_httpx_aiohttp, "httpx_aiohttp"),
+    _ours("pyreqwest", ours.over_pyreqwest, "pyreqwest"),
+    Contestant(
+        "httpx-retries",
+        "httpx with a retrying transport",
+        peers.httpx_retries,
+        ("httpx_retries",),
+        retries=True,
+    ),
+    Contestant(
+        "tenacity + httpx",
+        "httpx's get under tenacity's retry decorator",
+        peers.tenacity_httpx,
+        ("tenacity",),
+        retries=True,
+    ),
+    Contestant(
+        "httpware",
+        "resilient client on httpx2, with its retry middleware",
+        peers.httpware,
+        ("httpware",),
+        retries=True,
+    ),
+    Contestant(
+        "aiohttp-retry",
+        "aiohttp with a retrying client",
+        peers.aiohttp_retry,
+        ("aiohttp_retry",),
+        retries=True,
+    ),
+    Contestant(STOCK, "httpx as it is, the measure of all", peers.stock_httpx),
+    Contestant(
+        "httpx, uvloop", "httpx as it is, on uvloop", peers.stock_httpx, ("uvloop",), on_uvloop=True
+    ),
+    Contestant(
+        "httpx on our pool",
+        "httpx over AsyncPoolTransport, llhttp: no tasks, events or retries",
+        peers.on_transport(ours.pool("llhttp")),
+        ("httptools",),
+    ),
+    Contestant("httpx2", "the maintained fork of httpx", peers.httpx2, ("httpx2",)),
+    Contestant("httpx-aiohttp", "httpx over aiohttp", peers.httpx_aiohttp, ("httpx_aiohttp",)),
+    Contestant("aiohttp", "aiohttp as it is", peers.aiohttp, ("aiohttp",)),
+    Contestant(
+        "aiohttp, uvloop",
+        "aiohttp as it is, on uvloop",
+        peers.aiohttp,
+        ("aiohttp", "uvloop"),
+        on_uvloop=True,
+    ),
+    Contestant("niquests", "descendant of requests, as it is", peers.niquests, ("niquests",)),
+    Contestant(
+        "pyreqwest",
+        "written in Rust, with threads of its own",
+        peers.pyreqwest,
+        ("pyreqwest",),
+    ),
+)
+"""Those that retry stand first; all of them make the same requests."""
 
 
 def available() -> dict[str, Contestant]:
-    """Give the contestants whose libraries are installed."""
+    """Give the contestants whose libraries are installed, by name."""
     return {
-        name: contestant
-        for name, (contestant, library) in CONTESTANTS.items()
-        if importlib.util.find_spec(library)
+        one.name: one
+        for one in CONTESTANTS
+        if all(importlib.util.find_spec(module) for module in one.needs)
     }
+
+
+def versions() -> dict[str, str]:
+    """Give the version of each library that plays, by the name of its distribution."""
+    modules = {module for one in available().values() for module in one.needs}
+    names = {module.replace("_", "-") for module in modules} | {"httpx", "httpcore"}
+    return {name: importlib.metadata.version(name) for name in sorted(names)}

@@ -83,9 +83,10 @@ def test_every_block_is_in_a_language_that_a_test_executes(name: str) -> None:
     assert {block.language for block in read_page(name).blocks} <= _TESTED_LANGUAGES
 
 
-def test_the_picture_explains_itself_and_fetches_nothing() -> None:
+@pytest.mark.parametrize("name", ["architecture.svg", "benchmark.svg"])
+def test_a_picture_explains_itself_and_fetches_nothing(name: str) -> None:
     """It has a title and a description, colours for light and dark, and no outside resource."""
-    text = (ROOT / "docs" / "architecture.svg").read_text("utf-8")
+    text = (ROOT / "docs" / name).read_text("utf-8")
     children = {part.tag.rpartition("}")[2] for part in ET.fromstring(text)}
     assert {"title", "desc"} <= children
     assert "prefers-color-scheme: dark" in text

@@ -1,0 +1,246 @@
+"""Draws what ``compare.py`` has written, as one SVG that reads well in light and in dark.
+
+    python benchmarks/chart.py build/compare.json docs/benchmark.svg
+
+Each concurrency is a panel, each contestant a row, each bar the ratio of its requests per second to
+those of stock httpx. It measures nothing, and knows no contestant but the one all are measured by.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+__all__ = ["draw"]
+
+STOCK = "httpx"
+WIDTH, MARGIN = 960, 24
+LABELS = 238
+"""Width of the column of names."""
+GAP = 16
+ROW, BAR = 22, 12
+TOP = 138
+"""Where the first row begins, below titles and heads."""
+FOOT = 78
+VALUE = 44
+"""Room beside the longest bar for its number."""
+TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+GROUPS = (
+    (True, "Clients that retry"),
+    (False, "Clients that do not"),
+)
+
+ROLE = 'role="img" aria-labelledby="title desc"'
+TIMES = "\N{MULTIPLICATION SIGN}"
+STYLE = """\
+    .page { fill: #ffffff; stroke: #d1d9e0; }
+    .ours { fill: #0969da; }
+    .peer { fill: #aeb7c0; }
+    .grid { stroke: #e5e9ed; }
+    .one { stroke: #818b98; }
+    text { fill: #1f2328; font: 12.5px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
+    .title { font-size: 17px; font-weight: 600; }
+    .head { font-size: 13px; font-weight: 600; }
+    .small { fill: #59636e; font-size: 11.5px; }
+    .mine { fill: #0969da; font-weight: 600; }
+    .value { font-size: 11.5px; stroke: #ffffff; stroke-width: 3px; paint-order: stroke; }
+    .mid { text-anchor: middle; }
+    @media (prefers-color-scheme: dark) {
+      .page { fill: #0d1117; stroke: #3d444d; }
+      .ours { fill: #4493f8; }
+      .peer { fill: #5a636e; }
+      .grid { stroke: #262c34; }
+      .one { stroke: #9198a1; }
+      text { fill: #f0f6fc; }
+      .small { fill: #9198a1; }
+      .mine { fill: #4493f8; }
+      .value { stroke: #0d1117; }
+    }"""
+
+
+class Scale:
+    """Where a ratio stands in a panel: logarithmic, the same for all panels.
+
+    Args:
+        ratios: all that will be drawn.
+        width: of a panel, in pixels.
+    """
+
+    def __init__(self, ratios: Sequence[float], width: float) -> None:
+        self._low = math.log(min(0.8, *ratios))
+        self._high = math.log(max(3, *ratios))
+        self._width = width - VALUE
+
+    def __call__(self, ratio: float) -> float:
+        """Give the distance from the left of the panel."""
+        return (math.log(ratio) - self._low) / (self._high - self._low) * self._width
+
+    def ticks(self) -> Iterator[float]:
+        """Give the round ratios that lie on it."""
+        for tick in TICKS:
+            if self._low <= math.log(tick) <= self._high:
+                yield tick
+
+
+def draw(report: dict[str, Any]) -> str:
+    """Give the whole picture of a report, as ``compare.py`` writes it."""
+    figures: dict[str, dict[str, Any]] = report["figures"]
+    rows = list(_rows(report))
+    height = TOP + ROW * len(rows) + FOOT
+    width = (WIDTH - 2 * MARGIN - LABELS - GAP * len(figures)) / len(figures)
+    scale = Scale([_ratio(row) or 1 for panel in figures.values() for row in panel.values()], width)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {ROLE}>',
+        '  <title id="title">Requests per second, relative to httpx</title>',
+        f'  <desc id="desc">{escape(_description(report, rows))}</desc>',
+        f"  <style>\n{STYLE}\n  </style>",
+        f'  <rect class="page" x="0.75" y="0.75" width="{WIDTH - 1.5}" height="{height - 1.5}" rx="14"/>',
+        *_heading(),
+        *_names(report, rows),
+    ]
+    for number, concurrency in enumerate(figures):
+        left = MARGIN + LABELS + GAP + number * (width + GAP)
+        lines += _panel(report, rows, concurrency, left, scale)
+    lines += _foot(report, height)
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _rows(report: dict[str, Any]) -> Iterator[str | None]:
+    """Give the names from top to bottom, None where the title of a group stands."""
+    for retries, _ in GROUPS:
+        group = [name for name, one in report["contestants"].items() if one["retries"] is retries]
+        if group:
+            yield None
+            yield from sorted(group, key=lambda name: -_overall(report, name))
+
+
+def _overall(report: dict[str, Any], name: str) -> float:
+    """Give the mean ratio of a contestant, geometric; one that failed somewhere comes last."""
+    ratios = [_ratio(panel[name]) for panel in report["figures"].values()]
+    return math.prod(ratio or 0 for ratio in ratios)
+
+
+def _ratio(row: dict[str, Any]) -> float | None:
+    ratio: float | None = row.get("ratio_to_httpx")
+    return ratio
+
+
+def _times(ratio: float) -> str:
+    """Give two digits at least, and none that noise would change."""
+    digits = 2 if ratio < 1 else max(0, 1 - math.floor(math.log10(ratio)))
+    return f"{ratio:.{digits}f}{TIMES}"
+
+
+def _text(x: float, y: float, words: str, kind: str = "") -> str:
+    marked = f' class="{kind}"' if kind else ""
+    return f'  <text{marked} x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'
+
+
+def _heading() -> Iterator[str]:
+    yield _text(MARGIN, 38, "Requests per second, relative to httpx", "title")
+    yield _text(
+        MARGIN, 60, f"httpx itself is 1{TIMES}; longer is faster; the scale is logarithmic", "small"
+    )
+    yield f'  <rect class="ours" x="{WIDTH - 290}" y="27" width="{BAR}" height="{BAR}" rx="2"/>'
+    yield _text(WIDTH - 272, 38, "typed_async_client", "mine")
+    yield f'  <rect class="peer" x="{WIDTH - 130}" y="27" width="{BAR}" height="{BAR}" rx="2"/>'
+    yield _text(WIDTH - 112, 38, "other clients")
+
+
+def _names(report: dict[str, Any], rows: Sequence[str | None]) -> Iterator[str]:
+    titles = iter(title for retries, title in GROUPS if retries in _kinds(report))
+    for number, name in enumerate(rows):
+        y = TOP + ROW * number + 15
+        if name is None:
+            yield _text(MARGIN, y + 1, next(titles), "head")
+        else:
+            yield _text(MARGIN, y, name, "mine" if report["contestants"][name]["is_ours"] else "")
+
+
+def _kinds(report: dict[str, Any]) -> set[bool]:
+    return {one["retries"] for one in report["contestants"].values()}
+
+
+def _panel(
+    report: dict[str, Any],
+    rows: Sequence[str | None],
+    concurrency: str,
+    left: float,
+    scale: Scale,
+) -> Iterator[str]:
+    """Draw one concurrency: its head, its grid, its bars."""
+    panel = report["figures"][concurrency]
+    yield _text(left, 92, f"{concurrency} concurrent", "head")
+    if "requests_per_second" in panel[STOCK]:
+        rate = panel[STOCK]["requests_per_second"]
+        yield _text(left, 109, f"httpx: {rate:,.0f} requests/s", "small")
+    bottom = TOP + ROW * len(rows)
+    for tick in scale.ticks():
+        x = left + scale(tick)
+        kind = "one" if tick == 1 else "grid"
+        yield f'  <path class="{kind}" d="M{x:.1f} {TOP - 8}V{bottom}"/>'
+        yield _text(x, bottom + 16, f"{tick:g}{TIMES}", "small mid")
+    for number, name in enumerate(rows):
+        if name is not None:
+            kind = "ours" if report["contestants"][name]["is_ours"] else "peer"
+            yield from _bar(panel[name], kind, left, TOP + ROW * number, scale)
+
+
+def _bar(row: dict[str, Any], kind: str, left: float, top: float, scale: Scale) -> Iterator[str]:
+    ratio = _ratio(row)
+    one = left + scale(1)
+    if ratio is None:
+        yield _text(one + 6, top + 15, "failed", "small")
+        return
+    end = left + scale(ratio)
+    start, stop = sorted((one, end))
+    yield (
+        f'  <rect class="{kind}" x="{start:.1f}" y="{top + (ROW - BAR) / 2:.1f}"'
+        f' width="{stop - start:.1f}" height="{BAR}"/>'
+    )
+    yield _text(stop + 5, top + 15, _times(ratio), "value mine" if kind == "ours" else "value")
+
+
+def _foot(report: dict[str, Any], height: float) -> Iterator[str]:
+    machine = report["machine"]
+    rounds = report["pace"]["rounds"]
+    yield _text(
+        MARGIN,
+        height - 36,
+        f"{machine['cpu']}, {machine['cores']}; {machine['python']}; {machine['system']}; "
+        f"{report['server']}, on the same machine.",
+        "small",
+    )
+    yield _text(
+        MARGIN,
+        height - 18,
+        "GET of a small JSON body over HTTP/1.1, one kept connection for each concurrent request; "
+        f"median of {rounds} {'round' if rounds == 1 else 'rounds'}.",
+        "small",
+    )
+
+
+def _description(report: dict[str, Any], rows: Sequence[str | None]) -> str:
+    """Tell the figures in words."""
+    concurrencies = list(report["figures"])
+    told = [f"Times the requests per second of httpx, at {', '.join(concurrencies)} concurrent."]
+    for name in filter(None, rows):
+        ratios = [_ratio(report["figures"][one][name]) for one in concurrencies]
+        told.append(f"{name}: {', '.join(_times(one) if one else 'failed' for one in ratios)}.")
+    return " ".join(told)
+
+
+def main() -> None:
+    """Read the figures, write the picture."""
+    parser = argparse.ArgumentParser(description="Draw the figures of compare.py.")
+    parser.add_argument("figures", type=pathlib.Path, help="what compare.py has written")
+    parser.add_argument("picture", type=pathlib.Path, help="the SVG to write")
+    options = parser.parse_args()
+    options.picture.write_text(draw(json.loads(options.figures.read_text("utf-8"))), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
