@@ -1,6 +1,8 @@
 """The chart shows the figures that it is given."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,9 @@ import pytest
 
 _ROOT: Final = Path(__file__).parents[2]
 _SVG: Final = "{http://www.w3.org/2000/svg}"
+
+
+_CHART: Final = (_ROOT / "docs" / "benchmark.svg").read_text("utf-8")
 
 
 def _contestant(*, is_ours: bool = False) -> dict[str, Any]:
@@ -99,3 +104,33 @@ def test_the_figures_are_told_in_words_as_well(picture: ET.Element) -> None:
     assert description is not None
     assert "ours: 4.0\N{MULTIPLICATION SIGN}." in description
     assert "broken: failed." in description
+
+
+def test_the_chart_of_the_readme_shows_every_contestant() -> None:
+    """One that was added, renamed or taken away asks for a new chart."""
+    script = (
+        "from contestants import CONTESTANTS; print(*(one.name for one in CONTESTANTS), sep='\\n')"
+    )
+    path = os.pathsep.join(map(str, (_ROOT / "benchmarks", _ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": path},
+        timeout=60,
+    )
+    drawn = set(_words(ET.fromstring(_CHART)))
+    assert set(done.stdout.splitlines()) <= drawn
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.fr.md"])
+def test_a_readme_names_the_machine_of_its_chart(page: str) -> None:
+    """Processor, Python, system and server are those that the chart tells."""
+    text = (_ROOT / page).read_text("utf-8")
+    told = re.search(
+        r"(AMD \w+), 2 cores; C(Python 3\.\d+)\.\d+; (\w+) [\w/]* (\d+) .*; (\w+)", _CHART
+    )
+    assert told is not None
+    processor, python, system, version, server = told.groups()
+    assert all(name in text for name in (processor, python, f"{system} {version}", server))
