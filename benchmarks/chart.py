@@ -130,6 +130,7 @@ def _ratio(row: dict[str, Any]) -> float | None:
 
 def _times(ratio: float) -> str:
     """Give two digits at least, and none that noise would change."""
+    ratio = round(ratio, 2)
     digits = 2 if ratio < 1 else max(0, 1 - math.floor(math.log10(ratio)))
     return f"{ratio:.{digits}f}{TIMES}"
 
@@ -193,7 +194,8 @@ def _bar(row: dict[str, Any], kind: str, left: float, top: float, scale: Scale) 
     ratio = _ratio(row)
     one = left + scale(1)
     if ratio is None:
-        yield _text(one + 6, top + 15, "failed", "small")
+        word = "failed" if "error" in row else f"{row['requests_per_second']:,.0f}/s"
+        yield _text(one + 6, top + 15, word, "small")
         return
     end = left + scale(ratio)
     start, stop = sorted((one, end))

@@ -21,8 +21,11 @@ from server import BODY
 
 __all__ = ["Figures", "Pace", "Turn", "compare"]
 
+ENOUGH = 30
+"""Answers that a turn waits for, though its seconds be over."""
+
 PATIENCE = 20.0
-"""Seconds that a turn may take beyond those it should."""
+"""Seconds that it waits for them, and that it may take beyond those it should."""
 
 Figures = dict[str, dict[str, Any]]
 """By name: the median figures of a contestant, or its error."""
@@ -35,7 +38,7 @@ class Pace:
     Attributes:
         rounds: turns of each contestant.
         settle: seconds of a turn before it counts.
-        seconds: those while it counts.
+        seconds: those while it counts; more when there were few answers.
     """
 
     rounds: int
@@ -100,8 +103,8 @@ def _turn(contestant: Contestant, url: str, concurrency: int, pace: Pace) -> Tur
     process.start()
     theirs.close()
     try:
-        if not ours.poll(pace.settle + pace.seconds + PATIENCE):
-            return f"no end within {PATIENCE:g} s"
+        if not ours.poll(pace.settle + pace.seconds + 2 * PATIENCE):
+            return "it did not end"
         told: Turn | str = ours.recv()
     except EOFError:
         return "its process died"
@@ -153,6 +156,8 @@ def _watch(latencies: list[float], pace: Pace, tell: Callable[[Turn | str], None
     time.sleep(pace.settle)
     before, wall, cpu = len(latencies), time.perf_counter(), time.process_time()
     time.sleep(pace.seconds)
+    while len(latencies) - before < ENOUGH and time.perf_counter() - wall < PATIENCE:
+        time.sleep(pace.seconds)
     counted = latencies[before:]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     tell(Turn.counted(counted, wall, cpu) if counted else f"no answer within {wall:.1f} s")
