@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from fault_handlers import cut, cut_at_once, never_read, sending, until
-from leftovers import leaving_nothing
+from leftovers import leaving_nothing, sockets_to
 from tls_contexts import trusted, trusting
 
 from typed_async_client import AsyncPoolTransport
@@ -244,6 +244,29 @@ async def test_a_write_after_the_end_is_a_write_error() -> None:
         with pytest.raises(httpcore.WriteError):
             await stream.write(b"too late", timeout=5)
         await stream.aclose()
+
+
+async def test_a_connection_that_ended_while_it_had_still_to_write_can_be_closed() -> None:
+    """The server ends its side, then takes what is still on its way."""
+    has_ended = asyncio.Event()
+
+    async def end_and_take(wire: Wire) -> None:
+        wire.transport.pause_reading()
+        wire.transport.write_eof()
+        await has_ended.wait()
+        wire.transport.resume_reading()
+        await wire.stall()
+
+    async with FaultServer(end_and_take) as server:
+        stream = await stream_to(server, None)
+        transport = stream._transport
+        transport.write(MUCH)
+        await until(lambda: bool(stream.get_extra_info("has_ended")))
+        assert transport.get_write_buffer_size() > 0
+        has_ended.set()
+        await until(lambda: transport.get_extra_info("socket").fileno() < 0)
+        await stream.aclose()
+        assert sockets_to(server.port) == 0
 
 
 async def test_an_early_answer_is_read_although_the_upload_was_cut_off() -> None:

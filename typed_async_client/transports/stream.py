@@ -139,6 +139,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.layers: list[AsyncioStream] = [] if under is None else under.layers
         self.layers.append(self)
         self._protocol = protocol
+        self._socket = self._transport.get_extra_info("socket") if under is None else None
 
     @property
     def received(self) -> int:
@@ -223,6 +224,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     def abort(self) -> None:
         """Close at once, after a word of farewell where TLS is spoken. It never waits."""
         transport = self._transport
+        if self._socket is not None and self._socket.fileno() < 0:
+            return  # asyncio fails to abort a connection that ended while it had still to write
         transport.close()
         transport.abort()
 
