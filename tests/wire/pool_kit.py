@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import pytest
 from fault_handlers import until
+from leftovers import sockets_to
 from tls_contexts import trusted, trusting
 
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
@@ -28,31 +31,34 @@ __all__ = [
     "turns",
     "until_stale",
     "verify_of",
+    "without_httptools",
 ]
 
 
 class Crowd:
-    """Counts the connections that a server holds open.
+    """Counts the connections to some servers whenever one of them accepts another.
+
+    It counts the client's sockets: a server's task hears of an end some turns after the client.
 
     Attributes:
-        now: how many are open.
-        peak: how many were open at the same time.
+        peak: how many there were at the same time.
+        servers: who is looked at.
     """
 
     def __init__(self) -> None:
-        self.now: int = 0
         self.peak: int = 0
+        self.servers: list[FaultServer] = []
+
+    def look(self) -> None:
+        """Count now."""
+        self.peak = max(self.peak, sum(sockets_to(server.port) for server in self.servers))
 
     def counting(self, handler: Handler) -> Handler:
-        """Serve connections with ``handler``, and count them."""
+        """Serve connections with ``handler``, and count at the start of each."""
 
         async def counted(wire: Wire) -> None:
-            self.now += 1
-            self.peak = max(self.peak, self.now)
-            try:
-                await handler(wire)
-            finally:
-                self.now -= 1
+            self.look()
+            await handler(wire)
 
         return counted
 
@@ -150,3 +156,10 @@ async def all_alone() -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def without_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test run as where httptools is not installed."""
+    monkeypatch.setitem(sys.modules, "httptools", None)
+    for name in ("http11", "reading", "expecting"):
+        monkeypatch.delitem(sys.modules, f"typed_async_client.transports.{name}", raising=False)

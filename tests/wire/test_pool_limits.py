@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 
 import httpcore
 import httpx
@@ -22,9 +22,13 @@ from pool_kit import (
 
 from typed_async_client import AsyncResilientClient, ResultStatus
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, half_body, stall
+from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
 from typed_async_client.transports.slot import PoolLimits
+from typed_async_client.transports.stream import AsyncioStream
 from typed_async_client.transports.transport import AsyncPoolTransport
+
+pytestmark = pytest.mark.usefixtures("http11")
 
 
 async def answer_and_close(request: SeenRequest, wire: Wire) -> None:
@@ -78,6 +82,7 @@ async def test_a_server_never_sees_more_connections_than_allowed(
     crowd, chance = Crowd(), random.Random(1)
     handler = crowd.counting(serving(respond))
     async with FaultServer(handler) as first, FaultServer(handler) as second:
+        crowd.servers += [first, second]
         transport = new_transport(connections=5)
         async with pooled(transport) as client:
 
@@ -91,6 +96,38 @@ async def test_a_server_never_sees_more_connections_than_allowed(
                 await asyncio.gather(*(get(chance.choice([first, second])) for _ in range(60)))
                 assert is_settled(transport)
         assert crowd.peak == 5
+
+
+class Looking(AsyncioBackend):
+    """Counts the open connections just before it opens another.
+
+    Args:
+        crowd: counts them.
+    """
+
+    def __init__(self, crowd: Crowd) -> None:
+        super().__init__()
+        self._crowd = crowd
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
+        """Look, and connect."""
+        self._crowd.look()
+        return await super().connect_tcp(*args, **kwargs)
+
+
+async def test_a_connection_that_makes_room_is_closed_before_the_next_is_opened() -> None:
+    """Two origins take turns in one place, and never is there more than one socket."""
+    crowd = Crowd()
+    async with FaultServer(answer()) as first, FaultServer(answer()) as second:
+        crowd.servers += [first, second]
+        limits = PoolLimits(max_connections=1)
+        pool = ConnectionPool(limits=limits, network_backend=Looking(crowd))
+        async with pool:
+            for _ in range(5):
+                for server in (first, second):
+                    assert (await pool.request("GET", server.url)).status == 200
+            assert pool.statistics().closed == {"made room": 9}
+    assert crowd.peak == 0
 
 
 async def test_none_is_no_limit() -> None:

@@ -1,17 +1,15 @@
 """What one request holds of a pool: its place in the queue, its slot's streams, its body."""
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpcore
 
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.slot import Origin, Slot
 from typed_async_client.transports.stream import AsyncioStream
-
-if TYPE_CHECKING:
-    import asyncio
 
 __all__ = ["COMPLETE", "Body", "Recorder", "Waiter", "tells_its_end"]
 
@@ -29,7 +27,7 @@ class Waiter:
 
     origin: Origin
     fresh: bool
-    slot: "asyncio.Future[Slot]"
+    slot: asyncio.Future[Slot]
 
 
 class Recorder(httpcore.AsyncNetworkBackend):
@@ -41,10 +39,12 @@ class Recorder(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
         """Connect as the backend does, and note the stream."""
+        await asyncio.sleep(0)  # asyncio closes the socket that made room one turn later
         return self._note(await self._backend.connect_tcp(*args, **kwargs))
 
     async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> AsyncioStream:
         """Connect as the backend does, and note the stream."""
+        await asyncio.sleep(0)
         return self._note(await self._backend.connect_unix_socket(*args, **kwargs))
 
     async def sleep(self, seconds: float) -> None:
