@@ -52,7 +52,7 @@ class Ending:
 
     Attributes:
         raised: exact type of the error that reached the caller; None for a response.
-        foreign_cause: type of the error behind it, when httpx and httpcore did not make it.
+        foreign_cause: type of the error behind it, when httpx, httpcore and its h11 did not make it.
         events: kinds of the events, in order.
         status: what the result says.
         attempts: how many the result counts.
@@ -89,7 +89,7 @@ class Row:
     Attributes:
         name: the fault in a few words.
         raises: exact type of the error; None where a response arrives.
-        cause: type of the error behind it, when httpx and httpcore did not make it.
+        cause: type of the error behind it, when httpx, httpcore and its h11 did not make it.
         kind: the terminal event, and by it the status of the result.
         attempts: 3 where the fault is retried, else 1.
         connects: connections begun; as many as attempts unless said.
@@ -240,9 +240,13 @@ def _client(row: Row, server: FaultServer) -> AsyncResilientClient:
     return AsyncResilientClient(**options)
 
 
+_ENGINES = {"httpx", "httpcore", "h11"}
+"""Whose errors stand behind a caller's depends on the parser."""
+
+
 def _foreign_cause(error: BaseException | None) -> type[BaseException] | None:
     cause = None if error is None else error.__cause__
-    if cause is None or type(cause).__module__.partition(".")[0] in {"httpx", "httpcore"}:
+    if cause is None or type(cause).__module__.partition(".")[0] in _ENGINES:
         return None
     return type(cause)
 

@@ -17,6 +17,8 @@ from typed_async_client import (
 )
 from typed_async_client.testing import FaultServer, Wire, answer, half_body, stall
 
+pytestmark = pytest.mark.usefixtures("http11")
+
 
 @pytest.fixture(name="nothing_left")
 async def _nothing_left() -> AsyncIterator[None]:

@@ -12,11 +12,14 @@ import pytest_asyncio
 from fault_handlers import until
 from h2_servers import H2Wire, hypercorn_url, speaking_h2, trusting_h2
 from leftovers import leaving_nothing, sockets_to
+from pool_kit import until_stale
 from tls_contexts import trusted, trusting
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 from typed_async_client.transports.resend import RESENDS
+
+pytestmark = pytest.mark.usefixtures("http11")
 
 BODY = bytes(range(256)) * 4000
 
@@ -233,10 +236,8 @@ async def test_an_idle_connection_that_the_server_left_is_not_used(
 
     async with speaking_h2(serve_one) as server:
         assert (await client.post(server.url, content=b"x")).status_code == 200
-        (connection,) = transport._pool.connections
-        stream = connection._connection._network_stream
         answered.set()
-        await until(lambda: bool(stream.get_extra_info("has_ended")))
+        await until_stale(transport)
         response = await client.post(server.url, content=b"x")
         assert (response.status_code, RESENDS in response.extensions) == (200, False)
         assert transport.statistics().opened == 2

@@ -1,18 +1,21 @@
-"""HTTP/1.1 on llhttp: the same exchanges on the same sockets as with h11."""
+"""HTTP/1.1 on both parsers: the same exchanges on the same sockets; what llhttp alone can do."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
+from pool_kit import without_httptools
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 from typed_async_client.transports.connection import Http11
 
+both_parsers = pytest.mark.usefixtures("http11")
+
 Respond = Callable[[SeenRequest, Wire], Awaitable[None]]
 
 
-def pooled(http11: Http11 = "llhttp") -> httpx.AsyncClient:
+def pooled(http11: Http11 = "auto") -> httpx.AsyncClient:
     """Make a plain httpx client over the pool."""
     return httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11), timeout=5)
 
@@ -26,8 +29,48 @@ def sending(data: bytes) -> Respond:
     return respond
 
 
-@pytest.mark.parametrize("http11", ["h11", "llhttp"])
-async def test_a_connection_is_used_again_for_every_kind_of_exchange(http11: Http11) -> None:
+# Which parser speaks
+
+
+async def test_httptools_is_used_where_it_can_be_imported(http11: Http11) -> None:
+    """And where it cannot, h11 is, without a word."""
+    transport = AsyncPoolTransport()
+    async with FaultServer(answer()) as server, httpx.AsyncClient(transport=transport) as client:
+        await client.get(server.url)
+        (connection,) = transport._pool.connections
+    expected = {"h11": "AsyncHTTPConnection", "llhttp": "DirectConnection"}
+    assert type(connection).__name__ == expected[http11]
+
+
+async def test_h11_can_be_asked_for_although_httptools_is_there() -> None:
+    """By its name."""
+    transport = AsyncPoolTransport(http11="h11")
+    async with FaultServer(answer()) as server, httpx.AsyncClient(transport=transport) as client:
+        await client.get(server.url)
+        (connection,) = transport._pool.connections
+    assert type(connection).__name__ == "AsyncHTTPConnection"
+
+
+def test_llhttp_asked_for_and_missing_is_an_error_that_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody who wants the strict parser gets the other one in silence."""
+    without_httptools(monkeypatch)
+    with pytest.raises(ImportError, match=r"typed-async-client\[fast\]"):
+        AsyncPoolTransport(http11="llhttp")
+
+
+def test_a_parser_that_does_not_exist_is_refused() -> None:
+    """The message holds the name."""
+    with pytest.raises(ValueError, match="'hyper'"):
+        AsyncPoolTransport(http11="hyper")  # type: ignore[arg-type]  # that is the point
+
+
+# What both do
+
+
+@both_parsers
+async def test_a_connection_is_used_again_for_every_kind_of_exchange() -> None:
     """Bodies with a length and in chunks both ways, HEAD, 204 and 304 leave it clean."""
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
@@ -47,7 +90,7 @@ async def test_a_connection_is_used_again_for_every_kind_of_exchange(http11: Htt
         for part in (b"a" * 70_000, b"", b"b"):
             yield part
 
-    async with FaultServer(each_request(respond)) as server, pooled(http11) as client:
+    async with FaultServer(each_request(respond)) as server, pooled() as client:
         for _ in range(3):
             assert (await client.head(server.url)).status_code == 200
             assert (await client.get(f"{server.url}empty")).content == b""
@@ -59,18 +102,7 @@ async def test_a_connection_is_used_again_for_every_kind_of_exchange(http11: Htt
         assert server.connections == 1
 
 
-async def test_trailers_are_told() -> None:
-    """In an extension of the response, once its body was read."""
-    data = (
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"5\r\nhello\r\n0\r\nX-Checksum: 42\r\n\r\n"
-    )
-    async with FaultServer(each_request(sending(data))) as server, pooled() as client:
-        response = await client.get(server.url)
-        assert response.text == "hello"
-        assert response.extensions["trailing_headers"] == [(b"X-Checksum", b"42")]
-
-
+@both_parsers
 async def test_a_streamed_body_that_is_left_closes_its_connection() -> None:
     """The next request has one of its own."""
     async with FaultServer(answer(200, b"x" * 500_000)) as server, pooled() as client:
@@ -81,6 +113,7 @@ async def test_a_streamed_body_that_is_left_closes_its_connection() -> None:
         assert server.connections == 2
 
 
+@both_parsers
 async def test_an_upgraded_connection_is_the_callers() -> None:
     """Bytes that came with the answer first, then whatever both sides say."""
 
@@ -102,6 +135,57 @@ async def test_an_upgraded_connection_is_the_callers() -> None:
             assert stream.get_extra_info("server_addr")[1] == server.port
 
 
+@both_parsers
+async def test_the_trace_extension_hears_of_each_stage() -> None:
+    """By the names that httpcore has given them."""
+    heard: list[str] = []
+
+    async def trace(name: str, _: object) -> None:
+        heard.append(name)
+
+    async with FaultServer(answer()) as server, pooled() as client:
+        await client.get(server.url, extensions={"trace": trace})
+    stages = ["send_request_headers", "send_request_body", "receive_response_headers"]
+    expected = ["connection.connect_tcp", *(f"http11.{stage}" for stage in stages)]
+    assert [name for name in heard if name.endswith(".started")][:4] == [
+        f"{name}.started" for name in expected
+    ]
+    assert heard[-1] == "http11.response_closed.complete"
+
+
+@both_parsers
+async def test_a_resilient_client_runs_on_it() -> None:
+    """With its events and results, a thousand requests on few connections."""
+    transport = AsyncPoolTransport(
+        limits=httpx.Limits(max_connections=10, max_keepalive_connections=10)
+    )
+    async with (
+        FaultServer(answer(200, b"ok")) as server,
+        AsyncResilientClient(transport=transport, timeout=30) as client,
+    ):
+        for _ in range(1000):
+            await client.get(server.url)
+        results = await client.wait_for_all_requests()
+        assert {result.unwrap().text for result in results.values()} == {"ok"}
+        assert server.connections <= 10
+        assert transport.statistics().active == 0
+
+
+# What llhttp alone can do
+
+
+async def test_trailers_are_told() -> None:
+    """In an extension of the response, once its body was read."""
+    data = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n0\r\nX-Checksum: 42\r\n\r\n"
+    )
+    async with FaultServer(each_request(sending(data))) as server, pooled() as client:
+        response = await client.get(server.url)
+        assert response.text == "hello"
+        assert response.extensions["trailing_headers"] == [(b"X-Checksum", b"42")]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -120,37 +204,3 @@ async def test_what_cannot_stand_in_a_request_is_refused(options: dict[str, obje
             await client.send(request)
         assert server.requests == []
         assert (await client.get(server.url)).status_code == 200
-
-
-async def test_the_trace_extension_hears_of_each_stage() -> None:
-    """By the names that httpcore has given them."""
-    heard: list[str] = []
-
-    async def trace(name: str, _: object) -> None:
-        heard.append(name)
-
-    async with FaultServer(answer()) as server, pooled() as client:
-        await client.get(server.url, extensions={"trace": trace})
-    stages = ["send_request_headers", "send_request_body", "receive_response_headers"]
-    expected = ["connection.connect_tcp", *(f"http11.{stage}" for stage in stages)]
-    assert [name for name in heard if name.endswith(".started")][:4] == [
-        f"{name}.started" for name in expected
-    ]
-    assert heard[-1] == "http11.response_closed.complete"
-
-
-async def test_a_resilient_client_runs_on_it() -> None:
-    """With its events and results, a thousand requests on few connections."""
-    transport = AsyncPoolTransport(
-        http11="llhttp", limits=httpx.Limits(max_connections=10, max_keepalive_connections=10)
-    )
-    async with (
-        FaultServer(answer(200, b"ok")) as server,
-        AsyncResilientClient(transport=transport, timeout=30) as client,
-    ):
-        for _ in range(1000):
-            await client.get(server.url)
-        results = await client.wait_for_all_requests()
-        assert {result.unwrap().text for result in results.values()} == {"ok"}
-        assert server.connections <= 10
-        assert transport.statistics().active == 0

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import httpx
+import pytest
 
 from typed_async_client import (
     AsyncEvent,
@@ -14,6 +15,8 @@ from typed_async_client import (
     ResultStatus,
 )
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
+
+pytestmark = pytest.mark.usefixtures("http11")
 
 POOL = httpx.Limits(max_connections=50, max_keepalive_connections=50)
 

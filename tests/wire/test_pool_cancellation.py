@@ -27,6 +27,8 @@ from typed_async_client import AsyncResilientClient
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 from typed_async_client.transports.transport import AsyncPoolTransport
 
+pytestmark = pytest.mark.usefixtures("http11")
+
 ANSWER = b"whole answer"
 
 
@@ -152,6 +154,9 @@ async def test_a_cancellation_after_any_turn_costs_no_slot_no_socket_and_no_task
     )
     await sweep.go(0, 1, 2, 4, 8, slots=3)
     await sweep.go(4, slots=1)
+    for others in (6, 3, 7, 5):  # where an exchange takes few turns, more company makes up for it
+        if sweep.points < 360:
+            await sweep.go(others, slots=3)
     assert sweep.bad == []
     assert sweep.points >= 360
 

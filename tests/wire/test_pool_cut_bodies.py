@@ -12,6 +12,8 @@ from pool_kit import address_of, certificate_of, is_settled, new_transport, pool
 from typed_async_client import AsyncResilientClient, RequestContext, ResultStatus
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 
+pytestmark = pytest.mark.usefixtures("http11")
+
 _BODY = bytes(range(65, 91)) * 6
 _HEAD = b"HTTP/1.1 200 OK\r\nServer: of the tests\r\nX-Padding: %s\r\n" % (b"p" * 40)
 _CHUNKS = (b"1a\r\n" + _BODY[:26] + b"\r\n") * 6

@@ -25,6 +25,8 @@ from pool_kit import (
 from typed_async_client import AsyncResilientClient
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 
+pytestmark = pytest.mark.usefixtures("http11")
+
 STRAY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"
 
 Responder = Callable[[SeenRequest, Wire], Awaitable[None]]

@@ -13,6 +13,8 @@ from typed_async_client import AsyncResilientClient, ResultStatus
 from typed_async_client.testing import FaultServer, Wire, answer
 from typed_async_client.testing.server import Handler
 
+pytestmark = pytest.mark.usefixtures("http11")
+
 KEY = {"Idempotency-Key": "k"}
 
 

@@ -18,6 +18,8 @@ import typed_async_client
 from typed_async_client import AsyncEvent, AsyncResilientClient, EventType, ResultStatus
 from typed_async_client.testing import FaultServer, SeenRequest, answer
 
+pytestmark = pytest.mark.usefixtures("http11")
+
 BODY = b"0123456789"
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 

@@ -44,6 +44,8 @@ import typed_async_client
 from typed_async_client import AsyncResilientClient, EventType
 from typed_async_client.testing import FaultServer, Wire, answer, drop, reset, stall
 
+pytestmark = pytest.mark.usefixtures("http11")
+
 _TLS_TO_A_PLAIN_PORT = "https://127.0.0.1:{port}/"
 _HEAD = b"HTTP/1.1 200 OK\r\n"
 _HALF_BODY = _HEAD + b"Content-Length: 10\r\n\r\nhalf."
@@ -82,6 +84,7 @@ HANDSHAKES = (
         "no client certificate, TLS 1.3 and a server that does not say so",
         httpx.ReadError,
         tls=lambda: demanding_client_certificate(TLSVersion.TLSv1_3),
+        request=lambda: {"content": bytes(3_000_000)},  # more than the server reads before it goes
     ),
     Row(
         "a server that speaks no TLS",

@@ -1,7 +1,7 @@
 """A direct connection to an origin: it opens at its first request, and speaks what was agreed.
 
 HTTP/2 is httpcore's exchange, HTTP/1.1 is ours on llhttp (``http11.py``). Connections through
-proxies, and all of them where llhttp is not asked for, are httpcore's own.
+proxies, and all of them where llhttp is missing or unwanted, are httpcore's own.
 """
 
 import asyncio
@@ -16,22 +16,29 @@ from typed_async_client.transports.tracing import tell
 
 __all__ = ["DirectConnection", "Http11", "MakeExchange", "load_exchange"]
 
-Http11: TypeAlias = Literal["h11", "llhttp"]
-"""What speaks HTTP/1.1 on a direct connection."""
+Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
+"""What speaks HTTP/1.1 on a direct connection; ``"auto"`` is llhttp where it is installed."""
 
 MakeExchange: TypeAlias = Callable[[httpcore.Origin, Any], Any]
 """Makes an exchange on an open stream."""
 
 
-def load_exchange() -> MakeExchange:
-    """Give our HTTP/1.1 exchange.
+def load_exchange(http11: Http11) -> MakeExchange | None:
+    """Give our HTTP/1.1 exchange; None where httpcore's is to be used.
 
     Raises:
-        ImportError: the extra ``fast`` is not installed; the message names it.
+        ImportError: llhttp is asked for, and the extra ``fast`` is not installed.
+        ValueError: there is no such parser.
     """
+    if http11 not in ("auto", "h11", "llhttp"):
+        raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
+    if http11 == "h11":
+        return None
     try:
         from typed_async_client.transports.http11 import Http11Exchange  # noqa: PLC0415 - an extra
     except ImportError as error:
+        if http11 == "auto":
+            return None
         raise ImportError(
             "http11='llhttp' needs httptools: pip install 'typed-async-client[fast]'"
         ) from error

@@ -78,12 +78,13 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         uds: path of a Unix socket to connect to.
         network_backend: opens connections; an ``AsyncioBackend`` without one.
         socket_options: set on each socket.
-        http11: what speaks HTTP/1.1 without a proxy: ``"h11"``, httpcore's exchange, or
-            ``"llhttp"``, ours, which is faster and needs the extra ``fast``.
+        http11: what speaks HTTP/1.1 without a proxy: ``"llhttp"``, our exchange, which needs the
+            extra ``fast``; ``"h11"``, httpcore's; ``"auto"`` is llhttp where it is installed.
         random: gives a number in [0, 1), to spread the ages of connections.
 
     Raises:
-        ImportError: the extra ``fast`` is asked for and not installed.
+        ImportError: llhttp is asked for, and the extra ``fast`` is not installed.
+        ValueError: ``http11`` is none of the three.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         uds: str | None = None,
         network_backend: AsyncioBackend | None = None,
         socket_options: Iterable[Any] | None = None,
-        http11: Http11 = "h11",
+        http11: Http11 = "auto",
         random: Callable[[], float] = chance.random,
     ) -> None:
         super().__init__(
@@ -113,8 +114,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             socket_options=socket_options,
         )
         self._backend = network_backend or AsyncioBackend()
-        is_direct = proxy is None and retries == 0
-        self._exchange = load_exchange() if http11 == "llhttp" and is_direct else None
+        exchange = load_exchange(http11)
+        self._exchange = exchange if proxy is None and retries == 0 else None
         self._http2_only = http2 and not http1
         self._http2_wanted = http2
         self._slots = Slots(

@@ -42,10 +42,14 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         retries: connect attempts after the first, without any wait that we know of; leave it 0
             under an ``AsyncResilientClient``.
         socket_options: set on each socket.
-        http11: what speaks HTTP/1.1 without a proxy: ``"h11"``, or ``"llhttp"``, which is faster
-            and needs the extra ``fast``.
+        http11: what speaks HTTP/1.1 without a proxy: ``"llhttp"``, which is faster and stricter
+            and needs the extra ``fast``; ``"h11"``; ``"auto"`` is llhttp where it is installed.
         max_connection_age: seconds after which a connection is used no more; None is no limit.
         address_guard: tells whether a resolved address may be connected to.
+
+    Raises:
+        ImportError: llhttp is asked for, and the extra ``fast`` is not installed.
+        ValueError: ``http11`` is none of the three.
 
     Example:
         >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
@@ -65,7 +69,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         retries: int = 0,
         socket_options: Iterable[Any] | None = None,
         *,
-        http11: Http11 = "h11",
+        http11: Http11 = "auto",
         max_connection_age: float | None = None,
         address_guard: AddressGuard | None = None,
     ) -> None:
