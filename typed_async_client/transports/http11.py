@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import httpcore
 
+from typed_async_client.transports.expecting import asks_first, wait_for_leave
 from typed_async_client.transports.reading import Reading
 from typed_async_client.transports.resend import PLAIN_BODIES
 from typed_async_client.transports.tracing import tell
-from typed_async_client.transports.upgraded import UpgradedStream
+from typed_async_client.transports.upgraded import SWITCHING, UpgradedStream, proposes_switch
 
 __all__ = ["Http11Exchange"]
 
@@ -37,6 +38,7 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         self._stream = stream
         self._state = "NEW"
         self._requests = 0
+        self._is_whole = True  # whether the last request was sent to its end
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request, and give its response with an open body."""
@@ -46,7 +48,7 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         self._requests += 1
         reading = Reading(request.method)
         try:
-            await self._send(request)
+            await self._send(request, reading)
             await _told(request, "receive_response_headers", self._receive_head(request, reading))
         except BaseException:
             await self.aclose()
@@ -81,7 +83,7 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
 
     async def finish(self, reading: Reading) -> None:
         """End an exchange; the connection is kept if nothing speaks against it."""
-        clean = reading.is_complete and reading.keeps_alive
+        clean = reading.is_complete and reading.keeps_alive and self._is_whole
         if clean and not (reading.has_leftovers or reading.is_tunnel):
             self._state = "IDLE"
         else:
@@ -119,11 +121,17 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
     def __repr__(self) -> str:
         return f"<Http11Exchange [{self.info()}]>"
 
-    async def _send(self, request: httpcore.Request) -> None:
+    async def _send(self, request: httpcore.Request, reading: Reading) -> None:
         head = _head(request)
         body = _FramedBody(request)
         try:
-            if isinstance(request.stream, PLAIN_BODIES):
+            if body.is_wanted and asks_first(request):
+                await _told(request, "send_request_headers", self._write(request, head))
+                await wait_for_leave(self._stream, reading, _timeout(request, "read"))
+                self._is_whole = not reading.has_head
+                if self._is_whole:
+                    await _told(request, "send_request_body", self._write_all(request, body))
+            elif isinstance(request.stream, PLAIN_BODIES):
                 whole = head + b"".join([part async for part in body])
                 await _told(request, "send_request_headers", self._write(request, whole))
                 await _told(request, "send_request_body", _nothing())
@@ -148,6 +156,8 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
                 reading.feed(data)
             else:
                 reading.end()
+        if reading.status == SWITCHING and not proposes_switch(request):
+            raise httpcore.RemoteProtocolError("switching protocols unasked")
 
     def _stream_of(self, reading: Reading) -> Any:
         if not reading.is_tunnel:
@@ -163,6 +173,7 @@ class _FramedBody:
         self._body: Any = request.stream
         self._is_chunked = b"chunked" in fields.get(b"transfer-encoding", b"").lower()
         self._left = int(fields.get(b"content-length", b"0"))
+        self.is_wanted: bool = self._is_chunked or self._left > 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._body:

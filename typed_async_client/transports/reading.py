@@ -1,9 +1,12 @@
 """Reads HTTP/1.1 responses with llhttp, the strict parser of Node.js, through ``httptools``.
 
 It takes bytes and tells what they mean; it knows no socket. llhttp refuses what could be read in two
-ways (RFC 9112 section 6.3): two lengths, a length beside chunks, folded lines, bare line feeds.
+ways (RFC 9112 section 6.3): two lengths, a length beside chunks, folded lines, bare line feeds. What
+llhttp lets pass and h11 does not is refused here: codings other than ``chunked``, whose bytes would
+be given for the body, other protocols and versions, blank lines in front, control characters.
 """
 
+import re
 from collections import deque
 from typing import Any
 
@@ -17,6 +20,11 @@ _MAX_HEAD = 100 * 1024
 
 _MAX_INTERIM = 20
 """Responses of status 1xx that may come before the one that counts."""
+
+_START = b"HTTP/"
+_VERSIONS = (b"1.1", b"1.0")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTINUE, _SWITCHING = 100, 101
 
 
 class Reading:
@@ -32,6 +40,7 @@ class Reading:
         has_leftovers: whether bytes came that belong to no response.
         has_head: whether the head has come.
         keeps_alive: whether the connection may serve another request.
+        may_continue: whether the server asked for the body, by status 100.
         parts: body bytes not yet taken.
         reason: the reason phrase.
         received: body bytes so far.
@@ -47,14 +56,17 @@ class Reading:
         self.is_complete: bool = False
         self.is_tunnel: bool = False
         self.keeps_alive: bool = False
+        self.may_continue: bool = False
         self.parts: deque[bytes] = deque()
         self.reason: bytes = b""
         self.received: int = 0
         self.status: int = 0
         self.trailers: list[tuple[bytes, bytes]] = []
         self.version: bytes = b"1.1"
+        self._bodiless = 0
+        self._fault = ""
         self._fields = 0
-        self._trailing = 0
+        self._start = b""
         self._interim = 0
         self._length: int | None = None
         self._method = method
@@ -70,21 +82,14 @@ class Reading:
         if self.is_tunnel or self.is_complete:
             self._take_surplus(data)
             return
-        if not self.has_head:
-            self._bound(len(data))
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self.is_tunnel = self.is_complete = True
-            self.parts.append(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            if not self.is_complete:  # what follows a complete response is only left over
-                raise httpcore.RemoteProtocolError(str(error)) from error
-            self.has_leftovers = True
-        if self._trailing > _MAX_HEAD:
-            raise httpcore.RemoteProtocolError(f"trailers larger than {_MAX_HEAD} bytes")
-        if self._interim > _MAX_INTERIM:
-            raise httpcore.RemoteProtocolError(f"more than {_MAX_INTERIM} interim responses")
+        if self.has_head:
+            self._parse_body(data)
+            return
+        self._bound(data)
+        if self._method == b"CONNECT":
+            self._parse_before_tunnel(data)
+        else:
+            self._parse(data)
 
     def end(self) -> None:
         """Take the end of the connection.
@@ -102,11 +107,48 @@ class Reading:
             )
         self.is_complete = True
 
-    def _bound(self, size: int) -> None:
-        """Refuse a head that does not end; what came with its end may be body already."""
+    def _bound(self, data: bytes) -> None:
+        """Refuse a head that does not begin as one, or does not end.
+
+        What comes with its end may be body already, so a head is measured before its last piece.
+        """
+        if len(self._start) < len(_START):
+            self._start += data[: len(_START) - len(self._start)]
+            if not _START.startswith(self._start):
+                raise httpcore.RemoteProtocolError(f"no HTTP/1.1 response begins {self._start!r}")
         if self._fields > _MAX_HEAD:
             raise httpcore.RemoteProtocolError(f"the head is larger than {_MAX_HEAD} bytes")
-        self._fields += size
+        self._fields += len(data)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.is_tunnel = self.is_complete = True
+            self.parts.append(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            if not self.is_complete:  # what follows a complete response is only left over
+                raise httpcore.RemoteProtocolError(self._fault or str(error)) from error
+            self.has_leftovers = True
+        if self._fault:
+            raise httpcore.RemoteProtocolError(self._fault)
+
+    def _parse_body(self, data: bytes) -> None:
+        """Refuse trailers, or what else stands between two parts of a body, that do not end."""
+        received = self.received
+        self._parse(data)
+        self._bodiless = 0 if self.received > received else self._bodiless + len(data)
+        if self._bodiless > _MAX_HEAD and not self.is_complete:
+            raise httpcore.RemoteProtocolError(f"trailers larger than {_MAX_HEAD} bytes")
+
+    def _parse_before_tunnel(self, data: bytes) -> None:
+        """Parse byte by byte: llhttp does not say where a head ends, and a tunnel begins there."""
+        for place in range(len(data)):
+            self._parse(data[place : place + 1])
+            if self.has_head:
+                if surplus := data[place + 1 :]:
+                    self.feed(surplus)
+                return
 
     def _take_surplus(self, data: bytes) -> None:
         if self.is_tunnel:
@@ -130,7 +172,6 @@ class Reading:
         if self.is_complete:
             return
         if self.has_head:
-            self._trailing += len(name) + len(value)
             self.trailers.append((name, value))
         else:
             self.headers.append((name, value))
@@ -141,12 +182,13 @@ class Reading:
             return
         self.status = self._parser.get_status_code()
         self.version = self._parser.get_http_version().encode()
-        if 100 <= self.status < 200 and self.status != 101:  # noqa: PLR2004 - status classes
-            self._interim += 1
-            return
-        self.has_head = True
-        self.keeps_alive = self._parser.should_keep_alive()
-        self._measure()
+        self._fault = self._fault or self._fault_of_head()
+        if 100 <= self.status < 200 and self.status != _SWITCHING:  # noqa: PLR2004 - status classes
+            self._count_interim()
+        elif not self._fault:
+            self.has_head = True
+            self.keeps_alive = self._parser.should_keep_alive()
+            self._measure()
 
     def on_body(self, data: bytes) -> None:
         """Take a part of the body."""
@@ -164,16 +206,40 @@ class Reading:
             self.headers.clear()
             self.reason = b""
 
+    def _count_interim(self) -> None:
+        self._interim += 1
+        self.may_continue = self.may_continue or self.status == _CONTINUE
+        if self._interim > _MAX_INTERIM:
+            self._fault = f"more than {_MAX_INTERIM} interim responses"
+
+    def _fault_of_head(self) -> str:
+        """Say what is wrong with a head that llhttp lets pass; nothing when all is well."""
+        if self.version not in _VERSIONS:
+            return f"HTTP/{self.version.decode()} is not HTTP/1.1"
+        if self.status < _CONTINUE:
+            return f"there is no status {self.status:03}"
+        if _CONTROL.search(self.reason):
+            return "a control character in the reason phrase"
+        if self.status == _SWITCHING and not self._parser.should_upgrade():
+            return "switching protocols to none"
+        return ""
+
     def _measure(self) -> None:
         """Say where the body ends, RFC 9112 section 6.3."""
+        codings = []
+        for name, value in self.headers:
+            lowered = name.lower()
+            if lowered == b"content-length":
+                self._length = int(value)
+            elif lowered == b"transfer-encoding":
+                codings.append(value.lower())
+        if codings and codings != [b"chunked"]:
+            self._fault = f"transfer codings other than chunked: {b', '.join(codings)!r}"
+        if codings and self.version == b"1.0":  # section 6.1: its framing is faulty
+            self.keeps_alive = False
         if self._method == b"HEAD":
             self.is_complete = True
-            return
-        if self._method == b"CONNECT" and 200 <= self.status < 300:  # noqa: PLR2004 - success
+        elif self._method == b"CONNECT" and 200 <= self.status < 300:  # noqa: PLR2004 - success
             self.is_tunnel = self.is_complete = True
-            return
-        fields = {name.lower(): value for name, value in self.headers}
-        if b"content-length" in fields:
-            self._length = int(fields[b"content-length"])
-        coding = fields.get(b"transfer-encoding", b"").lower().rsplit(b",", 1)[-1].strip()
-        self._until_close = self._length is None and coding != b"chunked"
+        else:
+            self._until_close = self._length is None and not codings

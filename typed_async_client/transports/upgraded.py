@@ -5,7 +5,15 @@ from typing import Any
 
 import httpcore
 
-__all__ = ["UpgradedStream"]
+__all__ = ["SWITCHING", "UpgradedStream", "proposes_switch"]
+
+SWITCHING = 101
+"""The status of a response after which the connection speaks another protocol."""
+
+
+def proposes_switch(request: httpcore.Request) -> bool:
+    """Say whether a request asks for another protocol, RFC 9110 section 7.8."""
+    return any(name.lower() == b"upgrade" for name, _ in request.headers)
 
 
 class UpgradedStream(httpcore.AsyncNetworkStream):
