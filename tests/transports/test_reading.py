@@ -70,6 +70,15 @@ def test_a_response_reads_the_same_however_it_is_cut(data: bytes, cuts: list[int
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nhello",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
         b"HTTP/1.1 99 No\r\n\r\n",
+        b"HTTP/1.1 099 No\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
         INTERIM * 21 + PLAIN,
     ],
@@ -150,6 +159,31 @@ def test_a_connection_that_is_to_be_closed_is_not_kept(data: bytes) -> None:
     assert not read(data).keeps_alive
 
 
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nConnection: x-a\r\nConnection: keep-alive\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nconnection: x-a , Close\r\n\r\n", False),
+        (b"HTTP/1.0 200 OK\r\n\r\n", False),
+    ],
+)
+def test_an_answer_to_head_keeps_its_connection_without_a_length_too(
+    head: bytes,
+    kept: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """There is no body whose end would have to be known."""
+    assert read(head, b"HEAD").keeps_alive is kept
+
+
+def test_chunks_in_http_1_0_end_the_connection_though_it_was_to_be_kept() -> None:
+    """Its framing is faulty, RFC 9112 section 6.1."""
+    head = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reading = read(head + b"0\r\n\r\n")
+    assert reading.is_complete
+    assert not reading.keeps_alive
+
+
 def test_a_body_without_a_length_ends_with_its_connection() -> None:
     """Which is then of no further use."""
     reading = read(b"HTTP/1.1 200 OK\r\n\r\nabc")
@@ -193,6 +227,18 @@ def test_after_a_connect_every_byte_is_the_tunnels() -> None:
     reading.feed(b" bytes")
     assert reading.is_tunnel
     assert b"".join(reading.parts) == b"raw bytes"
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 4\r\n", b"Transfer-Encoding: chunked\r\n"])
+@given(cut=st.integers(min_value=1, max_value=80))
+def test_what_an_answer_to_connect_says_of_its_length_is_passed_over(
+    length: bytes, cut: int
+) -> None:
+    """RFC 9110 section 9.3.6: whatever follows is the tunnel's, wherever the segments end."""
+    reading, data = Reading(b"CONNECT"), b"HTTP/1.1 200 OK\r\n" + length + b"\r\n3\r\nraw"
+    feed_all(reading, [data[:cut], data[cut:]])
+    assert reading.is_tunnel
+    assert b"".join(reading.parts) == b"3\r\nraw"
 
 
 def test_a_connect_that_is_refused_has_a_body_like_any_other() -> None:

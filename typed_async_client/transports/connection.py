@@ -1,7 +1,26 @@
 """A direct connection to an origin: it opens at its first request, and speaks what was agreed.
 
 HTTP/2 is httpcore's exchange, HTTP/1.1 is ours on llhttp (``http11.py``). Connections through
-proxies, and all of them where llhttp is missing or unwanted, are httpcore's own.
+proxies, and all of them where llhttp is missing or unwanted, are httpcore's own, on h11.
+
+Both refuse two different lengths, bad lengths and chunk sizes, every transfer coding but ``chunked``,
+NUL, spaces in or before a name, and whatever does not begin as a status line. They differ here:
+
+===================================  =======  ==========================================
+a response with                      llhttp   h11
+===================================  =======  ==========================================
+a length beside chunks               refused  by its chunks; the pool closes the connection
+the same length twice                refused  taken once
+folded lines, bare line feeds        refused  taken
+other control characters             refused  taken
+a space behind a chunk size          refused  taken
+a chunk size of more than 20 digits  taken    refused
+an HTTP version beyond 1.1           refused  taken
+more than 20 interim responses       refused  taken; a deadline bounds them
+keep-alive in HTTP/1.0               kept     closed
+trailers                             told     dropped
+``Expect: 100-continue``             waits    sends the body at once
+===================================  =======  ==========================================
 """
 
 import asyncio

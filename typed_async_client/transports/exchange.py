@@ -11,7 +11,7 @@ from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.slot import Origin, Slot
 from typed_async_client.transports.stream import AsyncioStream
 
-__all__ = ["COMPLETE", "Body", "Recorder", "Waiter", "tells_its_end"]
+__all__ = ["COMPLETE", "Body", "Recorder", "Waiter", "may_be_read_otherwise", "tells_its_end"]
 
 COMPLETE = "complete"
 """Response extension: True when a body that is read to its end is whole, because a cut one raises;
@@ -99,3 +99,14 @@ def tells_its_end(request: httpcore.Request, response: httpcore.Response) -> boo
     if not response.extensions.get("http_version", b"").startswith(b"HTTP/1."):
         return True
     return any(name.lower() in _TELLING for name, _ in response.headers)
+
+
+def may_be_read_otherwise(response: httpcore.Response) -> bool:
+    """Say whether a response tells a length beside chunks, RFC 9112 section 6.3.
+
+    h11 takes it by its chunks. Who stands in between may have taken it by its length, and then what
+    follows on this connection is not the answer to what follows.
+    """
+    return len({name.lower() for name, _ in response.headers}.intersection(_TELLING)) == len(
+        _TELLING
+    )

@@ -22,7 +22,14 @@ from typing import Any
 import httpcore
 
 from typed_async_client.transports.connection import DirectConnection, Http11, load_exchange
-from typed_async_client.transports.exchange import COMPLETE, Body, Recorder, Waiter, tells_its_end
+from typed_async_client.transports.exchange import (
+    COMPLETE,
+    Body,
+    Recorder,
+    Waiter,
+    may_be_read_otherwise,
+    tells_its_end,
+)
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.resend import RESENDS, may_send_again
 from typed_async_client.transports.slot import Origin, PoolLimits, Slot
@@ -240,6 +247,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             self._slots.learn(slot)
             self._serve()
         response.extensions[COMPLETE] = True if tells_its_end(request, response) else None
+        if self._exchange is None and may_be_read_otherwise(response):  # ours refuses it
+            slot.retire_at = 0.0
         if resends:
             response.extensions[RESENDS] = resends
         return httpcore.Response(

@@ -239,7 +239,13 @@ class Reading:
             self.keeps_alive = False
         if self._method == b"HEAD":
             self.is_complete = True
+            if self._length is None and not codings:  # llhttp, for which a body may follow, says no
+                self.keeps_alive = self.version == b"1.1" and not self._says_close()
         elif self._method == b"CONNECT" and 200 <= self.status < 300:  # noqa: PLR2004 - success
             self.is_tunnel = self.is_complete = True
         else:
             self._until_close = self._length is None and not codings
+
+    def _says_close(self) -> bool:
+        told = [value.lower() for name, value in self.headers if name.lower() == b"connection"]
+        return b"close" in [token.strip(b" \t") for token in b",".join(told).split(b",")]
