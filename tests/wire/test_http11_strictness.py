@@ -95,6 +95,11 @@ ENDS: dict[str, tuple[bytes, Ends]] = {
     "RTSP": (WHOLE.replace(b"HTTP/1.1", b"RTSP/1.0"), (None, None)),
     "lower case": (WHOLE.replace(b"HTTP", b"http"), (None, None)),
     "a blank line in front": (b"\r\n" + WHOLE, (None, None)),
+    "a blank line behind an interim response": (INTERIM + b"\r\n" + WHOLE, (None, None)),
+    "RTSP behind an interim response": (
+        INTERIM + WHOLE.replace(b"HTTP/1.1", b"RTSP/1.0"),
+        (None, None),
+    ),
     "status 99": (WHOLE.replace(b"200", b"099"), (None, None)),
     "a switch of protocols unasked": (
         b"HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nok",

@@ -21,7 +21,7 @@ _MAX_HEAD = 100 * 1024
 _MAX_INTERIM = 20
 """Responses of status 1xx that may come before the one that counts."""
 
-_START = b"HTTP/"
+_START, _HEAD_END = b"HTTP/", b"\r\n\r\n"
 _VERSIONS = (b"1.1", b"1.0")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _CONTINUE, _SWITCHING = 100, 101
@@ -66,7 +66,7 @@ class Reading:
         self._bodiless = 0
         self._fault = ""
         self._fields = 0
-        self._start = b""
+        self._pieces: list[bytes] = []  # what the head came in
         self._interim = 0
         self._length: int | None = None
         self._method = method
@@ -90,6 +90,8 @@ class Reading:
             self._parse_before_tunnel(data)
         else:
             self._parse(data)
+        if self.has_head:
+            self._check_starts()
 
     def end(self) -> None:
         """Take the end of the connection.
@@ -108,17 +110,20 @@ class Reading:
         self.is_complete = True
 
     def _bound(self, data: bytes) -> None:
-        """Refuse a head that does not begin as one, or does not end.
-
-        What comes with its end may be body already, so a head is measured before its last piece.
-        """
-        if len(self._start) < len(_START):
-            self._start += data[: len(_START) - len(self._start)]
-            if not _START.startswith(self._start):
-                raise httpcore.RemoteProtocolError(f"no HTTP/1.1 response begins {self._start!r}")
+        """Refuse a head that does not end; what came with its end may be body already."""
         if self._fields > _MAX_HEAD:
             raise httpcore.RemoteProtocolError(f"the head is larger than {_MAX_HEAD} bytes")
         self._fields += len(data)
+        self._pieces.append(data)
+
+    def _check_starts(self) -> None:
+        """Refuse RTSP, ICE, and blank lines in front of a head: llhttp passes over them."""
+        count = self._interim + 1
+        if count > 1 or not self._pieces[0].startswith(_START):
+            heads = b"".join(self._pieces).split(_HEAD_END, count)[:count]
+            if not all(head.startswith(_START) for head in heads):
+                raise httpcore.RemoteProtocolError("a response does not begin with HTTP/")
+        self._pieces.clear()
 
     def _parse(self, data: bytes) -> None:
         try:
