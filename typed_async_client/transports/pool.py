@@ -247,7 +247,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             self._slots.learn(slot)
             self._serve()
         response.extensions[COMPLETE] = True if tells_its_end(request, response) else None
-        if self._exchange is None and may_be_read_otherwise(response):  # ours refuses it
+        if "trailing_headers" not in response.extensions and may_be_read_otherwise(response):
             slot.retire_at = 0.0
         if resends:
             response.extensions[RESENDS] = resends
