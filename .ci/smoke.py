@@ -10,7 +10,7 @@ import typed_async_client
 from typed_async_client import EventType, create_async_resilient_client, simple_async_request
 from typed_async_client.testing import FaultServer, answer
 
-EXTRAS = ("cyclopts", "pytest", "h2", "fastapi")
+EXTRAS = ("cyclopts", "pytest", "h2", "httptools", "fastapi")
 
 
 def check_contents() -> None:
