@@ -60,10 +60,17 @@ class Recorder(httpcore.AsyncNetworkBackend):
 
 
 class Body:
-    """The body of a response, which gives its slot back when it is closed."""
+    """The body of a response, which gives its slot back when it is closed.
 
-    def __init__(self, stream: Any, give_back: Callable[..., None]) -> None:
+    Args:
+        stream: the body as the connection gives it.
+        slot: what the exchange holds.
+        give_back: takes the slot, and whether the exchange ended as it should.
+    """
+
+    def __init__(self, stream: Any, slot: Slot, give_back: Callable[..., None]) -> None:
         self._stream = stream
+        self._slot = slot
         self._give_back = give_back
         self._is_open = True
 
@@ -89,7 +96,7 @@ class Body:
     def _end(self, *, clean: bool) -> None:
         if self._is_open:
             self._is_open = False
-            self._give_back(clean=clean)
+            self._give_back(self._slot, clean=clean)
 
 
 def tells_its_end(request: httpcore.Request, response: httpcore.Response) -> bool:

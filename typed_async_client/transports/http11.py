@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpcore
 
 from typed_async_client.transports.expecting import asks_first, wait_for_leave
+from typed_async_client.transports.messages import CheckedResponse
 from typed_async_client.transports.reading import Reading
 from typed_async_client.transports.resend import PLAIN_BODIES
 from typed_async_client.transports.tracing import tell
@@ -53,11 +54,11 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         except BaseException:
             await self.aclose()
             raise
-        return httpcore.Response(
+        return CheckedResponse(
             reading.status,
-            headers=reading.headers,
-            content=_Body(self, request, reading),
-            extensions={
+            reading.headers,
+            _Body(self, request, reading),
+            {
                 "http_version": b"HTTP/" + reading.version,
                 "reason_phrase": reading.reason,
                 "network_stream": self._stream_of(reading),

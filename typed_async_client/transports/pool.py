@@ -11,7 +11,6 @@ and its ``_network_backend`` (here), ``AsyncHTTPConnection._connection``,
 
 import asyncio
 import dataclasses
-import functools
 import random as chance
 import ssl
 import time
@@ -43,7 +42,8 @@ if not httpcore.__version__.startswith("1.0."):
         "install 'httpcore>=1.0.9,<1.1', or pass transport=httpx.AsyncHTTPTransport()"
     )
 
-_SCHEMES = (b"http", b"https", b"ws", b"wss")
+_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
+"""The schemes that the pool speaks, and their ports."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,12 +251,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             slot.retire_at = 0.0
         if resends:
             response.extensions[RESENDS] = resends
-        return httpcore.Response(
-            response.status,
-            headers=response.headers,
-            content=Body(response.stream, functools.partial(self._give_back, slot)),
-            extensions=response.extensions,
-        )
+        response.stream = Body(response.stream, slot, self._give_back)
+        return response
 
     def _may_multiplex(self, origin: Origin) -> bool:
         return self._http2_wanted and (origin[0] == b"https" or self._http2_only)
@@ -281,10 +277,10 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
 
 def _origin_of(request: httpcore.Request) -> Origin:
-    if request.url.scheme not in _SCHEMES:
-        scheme = request.url.scheme.decode("ascii", "replace")
+    url = request.url
+    if url.scheme not in _PORTS:
+        scheme = url.scheme.decode("ascii", "replace")
         raise httpcore.UnsupportedProtocol(
             f"unsupported protocol {scheme!r}: a URL begins with http:// or https://"
         )
-    origin = request.url.origin
-    return origin.scheme, origin.host, origin.port
+    return url.scheme, url.host, url.port or _PORTS[url.scheme]

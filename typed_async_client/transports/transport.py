@@ -12,6 +12,7 @@ import httpx
 from typed_async_client.facts import as_raised_by_httpx
 from typed_async_client.transports.addresses import AddressGuard
 from typed_async_client.transports.connection import Http11
+from typed_async_client.transports.messages import CheckedRequest
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
 from typed_async_client.transports.slot import PoolLimits
@@ -98,18 +99,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its body is read, and its slot given back, by whoever reads it."""
-        inner = httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(
-                scheme=request.url.raw_scheme,
-                host=request.url.raw_host,
-                port=request.url.port,
-                target=request.url.raw_path,
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
+        inner = CheckedRequest(request)
         with _as_httpx_raises():
             response = await self._pool.handle_async_request(inner)
         return httpx.Response(
