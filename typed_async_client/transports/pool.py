@@ -145,7 +145,9 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         origin = _origin_of(request)
         resends = 0
         while True:
-            slot = await self._acquire(origin, request, fresh=resends > 0)
+            slot = self._take(origin, fresh=resends > 0)
+            if slot is None:
+                slot = await self._wait_for_slot(origin, request, fresh=resends > 0)
             received = slot.received
             try:
                 response = await slot.connection.handle_async_request(request)
@@ -191,12 +193,15 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         told = self.statistics()
         return f"<ConnectionPool [{told.active} active, {told.idle} idle, {told.waiting} waiting]>"
 
-    async def _acquire(self, origin: Origin, request: httpcore.Request, *, fresh: bool) -> Slot:
+    def _take(self, origin: Origin, *, fresh: bool) -> Slot | None:
+        """Take a slot out of turn, if nobody waits for one."""
         if self._closed:
             raise RuntimeError("the connection pool is closed")
-        slot = None if self._waiting else self._slots.take(origin, fresh=fresh)
-        if slot is not None:
-            return slot
+        return None if self._waiting else self._slots.take(origin, fresh=fresh)
+
+    async def _wait_for_slot(
+        self, origin: Origin, request: httpcore.Request, *, fresh: bool
+    ) -> Slot:
         waiter = Waiter(origin, fresh, asyncio.get_running_loop().create_future())
         self._waiting[waiter] = None
         timeout = request.extensions.get("timeout", {}).get("pool")

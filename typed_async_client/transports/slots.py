@@ -60,8 +60,9 @@ class Slots:
             origin: where the request goes.
             fresh: take no connection that was used before.
         """
-        self._expire()
-        slot = None if fresh else self._take_shared(origin) or self._take_idle(origin)
+        now = self._now()
+        self._expire(now)
+        slot = None if fresh else self._take_shared(origin, now) or self._take_idle(origin, now)
         if slot is None and self._make_room():
             slot = self._open(origin)
         if slot is not None:
@@ -81,12 +82,13 @@ class Slots:
             self._unshare(slot)
         if slot.users > 0 or slot not in self._all:
             return
+        now = self._now()
         if not clean:
             self.drop(slot, "failed")
-        elif slot.is_stale(self._now()):
+        elif slot.is_spent(now):
             self.drop(slot, "not reusable")
         else:
-            self._keep(slot)
+            self._keep(slot, now)
 
     def learn(self, slot: Slot) -> None:
         """Note, once a connection is in use, whether it serves several requests at once.
@@ -126,21 +128,21 @@ class Slots:
         """How many connections are idle."""
         return len(self._idle)
 
-    def _take_shared(self, origin: Origin) -> Slot | None:
+    def _take_shared(self, origin: Origin, now: float) -> Slot | None:
         slot = self._shared.get(origin)
         if slot is None:
             return None
-        if slot.connection.is_available() and not (slot.is_retired(self._now()) or slot.has_news):
+        if slot.connection.is_available() and not (slot.is_retired(now) or slot.has_news):
             self._forget_idle(slot)
             return slot
         self._unshare(slot)
         return None
 
-    def _take_idle(self, origin: Origin) -> Slot | None:
+    def _take_idle(self, origin: Origin, now: float) -> Slot | None:
         while idle := self._idle_at.get(origin):
             slot = next(reversed(idle))  # the one used last is the likeliest to be alive
             self._forget_idle(slot)
-            if not slot.is_stale(self._now()):
+            if not slot.is_stale(now):
                 return slot
             self.drop(slot, "stale")
         return None
@@ -165,17 +167,16 @@ class Slots:
             self._shared.setdefault(origin, slot)
         return slot
 
-    def _keep(self, slot: Slot) -> None:
+    def _keep(self, slot: Slot, now: float) -> None:
         expiry = self._limits.keepalive_expiry
-        slot.idle_until = None if expiry is None else self._now() + expiry
+        slot.idle_until = None if expiry is None else now + expiry
         self._idle[slot] = None
         self._idle_at.setdefault(slot.origin, {})[slot] = None
         limit = self._limits.max_keepalive_connections
         if limit is not None and len(self._idle) > limit:
             self.drop(next(iter(self._idle)), "surplus")
 
-    def _expire(self) -> None:
-        now = self._now()
+    def _expire(self, now: float) -> None:
         while self._idle:
             oldest = next(iter(self._idle))
             if oldest.idle_until is None or now < oldest.idle_until:

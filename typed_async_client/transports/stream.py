@@ -139,7 +139,18 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.layers: list[AsyncioStream] = [] if under is None else under.layers
         self.layers.append(self)
         self._protocol = protocol
+        self._transport = cast("asyncio.Transport", protocol.transport)
         self._socket = self._transport.get_extra_info("socket") if under is None else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer has closed the connection, or it was lost."""
+        return self._protocol.has_ended
+
+    @property
+    def has_news(self) -> bool:
+        """Whether bytes wait to be read, or the connection has ended."""
+        return self._protocol.has_news
 
     @property
     def received(self) -> int:
@@ -169,18 +180,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             httpcore.WriteError: the connection was lost.
         """
         for start in range(0, len(buffer), _PIECE):
-            await self._write_piece(buffer[start : start + _PIECE], timeout)
-
-    async def _write_piece(self, piece: bytes, timeout: float | None) -> None:
-        protocol, transport = self._protocol, self._transport
-        if transport.is_closing():
-            raise httpcore.WriteError(protocol.error or "the connection is closed")
-        transport.write(piece)
-        room = protocol.wait_for_room()
-        if room is not None:
-            await _wait(room, timeout, httpcore.WriteTimeout)
-            if protocol.error is not None:
-                raise httpcore.WriteError(protocol.error) from protocol.error
+            room = self._send(buffer[start : start + _PIECE])
+            if room is not None:
+                await _wait(room, timeout, httpcore.WriteTimeout)
+                if self._protocol.error is not None:
+                    raise httpcore.WriteError(self._protocol.error) from self._protocol.error
 
     async def start_tls(
         self,
@@ -229,6 +233,13 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         transport.close()
         transport.abort()
 
+    def _send(self, piece: bytes) -> "asyncio.Future[None] | None":
+        protocol, transport = self._protocol, self._transport
+        if transport.is_closing():
+            raise httpcore.WriteError(protocol.error or "the connection is closed")
+        transport.write(piece)
+        return protocol.wait_for_room()
+
     async def aclose(self) -> None:
         """Close; the same as ``abort()``."""
         self.abort()
@@ -236,14 +247,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Answer what httpcore asks (``ssl_object``, ``is_readable``, ...), and ``has_ended``."""
         if info == "is_readable":
-            return self._protocol.has_news
+            return self.has_news
         if info == "has_ended":
-            return self._protocol.has_ended
+            return self.has_ended
         return self._transport.get_extra_info(_EXTRA.get(info, info))
-
-    @property
-    def _transport(self) -> asyncio.Transport:
-        return cast("asyncio.Transport", self._protocol.transport)
 
 
 _EXTRA = {"client_addr": "sockname", "server_addr": "peername"}
