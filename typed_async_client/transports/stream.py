@@ -6,10 +6,11 @@ knows no HTTP and no pool.
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from typing import Any, cast
 
 import httpcore
+
+from typed_async_client.transports.patience import Patience
 
 __all__ = ["AsyncioStream", "StreamProtocol"]
 
@@ -139,8 +140,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.layers: list[AsyncioStream] = [] if under is None else under.layers
         self.layers.append(self)
         self._protocol = protocol
+        self._reading = Patience()
         self._transport = cast("asyncio.Transport", protocol.transport)
         self._socket = self._transport.get_extra_info("socket") if under is None else None
+        self._writing = Patience()
 
     @property
     def has_ended(self) -> bool:
@@ -166,7 +169,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         protocol = self._protocol
         if not protocol.has_news:
-            await _wait(protocol.wait_for_news(), timeout, httpcore.ReadTimeout)
+            await self._reading.wait(protocol.wait_for_news(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
             raise httpcore.ReadError(protocol.error) from protocol.error
@@ -182,7 +185,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         for start in range(0, len(buffer), _PIECE):
             room = self._send(buffer[start : start + _PIECE])
             if room is not None:
-                await _wait(room, timeout, httpcore.WriteTimeout)
+                await self._writing.wait(room, timeout, httpcore.WriteTimeout)
                 if self._protocol.error is not None:
                     raise httpcore.WriteError(self._protocol.error) from self._protocol.error
 
@@ -227,11 +230,12 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     def abort(self) -> None:
         """Close at once, after a word of farewell where TLS is spoken. It never waits."""
-        transport = self._transport
+        self._reading.stop()
+        self._writing.stop()
         if self._socket is not None and self._socket.fileno() < 0:
             return  # asyncio fails to abort a connection that ended while it had still to write
-        transport.close()
-        transport.abort()
+        self._transport.close()
+        self._transport.abort()
 
     def _send(self, piece: bytes) -> "asyncio.Future[None] | None":
         protocol, transport = self._protocol, self._transport
@@ -255,26 +259,3 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
 _EXTRA = {"client_addr": "sockname", "server_addr": "peername"}
 """httpcore's names of what asyncio calls otherwise."""
-
-
-async def _wait(
-    waiter: "asyncio.Future[None]",
-    timeout: float | None,
-    expired: Callable[[str], httpcore.TimeoutException],
-) -> None:
-    """Wait for a future; what has come counts even when a stalled loop sees it late."""
-    if timeout is None:
-        await waiter
-        return
-    timer = asyncio.get_running_loop().call_later(timeout, _expire, waiter)
-    try:
-        await waiter
-    except TimeoutError as error:
-        raise expired("") from error
-    finally:
-        timer.cancel()
-
-
-def _expire(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
