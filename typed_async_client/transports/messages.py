@@ -25,11 +25,11 @@ class CheckedRequest(httpcore.Request):
     def __init__(self, request: httpx.Request) -> None:
         if not request.method.isascii():
             raise TypeError("method strings may not include unicode characters.")
-        self.method = request.method.encode()
-        self.url = _CheckedURL(request.url)
-        self.headers = request.headers.raw
-        self.stream = request.stream
-        self.extensions = request.extensions
+        self.method: bytes = request.method.encode()
+        self.url: httpcore.URL = _CheckedURL(request.url)
+        self.headers: list[tuple[bytes, bytes]] = request.headers.raw
+        self.stream: Any = request.stream
+        self.extensions: Any = request.extensions
         if "target" in request.extensions:
             target = httpcore.URL(target=request.extensions["target"])
             self.url.target = target.target
@@ -60,8 +60,8 @@ class CheckedResponse(httpcore.Response):
         stream: Any,
         extensions: dict[str, Any],
     ) -> None:
-        self.status = status
-        self.headers = headers
-        self.stream = stream
-        self.extensions = extensions
+        self.status: int = status
+        self.headers: list[tuple[bytes, bytes]] = headers
+        self.stream: Any = stream
+        self.extensions: Any = extensions
         self._stream_consumed = False
