@@ -75,6 +75,7 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
 
     async def finish(self, reading: Reading) -> None:
         """End an exchange; the connection is kept if nothing speaks against it."""
+        reading.release()
         clean = reading.is_complete and reading.keeps_alive and self._is_whole
         if clean and not (reading.has_leftovers or reading.is_tunnel):
             self._state = "IDLE"
