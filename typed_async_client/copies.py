@@ -19,7 +19,7 @@ def copy_value(value: _T) -> _T:
     if value is None:
         return value
     try:
-        twin: _T = _COPIERS.get(type(value), copy.deepcopy)(value)
+        twin: _T = _copier_of(value)(value)
     except Exception:  # noqa: BLE001 - whatever refuses to be copied is shared instead
         return value
     return twin
@@ -69,6 +69,11 @@ _COPIERS: dict[type, Callable[[Any], Any]] = {
     httpx.Cookies: _copy_cookies,
 }
 """Types that ``copy.deepcopy`` refuses, or copies without what matters."""
+
+
+def _copier_of(value: object) -> Callable[[Any], Any]:
+    found = (_COPIERS[kind] for kind in type(value).__mro__ if kind in _COPIERS)
+    return next(found, copy.deepcopy)
 
 
 def copy_option(name: str, value: Any) -> Any:

@@ -17,6 +17,7 @@ COMPLETE = "complete"
 """Response extension: True when a body that is read to its end is whole, because a cut one raises;
 None when nobody can know, because the body ends where its connection does."""
 
+_CLOSED = "this body was closed: read it before"
 _WITHOUT_BODY = (204, 304)
 _TELLING = (b"content-length", b"transfer-encoding")
 
@@ -77,10 +78,24 @@ class Body:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._held is None:
-            raise RuntimeError("this body was closed: read it before")
+            raise RuntimeError(_CLOSED)
         try:
             async for part in self._held[0]:
                 yield part
+        except BaseException:
+            self._end(clean=False)
+            raise
+
+    async def read_whole(self) -> bytes:
+        """Read it to its end."""
+        if self._held is None:
+            raise RuntimeError(_CLOSED)
+        stream = self._held[0]
+        try:
+            if hasattr(stream, "read_whole"):
+                whole: bytes = await stream.read_whole()
+                return whole
+            return b"".join([part async for part in stream])
         except BaseException:
             self._end(clean=False)
             raise

@@ -205,6 +205,17 @@ class _Body:
             raise StopAsyncIteration
         return reading.parts.popleft()
 
+    async def read_whole(self) -> bytes:
+        """Read it to its end."""
+        reading = self._reading
+        while not reading.is_complete:
+            await self._receive()
+        if reading.is_tunnel:
+            return b""
+        whole = b"".join(reading.parts)
+        reading.parts.clear()
+        return whole
+
     async def aclose(self) -> None:
         """End the exchange."""
         if self._is_open:

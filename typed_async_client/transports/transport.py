@@ -15,6 +15,7 @@ from typed_async_client.transports.messages import CheckedRequest
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
 from typed_async_client.transports.slot import PoolLimits
+from typed_async_client.transports.whole import WholeResponse
 
 if TYPE_CHECKING:
     from httpx import _types as types  # httpx names its argument types nowhere else
@@ -101,12 +102,8 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         inner = CheckedRequest(request)
         with _as_httpx_raises:
             response = await self._pool.handle_async_request(inner)
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_Stream(response.stream),
-            extensions=response.extensions,
-        )
+        body = _Stream(response.stream)
+        return WholeResponse(response.status, response.headers, body, response.extensions)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -150,6 +147,11 @@ class _Stream(httpx.AsyncByteStream):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return _Parts(aiter(self._stream))
+
+    async def read_whole(self) -> bytes:
+        with _as_httpx_raises:
+            whole: bytes = await self._stream.read_whole()
+            return whole
 
     async def aclose(self) -> None:
         await self._stream.aclose()
