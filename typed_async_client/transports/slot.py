@@ -2,9 +2,14 @@
 
 import contextlib
 import dataclasses
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from httpcore._utils import is_socket_readable
+
+from typed_async_client.transports.frames import CANCEL
+
+if TYPE_CHECKING:
+    from typed_async_client.transports.draining import FrameWatch
 
 __all__ = ["Origin", "PoolLimits", "Slot"]
 
@@ -37,9 +42,10 @@ class Slot:
         connection: httpcore's connection.
         exchanges: requests that were begun on it.
         is_closed: whether ``close()`` was called.
-        is_multiplexed: whether it was found to serve several requests at once.
+        number: how many connections of its pool were opened before it, and itself.
         origin: where it leads.
         users: requests that hold it now; more than one only with HTTP/2.
+        watch: what watches its frames once HTTP/2 is spoken on it, None before and otherwise.
     """
 
     __slots__ = (
@@ -47,23 +53,25 @@ class Slot:
         "exchanges",
         "idle_until",
         "is_closed",
-        "is_multiplexed",
         "layers",
+        "number",
         "origin",
         "retire_at",
         "users",
+        "watch",
     )
 
-    def __init__(self, origin: Origin, retire_at: float | None) -> None:
+    def __init__(self, origin: Origin, number: int, retire_at: float | None) -> None:
         self.connection: Any = None
         self.exchanges: int = 0
         self.idle_until: float | None = None
         self.is_closed: bool = False
-        self.is_multiplexed: bool = False
         self.layers: list[Any] = []
+        self.number: int = number
         self.origin: Origin = origin
         self.retire_at: float | None = retire_at
         self.users: int = 0
+        self.watch: FrameWatch | None = None
 
     @property
     def received(self) -> int:
@@ -71,20 +79,44 @@ class Slot:
         return self.layers[-1].received if self.layers else 0
 
     @property
+    def is_multiplexed(self) -> bool:
+        """Whether it serves several requests at once; before it is connected nobody can know."""
+        return self.watch is not None
+
+    def reset_code(self, error: BaseException) -> int | None:
+        """Give the error code that the server ended a stream with, if the error tells of one."""
+        stream_id = getattr(error.args[0], "stream_id", None) if error.args else None
+        return None if stream_id is None or self.watch is None else self.watch.reset_code(stream_id)
+
+    @property
+    def drains(self) -> bool:
+        """Whether the server lets what is on it end, and wants no more of it."""
+        return self.watch is not None and self.watch.drains
+
+    @property
     def has_news(self) -> bool:
         """Whether something has arrived that no exchange asked for.
 
-        On a multiplexed connection that is its end; on others it is any byte, in the kernel too:
+        On a multiplexed connection that is word of its end; on others it is any byte, in the kernel too:
         a loop that was held up has not seen yet what came meanwhile.
         """
         if not self.layers:
             return False
         if self.is_multiplexed:
-            return bool(self.layers[-1].get_extra_info("has_ended"))
+            return self.drains or bool(self.layers[-1].get_extra_info("has_ended"))
         sock = self.layers[0].get_extra_info("socket")
         return bool(self.layers[-1].get_extra_info("is_readable")) or (
             sock is not None and is_socket_readable(sock)
         )
+
+    def takes_streams(self, now: float) -> bool:
+        """Whether one more request may join those on a connection that is shared.
+
+        One that is not known to speak HTTP/2 is not connected yet, and shared in hope.
+        """
+        if not self.is_multiplexed:
+            return True
+        return self.connection.is_available() and not (self.is_retired(now) or self.has_news)
 
     def is_retired(self, now: float) -> bool:
         """Whether it has reached its age."""
@@ -99,6 +131,22 @@ class Slot:
             or self.has_news
             or _has_leftovers(self.connection)
         )
+
+    def reset_abandoned(self) -> None:
+        """Tell the server which streams nobody waits for any more; httpcore does not.
+
+        Otherwise it goes on sending, and fills the window that the other streams share.
+        """
+        if self.watch is None or not self.connection.is_available():
+            return
+        http2 = _http2_of(self.connection)
+        state, awaited = http2._h2_state, http2._events  # noqa: SLF001 - httpcore has no other way
+        abandoned = self.watch.unfinished - awaited.keys()
+        for stream_id in abandoned & state.streams.keys():
+            if state.streams[stream_id].open:
+                state.reset_stream(stream_id, CANCEL)
+        if abandoned:
+            self.layers[-1].write_now(state.data_to_send())
 
     def close(self) -> None:
         """Close the connection at once; never waits. One that is still made is closed then."""
@@ -116,6 +164,14 @@ def _has_leftovers(connection: Any) -> bool:
             return bool(state.trailing_data[0])
         connection = getattr(connection, "_connection", None)
     return False
+
+
+def _http2_of(connection: Any) -> Any:
+    """Give httpcore's exchange of HTTP/2, which stands inside the connections that lead to it."""
+    while not hasattr(connection, "_h2_state"):
+        inner = getattr(connection, "_connection", None)
+        connection = connection._exchange if inner is None else inner  # noqa: SLF001 - our own
+    return connection
 
 
 def _run_without_waiting(farewell: Any) -> None:

@@ -34,6 +34,7 @@ class StreamProtocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._ended = False
         self._error: Exception | None = None
+        self._sieve: Callable[[bytes], bytes] | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._reading_paused = False
@@ -87,11 +88,24 @@ class StreamProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep what arrived; hold the peer up when nobody reads it."""
         self.received += len(data)
+        if self._sieve is not None and not (data := self._sieve(data)):
+            return
         self._buffer += data
         _wake(self._reader)
         if len(self._buffer) > _HIGH_WATER and not self._reading_paused and self.transport:
             self._reading_paused = True
             self.transport.pause_reading()
+
+    def read_through(self, sieve: Callable[[bytes], bytes]) -> None:
+        """Let no more be read than ``sieve`` gives of what arrives, and of what has arrived."""
+        self._sieve = sieve
+        self._buffer[:] = sieve(bytes(self._buffer))
+
+    def insert(self, data: bytes) -> None:
+        """Let bytes be read, after what has arrived, that the peer did not send."""
+        if data:
+            self._buffer += data
+            _wake(self._reader)
 
     def eof_received(self) -> bool:
         """Note that the peer sends no more; the connection closes by itself."""
@@ -219,6 +233,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             self.abort()
             raise httpcore.ConnectError("the connection was lost during the TLS handshake")
         secure.connection_made(transport)
+        return self._upon(secure)
+
+    def _upon(self, secure: StreamProtocol) -> "AsyncioStream":
         return AsyncioStream(secure, under=self)
 
     def abort(self) -> None:
