@@ -32,6 +32,7 @@ class FakeStream:
 
     def __init__(self) -> None:
         self.aborted: bool = False
+        self.beginner: None = None
         self.has_news: bool = False
         self.received: int = 0
 

@@ -84,13 +84,24 @@ def test_a_silent_end_repeats_an_idempotent_request_once() -> None:
     assert a_passage("POST").fail(slot, lost, received=0) is lost
 
 
+def test_a_request_goes_on_where_another_was_cancelled_before_a_word_was_spoken() -> None:
+    """Nothing was sent on that connection, so any request may; it counts as turned away."""
+    closed = h2.exceptions.ProtocolError("invalid input in state CLOSED")
+    passage = a_passage(content=parts())
+    for number in range(1, 11):
+        assert passage.fail(Slot(H2, number, None), closed, received=0) is None
+        assert (passage.after, passage.resends, passage.hopes) == (number, 0, number < 2)
+    assert passage.fail(Slot(H2, 11, None), closed, received=0) is closed
+    assert a_passage().fail(refusing(1, drains=False), closed, received=0) is closed
+
+
 def test_a_request_that_is_turned_away_hopes_no_more_and_gives_up_in_the_end() -> None:
     """The eleventh time is too much: no loop is without an end."""
     passage, error = a_passage(), httpcore.ConnectionNotAvailable()
     assert passage.hopes
-    for _ in range(10):
+    for count in range(1, 11):
         passage.turn_away(error)
-        assert not passage.hopes
+        assert passage.hopes == (count < 2)
     with pytest.raises(httpcore.ConnectError, match="11 connections"):
         passage.turn_away(error)
     assert passage.resends == 0

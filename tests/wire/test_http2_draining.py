@@ -1,20 +1,20 @@
 """HTTP/2 servers that end a connection in good order: what they took is answered, the rest moves."""
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 from fault_handlers import until
-from h2_servers import H2Wire, Script, StreamRequest, speaking_h2, trusting_h2
+from h2_servers import H2Wire, Script, StreamRequest
+from h2_ways import EVERY_WAY, Way
 from leftovers import leaving_nothing, sockets_to
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.testing import FaultServer
 from typed_async_client.transports.resend import RESENDS
+
+pytestmark = EVERY_WAY
 
 EVERY_STREAM = 2**31 - 1
 INTERNAL_ERROR, REFUSED_STREAM, ENHANCE_YOUR_CALM = 2, 7, 11
@@ -24,41 +24,6 @@ INTERNAL_ERROR, REFUSED_STREAM, ENHANCE_YOUR_CALM = 2, 7, 11
 async def _nothing_left() -> AsyncIterator[None]:
     async with leaving_nothing():
         yield
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Way:
-    """One way in which HTTP/2 comes to be spoken.
-
-    Attributes:
-        tls: by agreement; otherwise without a word.
-        options: of the transport.
-    """
-
-    tls: bool
-    options: dict[str, Any]
-
-    def serving(self, *scripts: Script, max_streams: int | None = 100) -> FaultServer:
-        """Give a server that speaks it."""
-        return speaking_h2(*scripts, max_streams=max_streams, tls=self.tls)
-
-    def transport(self, **options: Any) -> AsyncPoolTransport:
-        """Make a transport that speaks it."""
-        return AsyncPoolTransport(http2=True, verify=trusting_h2(), **self.options, **options)
-
-
-@pytest.fixture(
-    name="way",
-    params=[
-        Way(tls=True, options={}),
-        Way(tls=True, options={"http11": "llhttp"}),
-        Way(tls=False, options={"http1": False}),
-    ],
-    ids=["agreed", "agreed beside llhttp", "known before"],
-)
-def _way(request: pytest.FixtureRequest) -> Way:
-    way: Way = request.param
-    return way
 
 
 @pytest.fixture(name="transport")
@@ -414,134 +379,4 @@ async def test_the_first_connection_may_end_badly_and_the_second_is_shared(
         await asyncio.gather(client.post(server.url, content=b"x"), return_exceptions=True)
         responses = await posting(client, server.url, 20)
         assert [response.status_code for response in responses] == [200] * 20
-        assert transport.statistics().opened == server.connections == 2
-
-
-# How many streams there may be
-
-
-async def test_a_server_that_lowers_its_number_of_streams_loses_none(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
-) -> None:
-    """Those that are open go on; what comes after takes a connection with the new number."""
-
-    async def lower(wire: H2Wire) -> None:
-        requests = await wire.receive(8)
-        await wire.allow(2)
-        for request in requests:
-            await wire.answer(request)
-        await wire.listen()
-
-    async with way.serving(lower) as server:
-        responses = await posting(client, server.url, 8)
-        assert resends_of(responses) == [0] * 8
-        assert (await client.get(server.url)).status_code == 200
-        assert transport.statistics().opened == server.connections == 2
-
-
-async def test_a_server_that_raises_its_number_of_streams_gets_more(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
-) -> None:
-    """On the same connection."""
-
-    async def raise_it(wire: H2Wire) -> None:
-        await wire.receive(2)
-        await wire.allow(50)
-        for request in await wire.receive(20):
-            await wire.answer(request)
-        await wire.listen()
-
-    async with way.serving(raise_it, max_streams=2) as server:
-        responses = await posting(client, server.url, 20)
-        assert resends_of(responses) == [0] * 20
-        assert transport.statistics().opened == 1
-
-
-async def test_a_server_that_names_no_number_gets_many_streams_at_once(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
-) -> None:
-    """It answers when all of them are there, for nothing said is no limit."""
-
-    async def answer_together(wire: H2Wire) -> None:
-        for request in await wire.receive(50):
-            await wire.answer(request)
-        await wire.listen()
-
-    async with way.serving(answer_together, max_streams=None) as server:
-        responses = await posting(client, server.url, 50)
-        assert [response.status_code for response in responses] == [200] * 50
-        assert transport.statistics().opened == 1
-
-
-# Streams that nobody wants any more
-
-
-async def _until_begun(wires: list[H2Wire], count: int) -> None:
-    await until(lambda: bool(wires) and len(wires[0].begun) == count)
-
-
-@pytest.mark.parametrize("content", [b"", LARGE], ids=["waiting", "sending"])
-async def test_the_server_is_told_of_a_cancelled_stream(
-    way: Way, client: httpx.AsyncClient, content: bytes
-) -> None:
-    """By RST_STREAM, so that it does not work for nobody; the other streams go on."""
-    wires: list[H2Wire] = []
-
-    async def wait_for_a_reset(wire: H2Wire) -> None:
-        wires.append(wire)
-        await wire.read_until(lambda: bool(wire.resets))
-        for request in wire.requests:
-            await wire.answer(request, b"go on")
-        await wire.listen()
-
-    async with way.serving(wait_for_a_reset) as server:
-        others = [asyncio.ensure_future(client.get(server.url)) for _ in range(4)]
-        await _until_begun(wires, 4)
-        target = asyncio.ensure_future(client.post(server.url, content=content))
-        await _until_begun(wires, 5)
-        target.cancel()
-        answers = await asyncio.gather(*others)
-        assert [answer.content for answer in answers] == [b"go on"] * 4
-        assert wires[0].resets == [9]
-        assert target.cancelled()
-
-
-async def test_the_server_is_told_of_a_response_that_is_not_read(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
-) -> None:
-    """Closing a body early is enough."""
-    wires: list[H2Wire] = []
-
-    async def begin_one(wire: H2Wire) -> None:
-        wires.append(wire)
-        first, second = await wire.receive(2)
-        await wire.begin_answer(first)
-        await wire.read_until(lambda: wire.resets == [first.stream_id])
-        await wire.answer(second, b"go on")
-        await wire.listen()
-
-    async with way.serving(begin_one) as server:
-        request = client.build_request("GET", server.url)
-        beginning = asyncio.ensure_future(client.send(request, stream=True))
-        await _until_begun(wires, 1)
-        other = asyncio.ensure_future(client.get(server.url))
-        await (await beginning).aclose()
-        assert (await other).content == b"go on"
-        assert transport.statistics().opened == 1
-
-
-async def test_requests_on_a_used_connection_that_dies_silently_share_another_one(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
-) -> None:
-    """They are idempotent, and not a byte came: the server may have been leaving."""
-
-    async def serve_one_and_leave(wire: H2Wire) -> None:
-        (request,) = await wire.receive(1)
-        await wire.answer(request)
-        await wire.receive(21)
-
-    async with way.serving(serve_one_and_leave) as server:
-        await client.get(server.url)
-        responses = await asyncio.gather(*(client.get(server.url) for _ in range(20)))
-        assert resends_of(responses) == [1] * 20
         assert transport.statistics().opened == server.connections == 2

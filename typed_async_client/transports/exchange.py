@@ -67,6 +67,8 @@ class Recorder(httpcore.AsyncNetworkBackend):
         if self._slot.is_closed:
             stream.abort()
             raise RuntimeError("the connection pool was closed while this request connected")
+        for stale in self._slot.layers:
+            stale.abort()  # of an attempt that was given up half-way
         if self._http2 is not None:
             stream = WatchedStream.of(stream, self._slot, self._http2)
         self._slot.layers = stream.layers

@@ -6,8 +6,8 @@ file waits for: a slot, and the exchange on it.
 
 Names of httpcore 1.0 used that are not in its documentation: ``AsyncConnectionPool.create_connection``
 and its ``_network_backend`` (here), ``AsyncHTTPConnection._connection``,
-``AsyncHTTP11Connection._h11_state``, ``AsyncHTTP2Connection._h2_state`` with its ``_events``, and
-``is_socket_readable`` (in ``slot.py``).
+``AsyncHTTP11Connection._h11_state`` and ``is_socket_readable`` (in ``slot.py``); more of HTTP/2 in
+``abandoned.py``.
 """
 
 import asyncio

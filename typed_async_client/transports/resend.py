@@ -31,6 +31,10 @@ _MOST_TURNED_AWAY = 10
 """Connections, one after another, that a request may find busy or closed before it begins."""
 
 
+_MOST_IN_HOPE = 2
+"""Connections made by others that a request waits for in vain: each may cost a connect timeout."""
+
+
 class Passage:
     """The way of one request through the connections of a pool.
 
@@ -55,8 +59,8 @@ class Passage:
 
     @property
     def hopes(self) -> bool:
-        """Whether it may wait for a connection that others make; once in vain is enough."""
-        return self._turned_away == 0
+        """Whether it waits for connections that others make; twice in vain is enough."""
+        return self._turned_away < _MOST_IN_HOPE
 
     def turn_away(self, error: httpcore.ConnectionNotAvailable) -> None:
         """Note that a connection did not take the request; nothing of it was sent.
@@ -78,6 +82,10 @@ class Passage:
             error: what it failed with.
             received: bytes that had come on the connection before.
         """
+        if _was_never_begun(slot, error) and self._turned_away < _MOST_TURNED_AWAY:
+            self._turned_away += 1
+            self.after = slot.number
+            return None
         code = slot.reset_code(error)
         if code == REFUSED_STREAM:
             may_repeat = self.resends < (_MOST_DRAINED if slot.drains else 1)
@@ -92,6 +100,11 @@ class Passage:
 
     def _is_lost_and_idempotent(self, error: BaseException) -> bool:
         return isinstance(error, _LOST) and _is_idempotent(self.request)
+
+
+def _was_never_begun(slot: Slot, error: BaseException) -> bool:
+    """Whether httpcore would begin with HTTP/2 where a cancelled request had closed it before."""
+    return slot.watch is None and type(error).__module__.partition(".")[0] == "h2"
 
 
 def _explained(error: BaseException, code: int | None) -> BaseException:

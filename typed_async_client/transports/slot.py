@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from httpcore._utils import is_socket_readable
 
-from typed_async_client.transports.frames import CANCEL
+from typed_async_client.transports.abandoned import clear_away
 
 if TYPE_CHECKING:
     from typed_async_client.transports.draining import FrameWatch
@@ -97,8 +97,8 @@ class Slot:
     def has_news(self) -> bool:
         """Whether something has arrived that no exchange asked for.
 
-        On a multiplexed connection that is word of its end; on others it is any byte, in the kernel too:
-        a loop that was held up has not seen yet what came meanwhile.
+        On a multiplexed connection that is word of its end; on others it is any byte, in the kernel
+        too: a loop that was held up has not seen yet what came meanwhile.
         """
         if not self.layers:
             return False
@@ -132,21 +132,11 @@ class Slot:
             or _has_leftovers(self.connection)
         )
 
-    def reset_abandoned(self) -> None:
-        """Tell the server which streams nobody waits for any more; httpcore does not.
-
-        Otherwise it goes on sending, and fills the window that the other streams share.
-        """
-        if self.watch is None or not self.connection.is_available():
-            return
-        http2 = _http2_of(self.connection)
-        state, awaited = http2._h2_state, http2._events  # noqa: SLF001 - httpcore has no other way
-        abandoned = self.watch.unfinished - awaited.keys()
-        for stream_id in abandoned & state.streams.keys():
-            if state.streams[stream_id].open:
-                state.reset_stream(stream_id, CANCEL)
-        if abandoned:
-            self.layers[-1].write_now(state.data_to_send())
+    def clear_away(self) -> None:
+        """Let those who hold the connection not suffer from one who has left it."""
+        if self.watch is not None and self.connection.is_available():
+            told = clear_away(self.connection, self.watch, self.layers[-1].beginner)
+            self.layers[-1].write_now(told)
 
     def close(self) -> None:
         """Close the connection at once; never waits. One that is still made is closed then."""
@@ -164,14 +154,6 @@ def _has_leftovers(connection: Any) -> bool:
             return bool(state.trailing_data[0])
         connection = getattr(connection, "_connection", None)
     return False
-
-
-def _http2_of(connection: Any) -> Any:
-    """Give httpcore's exchange of HTTP/2, which stands inside the connections that lead to it."""
-    while not hasattr(connection, "_h2_state"):
-        inner = getattr(connection, "_connection", None)
-        connection = connection._exchange if inner is None else inner  # noqa: SLF001 - our own
-    return connection
 
 
 def _run_without_waiting(farewell: Any) -> None:

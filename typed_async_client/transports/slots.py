@@ -86,7 +86,7 @@ class Slots:
         if slot not in self._all:
             return
         if slot.users > 0:
-            slot.reset_abandoned()
+            slot.clear_away()
             return
         if not clean:
             self.drop(slot, "failed")

@@ -6,6 +6,7 @@ straight, through a proxy, with TLS or without. What the frames mean is said in 
 
 from typing import Any, Literal, TypeAlias
 
+from typed_async_client.transports.abandoned import Beginner
 from typed_async_client.transports.draining import FrameWatch
 from typed_async_client.transports.frames import PREFACE
 from typed_async_client.transports.slot import Slot
@@ -25,6 +26,9 @@ class WatchedStream(AsyncioStream):
         slot: is given the watch on the frames.
         http2: how HTTP/2 comes to be spoken.
         under: the stream whose bytes this one secures.
+
+    Attributes:
+        beginner: who began to speak HTTP/2 on it, if anybody did.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class WatchedStream(AsyncioStream):
         under: AsyncioStream | None = None,
     ) -> None:
         super().__init__(protocol, under=under)
+        self.beginner: Beginner | None = None
         self._http2 = http2
         self._slot = slot
         self._watch: FrameWatch | None = None
@@ -63,6 +68,7 @@ class WatchedStream(AsyncioStream):
             httpcore.WriteError: the connection was lost.
         """
         if self._watch is None and self._is_preface(buffer):
+            self.beginner = Beginner()
             self._watch = self._slot.watch = FrameWatch()
             self._protocol.read_through(self._watch.receive)
         if self._watch is None:
