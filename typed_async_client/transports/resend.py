@@ -30,7 +30,6 @@ _MOST_DRAINED = 10
 _MOST_TURNED_AWAY = 10
 """Connections, one after another, that a request may find busy or closed before it begins."""
 
-
 _MOST_IN_HOPE = 2
 """Connections made by others that a request waits for in vain: each may cost a connect timeout."""
 
