@@ -170,6 +170,13 @@ class H2Wire:
         frame = GoAwayFrame(0, last_stream_id=last_stream_id, error_code=error_code)
         await self._wire.send(frame.serialize())
 
+    async def answer_and_go(self, request: StreamRequest) -> None:
+        """Send a whole response and a GOAWAY right behind it, in one piece."""
+        self._h2.send_headers(request.stream_id, [(":status", "200")])
+        self._h2.send_data(request.stream_id, b"ok", end_stream=True)
+        goodbye = GoAwayFrame(0, last_stream_id=request.stream_id).serialize()
+        await self._wire.send(self._h2.data_to_send() + goodbye)
+
     async def allow(self, max_streams: int) -> None:
         """Change how many streams there may be at once (SETTINGS)."""
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})

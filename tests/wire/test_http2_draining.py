@@ -363,14 +363,14 @@ async def go_and_hang_up(wire: H2Wire) -> None:
     await wire.go_away(0)
 
 
-async def answer_go_and_hang_up(wire: H2Wire) -> None:
-    """Answer a request, go away, and close the connection."""
+async def answer_and_go(wire: H2Wire) -> None:
+    """Answer a request and go away, in one breath."""
     (request,) = await wire.receive(1)
-    await wire.go_away(request.stream_id)
-    await wire.answer(request)
+    await wire.answer_and_go(request)
+    await wire.listen()
 
 
-@pytest.mark.parametrize("script", [hang_up, go_and_hang_up, answer_go_and_hang_up])
+@pytest.mark.parametrize("script", [hang_up, go_and_hang_up, answer_and_go])
 async def test_the_first_connection_may_end_badly_and_the_second_is_shared(
     way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, script: Script
 ) -> None:
