@@ -36,7 +36,7 @@ class Way:
 EVERY_WAY = pytest.mark.parametrize(
     "way",
     [
-        Way(tls=True, options={}),
+        Way(tls=True, options={"http11": "h11"}),
         Way(tls=True, options={"http11": "llhttp"}),
         Way(tls=False, options={"http1": False}),
     ],
