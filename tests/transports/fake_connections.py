@@ -36,9 +36,13 @@ class FakeStream:
         self.has_news: bool = False
         self.received: int = 0
 
-    def get_extra_info(self, info: str) -> bool | None:
-        """Tell whether something has come, or the stream has ended."""
-        return self.has_news if info in {"is_readable", "has_ended"} else None
+    @property
+    def has_ended(self) -> bool:
+        """Say that the stream has ended, when something has come."""
+        return self.has_news
+
+    def get_extra_info(self, _: str) -> None:
+        """Tell of no socket."""
 
     def write_now(self, frames: bytes) -> None:
         """Send nothing: there is nothing to say."""

@@ -113,19 +113,18 @@ async def test_a_long_write_that_goes_on_does_not_time_out() -> None:
     reader.go_on.set()
     async with FaultServer(reader) as server:
         stream = await stream_to(server, None)
-        loop = asyncio.get_running_loop()
-        real, timers = loop.call_later, []
+        loop, protocol = asyncio.get_running_loop(), stream._protocol
+        time, resume, late = loop.time, protocol.resume_writing, 0.0
 
-        def call_later(delay: float, *args: object, **kwargs: object) -> asyncio.TimerHandle:
-            timers.append(delay)
-            return real(delay, *args, **kwargs)  # type: ignore[arg-type]  # handed on as it came
+        def resume_late() -> None:
+            nonlocal late
+            late += 5.0
+            resume()
 
-        loop.call_later = call_later  # type: ignore[method-assign]  # to count the timers
-        try:
-            await stream.write(MUCH, timeout=7.0)
-        finally:
-            loop.call_later = real  # type: ignore[method-assign]  # as it was
-        assert timers.count(7.0) > 1
+        loop.time = lambda: time() + late  # type: ignore[method-assign]  # the clock jumps
+        protocol.resume_writing = resume_late  # type: ignore[method-assign]  # when some are taken
+        await stream.write(MUCH, timeout=7.0)
+        assert late > 7.0
         await stream.aclose()
 
 

@@ -1,7 +1,7 @@
 """A direct connection to an origin: it opens at its first request, and speaks what was agreed.
 
-HTTP/2 is httpcore's exchange, HTTP/1.1 is ours on llhttp (``http11.py``). Connections through
-proxies, and all of them where llhttp is missing or unwanted, are httpcore's own, on h11.
+HTTP/2 is httpcore's exchange. HTTP/1.1 is ours on llhttp (``http11.py``) or, where that is missing or
+unwanted, httpcore's on h11 (``plain11.py``). Connections through proxies are httpcore's own, on h11.
 
 Both refuse two different lengths, bad lengths and chunk sizes, every transfer coding but ``chunked``,
 NUL, spaces in or before a name, and whatever does not begin as a status line. They differ here:
@@ -31,6 +31,7 @@ from typing import Any, Literal, TypeAlias
 import httpcore
 
 from typed_async_client.transports.exchange import Recorder
+from typed_async_client.transports.plain11 import H11Exchange
 from typed_async_client.transports.tracing import tell
 
 __all__ = ["DirectConnection", "Http11", "MakeExchange", "load_exchange"]
@@ -42,8 +43,8 @@ MakeExchange: TypeAlias = Callable[[httpcore.Origin, Any], Any]
 """Makes an exchange on an open stream."""
 
 
-def load_exchange(http11: Http11) -> MakeExchange | None:
-    """Give our HTTP/1.1 exchange; None where httpcore's is to be used.
+def load_exchange(http11: Http11) -> MakeExchange:
+    """Give the HTTP/1.1 exchange on a parser.
 
     Raises:
         ImportError: llhttp is asked for, and the extra ``fast`` is not installed.
@@ -52,12 +53,12 @@ def load_exchange(http11: Http11) -> MakeExchange | None:
     if http11 not in ("auto", "h11", "llhttp"):
         raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
     if http11 == "h11":
-        return None
+        return H11Exchange
     try:
         from typed_async_client.transports.http11 import Http11Exchange  # noqa: PLC0415 - an extra
     except ImportError as error:
         if http11 == "auto":
-            return None
+            return H11Exchange
         raise ImportError(
             "http11='llhttp' needs httptools: pip install 'typed-async-client[fast]'"
         ) from error

@@ -76,16 +76,26 @@ class Recorder(httpcore.AsyncNetworkBackend):
 
 
 class Body:
-    """The body of a response, which gives its slot back when it is closed."""
+    """The body of a response, which gives its slot back when it is closed.
 
-    def __init__(self, stream: Any, give_back: Callable[..., None]) -> None:
-        self._stream = stream
-        self._give_back = give_back
-        self._is_open = True
+    Then it lets go of all it held: a response may be kept long after its exchange.
+
+    Args:
+        stream: the body as the connection gives it.
+        slot: what the exchange holds.
+        give_back: takes the slot, and whether the exchange ended as it should.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self, stream: Any, slot: Slot, give_back: Callable[..., None]) -> None:
+        self._held: tuple[Any, Slot, Callable[..., None]] | None = (stream, slot, give_back)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._held is None:
+            raise RuntimeError("this body was closed: read it before")
         try:
-            async for part in self._stream:
+            async for part in self._held[0]:
                 yield part
         except BaseException:
             self._end(clean=False)
@@ -93,19 +103,20 @@ class Body:
 
     async def aclose(self) -> None:
         """End the exchange; its connection is kept when the whole body was read."""
-        if not self._is_open:
+        if self._held is None:
             return
         clean = False
         try:
-            await self._stream.aclose()
+            await self._held[0].aclose()
             clean = True
         finally:
             self._end(clean=clean)
 
     def _end(self, *, clean: bool) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._give_back(clean=clean)
+        if self._held is not None:
+            _, slot, give_back = self._held
+            self._held = None
+            give_back(slot, clean=clean)
 
 
 def tells_its_end(request: httpcore.Request, response: httpcore.Response) -> bool:

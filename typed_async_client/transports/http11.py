@@ -5,12 +5,13 @@ without its locks: the pool gives a connection to one request at a time.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import httpcore
 
 from typed_async_client.transports.expecting import asks_first, wait_for_leave
+from typed_async_client.transports.messages import CheckedResponse
 from typed_async_client.transports.reading import Reading
 from typed_async_client.transports.resend import PLAIN_BODIES
 from typed_async_client.transports.tracing import tell
@@ -18,7 +19,6 @@ from typed_async_client.transports.upgraded import SWITCHING, UpgradedStream, pr
 
 __all__ = ["Http11Exchange"]
 
-_T = TypeVar("_T")
 _READ_SIZE = 64 * 1024
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN = re.compile(rb"[\x00\r\n]")
@@ -53,11 +53,11 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         except BaseException:
             await self.aclose()
             raise
-        return httpcore.Response(
+        return CheckedResponse(
             reading.status,
-            headers=reading.headers,
-            content=_Body(self, request, reading),
-            extensions={
+            reading.headers,
+            _Body(self, request, reading),
+            {
                 "http_version": b"HTTP/" + reading.version,
                 "reason_phrase": reading.reason,
                 "network_stream": self._stream_of(reading),
@@ -65,24 +65,17 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
             },
         )
 
-    async def read_body(self, request: httpcore.Request, reading: Reading) -> AsyncIterator[bytes]:
-        """Give the parts of a body as they come."""
-        if reading.is_tunnel:
-            return
-        timeout = _timeout(request, "read")
-        while True:
-            while reading.parts:
-                yield reading.parts.popleft()
-            if reading.is_complete:
-                return
-            data = await self._stream.read(_READ_SIZE, timeout)
-            if data:
-                reading.feed(data)
-            else:
-                reading.end()
+    async def receive(self, request: httpcore.Request, reading: Reading) -> None:
+        """Read what the peer sends next."""
+        data = await self._stream.read(_READ_SIZE, _timeout(request, "read"))
+        if data:
+            reading.feed(data)
+        else:
+            reading.end()
 
     async def finish(self, reading: Reading) -> None:
         """End an exchange; the connection is kept if nothing speaks against it."""
+        reading.release()
         clean = reading.is_complete and reading.keeps_alive and self._is_whole
         if clean and not (reading.has_leftovers or reading.is_tunnel):
             self._state = "IDLE"
@@ -122,40 +115,34 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         return f"<Http11Exchange [{self.info()}]>"
 
     async def _send(self, request: httpcore.Request, reading: Reading) -> None:
-        head = _head(request)
-        body = _FramedBody(request)
+        framing = _Framing(request)
+        body: Any = request.stream
+        asks = framing.is_wanted and asks_first(request)
+        is_plain = isinstance(body, PLAIN_BODIES) and not asks
+        first = _head(request) + (framing.whole(body) if is_plain else b"")
         try:
-            if body.is_wanted and asks_first(request):
-                await _told(request, "send_request_headers", self._write(request, head))
+            await _told(request, "send_request_headers", self._write(request, first))
+            if asks:
                 await wait_for_leave(self._stream, reading, _timeout(request, "read"))
                 self._is_whole = not reading.has_head
-                if self._is_whole:
-                    await _told(request, "send_request_body", self._write_all(request, body))
-            elif isinstance(request.stream, PLAIN_BODIES):
-                whole = head + b"".join([part async for part in body])
-                await _told(request, "send_request_headers", self._write(request, whole))
-                await _told(request, "send_request_body", _nothing())
-            else:
-                await _told(request, "send_request_headers", self._write(request, head))
-                await _told(request, "send_request_body", self._write_all(request, body))
+            if self._is_whole:
+                rest = _nothing() if is_plain else self._write_all(request, framing)
+                await _told(request, "send_request_body", rest)
         except httpcore.WriteError:
             return  # the server may have answered early and closed; its answer counts
 
     async def _write(self, request: httpcore.Request, data: bytes) -> None:
         await self._stream.write(data, _timeout(request, "write"))
 
-    async def _write_all(self, request: httpcore.Request, body: "_FramedBody") -> None:
+    async def _write_all(self, request: httpcore.Request, framing: "_Framing") -> None:
+        body: Any = request.stream
         async for part in body:
-            await self._write(request, part)
+            await self._write(request, framing.part(part))
+        await self._write(request, framing.end())
 
     async def _receive_head(self, request: httpcore.Request, reading: Reading) -> None:
-        timeout = _timeout(request, "read")
         while not reading.has_head:
-            data = await self._stream.read(_READ_SIZE, timeout)
-            if data:
-                reading.feed(data)
-            else:
-                reading.end()
+            await self.receive(request, reading)
         if reading.status == SWITCHING and not proposes_switch(request):
             raise httpcore.RemoteProtocolError("switching protocols unasked")
 
@@ -165,30 +152,35 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         return UpgradedStream(self._stream, b"".join(reading.parts))
 
 
-class _FramedBody:
-    """A request's body as it goes over the wire: in chunks, or with the length that was declared."""
+class _Framing:
+    """How a request's body goes over the wire: in chunks, or with the length that was declared."""
 
     def __init__(self, request: httpcore.Request) -> None:
         fields = {name.lower(): value for name, value in request.headers}
-        self._body: Any = request.stream
         self._is_chunked = b"chunked" in fields.get(b"transfer-encoding", b"").lower()
         self._left = int(fields.get(b"content-length", b"0"))
         self.is_wanted: bool = self._is_chunked or self._left > 0
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._body:
-            if self._is_chunked:
-                if part:
-                    yield b"%x\r\n%b\r\n" % (len(part), part)
-                continue
-            self._left -= len(part)
-            if self._left < 0:
-                raise httpcore.LocalProtocolError("Too much data for declared Content-Length")
-            yield part
+    def whole(self, body: Iterable[bytes]) -> bytes:
+        """Frame a body that is there."""
+        return b"".join([*map(self.part, body), self.end()])
+
+    def part(self, data: bytes) -> bytes:
+        """Frame a part of a body."""
         if self._is_chunked:
-            yield b"0\r\n\r\n"
-        elif self._left > 0:
+            return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        self._left -= len(data)
+        if self._left < 0:
+            raise httpcore.LocalProtocolError("Too much data for declared Content-Length")
+        return data
+
+    def end(self) -> bytes:
+        """Frame the end of it."""
+        if self._is_chunked:
+            return b"0\r\n\r\n"
+        if self._left > 0:
             raise httpcore.LocalProtocolError("Too little data for declared Content-Length")
+        return b""
 
 
 class _Body:
@@ -202,19 +194,29 @@ class _Body:
         self._reading = reading
         self._is_open = True
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for part in self._exchange.read_body(self._request, self._reading):
-                yield part
-        except BaseException:
-            await self.aclose()
-            raise
+    def __aiter__(self) -> "_Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        reading = self._reading
+        while not (reading.parts or reading.is_complete):
+            await self._receive()
+        if reading.is_tunnel or not reading.parts:
+            raise StopAsyncIteration
+        return reading.parts.popleft()
 
     async def aclose(self) -> None:
         """End the exchange."""
         if self._is_open:
             self._is_open = False
             await _told(self._request, "response_closed", self._exchange.finish(self._reading))
+
+    async def _receive(self) -> None:
+        try:
+            await self._exchange.receive(self._request, self._reading)
+        except BaseException:
+            await self.aclose()
+            raise
 
 
 def _head(request: httpcore.Request) -> bytes:
@@ -227,14 +229,22 @@ def _head(request: httpcore.Request) -> bytes:
         raise httpcore.LocalProtocolError("Illegal method characters")
     if not _TARGET.fullmatch(request.url.target):
         raise httpcore.LocalProtocolError("Illegal target characters")
-    lines = [request.method + b" " + request.url.target + b" HTTP/1.1"]
-    for name, value in request.headers:
+    _check(request.headers)
+    fields = b"".join([b"%b: %b\r\n" % field for field in request.headers])
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.url.target, fields)
+
+
+def _check(headers: list[tuple[bytes, bytes]]) -> None:
+    """Look at all names and all values at once, and at each only when one of them is wrong."""
+    names = [name for name, _ in headers]
+    values = b"".join([value for _, value in headers])
+    if _TOKEN.fullmatch(b"".join(names)) and b"" not in names and not _FORBIDDEN.search(values):
+        return
+    for name, value in headers:
         if not _TOKEN.fullmatch(name):
             raise httpcore.LocalProtocolError(f"Illegal header name {name!r}")
         if _FORBIDDEN.search(value):
             raise httpcore.LocalProtocolError(f"Illegal header value of {name!r}")
-        lines.append(name + b": " + value)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def _timeout(request: httpcore.Request, stage: str) -> float | None:
@@ -242,12 +252,19 @@ def _timeout(request: httpcore.Request, stage: str) -> float | None:
     return seconds
 
 
-async def _told(request: httpcore.Request, name: str, work: Awaitable[_T]) -> _T:
-    """Do some work, and tell the request's ``trace`` extension of it."""
-    if "trace" not in request.extensions:
-        return await work
-    async with tell(request, f"http11.{name}", request=request):
-        return await work
+def _told(
+    request: httpcore.Request, name: str, work: Coroutine[Any, Any, None]
+) -> Coroutine[Any, Any, None]:
+    """Give some work to await, which tells the request's ``trace`` extension of it, if any."""
+    return _tell(request, name, work) if "trace" in request.extensions else work
+
+
+async def _tell(request: httpcore.Request, name: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with tell(request, f"http11.{name}", request=request):
+            await work
+    finally:
+        work.close()  # a listener that raises leaves it unbegun
 
 
 async def _nothing() -> None:

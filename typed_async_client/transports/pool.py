@@ -12,7 +12,6 @@ and its ``_network_backend`` (here), ``AsyncHTTPConnection._connection``,
 
 import asyncio
 import dataclasses
-import functools
 import random as chance
 import ssl
 import time
@@ -148,7 +147,9 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         """
         passage = Passage(request)
         while True:
-            slot = await self._acquire(passage)
+            slot = self._take_out_of_turn(passage)
+            if slot is None:
+                slot = await self._wait_for_slot(passage)
             received = slot.received
             try:
                 response = await slot.connection.handle_async_request(request)
@@ -196,12 +197,13 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         told = self.statistics()
         return f"<ConnectionPool [{told.active} active, {told.idle} idle, {told.waiting} waiting]>"
 
-    async def _acquire(self, passage: Passage) -> Slot:
+    def _take_out_of_turn(self, passage: Passage) -> Slot | None:
+        """Take a slot, if nobody waits for one."""
         if self._closed:
             raise RuntimeError("the connection pool is closed")
-        slot = None if self._waiting else self._take(passage)
-        if slot is not None:
-            return slot
+        return None if self._waiting else self._take(passage)
+
+    async def _wait_for_slot(self, passage: Passage) -> Slot:
         waiter = Waiter(passage, asyncio.get_running_loop().create_future())
         self._waiting[waiter] = None
         timeout = passage.request.extensions.get("timeout", {}).get("pool")
@@ -258,12 +260,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             slot.retire_at = 0.0
         if resends:
             response.extensions[RESENDS] = resends
-        return httpcore.Response(
-            response.status,
-            headers=response.headers,
-            content=Body(response.stream, functools.partial(self._give_back, slot)),
-            extensions=response.extensions,
-        )
+        response.stream = Body(response.stream, slot, self._give_back)
+        return response
 
     def _may_multiplex(self, origin: Origin) -> bool:
         return self._multiplexing is not None and (

@@ -109,6 +109,10 @@ class Reading:
             )
         self.is_complete = True
 
+    def release(self) -> None:
+        """Let go of the parser, which holds this in turn: kept responses are no circles."""
+        self._parser = None
+
     def _bound(self, data: bytes) -> None:
         """Refuse a head that does not end; what came with its end may be body already."""
         if self._fields > _MAX_HEAD:

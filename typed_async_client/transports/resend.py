@@ -20,7 +20,8 @@ RESENDS = "typed_async_client.resends"
 PLAIN_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
 """Bodies that can be sent twice: they hold their bytes."""
 
-_SCHEMES = (b"http", b"https", b"ws", b"wss")
+_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
+"""The schemes that the pool speaks, and their ports."""
 
 _LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 
@@ -121,10 +122,10 @@ def _is_idempotent(request: httpcore.Request) -> bool:
 
 
 def _origin_of(request: httpcore.Request) -> Origin:
-    if request.url.scheme not in _SCHEMES:
-        scheme = request.url.scheme.decode("ascii", "replace")
+    url = request.url
+    if url.scheme not in _PORTS:
+        scheme = url.scheme.decode("ascii", "replace")
         raise httpcore.UnsupportedProtocol(
             f"unsupported protocol {scheme!r}: a URL begins with http:// or https://"
         )
-    origin = request.url.origin
-    return origin.scheme, origin.host, origin.port
+    return url.scheme, url.host, url.port or _PORTS[url.scheme]

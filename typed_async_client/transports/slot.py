@@ -94,20 +94,28 @@ class Slot:
         return self.watch is not None and self.watch.drains
 
     @property
-    def has_news(self) -> bool:
-        """Whether something has arrived that no exchange asked for.
+    def has_come(self) -> bool:
+        """Whether the loop has seen something arrive that no exchange asked for.
 
-        On a multiplexed connection that is word of its end; on others it is any byte, in the kernel
-        too: a loop that was held up has not seen yet what came meanwhile.
+        On a multiplexed connection that is word of its end; on others it is any byte.
         """
         if not self.layers:
             return False
-        if self.is_multiplexed:
-            return self.drains or bool(self.layers[-1].get_extra_info("has_ended"))
+        stream = self.layers[-1]
+        return bool(self.drains or stream.has_ended if self.is_multiplexed else stream.has_news)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has arrived that no exchange asked for, in the kernel too.
+
+        A loop that was held up has not seen yet what came meanwhile.
+        """
+        if self.has_come:
+            return True
+        if self.is_multiplexed or not self.layers:
+            return False
         sock = self.layers[0].get_extra_info("socket")
-        return bool(self.layers[-1].get_extra_info("is_readable")) or (
-            sock is not None and is_socket_readable(sock)
-        )
+        return sock is not None and is_socket_readable(sock)
 
     def takes_streams(self, now: float) -> bool:
         """Whether one more request may join those on a connection that is shared.
@@ -122,14 +130,22 @@ class Slot:
         """Whether it has reached its age."""
         return self.retire_at is not None and now >= self.retire_at
 
-    def is_stale(self, now: float) -> bool:
-        """Whether it must not be used for another request, if nobody holds it now."""
+    def is_spent(self, now: float) -> bool:
+        """Whether its last exchange was its last one: nothing may be sent on it any more."""
         return (
             not self.connection.is_idle()
-            or (self.idle_until is not None and now >= self.idle_until)
             or self.is_retired(now)
-            or self.has_news
+            or self.has_come
             or _has_leftovers(self.connection)
+        )
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it became useless while it was idle."""
+        return (
+            (self.idle_until is not None and now >= self.idle_until)
+            or self.is_retired(now)
+            or not self.connection.is_idle()
+            or self.has_news
         )
 
     def clear_away(self) -> None:

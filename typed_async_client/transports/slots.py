@@ -62,10 +62,11 @@ class Slots:
                 which is new to it or serves others at the same time; 0 takes any.
             hopes: join a connection that is not made yet and may turn out not to multiplex.
         """
-        self._expire()
-        slot = self._take_shared(origin, after, hopes=hopes)
+        now = self._now()
+        self._expire(now)
+        slot = self._take_shared(origin, now, after, hopes=hopes)
         if slot is None and not after:
-            slot = self._take_idle(origin)
+            slot = self._take_idle(origin, now)
         if slot is None and self._make_room():
             slot = self._open(origin)
         if slot is not None:
@@ -88,12 +89,13 @@ class Slots:
         if slot.users > 0:
             slot.clear_away()
             return
+        now = self._now()
         if not clean:
             self.drop(slot, "failed")
-        elif slot.is_stale(self._now()):
+        elif slot.is_spent(now):
             self.drop(slot, "not reusable")
         else:
-            self._keep(slot)
+            self._keep(slot, now)
 
     def learn(self, slot: Slot) -> None:
         """Note that a connection did not take a request, or that it answered in HTTP/1.1.
@@ -131,21 +133,21 @@ class Slots:
         """How many connections are idle."""
         return len(self._idle)
 
-    def _take_shared(self, origin: Origin, after: int, *, hopes: bool) -> Slot | None:
+    def _take_shared(self, origin: Origin, now: float, after: int, *, hopes: bool) -> Slot | None:
         slot = self._shared.get(origin)
         if slot is None or slot.number <= after or not (hopes or slot.is_multiplexed):
             return None
-        if slot.takes_streams(self._now()):
+        if slot.takes_streams(now):
             self._forget_idle(slot)
             return slot
         self._unshare(slot)
         return None
 
-    def _take_idle(self, origin: Origin) -> Slot | None:
+    def _take_idle(self, origin: Origin, now: float) -> Slot | None:
         while idle := self._idle_at.get(origin):
             slot = next(reversed(idle))  # the one used last is the likeliest to be alive
             self._forget_idle(slot)
-            if not slot.is_stale(self._now()):
+            if not slot.is_stale(now):
                 if slot.is_multiplexed:
                     self._shared.setdefault(origin, slot)
                 return slot
@@ -172,17 +174,16 @@ class Slots:
             self._shared[origin] = slot
         return slot
 
-    def _keep(self, slot: Slot) -> None:
+    def _keep(self, slot: Slot, now: float) -> None:
         expiry = self._limits.keepalive_expiry
-        slot.idle_until = None if expiry is None else self._now() + expiry
+        slot.idle_until = None if expiry is None else now + expiry
         self._idle[slot] = None
         self._idle_at.setdefault(slot.origin, {})[slot] = None
         limit = self._limits.max_keepalive_connections
         if limit is not None and len(self._idle) > limit:
             self.drop(next(iter(self._idle)), "surplus")
 
-    def _expire(self) -> None:
-        now = self._now()
+    def _expire(self, now: float) -> None:
         while self._idle:
             oldest = next(iter(self._idle))
             if oldest.idle_until is None or now < oldest.idle_until:

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import httpcore
 
+from typed_async_client.transports.patience import Patience
+
 __all__ = ["AsyncioStream", "StreamProtocol"]
 
 _HIGH_WATER = 256 * 1024
@@ -153,7 +155,20 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.layers: list[AsyncioStream] = [] if under is None else under.layers
         self.layers.append(self)
         self._protocol = protocol
+        self._reading = Patience()
+        self._transport = cast("asyncio.Transport", protocol.transport)
         self._socket = self._transport.get_extra_info("socket") if under is None else None
+        self._writing = Patience()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer has closed the connection, or it was lost."""
+        return self._protocol.has_ended
+
+    @property
+    def has_news(self) -> bool:
+        """Whether bytes wait to be read, or the connection has ended."""
+        return self._protocol.has_news
 
     @property
     def received(self) -> int:
@@ -169,7 +184,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         protocol = self._protocol
         if not protocol.has_news:
-            await _wait(protocol.wait_for_news(), timeout, httpcore.ReadTimeout)
+            await self._reading.wait(protocol.wait_for_news(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
             raise httpcore.ReadError(protocol.error) from protocol.error
@@ -186,15 +201,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             await self._write_piece(buffer[start : start + _PIECE], timeout)
 
     async def _write_piece(self, piece: bytes, timeout: float | None) -> None:
-        protocol, transport = self._protocol, self._transport
-        if transport.is_closing():
-            raise httpcore.WriteError(protocol.error or "the connection is closed")
-        transport.write(piece)
-        room = protocol.wait_for_room()
+        room = self._send(piece)
         if room is not None:
-            await _wait(room, timeout, httpcore.WriteTimeout)
-            if protocol.error is not None:
-                raise httpcore.WriteError(protocol.error) from protocol.error
+            await self._writing.wait(room, timeout, httpcore.WriteTimeout)
+            if self._protocol.error is not None:
+                raise httpcore.WriteError(self._protocol.error) from self._protocol.error
 
     async def start_tls(
         self,
@@ -240,11 +251,19 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     def abort(self) -> None:
         """Close at once, after a word of farewell where TLS is spoken. It never waits."""
-        transport = self._transport
+        self._reading.stop()
+        self._writing.stop()
         if self._socket is not None and self._socket.fileno() < 0:
             return  # asyncio fails to abort a connection that ended while it had still to write
-        transport.close()
-        transport.abort()
+        self._transport.close()
+        self._transport.abort()
+
+    def _send(self, piece: bytes) -> "asyncio.Future[None] | None":
+        protocol, transport = self._protocol, self._transport
+        if transport.is_closing():
+            raise httpcore.WriteError(protocol.error or "the connection is closed")
+        transport.write(piece)
+        return protocol.wait_for_room()
 
     async def aclose(self) -> None:
         """Close; the same as ``abort()``."""
@@ -253,38 +272,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Answer what httpcore asks (``ssl_object``, ``is_readable``, ...), and ``has_ended``."""
         if info == "is_readable":
-            return self._protocol.has_news
+            return self.has_news
         if info == "has_ended":
-            return self._protocol.has_ended
+            return self.has_ended
         return self._transport.get_extra_info(_EXTRA.get(info, info))
-
-    @property
-    def _transport(self) -> asyncio.Transport:
-        return cast("asyncio.Transport", self._protocol.transport)
 
 
 _EXTRA = {"client_addr": "sockname", "server_addr": "peername"}
 """httpcore's names of what asyncio calls otherwise."""
-
-
-async def _wait(
-    waiter: "asyncio.Future[None]",
-    timeout: float | None,
-    expired: Callable[[str], httpcore.TimeoutException],
-) -> None:
-    """Wait for a future; what has come counts even when a stalled loop sees it late."""
-    if timeout is None:
-        await waiter
-        return
-    timer = asyncio.get_running_loop().call_later(timeout, _expire, waiter)
-    try:
-        await waiter
-    except TimeoutError as error:
-        raise expired("") from error
-    finally:
-        timer.cancel()
-
-
-def _expire(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())

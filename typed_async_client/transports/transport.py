@@ -1,8 +1,7 @@
 """The pool as an httpx transport, for ``AsyncResilientClient`` and for any ``httpx.AsyncClient``."""
 
-import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +11,7 @@ import httpx
 from typed_async_client.facts import as_raised_by_httpx
 from typed_async_client.transports.addresses import AddressGuard
 from typed_async_client.transports.connection import Http11
+from typed_async_client.transports.messages import CheckedRequest
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
 from typed_async_client.transports.slot import PoolLimits
@@ -98,19 +98,8 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its body is read, and its slot given back, by whoever reads it."""
-        inner = httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(
-                scheme=request.url.raw_scheme,
-                host=request.url.raw_host,
-                port=request.url.port,
-                target=request.url.raw_path,
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        with _as_httpx_raises():
+        inner = CheckedRequest(request)
+        with _as_httpx_raises:
             response = await self._pool.handle_async_request(inner)
         return httpx.Response(
             status_code=response.status,
@@ -135,16 +124,22 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         await self.aclose()
 
 
-@contextlib.contextmanager
-def _as_httpx_raises() -> Iterator[None]:
-    """Let httpx's errors out in place of httpcore's, and every other error as it is."""
-    try:
-        yield
-    except Exception as error:
-        raised = as_raised_by_httpx(error)
-        if raised is error:
-            raise
-        raise raised from error
+class _AsHttpxRaises:
+    """Lets httpx's errors out in place of httpcore's, and every other error as it is."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception):
+            raised = as_raised_by_httpx(error)
+            if raised is not error:
+                raise raised from error
+
+
+_as_httpx_raises = _AsHttpxRaises()
 
 
 class _Stream(httpx.AsyncByteStream):
@@ -153,13 +148,24 @@ class _Stream(httpx.AsyncByteStream):
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx_raises():
-            async for part in self._stream:
-                yield part
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Parts(aiter(self._stream))
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+class _Parts(AsyncIterator[bytes]):
+    """One walk through a body."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+        self._parts = parts
+
+    async def __anext__(self) -> bytes:
+        with _as_httpx_raises:
+            return await anext(self._parts)
 
 
 def _as_httpcore_proxy(given: "types.ProxyTypes") -> httpcore.Proxy:

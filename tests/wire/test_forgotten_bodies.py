@@ -1,0 +1,24 @@
+"""A caller who forgets a response half-way costs the pool no slot."""
+
+import httpx
+import pytest
+from pool_kit import pooled
+
+from typed_async_client import AsyncPoolTransport
+from typed_async_client.testing import FaultServer, answer
+from typed_async_client.transports.connection import Http11
+
+
+@pytest.mark.parametrize("http11", ["h11", "llhttp"])
+async def test_a_walk_through_a_body_that_is_forgotten_gives_its_slot_back(http11: Http11) -> None:
+    """The response is never closed, and still held; the pool has one slot."""
+    limits = httpx.Limits(max_connections=1)
+    transport = AsyncPoolTransport(limits=limits, http11=http11)
+    async with FaultServer(answer(200, b"x" * 500_000)) as server, pooled(transport) as client:
+        forgotten = await client.send(client.build_request("GET", server.url), stream=True)
+        walk = aiter(forgotten.aiter_raw(1000))
+        assert len(await anext(walk)) == 1000
+        del walk
+        assert len((await client.get(server.url)).content) == 500_000
+        assert not forgotten.is_closed
+        assert transport.statistics().closed == {"failed": 1}
