@@ -4,6 +4,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from typed_async_client.transports.draining import FrameWatch
 from typed_async_client.transports.slot import Origin, PoolLimits, Slot
 from typed_async_client.transports.slots import Slots
 
@@ -31,6 +32,7 @@ class FakeStream:
 
     def __init__(self) -> None:
         self.aborted: bool = False
+        self.beginner: None = None
         self.has_news: bool = False
         self.received: int = 0
 
@@ -41,6 +43,9 @@ class FakeStream:
 
     def get_extra_info(self, _: str) -> None:
         """Tell of no socket."""
+
+    def write_now(self, frames: bytes) -> None:
+        """Send nothing: there is nothing to say."""
 
     def abort(self) -> None:
         """Close at once."""
@@ -61,12 +66,15 @@ class FakeConnection:
         self.closed: bool = False
         self.speaks_h2: bool | None = None
         self.stream: FakeStream = FakeStream()
+        self._events: dict[int, Any] = {}
+        self._h2_state = types.SimpleNamespace(streams={}, data_to_send=bytes)
         self._h11_state = types.SimpleNamespace(trailing_data=(b"", False))
         self._slot = slot
 
     def connect(self, *, speaks_h2: bool = False) -> None:
         """Be connected from now on."""
         self.speaks_h2 = speaks_h2
+        self._slot.watch = FrameWatch() if speaks_h2 else None
         self._slot.layers = [self.stream]
 
     def leave_over(self, data: bytes) -> None:
@@ -102,18 +110,18 @@ class Places:
             random=random,
         )
 
-    def take(self, origin: Origin = A, *, fresh: bool = False) -> Slot | None:
+    def take(self, origin: Origin = A, *, after: int = 0) -> Slot | None:
         """Take a slot for a request, and begin its exchange."""
-        slot = self.slots.take(origin, fresh=fresh)
+        slot = self.slots.take(origin, after=after)
         if slot is not None:
             if slot.connection.speaks_h2 is None and origin != H2:
                 slot.connection.connect()
             slot.connection.active += 1
         return slot
 
-    def must_take(self, origin: Origin = A, *, fresh: bool = False) -> Slot:
+    def must_take(self, origin: Origin = A, *, after: int = 0) -> Slot:
         """Take a slot that has to be there."""
-        slot = self.take(origin, fresh=fresh)
+        slot = self.take(origin, after=after)
         assert slot is not None
         return slot
 
@@ -129,7 +137,8 @@ class Places:
             the slot, once for each request that left.
         """
         slot.connection.connect(speaks_h2=speaks_h2)
-        self.slots.learn(slot)
+        if not speaks_h2:
+            self.slots.learn(slot)
         leaving = [] if speaks_h2 else [slot] * (slot.users - 1)
         for one in leaving:
             self.give_back(one)

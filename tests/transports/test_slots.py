@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fake_connections import H2, A, B, FakeConnection, Places, held_by
+from hyperframe.frame import GoAwayFrame
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -24,13 +25,14 @@ def test_a_clean_connection_is_used_again() -> None:
     assert (places.slots.opened, places.slots.idle) == (1, 1)
 
 
-def test_a_fresh_connection_was_never_used() -> None:
-    """The idle one stays where it is."""
+def test_a_request_that_failed_gets_a_connection_that_was_never_used() -> None:
+    """Idle ones stay where they are, for they may be dying as well."""
     places = Places()
-    used = places.must_take()
-    places.give_back(used)
-    fresh = places.must_take(fresh=True)
-    assert fresh is not used
+    failed, other = places.must_take(), places.must_take()
+    places.give_back(other)
+    places.give_back(failed, clean=False)
+    fresh = places.must_take(after=failed.number)
+    assert fresh not in (failed, other)
     assert fresh.exchanges == 1
     assert places.slots.idle == 1
 
@@ -88,7 +90,7 @@ def test_a_connection_that_cannot_close_without_waiting_is_cut_all_the_same() ->
             raise OSError("broken")
 
     for kind in (Slow, Broken):
-        slot = Slot(A, None)
+        slot = Slot(A, 1, None)
         slot.connection = kind(slot)
         slot.connection.connect()
         slot.close()
@@ -210,6 +212,78 @@ def test_a_connection_that_does_not_multiplex_is_left_to_one() -> None:
     assert places.slots.opened == 3
 
 
+def test_requests_that_failed_share_the_connection_that_was_opened_after() -> None:
+    """The first of them opens it; no two are sent twice on the same one."""
+    places = Places()
+    failed = places.must_take(H2)
+    for _ in range(49):
+        assert places.take(H2) is failed
+    places.settle(failed, speaks_h2=True)
+    for _ in range(50):
+        places.give_back(failed, clean=False)
+        assert places.must_take(H2, after=failed.number) is places.made[1]
+    assert places.slots.opened == 2
+
+
+def test_a_connection_that_drains_is_left_to_those_who_are_on_it() -> None:
+    """It is closed when the last of them is done."""
+    places = Places()
+    slot = places.must_take(H2)
+    places.settle(slot, speaks_h2=True)
+    assert places.take(H2) is slot
+    _say_goodbye(slot)
+    assert places.must_take(H2) is not slot
+    places.give_back(slot)
+    assert not slot.is_closed
+    places.give_back(slot)
+    assert slot.is_closed
+
+
+def test_an_idle_connection_that_drains_is_used_no_more() -> None:
+    """The next request gets another one."""
+    places = Places()
+    slot = places.must_take(H2)
+    places.settle(slot, speaks_h2=True)
+    places.give_back(slot)
+    _say_goodbye(slot)
+    assert places.must_take(H2) is not slot
+    assert places.slots.closed == {"stale": 1}
+
+
+def _say_goodbye(slot: Slot) -> None:
+    assert slot.watch is not None
+    slot.watch.receive(GoAwayFrame(0, last_stream_id=1).serialize())
+
+
+@pytest.mark.parametrize("speaks_h2", [None, True])
+def test_a_connection_that_failed_says_nothing_about_its_origin(speaks_h2: bool | None) -> None:  # noqa: FBT001 - a column of the table
+    """Who finds it closed gets another one, which is shared again."""
+    places = Places()
+    slot = places.must_take(H2)
+    assert places.take(H2) is slot
+    if speaks_h2:
+        slot.connection.connect(speaks_h2=True)
+    slot.connection.closed = True
+    places.give_back(slot, clean=False)
+    places.slots.learn(slot)
+    places.give_back(slot)
+    other = places.must_take(H2)
+    assert other is not slot
+    assert places.take(H2) is other
+
+
+def test_a_connection_is_shared_again_once_all_who_failed_have_left() -> None:
+    """The last one on it ended well, so it is idle, and good for many."""
+    places = Places()
+    slot = places.must_take(H2)
+    places.must_take(H2)
+    places.settle(slot, speaks_h2=True)
+    places.give_back(slot, clean=False)
+    places.give_back(slot)
+    assert places.take(H2) is slot
+    assert places.take(H2) is slot
+
+
 def test_a_failed_exchange_ends_the_sharing_and_not_the_others() -> None:
     """Those who are on the connection may finish; nobody joins them."""
     places = Places()
@@ -249,18 +323,21 @@ class AnyOrder(RuleBasedStateMachine):
         )
         self.held: list[Slot] = []
 
-    @rule(origin=origins, fresh=st.booleans())
-    def take(self, origin: Origin, fresh: bool) -> None:  # noqa: FBT001 - hypothesis names it
-        """A request asks for a slot."""
-        slot = self.places.take(origin, fresh=fresh)
+    @rule(origin=origins, back=st.none() | st.integers(0, 3))
+    def take(self, origin: Origin, back: int | None) -> None:
+        """A request asks for a slot, perhaps after it failed on one of the last ones."""
+        after = 0 if back is None else max(0, self.places.slots.opened - back)
+        slot = self.places.take(origin, after=after)
         if slot is None:
             assert len(self.places.slots.all) == self.max_connections
             assert self.places.slots.idle == 0
             return
         assert not slot.is_closed
         assert slot.origin == origin
+        assert slot.number > after
         if slot.exchanges > 1:
-            assert not fresh
+            assert not after or origin == H2
+            assert not slot.drains
             assert not slot.has_news
             assert slot.retire_at is None or self.places.clock.now < slot.retire_at or origin == H2
         if origin != H2:
@@ -285,12 +362,14 @@ class AnyOrder(RuleBasedStateMachine):
             self.held.remove(one)
 
     @precondition(lambda self: self.places.slots.all)
-    @rule(data=st.data(), how=st.sampled_from(["news", "leftovers", "closed"]))
+    @rule(data=st.data(), how=st.sampled_from(["news", "leftovers", "closed", "goodbye"]))
     def spoil(self, data: st.DataObject, how: str) -> None:
         """A connection dies, or says what nobody asked for."""
         slot = data.draw(st.sampled_from(self.places.slots.all))
         if how == "news":
             slot.connection.stream.has_news = True
+        elif how == "goodbye" and slot.watch is not None:
+            _say_goodbye(slot)
         elif how == "leftovers":
             slot.connection.leave_over(b"stray")
         else:

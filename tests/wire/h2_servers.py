@@ -23,7 +23,7 @@ from hyperframe.frame import GoAwayFrame
 
 from typed_async_client.testing import FaultServer, Handler, Wire
 
-__all__ = ["H2Wire", "StreamRequest", "hypercorn_url", "speaking_h2", "trusting_h2"]
+__all__ = ["H2Wire", "Script", "StreamRequest", "hypercorn_url", "speaking_h2", "trusting_h2"]
 
 
 @functools.cache
@@ -91,17 +91,22 @@ class H2Wire:
     """The server's end of one HTTP/2 connection.
 
     Attributes:
+        begun: the streams whose head has come, in order.
         requests: the whole requests that came, in order.
         resets: the streams that the client gave up.
     """
 
-    def __init__(self, wire: Wire, max_streams: int) -> None:
+    def __init__(self, wire: Wire, max_streams: int | None) -> None:
+        self.begun: list[int] = []
         self.requests: list[StreamRequest] = []
         self.resets: list[int] = []
         self._bodies: dict[int, bytes] = {}
         self._heads: dict[int, dict[bytes, bytes]] = {}
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
-        self._h2.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = max_streams
+        if max_streams is None:
+            del self._h2.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS]
+        else:
+            self._h2.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = max_streams
         self._h2.local_settings.acknowledge()
         self._wire = wire
 
@@ -116,14 +121,22 @@ class H2Wire:
         Raises:
             EOFError: the client hung up before.
         """
-        while len(self.requests) < count:
+        await self.read_until(lambda: len(self.requests) >= count)
+        return self.requests[:count]
+
+    async def read_until(self, there: Callable[[], bool]) -> None:
+        """Read until a condition holds.
+
+        Raises:
+            EOFError: the client hung up before.
+        """
+        while not there():
             data = await self._wire.read(65536)
             if not data:
                 raise EOFError
             for event in self._h2.receive_data(data):
                 self._take(event)
             await self._flush()
-        return self.requests[:count]
 
     async def answer(self, request: StreamRequest, body: bytes = b"ok") -> None:
         """Send a whole response."""
@@ -152,9 +165,22 @@ class H2Wire:
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
         await self._flush()
 
-    async def go_away(self, last_stream_id: int) -> None:
+    async def go_away(self, last_stream_id: int, error_code: int = 0) -> None:
         """Say that no stream above ``last_stream_id`` was or will be looked at (GOAWAY)."""
-        await self._wire.send(GoAwayFrame(0, last_stream_id=last_stream_id).serialize())
+        frame = GoAwayFrame(0, last_stream_id=last_stream_id, error_code=error_code)
+        await self._wire.send(frame.serialize())
+
+    async def answer_and_go(self, request: StreamRequest) -> None:
+        """Send a whole response and a GOAWAY right behind it, in one piece."""
+        self._h2.send_headers(request.stream_id, [(":status", "200")])
+        self._h2.send_data(request.stream_id, b"ok", end_stream=True)
+        goodbye = GoAwayFrame(0, last_stream_id=request.stream_id).serialize()
+        await self._wire.send(self._h2.data_to_send() + goodbye)
+
+    async def allow(self, max_streams: int) -> None:
+        """Change how many streams there may be at once (SETTINGS)."""
+        self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
+        await self._flush()
 
     async def answer_the_rest(self) -> None:
         """Answer each further request until the client hangs up."""
@@ -176,6 +202,7 @@ class H2Wire:
             case h2.events.RequestReceived(stream_id=int(stream_id), headers=headers):
                 self._heads[stream_id] = {bytes(k): bytes(v) for k, v in headers or ()}
                 self._bodies[stream_id] = b""
+                self.begun.append(stream_id)
             case h2.events.DataReceived(stream_id=int(stream_id), data=data):
                 self._bodies[stream_id] += data or b""
                 length = event.flow_controlled_length or 0
@@ -196,10 +223,15 @@ Script = Callable[[H2Wire], Awaitable[None]]
 """Serves one HTTP/2 connection, from the settings to its end."""
 
 
-def speaking_h2(*scripts: Script, max_streams: int = 100) -> FaultServer:
+def speaking_h2(*scripts: Script, max_streams: int | None = 100, tls: bool = True) -> FaultServer:
     """Give a server whose first connection follows the first script, and so on.
 
     Connections beyond the scripts are answered well.
+
+    Args:
+        scripts: one for each connection.
+        max_streams: how many it allows at once; None says nothing about it.
+        tls: agree upon HTTP/2 by TLS; otherwise the client has to know.
     """
     left = list(scripts)
 
@@ -211,4 +243,4 @@ def speaking_h2(*scripts: Script, max_streams: int = 100) -> FaultServer:
             await script(served)
 
     followed: Handler = handler
-    return FaultServer(followed, tls=_serving_h2())
+    return FaultServer(followed, tls=_serving_h2() if tls else None)

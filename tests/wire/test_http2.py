@@ -120,6 +120,23 @@ async def test_a_plain_server_is_spoken_to_in_http_1(client: httpx.AsyncClient) 
         assert (await client.get(server.url)).http_version == "HTTP/1.1"
 
 
+async def test_a_body_of_http_1_may_look_like_the_beginning_of_http_2() -> None:
+    """It is a body all the same, and the answer is read as it comes."""
+    body = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100)
+
+    async def echo_it(request: SeenRequest, wire: Wire) -> None:
+        await wire.answer(200, request.body)
+
+    transport = AsyncPoolTransport(http2=True, verify=trusting())
+    async with (
+        FaultServer(each_request(echo_it), tls=trusted()) as server,
+        httpx.AsyncClient(transport=transport, timeout=20) as client,
+    ):
+        for _ in range(2):
+            assert (await client.post(server.url, content=body)).content == body
+        assert transport.statistics().opened == 1
+
+
 # Streams that were not looked at
 
 

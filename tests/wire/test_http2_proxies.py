@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 import pytest_asyncio
-from h2_servers import speaking_h2, trusting_h2
+from h2_servers import H2Wire, speaking_h2, trusting_h2
 from leftovers import leaving_nothing
 from tls_contexts import trusted, trusting
 from toy_proxies import Socks5Proxy, tunnelling
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, Handler, SeenRequest, Wire, each_request
+from typed_async_client.transports.resend import RESENDS
 
 PROXIES = pytest.mark.parametrize(
     ("scheme", "proxy_of"), [("http", tunnelling), ("socks5", Socks5Proxy)]
@@ -39,6 +40,56 @@ async def test_many_requests_share_one_connection_through_a_proxy(
             responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
             assert {response.http_version for response in responses} == {"HTTP/2"}
             assert transport.statistics().opened == proxy.connections == 1
+
+
+@PROXIES
+async def test_requests_at_once_share_the_connection_that_a_proxy_is_still_making(
+    scheme: str, proxy_of: Callable[[], Handler]
+) -> None:
+    """Thirty, from the very first on."""
+    async with speaking_h2() as server, FaultServer(proxy_of()) as proxy:
+        transport = AsyncPoolTransport(
+            http2=True, verify=trusting_h2(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
+        )
+        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+            responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
+            assert {response.http_version for response in responses} == {"HTTP/2"}
+            assert transport.statistics().opened == proxy.connections == 1
+
+
+@PROXIES
+async def test_a_goaway_behind_a_proxy_is_followed(
+    scheme: str, proxy_of: Callable[[], Handler]
+) -> None:
+    """What was taken is answered, what was not goes out again, through the proxy."""
+
+    async def go(wire: H2Wire) -> None:
+        requests = await wire.receive(5)
+        await wire.go_away(requests[1].stream_id)
+        for request in requests[:2]:
+            await wire.answer(request)
+        await wire.listen()
+
+    async with speaking_h2(go) as server, FaultServer(proxy_of()) as proxy:
+        transport = AsyncPoolTransport(
+            http2=True, verify=trusting_h2(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
+        )
+        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+            tasks = [client.post(server.url, content=b"x") for _ in range(5)]
+            responses = await asyncio.gather(*tasks)
+            resends = sorted(response.extensions.get(RESENDS, 0) for response in responses)
+            assert resends == [0, 0, 1, 1, 1]
+            assert transport.statistics().opened == proxy.connections == 2
+
+
+async def test_a_proxy_that_refuses_to_connect_is_reported_to_all() -> None:
+    """Though they waited for one connection: each learns of it, and none waits for long."""
+    async with FaultServer(tunnelling(reply=b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
+        transport = AsyncPoolTransport(http2=True, proxy=f"http://127.0.0.1:{proxy.port}")
+        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+            tasks = [client.get("https://behind.test/") for _ in range(20)]
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(end) for end in ends} == {httpx.ProxyError}
 
 
 @PROXIES

@@ -163,6 +163,8 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
             stream = await self._connect(request)
             if self._origin.scheme in (b"https", b"wss"):
                 stream = await self._secure(request, stream)
+        except asyncio.CancelledError:
+            raise  # whoever waits for it too opens it then
         except BaseException:
             self._failed = True
             raise

@@ -3,13 +3,17 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 
 from typed_async_client.transports.network import AsyncioBackend
-from typed_async_client.transports.slot import Origin, Slot
+from typed_async_client.transports.slot import Slot
 from typed_async_client.transports.stream import AsyncioStream
+from typed_async_client.transports.watched import SpeaksHttp2, WatchedStream
+
+if TYPE_CHECKING:
+    from typed_async_client.transports.resend import Passage
 
 __all__ = ["COMPLETE", "Body", "Recorder", "Waiter", "may_be_read_otherwise", "tells_its_end"]
 
@@ -26,16 +30,24 @@ _TELLING = (b"content-length", b"transfer-encoding")
 class Waiter:
     """A request that waits for a slot."""
 
-    origin: Origin
-    fresh: bool
+    passage: "Passage"
     slot: asyncio.Future[Slot]
 
 
 class Recorder(httpcore.AsyncNetworkBackend):
-    """Tells a slot which streams are opened for it, so that it can always close them."""
+    """Tells a slot which streams are opened for it, so that it can always close them.
 
-    def __init__(self, backend: AsyncioBackend, slot: Slot) -> None:
+    Args:
+        backend: opens the streams.
+        slot: is told.
+        http2: how HTTP/2 may come to be spoken on them: ``"agreed"``, ``"alone"``, or None.
+    """
+
+    def __init__(
+        self, backend: AsyncioBackend, slot: Slot, *, http2: SpeaksHttp2 | None = None
+    ) -> None:
         self._backend = backend
+        self._http2 = http2
         self._slot = slot
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
@@ -56,6 +68,10 @@ class Recorder(httpcore.AsyncNetworkBackend):
         if self._slot.is_closed:
             stream.abort()
             raise RuntimeError("the connection pool was closed while this request connected")
+        for stale in self._slot.layers:
+            stale.abort()  # of an attempt that was given up half-way
+        if self._http2 is not None:
+            stream = WatchedStream.of(stream, self._slot, self._http2)
         self._slot.layers = stream.layers
         return stream
 

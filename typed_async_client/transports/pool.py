@@ -6,7 +6,8 @@ file waits for: a slot, and the exchange on it.
 
 Names of httpcore 1.0 used that are not in its documentation: ``AsyncConnectionPool.create_connection``
 and its ``_network_backend`` (here), ``AsyncHTTPConnection._connection``,
-``AsyncHTTP11Connection._h11_state`` and ``is_socket_readable`` (in ``slot.py``).
+``AsyncHTTP11Connection._h11_state`` and ``is_socket_readable`` (in ``slot.py``); more of HTTP/2 in
+``abandoned.py``.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 
@@ -30,9 +31,12 @@ from typed_async_client.transports.exchange import (
     tells_its_end,
 )
 from typed_async_client.transports.network import AsyncioBackend
-from typed_async_client.transports.resend import RESENDS, may_send_again
+from typed_async_client.transports.resend import RESENDS, Passage
 from typed_async_client.transports.slot import Origin, PoolLimits, Slot
 from typed_async_client.transports.slots import Slots
+
+if TYPE_CHECKING:
+    from typed_async_client.transports.watched import SpeaksHttp2
 
 __all__ = ["ConnectionPool", "PoolStatistics"]
 
@@ -41,9 +45,6 @@ if not httpcore.__version__.startswith("1.0."):
         f"the connection pool is made for httpcore 1.0, and {httpcore.__version__} is installed: "
         "install 'httpcore>=1.0.9,<1.1', or pass transport=httpx.AsyncHTTPTransport()"
     )
-
-_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
-"""The schemes that the pool speaks, and their ports."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +124,9 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         self._backend = network_backend or AsyncioBackend()
         exchange = load_exchange(http11)
         self._exchange = exchange if proxy is None and retries == 0 else None
-        self._http2_only = http2 and not http1
-        self._http2_wanted = http2
+        self._multiplexing: SpeaksHttp2 | None = None
+        if http2:
+            self._multiplexing = "agreed" if http1 else "alone"
         self._slots = Slots(
             limits or PoolLimits(),
             connect=self._make_connection,
@@ -140,27 +142,29 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
         Raises:
             httpcore.PoolTimeout: no connection was free for the ``pool`` timeout.
+            httpcore.ConnectError: connection after connection closed before it took the request.
             httpcore.UnsupportedProtocol: the scheme is none that the pool speaks.
         """
-        origin = _origin_of(request)
-        resends = 0
+        passage = Passage(request)
         while True:
-            slot = self._take(origin, fresh=resends > 0)
+            slot = self._take_out_of_turn(passage)
             if slot is None:
-                slot = await self._wait_for_slot(origin, request, fresh=resends > 0)
+                slot = await self._wait_for_slot(passage)
             received = slot.received
             try:
                 response = await slot.connection.handle_async_request(request)
-            except httpcore.ConnectionNotAvailable:
+            except httpcore.ConnectionNotAvailable as error:
                 self._not_available(slot)
+                passage.turn_away(error)
             except BaseException as error:
-                silent = slot.exchanges > 1 and slot.received == received
+                failure = passage.fail(slot, error, received=received)
                 self._give_back(slot, clean=False)
-                if resends or not may_send_again(request, error, silent=silent):
+                if failure is error:
                     raise
-                resends += 1
+                if failure is not None:
+                    raise failure from error
             else:
-                return self._answer(slot, request, response, resends)
+                return self._answer(slot, request, response, passage.resends)
 
     @property
     def connections(self) -> list[Any]:
@@ -193,18 +197,16 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         told = self.statistics()
         return f"<ConnectionPool [{told.active} active, {told.idle} idle, {told.waiting} waiting]>"
 
-    def _take(self, origin: Origin, *, fresh: bool) -> Slot | None:
-        """Take a slot out of turn, if nobody waits for one."""
+    def _take_out_of_turn(self, passage: Passage) -> Slot | None:
+        """Take a slot, if nobody waits for one."""
         if self._closed:
             raise RuntimeError("the connection pool is closed")
-        return None if self._waiting else self._slots.take(origin, fresh=fresh)
+        return None if self._waiting else self._take(passage)
 
-    async def _wait_for_slot(
-        self, origin: Origin, request: httpcore.Request, *, fresh: bool
-    ) -> Slot:
-        waiter = Waiter(origin, fresh, asyncio.get_running_loop().create_future())
+    async def _wait_for_slot(self, passage: Passage) -> Slot:
+        waiter = Waiter(passage, asyncio.get_running_loop().create_future())
         self._waiting[waiter] = None
-        timeout = request.extensions.get("timeout", {}).get("pool")
+        timeout = passage.request.extensions.get("timeout", {}).get("pool")
         try:
             self._serve()
             async with asyncio.timeout(timeout):
@@ -229,11 +231,14 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         while self._waiting:
             waiter = next(iter(self._waiting))
             if not waiter.slot.done():
-                slot = self._slots.take(waiter.origin, fresh=waiter.fresh)
+                slot = self._take(waiter.passage)
                 if slot is None:
                     return
                 waiter.slot.set_result(slot)
             del self._waiting[waiter]
+
+    def _take(self, passage: Passage) -> Slot | None:
+        return self._slots.take(passage.origin, after=passage.after, hopes=passage.hopes)
 
     def _give_back(self, slot: Slot, *, clean: bool) -> None:
         self._slots.give_back(slot, clean=clean)
@@ -241,7 +246,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
     def _not_available(self, slot: Slot) -> None:
         """Leave a connection that serves no more requests at once than it has."""
-        slot.exchanges -= 1  # it was not begun
+        slot.exchanges -= 1  # none was begun
         self._slots.learn(slot)
         self._give_back(slot, clean=True)
 
@@ -250,7 +255,6 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
     ) -> httpcore.Response:
         if self._may_multiplex(slot.origin) and not slot.is_multiplexed:
             self._slots.learn(slot)
-            self._serve()
         response.extensions[COMPLETE] = True if tells_its_end(request, response) else None
         if "trailing_headers" not in response.extensions and may_be_read_otherwise(response):
             slot.retire_at = 0.0
@@ -260,10 +264,13 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         return response
 
     def _may_multiplex(self, origin: Origin) -> bool:
-        return self._http2_wanted and (origin[0] == b"https" or self._http2_only)
+        return self._multiplexing is not None and (
+            origin[0] == b"https" or self._multiplexing == "alone"
+        )
 
     def _make_connection(self, slot: Slot) -> Any:
-        origin, recorder = httpcore.Origin(*slot.origin), Recorder(self._backend, slot)
+        origin = httpcore.Origin(*slot.origin)
+        recorder = Recorder(self._backend, slot, http2=self._multiplexing)
         if self._exchange is None:
             self._network_backend = recorder
             return self.create_connection(origin)
@@ -279,13 +286,3 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             uds=self._uds,
             socket_options=self._socket_options,
         )
-
-
-def _origin_of(request: httpcore.Request) -> Origin:
-    url = request.url
-    if url.scheme not in _PORTS:
-        scheme = url.scheme.decode("ascii", "replace")
-        raise httpcore.UnsupportedProtocol(
-            f"unsupported protocol {scheme!r}: a URL begins with http:// or https://"
-        )
-    return url.scheme, url.host, url.port or _PORTS[url.scheme]

@@ -1,43 +1,118 @@
-"""Whether a request whose connection failed may go out once more at once, on a fresh connection.
+"""Whether a request whose connection failed may go out again at once, on another connection.
 
 That is no retry: it repairs what the pool itself did, reusing a connection that the server was
-closing at that moment (RFC 9112 section 9.3.1), or using one that refused the request unread.
+closing at that moment (RFC 9112 section 9.3.1), or using one that refused the request unread
+(RFC 9113 section 8.7).
 """
-
-from typing import Any
 
 import httpcore
 import httpx
 
 from typed_async_client.policies.classify import IDEMPOTENT
+from typed_async_client.transports.frames import REFUSED_STREAM
+from typed_async_client.transports.slot import Origin, Slot
 
-__all__ = ["PLAIN_BODIES", "RESENDS", "may_send_again"]
+__all__ = ["PLAIN_BODIES", "RESENDS", "Passage"]
 
 RESENDS = "typed_async_client.resends"
-"""Response extension: how often the pool sent the request again on a fresh connection."""
+"""Response extension: how often the pool sent the request again on another connection."""
 
 PLAIN_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
 """Bodies that can be sent twice: they hold their bytes."""
 
+_PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
+"""The schemes that the pool speaks, and their ports."""
+
 _LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 
-_REFUSED_STREAM = 7
-"""RFC 9113 section 7: the stream was not processed."""
+_MOST_DRAINED = 10
+"""Connections, one after another, that may say of a request that it came too late for them."""
+
+_MOST_TURNED_AWAY = 10
+"""Connections, one after another, that a request may find busy or closed before it begins."""
+
+_MOST_IN_HOPE = 2
+"""Connections made by others that a request waits for in vain: each may cost a connect timeout."""
 
 
-def may_send_again(request: httpcore.Request, error: BaseException, *, silent: bool) -> bool:
-    """Say whether to send ``request`` once more.
+class Passage:
+    """The way of one request through the connections of a pool.
 
-    Args:
-        request: the request that failed.
-        error: what it failed with.
-        silent: whether its connection was used before, and gave no byte of an answer.
+    Attributes:
+        after: the number of the slot that it failed on last; 0 before that.
+        origin: where it goes.
+        request: what is sent.
+        resends: how often it was sent again.
+
+    Raises:
+        httpcore.UnsupportedProtocol: the scheme is none that the pool speaks.
     """
-    if not isinstance(error, _LOST) or not isinstance(request.stream, PLAIN_BODIES):
-        return False
-    if _was_refused(error):
-        return True
-    return silent and _is_idempotent(request)
+
+    __slots__ = ("_turned_away", "after", "origin", "request", "resends")
+
+    def __init__(self, request: httpcore.Request) -> None:
+        self.after: int = 0
+        self.origin: Origin = _origin_of(request)
+        self.request: httpcore.Request = request
+        self.resends: int = 0
+        self._turned_away = 0
+
+    @property
+    def hopes(self) -> bool:
+        """Whether it waits for connections that others make; twice in vain is enough."""
+        return self._turned_away < _MOST_IN_HOPE
+
+    def turn_away(self, error: httpcore.ConnectionNotAvailable) -> None:
+        """Note that a connection did not take the request; nothing of it was sent.
+
+        Raises:
+            httpcore.ConnectError: too many did so.
+        """
+        self._turned_away += 1
+        if self._turned_away > _MOST_TURNED_AWAY:
+            raise httpcore.ConnectError(
+                f"{self._turned_away} connections closed before they took the request"
+            ) from error
+
+    def fail(self, slot: Slot, error: BaseException, *, received: int) -> BaseException | None:
+        """Note that the request failed; give the error to raise, None when it is to go out again.
+
+        Args:
+            slot: the connection that it failed on.
+            error: what it failed with.
+            received: bytes that had come on the connection before.
+        """
+        if _was_never_begun(slot, error) and self._turned_away < _MOST_TURNED_AWAY:
+            self._turned_away += 1
+            self.after = slot.number
+            return None
+        code = slot.reset_code(error)
+        if code == REFUSED_STREAM:
+            may_repeat = self.resends < (_MOST_DRAINED if slot.drains else 1)
+        else:
+            silent = slot.exchanges > 1 and slot.received == received
+            may_repeat = silent and self.resends == 0 and self._is_lost_and_idempotent(error)
+        if not may_repeat or not isinstance(self.request.stream, PLAIN_BODIES):
+            return _explained(error, code)
+        self.resends += 1
+        self.after = slot.number
+        return None
+
+    def _is_lost_and_idempotent(self, error: BaseException) -> bool:
+        return isinstance(error, _LOST) and _is_idempotent(self.request)
+
+
+def _was_never_begun(slot: Slot, error: BaseException) -> bool:
+    """Whether httpcore would begin with HTTP/2 where a cancelled request had closed it before."""
+    return slot.watch is None and type(error).__module__.partition(".")[0] == "h2"
+
+
+def _explained(error: BaseException, code: int | None) -> BaseException:
+    """Say whose fault it was that a body could not be sent on: httpcore blames the client."""
+    if code is None or not isinstance(error, httpcore.LocalProtocolError):
+        return error
+    said = "did not process it" if code == REFUSED_STREAM else f"gave it up with error code {code}"
+    return httpcore.RemoteProtocolError(f"the server ended the stream of the request: it {said}")
 
 
 def _is_idempotent(request: httpcore.Request) -> bool:
@@ -46,6 +121,11 @@ def _is_idempotent(request: httpcore.Request) -> bool:
     return any(name.lower() == b"idempotency-key" for name, _ in request.headers)
 
 
-def _was_refused(error: BaseException) -> bool:
-    event: Any = error.args[0] if error.args else None
-    return getattr(event, "error_code", None) == _REFUSED_STREAM
+def _origin_of(request: httpcore.Request) -> Origin:
+    url = request.url
+    if url.scheme not in _PORTS:
+        scheme = url.scheme.decode("ascii", "replace")
+        raise httpcore.UnsupportedProtocol(
+            f"unsupported protocol {scheme!r}: a URL begins with http:// or https://"
+        )
+    return url.scheme, url.host, url.port or _PORTS[url.scheme]

@@ -2,9 +2,14 @@
 
 import contextlib
 import dataclasses
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from httpcore._utils import is_socket_readable
+
+from typed_async_client.transports.abandoned import clear_away
+
+if TYPE_CHECKING:
+    from typed_async_client.transports.draining import FrameWatch
 
 __all__ = ["Origin", "PoolLimits", "Slot"]
 
@@ -37,9 +42,10 @@ class Slot:
         connection: httpcore's connection.
         exchanges: requests that were begun on it.
         is_closed: whether ``close()`` was called.
-        is_multiplexed: whether it was found to serve several requests at once.
+        number: how many connections of its pool were opened before it, and itself.
         origin: where it leads.
         users: requests that hold it now; more than one only with HTTP/2.
+        watch: what watches its frames once HTTP/2 is spoken on it, None before and otherwise.
     """
 
     __slots__ = (
@@ -47,23 +53,25 @@ class Slot:
         "exchanges",
         "idle_until",
         "is_closed",
-        "is_multiplexed",
         "layers",
+        "number",
         "origin",
         "retire_at",
         "users",
+        "watch",
     )
 
-    def __init__(self, origin: Origin, retire_at: float | None) -> None:
+    def __init__(self, origin: Origin, number: int, retire_at: float | None) -> None:
         self.connection: Any = None
         self.exchanges: int = 0
         self.idle_until: float | None = None
         self.is_closed: bool = False
-        self.is_multiplexed: bool = False
         self.layers: list[Any] = []
+        self.number: int = number
         self.origin: Origin = origin
         self.retire_at: float | None = retire_at
         self.users: int = 0
+        self.watch: FrameWatch | None = None
 
     @property
     def received(self) -> int:
@@ -71,15 +79,30 @@ class Slot:
         return self.layers[-1].received if self.layers else 0
 
     @property
+    def is_multiplexed(self) -> bool:
+        """Whether it serves several requests at once; before it is connected nobody can know."""
+        return self.watch is not None
+
+    def reset_code(self, error: BaseException) -> int | None:
+        """Give the error code that the server ended a stream with, if the error tells of one."""
+        stream_id = getattr(error.args[0], "stream_id", None) if error.args else None
+        return None if stream_id is None or self.watch is None else self.watch.reset_code(stream_id)
+
+    @property
+    def drains(self) -> bool:
+        """Whether the server lets what is on it end, and wants no more of it."""
+        return self.watch is not None and self.watch.drains
+
+    @property
     def has_come(self) -> bool:
         """Whether the loop has seen something arrive that no exchange asked for.
 
-        On a multiplexed connection that is its end; on others it is any byte.
+        On a multiplexed connection that is word of its end; on others it is any byte.
         """
         if not self.layers:
             return False
         stream = self.layers[-1]
-        return bool(stream.has_ended if self.is_multiplexed else stream.has_news)
+        return bool(self.drains or stream.has_ended if self.is_multiplexed else stream.has_news)
 
     @property
     def has_news(self) -> bool:
@@ -93,6 +116,15 @@ class Slot:
             return False
         sock = self.layers[0].get_extra_info("socket")
         return sock is not None and is_socket_readable(sock)
+
+    def takes_streams(self, now: float) -> bool:
+        """Whether one more request may join those on a connection that is shared.
+
+        One that is not known to speak HTTP/2 is not connected yet, and shared in hope.
+        """
+        if not self.is_multiplexed:
+            return True
+        return self.connection.is_available() and not (self.is_retired(now) or self.has_news)
 
     def is_retired(self, now: float) -> bool:
         """Whether it has reached its age."""
@@ -115,6 +147,12 @@ class Slot:
             or not self.connection.is_idle()
             or self.has_news
         )
+
+    def clear_away(self) -> None:
+        """Let those who hold the connection not suffer from one who has left it."""
+        if self.watch is not None and self.connection.is_available():
+            told = clear_away(self.connection, self.watch, self.layers[-1].beginner)
+            self.layers[-1].write_now(told)
 
     def close(self) -> None:
         """Close the connection at once; never waits. One that is still made is closed then."""

@@ -53,16 +53,20 @@ class Slots:
         self._now = now
         self._random = random
 
-    def take(self, origin: Origin, *, fresh: bool = False) -> Slot | None:
+    def take(self, origin: Origin, *, after: int = 0, hopes: bool = True) -> Slot | None:
         """Give a slot for a request to ``origin``; None when it must wait for one.
 
         Args:
             origin: where the request goes.
-            fresh: take no connection that was used before.
+            after: the number of the slot that the request failed on. It takes one opened later,
+                which is new to it or serves others at the same time; 0 takes any.
+            hopes: join a connection that is not made yet and may turn out not to multiplex.
         """
         now = self._now()
         self._expire(now)
-        slot = None if fresh else self._take_shared(origin, now) or self._take_idle(origin, now)
+        slot = self._take_shared(origin, now, after, hopes=hopes)
+        if slot is None and not after:
+            slot = self._take_idle(origin, now)
         if slot is None and self._make_room():
             slot = self._open(origin)
         if slot is not None:
@@ -80,7 +84,10 @@ class Slots:
         slot.users -= 1
         if not clean:
             self._unshare(slot)
-        if slot.users > 0 or slot not in self._all:
+        if slot not in self._all:
+            return
+        if slot.users > 0:
+            slot.clear_away()
             return
         now = self._now()
         if not clean:
@@ -91,18 +98,16 @@ class Slots:
             self._keep(slot, now)
 
     def learn(self, slot: Slot) -> None:
-        """Note, once a connection is in use, whether it serves several requests at once.
+        """Note that a connection did not take a request, or that it answered in HTTP/1.1.
 
         Before it is connected nobody can know, so it is shared in hope where HTTP/2 is allowed.
+        One that is shared no more has failed before, and says nothing about its origin.
         """
-        if slot.connection.is_available():
-            slot.is_multiplexed = True
+        if not self._unshare(slot) or slot.is_multiplexed:
             return
-        self._unshare(slot)
-        if not slot.is_multiplexed:
-            self._single[slot.origin] = None
-            if len(self._single) > _MAX_REMEMBERED:
-                del self._single[next(iter(self._single))]
+        self._single[slot.origin] = None
+        if len(self._single) > _MAX_REMEMBERED:
+            del self._single[next(iter(self._single))]
 
     def drop(self, slot: Slot, reason: str) -> None:
         """Close a connection and free its place."""
@@ -128,11 +133,11 @@ class Slots:
         """How many connections are idle."""
         return len(self._idle)
 
-    def _take_shared(self, origin: Origin, now: float) -> Slot | None:
+    def _take_shared(self, origin: Origin, now: float, after: int, *, hopes: bool) -> Slot | None:
         slot = self._shared.get(origin)
-        if slot is None:
+        if slot is None or slot.number <= after or not (hopes or slot.is_multiplexed):
             return None
-        if slot.connection.is_available() and not (slot.is_retired(now) or slot.has_news):
+        if slot.takes_streams(now):
             self._forget_idle(slot)
             return slot
         self._unshare(slot)
@@ -143,6 +148,8 @@ class Slots:
             slot = next(reversed(idle))  # the one used last is the likeliest to be alive
             self._forget_idle(slot)
             if not slot.is_stale(now):
+                if slot.is_multiplexed:
+                    self._shared.setdefault(origin, slot)
                 return slot
             self.drop(slot, "stale")
         return None
@@ -159,12 +166,12 @@ class Slots:
     def _open(self, origin: Origin) -> Slot:
         age = self._limits.max_connection_age
         retire_at = None if age is None else self._now() + age * (1 - 0.1 * self._random())
-        slot = Slot(origin, retire_at)
+        self.opened += 1
+        slot = Slot(origin, self.opened, retire_at)
         slot.connection = self._connect(slot)
         self._all[slot] = None
-        self.opened += 1
         if self._multiplexes(origin) and origin not in self._single:
-            self._shared.setdefault(origin, slot)
+            self._shared[origin] = slot
         return slot
 
     def _keep(self, slot: Slot, now: float) -> None:
@@ -192,6 +199,9 @@ class Slots:
             del self._idle_at[slot.origin]
         slot.idle_until = None
 
-    def _unshare(self, slot: Slot) -> None:
-        if self._shared.get(slot.origin) is slot:
-            del self._shared[slot.origin]
+    def _unshare(self, slot: Slot) -> bool:
+        """Let no further request join a connection; say whether one could until now."""
+        if self._shared.get(slot.origin) is not slot:
+            return False
+        del self._shared[slot.origin]
+        return True

@@ -6,6 +6,7 @@ knows no HTTP and no pool.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, cast
 
 import httpcore
@@ -35,6 +36,7 @@ class StreamProtocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._ended = False
         self._error: Exception | None = None
+        self._sieve: Callable[[bytes], bytes] | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._reading_paused = False
@@ -88,11 +90,24 @@ class StreamProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep what arrived; hold the peer up when nobody reads it."""
         self.received += len(data)
+        if self._sieve is not None and not (data := self._sieve(data)):
+            return
         self._buffer += data
         _wake(self._reader)
         if len(self._buffer) > _HIGH_WATER and not self._reading_paused and self.transport:
             self._reading_paused = True
             self.transport.pause_reading()
+
+    def read_through(self, sieve: Callable[[bytes], bytes]) -> None:
+        """Let no more be read than ``sieve`` gives of what arrives, and of what has arrived."""
+        self._sieve = sieve
+        self._buffer[:] = sieve(bytes(self._buffer))
+
+    def insert(self, data: bytes) -> None:
+        """Let bytes be read, after what has arrived, that the peer did not send."""
+        if data:
+            self._buffer += data
+            _wake(self._reader)
 
     def eof_received(self) -> bool:
         """Note that the peer sends no more; the connection closes by itself."""
@@ -183,11 +198,14 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             httpcore.WriteError: the connection was lost.
         """
         for start in range(0, len(buffer), _PIECE):
-            room = self._send(buffer[start : start + _PIECE])
-            if room is not None:
-                await self._writing.wait(room, timeout, httpcore.WriteTimeout)
-                if self._protocol.error is not None:
-                    raise httpcore.WriteError(self._protocol.error) from self._protocol.error
+            await self._write_piece(buffer[start : start + _PIECE], timeout)
+
+    async def _write_piece(self, piece: bytes, timeout: float | None) -> None:
+        room = self._send(piece)
+        if room is not None:
+            await self._writing.wait(room, timeout, httpcore.WriteTimeout)
+            if self._protocol.error is not None:
+                raise httpcore.WriteError(self._protocol.error) from self._protocol.error
 
     async def start_tls(
         self,
@@ -226,6 +244,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             self.abort()
             raise httpcore.ConnectError("the connection was lost during the TLS handshake")
         secure.connection_made(transport)
+        return self._upon(secure)
+
+    def _upon(self, secure: StreamProtocol) -> "AsyncioStream":
         return AsyncioStream(secure, under=self)
 
     def abort(self) -> None:

@@ -1,0 +1,284 @@
+"""The streams of one HTTP/2 connection: how many there are, how they move on, how they are given up."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import h2.exceptions
+import httpx
+import pytest
+import pytest_asyncio
+from fault_handlers import until
+from h2_servers import H2Wire
+from h2_ways import EVERY_WAY, Way
+from leftovers import leaving_nothing
+from pool_kit import is_settled, turns
+
+from typed_async_client import AsyncPoolTransport
+from typed_async_client.transports.resend import RESENDS
+
+pytestmark = EVERY_WAY
+
+LARGE = bytes(1_000_000)
+"""More than a window."""
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _nothing_left() -> AsyncIterator[None]:
+    async with leaving_nothing():
+        yield
+
+
+@pytest.fixture(name="transport")
+def _transport(way: Way) -> AsyncPoolTransport:
+    return way.transport()
+
+
+@pytest_asyncio.fixture(name="client")
+async def _client(transport: AsyncPoolTransport) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=transport, timeout=10) as client:
+        yield client
+        told = transport.statistics()
+        assert (told.active, told.connecting, told.waiting) == (0, 0, 0)
+
+
+def resends_of(responses: list[httpx.Response]) -> list[int]:
+    """Tell how often the pool sent each request again, sorted."""
+    return sorted(response.extensions.get(RESENDS, 0) for response in responses)
+
+
+async def posting(client: httpx.AsyncClient, url: str, count: int) -> list[httpx.Response]:
+    """Send as many requests at once, and give their answers."""
+    urls = [f"{url}{number}" for number in range(count)]
+    return await asyncio.gather(*(client.post(url, content=b"x") for url in urls))
+
+
+# How many streams there may be
+
+
+async def test_a_server_that_lowers_its_number_of_streams_loses_none(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """Those that are open go on; what comes after takes a connection with the new number."""
+
+    async def lower(wire: H2Wire) -> None:
+        requests = await wire.receive(8)
+        await wire.allow(2)
+        for request in requests:
+            await wire.answer(request)
+        await wire.listen()
+
+    async with way.serving(lower) as server:
+        responses = await posting(client, server.url, 8)
+        assert resends_of(responses) == [0] * 8
+        assert (await client.get(server.url)).status_code == 200
+        assert transport.statistics().opened == server.connections == 2
+
+
+async def test_a_server_that_raises_its_number_of_streams_gets_more(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """On the same connection."""
+
+    async def raise_it(wire: H2Wire) -> None:
+        await wire.receive(2)
+        await wire.allow(50)
+        for request in await wire.receive(20):
+            await wire.answer(request)
+        await wire.listen()
+
+    async with way.serving(raise_it, max_streams=2) as server:
+        responses = await posting(client, server.url, 20)
+        assert resends_of(responses) == [0] * 20
+        assert transport.statistics().opened == 1
+
+
+async def test_a_server_that_names_no_number_gets_many_streams_at_once(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """It answers when all of them are there, for nothing said is no limit."""
+
+    async def answer_together(wire: H2Wire) -> None:
+        for request in await wire.receive(50):
+            await wire.answer(request)
+        await wire.listen()
+
+    async with way.serving(answer_together, max_streams=None) as server:
+        responses = await posting(client, server.url, 50)
+        assert [response.status_code for response in responses] == [200] * 50
+        assert transport.statistics().opened == 1
+
+
+# Streams that nobody wants any more
+
+
+async def _until_begun(wires: list[H2Wire], count: int) -> None:
+    await until(lambda: bool(wires) and len(wires[0].begun) == count)
+
+
+@pytest.mark.parametrize("content", [b"", LARGE], ids=["waiting", "sending"])
+async def test_the_server_is_told_of_a_cancelled_stream(
+    way: Way, client: httpx.AsyncClient, content: bytes
+) -> None:
+    """By RST_STREAM, so that it does not work for nobody; the other streams go on."""
+    wires: list[H2Wire] = []
+
+    async def wait_for_a_reset(wire: H2Wire) -> None:
+        wires.append(wire)
+        await wire.read_until(lambda: bool(wire.resets))
+        for request in wire.requests:
+            await wire.answer(request, b"go on")
+        await wire.listen()
+
+    async with way.serving(wait_for_a_reset) as server:
+        others = [asyncio.ensure_future(client.get(server.url)) for _ in range(4)]
+        await _until_begun(wires, 4)
+        target = asyncio.ensure_future(client.post(server.url, content=content))
+        await _until_begun(wires, 5)
+        target.cancel()
+        answers = await asyncio.gather(*others)
+        assert [answer.content for answer in answers] == [b"go on"] * 4
+        assert wires[0].resets == [9]
+        assert target.cancelled()
+
+
+async def test_the_server_is_told_of_a_response_that_is_not_read(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """Closing a body early is enough."""
+    wires: list[H2Wire] = []
+
+    async def begin_one(wire: H2Wire) -> None:
+        wires.append(wire)
+        first, second = await wire.receive(2)
+        await wire.begin_answer(first)
+        await wire.read_until(lambda: wire.resets == [first.stream_id])
+        await wire.answer(second, b"go on")
+        await wire.listen()
+
+    async with way.serving(begin_one) as server:
+        request = client.build_request("GET", server.url)
+        beginning = asyncio.ensure_future(client.send(request, stream=True))
+        await _until_begun(wires, 1)
+        other = asyncio.ensure_future(client.get(server.url))
+        await (await beginning).aclose()
+        assert (await other).content == b"go on"
+        assert transport.statistics().opened == 1
+
+
+async def test_requests_on_a_used_connection_that_dies_silently_share_another_one(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """They are idempotent, and not a byte came: the server may have been leaving."""
+
+    async def serve_one_and_leave(wire: H2Wire) -> None:
+        (request,) = await wire.receive(1)
+        await wire.answer(request)
+        await wire.receive(21)
+
+    async with way.serving(serve_one_and_leave) as server:
+        await client.get(server.url)
+        responses = await asyncio.gather(*(client.get(server.url) for _ in range(20)))
+        assert resends_of(responses) == [1] * 20
+        assert transport.statistics().opened == server.connections == 2
+
+
+# Streams that send bodies
+
+
+@pytest.mark.parametrize("uploads", [1, 2, 5, 20])
+async def test_uploads_go_on_while_others_wait_for_an_answer(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, uploads: int
+) -> None:
+    """The room that one stream is given is often read by another one."""
+
+    async def answer_after_the_uploads(wire: H2Wire) -> None:
+        requests = await wire.receive(uploads + 3)
+        assert sum(len(request.body) for request in requests) == uploads * len(LARGE)
+        for request in requests:
+            await wire.answer(request)
+        await wire.listen()
+
+    async with way.serving(answer_after_the_uploads) as server:
+        waiting = [client.get(server.url) for _ in range(3)]
+        sending = [client.post(server.url, content=LARGE) for _ in range(uploads)]
+        responses = await asyncio.gather(*waiting, *sending)
+        assert resends_of(responses) == [0] * (uploads + 3)
+        assert transport.statistics().opened == 1
+
+
+# Cancellation, at any turn
+
+
+async def answer_slowly(wire: H2Wire) -> None:
+    """Answer each request, in pieces, a few turns apart."""
+    for count in itertools.count(1):
+        request = (await wire.receive(count))[-1]
+        with contextlib.suppress(h2.exceptions.StreamClosedError):
+            await turns(3)
+            await wire.begin_answer(request)
+            await turns(3)
+            await wire.finish_answer(request)
+
+
+async def answer_four_and_go(wire: H2Wire) -> None:
+    """Answer the first four requests; let the others go elsewhere."""
+    requests = await wire.receive(4)
+    await wire.go_away(requests[-1].stream_id)
+    for request in requests:
+        await turns(3)
+        await wire.begin_answer(request)
+        await wire.finish_answer(request)
+    await wire.listen()
+
+
+async def refuse_some(wire: H2Wire) -> None:
+    """Refuse the first requests, four or more; answer those that come later."""
+    await wire.receive(4)
+    for request in list(wire.requests):
+        await wire.refuse(request)
+    await wire.answer_the_rest()
+
+
+@pytest.mark.parametrize("script", [answer_slowly, answer_four_and_go, refuse_some])
+async def test_a_request_cancelled_at_any_turn_harms_no_other(
+    way: Way, script: Callable[[H2Wire], Awaitable[None]]
+) -> None:
+    """Before, between and after five others; the pool is at peace then, and answers."""
+    bad: list[object] = []
+    for number, count in enumerate(itertools.count(step=3 if way.tls else 1)):
+        async with way.serving(script) as server:
+            transport = way.transport()
+            async with httpx.AsyncClient(transport=transport, timeout=5) as client:
+                tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(6)]
+                target = tasks.pop(number % 6)
+                await turns(count)
+                was_done = target.done()
+                target.cancel()
+                ends = await asyncio.gather(*tasks, return_exceptions=True)
+                if any(isinstance(end, BaseException) for end in ends):
+                    bad.append((count, ends))
+                await asyncio.wait({target})
+                if not is_settled(transport) or transport.statistics().opened > 3:
+                    bad.append((count, transport.statistics()))
+                if (await client.get(server.url)).status_code != 200:
+                    bad.append((count, "no answer"))
+        if was_done:
+            break
+    assert bad == []
+    assert count >= 20
+
+
+async def test_a_connection_given_up_by_the_first_is_made_for_the_others(way: Way) -> None:
+    """Twenty wait for it; when the first of them is cancelled, they still share one."""
+    for count in range(30):
+        async with way.serving() as server:
+            transport = way.transport()
+            async with httpx.AsyncClient(transport=transport, timeout=10) as client:
+                tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(20)]
+                await turns(count)
+                tasks[0].cancel()
+                ends = await asyncio.gather(*tasks[1:])
+                assert [end.status_code for end in ends] == [200] * 19
+                assert transport.statistics().opened <= 2, count

@@ -1,0 +1,81 @@
+"""What httpcore's HTTP/2 leaves undone when a request is given up, done in its place.
+
+Plain calls, made before any other request of the connection can go on. Names of httpcore 1.0 used
+that are not in its documentation: the ``_h2_state``, ``_events``, ``_max_streams`` and
+``_max_streams_semaphore`` of ``AsyncHTTP2Connection``, and the way to it.
+"""
+
+# ruff: noqa: SLF001 - httpcore offers no other way
+
+import asyncio
+import weakref
+from typing import TYPE_CHECKING, Any, cast
+
+from typed_async_client.transports.frames import CANCEL
+
+if TYPE_CHECKING:
+    from typed_async_client.transports.draining import FrameWatch
+
+__all__ = ["Beginner", "clear_away"]
+
+
+class Beginner:
+    """The task that begins to speak HTTP/2 on a connection: the current one."""
+
+    def __init__(self) -> None:
+        self._task = weakref.ref(cast("asyncio.Task[Any]", asyncio.current_task()))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the current task still."""
+        return self._task() is asyncio.current_task()
+
+
+def clear_away(connection: Any, watch: "FrameWatch", beginner: Beginner | None) -> bytes:
+    """Forget the streams of requests that have ended; give what the server is to be told of it.
+
+    Args:
+        connection: one that speaks HTTP/2.
+        watch: what watches its frames.
+        beginner: who began it.
+    """
+    http2 = _http2_of(connection)
+    if beginner is not None and beginner.is_current:
+        _mend_permits(http2)
+    return _reset_streams(http2, watch)
+
+
+def _http2_of(connection: Any) -> Any:
+    """Give httpcore's exchange, which stands inside the connections that lead to it."""
+    while not hasattr(connection, "_h2_state"):
+        inner = getattr(connection, "_connection", None)
+        connection = connection._exchange if inner is None else inner
+    return connection
+
+
+def _mend_permits(http2: Any) -> None:
+    """Take the permits that the first request, if it was cancelled, did not come to take.
+
+    httpcore makes a hundred and takes all but one of them again, a loop turn for each. When it is
+    stopped in between, the server's settings release more than there may be.
+    """
+    permits = getattr(http2, "_max_streams_semaphore", None)
+    if permits is not None:
+        while permits._anyio_semaphore.value > http2._max_streams:
+            permits._anyio_semaphore.acquire_nowait()
+
+
+def _reset_streams(http2: Any, watch: "FrameWatch") -> bytes:
+    """Reset the streams that nobody waits for any more.
+
+    Otherwise the server goes on sending, and fills the window that the other streams share.
+    """
+    state = http2._h2_state
+    abandoned = watch.unfinished - http2._events.keys()
+    if not abandoned:
+        return b""
+    for stream_id in abandoned & state.streams.keys():
+        if state.streams[stream_id].open:
+            state.reset_stream(stream_id, CANCEL)
+    told: bytes = state.data_to_send()
+    return told
