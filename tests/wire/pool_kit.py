@@ -24,6 +24,7 @@ __all__ = [
     "certificate_of",
     "in_pieces",
     "is_settled",
+    "kind_of",
     "new_transport",
     "one_by_one",
     "pooled",
@@ -136,6 +137,11 @@ def verify_of(*, tls: bool) -> ssl.SSLContext | bool:
 def certificate_of(*, tls: bool) -> ssl.SSLContext | None:
     """Give the server's side of TLS, or of none."""
     return trusted() if tls else None
+
+
+def kind_of(end: object) -> type[object]:
+    """Give the class of an error, and httpx's for any response."""
+    return httpx.Response if isinstance(end, httpx.Response) else type(end)
 
 
 def is_settled(transport: AsyncPoolTransport) -> bool:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from fault_handlers import until
 from h2_servers import H2Wire, hypercorn_url, speaking_h2, trusting_h2
 from leftovers import leaving_nothing, sockets_to
-from pool_kit import until_stale
+from pool_kit import kind_of, until_stale
 from tls_contexts import trusted, trusting
 
 from typed_async_client import AsyncPoolTransport
@@ -205,7 +205,7 @@ async def test_a_stream_broken_off_by_the_server_is_not_sent_again(
         results = await asyncio.gather(
             *(client.post(server.url, content=b"x") for _ in range(2)), return_exceptions=True
         )
-        kinds = sorted(type(result).__name__ for result in results)
+        kinds = sorted(kind_of(result).__name__ for result in results)
         assert kinds == ["RemoteProtocolError", "Response"]
         assert server.connections == 1
 

@@ -10,6 +10,7 @@ from fault_handlers import until
 from h2_servers import H2Wire, Script, StreamRequest
 from h2_ways import EVERY_WAY, Way
 from leftovers import leaving_nothing, sockets_to
+from pool_kit import kind_of
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.transports.resend import RESENDS
@@ -300,7 +301,7 @@ async def test_a_body_that_cannot_be_sent_twice_fails_at_once(
     async with way.serving(go) as server:
         tasks = [client.post(server.url, content=part_by_part()) for _ in range(2)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        kinds = sorted(type(result).__name__ for result in results)
+        kinds = sorted(kind_of(result).__name__ for result in results)
         assert kinds == sorted(["RemoteProtocolError"] * (2 - last) + ["Response"] * last)
         assert transport.statistics().opened == server.connections == 1
 

@@ -16,6 +16,7 @@ from pool_kit import (
     certificate_of,
     in_pieces,
     is_settled,
+    kind_of,
     new_transport,
     pooled,
     serving,
@@ -222,7 +223,7 @@ async def test_closing_a_pool_at_any_turn_leaves_no_connection_and_nobody_hangin
             tasks = [asyncio.ensure_future(request) for request in requests]
             await turns(count)
             await transport.aclose()
-            ends |= {type(end) for end in await asyncio.gather(*tasks, return_exceptions=True)}
+            ends |= {kind_of(end) for end in await asyncio.gather(*tasks, return_exceptions=True)}
             assert is_settled(transport), transport.statistics()
             assert await all_alone(), f"turn {count}"
     assert ends >= {RuntimeError, httpx.RemoteProtocolError, httpx.Response}

@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fault_handlers import answering_once, cut, sending
-from pool_kit import address_of, certificate_of, new_transport, one_by_one, pooled, until_stale
+from pool_kit import (
+    address_of,
+    certificate_of,
+    kind_of,
+    new_transport,
+    one_by_one,
+    pooled,
+    until_stale,
+)
 
 from typed_async_client import AsyncResilientClient, ResultStatus
 from typed_async_client.testing import FaultServer, Wire, answer
@@ -116,7 +124,7 @@ async def test_a_connection_that_was_shared_in_hope_counts_as_fresh_for_its_firs
         async with pooled(transport) as client:
             requests = [client.get(address_of(server)) for _ in range(3)]
             ends = await asyncio.gather(*requests, return_exceptions=True)
-            kinds = Counter(type(end) for end in ends)
+            kinds = Counter(kind_of(end) for end in ends)
             assert kinds == {httpx.RemoteProtocolError: 1, httpx.Response: 2}
         assert len(server.requests) == 3
 
