@@ -1,0 +1,84 @@
+"""One transport behind both kinds of client: the wrapped one, or a default for each kind.
+
+It owns which transport a plain and an asynchronous request go to, and closing it. It knows
+nothing of what a wrapping transport does with a request.
+"""
+
+import threading
+
+import httpx
+
+from typed_async_client.transports.transport import AsyncPoolTransport
+
+__all__ = ["AnyTransport", "TransportPair"]
+
+AnyTransport = httpx.BaseTransport | httpx.AsyncBaseTransport
+"""A transport of one kind, or of both, as ``httpx.MockTransport`` is."""
+
+
+class TransportPair:
+    """What a transport that serves both kinds of client sends through.
+
+    Safe for every thread: two first requests at once make one default between them.
+
+    Args:
+        transport: for plain clients, for asynchronous ones or for both. None is a default for
+            each kind, made when it is first asked for: ``httpx.HTTPTransport()`` and
+            ``AsyncPoolTransport()``.
+
+    Raises:
+        TypeError: the transport is of neither kind.
+    """
+
+    def __init__(self, transport: AnyTransport | None = None) -> None:
+        if transport is not None and not isinstance(transport, AnyTransport):
+            raise TypeError(f"expected a transport of httpx, or None, got {transport!r}")
+        self.given = transport  #: the wrapped transport; None stands for the defaults
+        self._lock = threading.Lock()
+        self._plain = transport if isinstance(transport, httpx.BaseTransport) else None
+        self._asynchronous = transport if isinstance(transport, httpx.AsyncBaseTransport) else None
+
+    @property
+    def plain(self) -> httpx.BaseTransport:
+        """The transport of ``httpx.Client``.
+
+        Raises:
+            TypeError: the wrapped transport serves ``httpx.AsyncClient`` alone.
+        """
+        with self._lock:
+            if self._plain is None:
+                if self.given is not None:
+                    raise _wrong_kind(self.given, "httpx.AsyncClient", "httpx.HTTPTransport()")
+                self._plain = httpx.HTTPTransport()
+            return self._plain
+
+    @property
+    def asynchronous(self) -> httpx.AsyncBaseTransport:
+        """The transport of ``httpx.AsyncClient``.
+
+        Raises:
+            TypeError: the wrapped transport serves ``httpx.Client`` alone.
+        """
+        with self._lock:
+            if self._asynchronous is None:
+                if self.given is not None:
+                    raise _wrong_kind(self.given, "httpx.Client", "AsyncPoolTransport()")
+                self._asynchronous = AsyncPoolTransport()
+            return self._asynchronous
+
+    def close(self) -> None:
+        """Close the plain transport, if there is one."""
+        if self._plain is not None:
+            self._plain.close()
+
+    async def aclose(self) -> None:
+        """Close the asynchronous transport, if there is one."""
+        if self._asynchronous is not None:
+            await self._asynchronous.aclose()
+
+
+def _wrong_kind(transport: AnyTransport, served: str, instead: str) -> TypeError:
+    return TypeError(
+        f"{type(transport).__name__} serves {served} alone, and was used by the other kind of "
+        f"client; wrap a transport of that kind in its place, such as {instead}"
+    )
