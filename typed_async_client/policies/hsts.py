@@ -18,7 +18,7 @@ _DIRECTIVE = re.compile(
     rf'[ \t]*(?:({_WORD})[ \t]*(?:=[ \t]*({_WORD}|"(?:[^"\\]|\\.)*")[ \t]*)?)?(?:;|\Z)'
 )
 _SECONDS = re.compile(r'"[0-9]+"|[0-9]+')
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class KnownHosts:
             now: monotonic seconds.
         """
         name = _canonical(host)
-        if len(name) > _LONGEST_NAME or is_address(name):
+        if len(name) > _LONGEST_NAME:  # it may have tens of thousands of labels to go through
             return False
         entry = self._learned.get(name)
         if entry is not None and now < entry.expires:
