@@ -10,6 +10,7 @@ import ssl
 import trustme
 
 __all__ = [
+    "authority_pem",
     "demanding_client_certificate",
     "expired",
     "insisting_on_tls_1_3",
@@ -24,6 +25,11 @@ __all__ = [
 
 
 # The client's side
+
+
+def authority_pem() -> bytes:
+    """Give the certificate of the one authority, as a file has it."""
+    return _authority().cert_pem.bytes()
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """One transport behind both kinds of client: the wrapped one, or a default for each kind.
 
-It owns which transport a plain and an asynchronous request go to, and closing it. It knows
-nothing of what a wrapping transport does with a request.
+It owns which transport a plain and an asynchronous request go to, closing it, and what it ends
+in. It knows nothing of what a wrapping transport does with a request.
 """
 
 import threading
@@ -10,7 +10,7 @@ import httpx
 
 from typed_async_client.transports.transport import AsyncPoolTransport
 
-__all__ = ["AnyTransport", "TransportPair"]
+__all__ = ["AnyTransport", "TransportPair", "WrappingTransport", "innermost"]
 
 AnyTransport = httpx.BaseTransport | httpx.AsyncBaseTransport
 """A transport of one kind, or of both, as ``httpx.MockTransport`` is."""
@@ -75,6 +75,42 @@ class TransportPair:
         """Close the asynchronous transport, if there is one."""
         if self._asynchronous is not None:
             await self._asynchronous.aclose()
+
+
+class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """A transport that serves both kinds of client, and closes what it wraps.
+
+    A subclass says what becomes of a request.
+
+    Args:
+        transport: as ``TransportPair`` takes it.
+
+    Raises:
+        TypeError: the transport is of neither kind.
+    """
+
+    def __init__(self, transport: AnyTransport | None = None) -> None:
+        self._pair = TransportPair(transport)
+
+    @property
+    def wrapped(self) -> AnyTransport | None:
+        """What was wrapped; None stands for the default of either kind."""
+        return self._pair.given
+
+    def close(self) -> None:
+        """Close the plain transport below, if there is one."""
+        self._pair.close()
+
+    async def aclose(self) -> None:
+        """Close the asynchronous transport below, if there is one."""
+        await self._pair.aclose()
+
+
+def innermost(transport: AnyTransport | None) -> AnyTransport | None:
+    """Give what requests end in: the transport below every one that wraps another."""
+    while isinstance(transport, WrappingTransport):
+        transport = transport.wrapped
+    return transport
 
 
 def _wrong_kind(transport: AnyTransport, served: str, instead: str) -> TypeError:

@@ -1,0 +1,89 @@
+"""What becomes of the URL and the ``Host`` of a request on its way to https."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from typed_async_client import HSTSTransport, HTTPSOnlyTransport, HTTPSRedirectTransport
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("http://example.org", "https://example.org"),
+        ("http://example.org:80/a", "https://example.org/a"),
+        ("http://example.org:443/a", "https://example.org/a"),
+        ("http://example.org:8080/a", "https://example.org:8080/a"),
+        ("http://example.org/a?b=c%26d&e", "https://example.org/a?b=c%26d&e"),
+        ("http://example.org/a?", "https://example.org/a?"),
+        ("http://example.org//a", "https://example.org//a"),
+        ("http://[::1]:8080/", "https://[::1]:8080/"),
+        ("http://müller.example/", "https://xn--mller-kva.example/"),
+        (
+            "http://ann:pass@localhost/a%20b?token=secret#part",
+            "https://localhost/a%20b?token=secret",
+        ),
+    ],
+)
+def test_a_location_differs_in_its_scheme_alone(url: str, location: str) -> None:
+    """Port 80 becomes the default one; user, password and fragment stay with the client."""
+    response = HTTPSRedirectTransport().handle_request(httpx.Request("GET", url))
+    assert response.headers.get_list("Location") == [location]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "expected_url", "expected_host"),
+    [
+        ("http://example.org/a?b", None, "https://example.org/a?b", "example.org"),
+        ("http://example.org:80/", None, "https://example.org/", "example.org"),
+        ("http://example.org:443/", None, "https://example.org/", "example.org"),
+        ("http://example.org:8080/", None, "https://example.org:8080/", "example.org:8080"),
+        ("http://example.org/", "Example.org:80", "https://example.org/", "example.org"),
+        ("http://example.org/", "inner.example", "https://example.org/", "inner.example"),
+        ("http://a.example.org./", None, "https://a.example.org./", "a.example.org."),
+        ("http://müller.example/", None, "https://xn--mller-kva.example/", "xn--mller-kva.example"),
+        ("http://example.net/", None, "http://example.net/", "example.net"),
+        ("ws://example.org/", None, "ws://example.org/", "example.org"),
+    ],
+)
+async def test_url_and_host_change_together(
+    url: str, host: str | None, expected_url: str, expected_host: str
+) -> None:
+    """Port 80 becomes the default one; a ``Host`` of the user's own stays."""
+    answering = httpx.MockTransport(lambda request: httpx.Response(200))
+    transport = HSTSTransport(answering, known=("example.org", "müller.example"))
+    headers = {"Host": host} if host else {}
+    plain, asynchronous = (httpx.Request("GET", url, headers=headers) for _ in range(2))
+    transport.handle_request(plain)
+    await transport.handle_async_request(asynchronous)
+    for sent in (plain, asynchronous):
+        assert str(sent.url) == expected_url
+        assert sent.headers.get_list("Host") == [expected_host]
+
+
+def test_known_hosts_are_upgraded_and_the_rest_is_refused() -> None:
+    """The two transports stack: what is not known by then is https already, or refused."""
+    inner = HTTPSOnlyTransport(httpx.MockTransport(lambda request: httpx.Response(200)))
+    with httpx.Client(transport=HSTSTransport(inner, known=["example.org"])) as client:
+        assert client.get("http://example.org/").url.scheme == "https"
+        with pytest.raises(httpx.UnsupportedProtocol):
+            client.get("http://example.net/")
+
+
+@pytest.mark.parametrize(
+    ("known", "error"),
+    [("example.org", TypeError), (["127.1"], ValueError), (["https://a.org"], httpx.InvalidURL)],
+)
+def test_what_is_no_host_cannot_be_known(known: Any, error: type[Exception]) -> None:
+    """A single string would be a host for each of its letters."""
+    with pytest.raises(error):
+        HSTSTransport(known=known)
+
+
+@pytest.mark.parametrize("wrong", [httpx.HTTPTransport, "https://example.org"])
+@pytest.mark.parametrize("wrap", [HTTPSOnlyTransport, HSTSTransport])
+def test_what_is_no_transport_is_refused_when_it_is_given(wrong: Any, wrap: Any) -> None:
+    """Before the first request."""
+    with pytest.raises(TypeError, match="expected a transport of httpx"):
+        wrap(wrong)
