@@ -16,6 +16,7 @@ from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.outcome import RequestResult, ResultStatus
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
 from typed_async_client.transports.addresses import refuse_private_addresses
+from typed_async_client.transports.asgi import ASGITransport
 from typed_async_client.transports.https import (
     HSTSTransport,
     HTTPSOnlyTransport,
@@ -24,6 +25,7 @@ from typed_async_client.transports.https import (
 from typed_async_client.transports.transport import AsyncPoolTransport
 
 __all__ = [
+    "ASGITransport",
     "AddressRefusedError",
     "AsyncEvent",
     "AsyncPoolTransport",
