@@ -13,7 +13,7 @@ from typed_async_client.errors import (
     RequestCancelledError,
 )
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
-from typed_async_client.outcome import RequestResult, ResultStatus
+from typed_async_client.outcome import AttemptRecord, RequestResult, ResultStatus
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
 from typed_async_client.transports.addresses import refuse_private_addresses
 from typed_async_client.transports.asgi import ASGITransport
@@ -22,6 +22,7 @@ from typed_async_client.transports.https import (
     HTTPSOnlyTransport,
     HTTPSRedirectTransport,
 )
+from typed_async_client.transports.resilient import ResilientTransport
 from typed_async_client.transports.transport import AsyncPoolTransport
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "AsyncEvent",
     "AsyncPoolTransport",
     "AsyncResilientClient",
+    "AttemptRecord",
     "Callback",
     "ClientBoundError",
     "ClientClosedError",
@@ -42,6 +44,7 @@ __all__ = [
     "RequestCancelledError",
     "RequestContext",
     "RequestResult",
+    "ResilientTransport",
     "ResponseTask",
     "ResultStatus",
     "RetryDetails",

@@ -12,7 +12,7 @@ from typing import Any, Self, Unpack
 
 import httpx
 
-from typed_async_client.context import RequestContext
+from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.flight import ResponseTask
@@ -126,7 +126,7 @@ class AsyncResilientClient(Verbs):
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """
         name = checked_method(method)
-        kept = self._limits.renew() if context is None else _checked_context(context).clone()
+        kept = self._limits.renew() if context is None else checked_context(context).clone()
         sent = snapshot(options) if options else {}
 
         def send() -> Any:
@@ -267,18 +267,3 @@ class AsyncResilientClient(Verbs):
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
-
-
-def _checked_context(context: RequestContext) -> RequestContext:
-    if not isinstance(context, RequestContext):
-        raise TypeError(
-            f"context must be a RequestContext, got {type(context).__name__}: "
-            "name the options of a request, as in headers={...}"
-        )
-    if not context.has_retries_left:
-        raise ValueError(
-            f"context {context.request_id!r} has no attempt left: current_attempt="
-            f"{context.current_attempt} > max_retries={context.max_retries}; "
-            "use context.reset_attempts()"
-        )
-    return context

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from typed_async_client.policies.backoff import Backoff
 
-__all__ = ["RequestContext", "copy_metadata"]
+__all__ = ["RequestContext", "checked_context", "copy_metadata"]
 
 _ids = random.Random()  # noqa: S311 - a name must be unique, not secret
 if hasattr(os, "register_at_fork"):  # there is no fork on Windows
@@ -104,23 +104,20 @@ class RequestContext:
 
     def clone(self) -> Self:
         """Give an equal context that shares nothing mutable with this one."""
-        return self._with(self.current_attempt)
+        return self._with(self.current_attempt, self.request_id, self.created_at, self._born)
 
     def increment_attempt(self) -> Self:
         """Give the context after one more failed attempt."""
-        return self._with(self.current_attempt + 1)
+        attempt = self.current_attempt + 1
+        return self._with(attempt, self.request_id, self.created_at, self._born)
 
     def reset_attempts(self) -> Self:
         """Give the context as if no attempt had failed yet."""
-        return self._with(0)
+        return self._with(0, self.request_id, self.created_at, self._born)
 
     def renew(self) -> Self:
         """Give a context with the same limits and metadata for another request, born now."""
-        twin = self._with(0)
-        object.__setattr__(twin, "request_id", _new_id())
-        object.__setattr__(twin, "created_at", time.time())
-        object.__setattr__(twin, "_born", time.monotonic())
-        return twin
+        return self._with(0, _new_id(), time.time(), time.monotonic())
 
     def calculate_delay(self) -> float:
         """Draw the seconds to wait before the attempt that ``current_attempt`` counts.
@@ -145,7 +142,7 @@ class RequestContext:
         """Seconds since ``created_at``, counted on the monotonic clock."""
         return time.monotonic() - self._born
 
-    def _with(self, current_attempt: int) -> Self:
+    def _with(self, current_attempt: int, request_id: str, created_at: float, born: float) -> Self:
         # dataclasses.replace() would check values known to be good, on the path of each request.
         twin = object.__new__(type(self))
         put = object.__setattr__
@@ -154,10 +151,10 @@ class RequestContext:
         put(twin, "base_delay", self.base_delay)
         put(twin, "backoff_factor", self.backoff_factor)
         put(twin, "max_delay", self.max_delay)
-        put(twin, "request_id", self.request_id)
-        put(twin, "created_at", self.created_at)
+        put(twin, "request_id", request_id)
+        put(twin, "created_at", created_at)
         put(twin, "metadata", copy_metadata(self.metadata) if self.metadata else {})
-        put(twin, "_born", self._born)
+        put(twin, "_born", born)
         if type(self) is not RequestContext:
             _copy_further_fields(self, twin)
         return twin
@@ -166,6 +163,27 @@ class RequestContext:
         # The monotonic stamp means nothing in another process, so it is made anew there.
         fields = [field.name for field in dataclasses.fields(self) if field.init]
         return type(self), tuple(getattr(self, name) for name in fields)
+
+
+def checked_context(context: RequestContext) -> RequestContext:
+    """Give a context that a request may begin with.
+
+    Raises:
+        TypeError: it is no context.
+        ValueError: it has no attempt left.
+    """
+    if not isinstance(context, RequestContext):
+        raise TypeError(
+            f"context must be a RequestContext, got {type(context).__name__}: "
+            "name the options of a request, as in headers={...}"
+        )
+    if not context.has_retries_left:
+        raise ValueError(
+            f"context {context.request_id!r} has no attempt left: current_attempt="
+            f"{context.current_attempt} > max_retries={context.max_retries}; "
+            "use context.reset_attempts()"
+        )
+    return context
 
 
 def _copy_further_fields(context: RequestContext, twin: RequestContext) -> None:

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 import h11
 import httpcore
@@ -23,6 +23,7 @@ __all__ = [
     "as_raised_by_httpx",
     "begin_attempt",
     "current_tally",
+    "end_attempt",
     "explain_connect_failure",
     "read_fault",
 ]
@@ -141,9 +142,18 @@ class Tally:
 _tally: ContextVar[Tally] = ContextVar("typed_async_client.tally")
 
 
-def begin_attempt() -> None:
-    """Start a new tally for the running task."""
-    _tally.set(Tally())
+def begin_attempt(tally: Tally | None = None) -> "Token[Tally]":
+    """Start a new tally for the running task; give what ``end_attempt`` takes.
+
+    Args:
+        tally: the one to start with; a fresh one without it.
+    """
+    return _tally.set(tally or Tally())
+
+
+def end_attempt(outer: "Token[Tally]") -> None:
+    """Go back to the tally that was the running task's before ``begin_attempt``."""
+    _tally.reset(outer)
 
 
 def current_tally() -> Tally:
@@ -154,13 +164,12 @@ def current_tally() -> Tally:
 _NO_TALLY = Tally()
 
 
-def explain_connect_failure(error: Exception) -> str:
-    """Say in the system's own words why no connection came about, and where to."""
+def explain_connect_failure(error: Exception, request: httpx.Request | None) -> str:
+    """Say in the system's own words why no connection came about, and where to if it is known."""
     reason = str(error) or "no connection"
     for origin in _origins(error):
         if isinstance(origin, OSError) and origin.errno and not isinstance(origin, socket.gaierror):
             reason = os.strerror(origin.errno) if origin.errno > 0 else str(origin)
-    request = getattr(error, "_request", None)
     if request is None:
         return reason
     port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme)

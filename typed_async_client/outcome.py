@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING, Self, cast
 
 from typed_async_client.errors import RequestCancelledError
-from typed_async_client.events import AsyncEvent
+from typed_async_client.events import AsyncEvent, RetryDetails
 from typed_async_client.facts import as_httpx_error, read_fault
 from typed_async_client.policies.classify import Fault
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Failed", "Outcome", "RequestResult", "ResultStatus", "Succeeded"]
+__all__ = ["AttemptRecord", "Failed", "Outcome", "RequestResult", "ResultStatus", "Succeeded"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +38,28 @@ class Failed:
 
 
 Outcome = Succeeded | Failed
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """How a response came about, where there is no client to keep results.
+
+    Attributes:
+        request_id: the name in the request's context.
+        attempts: attempts made, >= 1.
+        retries: what was told of each retry, the first one first.
+        elapsed: seconds from the begin of the request to the head of its response.
+    """
+
+    request_id: str
+    attempts: int
+    retries: tuple[RetryDetails, ...]
+    elapsed: float
+
+    @classmethod
+    def of(cls, event: AsyncEvent, retries: tuple[RetryDetails, ...]) -> Self:
+        """Read the record off the terminal event of a request."""
+        return cls(event.context.request_id, event.attempts, retries, event.elapsed)
 
 
 class ResultStatus(enum.StrEnum):

@@ -123,21 +123,24 @@ def test_an_error_of_nobodys_kind_has_no_twin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "sent", "words"),
     [
-        (connect_error(OSError(111, "Connect call failed")), "Connection refused"),
-        (connect_error(OSError("all connection attempts failed")), "no"),
-        (httpx.ConnectError(""), "no connection"),
+        (connect_error(OSError(111, "Connect call failed")), None, "Connection refused"),
+        (connect_error(OSError("all connection attempts failed")), None, "no"),
+        (httpx.ConnectError(""), None, "no connection"),
         (
-            httpx.ConnectError("x", request=httpx.Request("GET", "https://a.test/b?secret=1")),
+            httpx.ConnectError("x"),
+            httpx.Request("GET", "https://a.test/b?secret=1"),
             "cannot connect to a.test:443: x",
         ),
     ],
     ids=repr,
 )
-def test_a_connect_failure_is_explained_in_the_systems_words(error: Exception, words: str) -> None:
+def test_a_connect_failure_is_explained_in_the_systems_words(
+    error: Exception, sent: httpx.Request | None, words: str
+) -> None:
     """With host and port where they are known, and nothing else of the address."""
-    assert explain_connect_failure(error) == words
+    assert explain_connect_failure(error, sent) == words
 
 
 @pytest.mark.parametrize(

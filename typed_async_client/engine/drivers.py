@@ -45,12 +45,12 @@ async def drive(
                             answer = Succeeded(await send())
                         except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out
                             answer = Failed.of(error)
-                    case Emit(event):
-                        emit(event)
+                    case Emit():
+                        emit(step.event)
                     case Begin():
                         await asyncio.sleep(0)
-                    case Wait(seconds):
-                        await asyncio.sleep(seconds)
+                    case Wait():
+                        await asyncio.sleep(step.seconds)
                     case _:
                         assert_never(step)
             except BaseException as stop:  # noqa: BLE001 - the flow has the last word on it
@@ -90,10 +90,10 @@ def drive_plain(
                             answer = Succeeded(send())
                         except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out
                             answer = Failed.of(error)
-                    case Emit(event):
-                        emit(event)
-                    case Wait(seconds):
-                        sleep(seconds)
+                    case Emit():
+                        emit(step.event)
+                    case Wait():
+                        sleep(step.seconds)
                     case Begin():
                         pass
                     case _:

@@ -97,14 +97,15 @@ def _attempts(story: Story) -> Generator[Step, Any, Outcome]:
             yield Emit(story.retried(outcome.error, decision.delay))
             yield Wait(decision.delay)
         elif decision.exhausted:
-            return Failed(_never_connected(outcome.error, story.attempts), outcome.fault)
+            return Failed(_never_connected(outcome.error, story), outcome.fault)
         else:
             return outcome
 
 
-def _never_connected(last: Exception, attempts: int) -> ConnectError:
-    message = explain_connect_failure(last)
-    error = ConnectError(message, request=getattr(last, "_request", None))
+def _never_connected(last: Exception, story: Story) -> ConnectError:
+    request = getattr(last, "_request", None) or story.request
+    attempts = story.attempts
+    error = ConnectError(explain_connect_failure(last, request), request=request)
     error.add_note(f"no connection after {attempts} attempt{'s' if attempts > 1 else ''}")
     error.__cause__ = last
     return error

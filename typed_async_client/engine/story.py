@@ -13,6 +13,8 @@ from typed_async_client.policies.classify import Fault, Verdict, classify
 from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
 
 if TYPE_CHECKING:
+    import httpx
+
     from typed_async_client.context import RequestContext
 
 __all__ = ["Clock", "Story"]
@@ -38,15 +40,25 @@ class Story:
         context: the request's context.
         clock: tells the time, and draws.
         method: the request's method, in upper case.
+        request: what is sent, where an error does not know it yet.
 
     Attributes:
         context: the request's context as it stands now.
         attempts: attempts begun so far.
+        request: what is sent, where it is known.
     """
 
-    __slots__ = ("_clock", "_method", "_seq", "_started", "attempts", "context")
+    __slots__ = ("_clock", "_method", "_seq", "_started", "attempts", "context", "request")
 
-    def __init__(self, context: "RequestContext", clock: Clock, *, method: str) -> None:
+    def __init__(
+        self,
+        context: "RequestContext",
+        clock: Clock,
+        *,
+        method: str,
+        request: "httpx.Request | None" = None,
+    ) -> None:
+        self.request: httpx.Request | None = request
         self.context: RequestContext = context
         self.attempts: int = 0
         self._clock = clock

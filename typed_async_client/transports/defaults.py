@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from typed_async_client.options import HttpxClientOptions
-from typed_async_client.transports.hooks import with_hooks
+from typed_async_client.transports.hooks import runs_in_process, with_hooks
 from typed_async_client.transports.lean import LeanClient
 from typed_async_client.transports.pair import innermost
 from typed_async_client.transports.transport import AsyncPoolTransport
@@ -27,7 +27,7 @@ _OF_TRANSPORT = ("http1", "http2", "limits", "trust_env")
 def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     """Build the httpx client of a resilient client: our hooks, and our pool where none is given."""
     transport = options.get("transport")
-    in_process = isinstance(innermost(transport), httpx.ASGITransport)
+    in_process = runs_in_process(innermost(transport))
     hooks = with_hooks(options.get("event_hooks"), in_process=in_process)
     complete: Any = {**options, "event_hooks": hooks}
     if transport is None:

@@ -4,14 +4,28 @@ An attempt is more than one request when it follows a redirect or answers a chal
 made here see each of them go out and be answered, and keep the attempt's tally.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import httpx
 
 from typed_async_client.facts import Tally, current_tally
 
-__all__ = ["with_hooks"]
+__all__ = ["runs_in_process", "watch_body", "with_hooks"]
+
+
+def runs_in_process(transport: object) -> bool:
+    """Say whether a transport hands requests to an application in this process.
+
+    It has them as soon as they are sent: no error of it tells of a failed connection.
+    """
+    return isinstance(transport, httpx.ASGITransport | httpx.WSGITransport)
+
+
+def watch_body(request: httpx.Request, tally: Tally) -> None:
+    """Note in a tally when a body that is made on the way begins to be sent."""
+    if not isinstance(request.stream, httpx.ByteStream):
+        request.stream = _WatchedBody(request.stream, tally)
 
 
 def with_hooks(given: Mapping[str, Any] | None, *, in_process: bool) -> dict[str, list[Any]]:
@@ -19,16 +33,14 @@ def with_hooks(given: Mapping[str, Any] | None, *, in_process: bool) -> dict[str
 
     Args:
         given: the ``event_hooks`` of the caller.
-        in_process: whether requests go to an application in this process, which has them as soon
-            as they are sent: no error of it tells of a failed connection.
+        in_process: whether requests go to an application in this process.
     """
 
     async def before_each(request: httpx.Request) -> None:
         tally = current_tally()
         tally.hops += 1
         tally.answered = tally.answered or in_process
-        if not isinstance(request.stream, httpx.ByteStream):
-            request.stream = _WatchedBody(request.stream, tally)
+        watch_body(request, tally)
 
     async def after_each(_: httpx.Response) -> None:
         current_tally().answered = True
@@ -41,17 +53,24 @@ def with_hooks(given: Mapping[str, Any] | None, *, in_process: bool) -> dict[str
     }
 
 
-class _WatchedBody(httpx.AsyncByteStream):
-    """A body that is made on the way, noted in the tally once it has begun."""
+class _WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """A body that is made on the way, by a plain iterable or an async one."""
 
     def __init__(self, body: Any, tally: Tally) -> None:
         self._body = body
         self._tally = tally
 
+    def __iter__(self) -> Iterator[bytes]:
+        self._tally.body_begun = True
+        yield from self._body
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._tally.body_begun = True
         async for part in self._body:
             yield part
+
+    def close(self) -> None:
+        self._body.close()
 
     async def aclose(self) -> None:
         await self._body.aclose()

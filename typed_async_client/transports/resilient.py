@@ -1,0 +1,178 @@
+"""The client's retries as a transport: one class for ``httpx.Client`` and ``httpx.AsyncClient``.
+
+It plays the same flow that ``AsyncResilientClient`` plays, under the plain driver or the async one,
+around any other transport. What it sees is one hop: redirects, challenges and cookies are above it.
+"""
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import random as chance
+import time
+from collections.abc import Callable
+from typing import cast
+
+import httpx
+
+from typed_async_client.context import RequestContext, checked_context
+from typed_async_client.engine.callbacks import Callback, Callbacks
+from typed_async_client.engine.drivers import drive, drive_plain
+from typed_async_client.engine.flow import Flow, request_flow
+from typed_async_client.engine.story import Clock, Story
+from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.facts import Tally, begin_attempt, end_attempt
+from typed_async_client.outcome import AttemptRecord
+from typed_async_client.transports.hooks import runs_in_process, watch_body
+from typed_async_client.transports.pair import AnyTransport, WrappingTransport, innermost
+from typed_async_client.transports.sheltered import ShelteredTransport
+
+__all__ = ["ATTEMPTS", "ResilientTransport"]
+
+ATTEMPTS = "typed_async_client.attempts"
+"""Response extension: the ``AttemptRecord`` of the request."""
+
+CONTEXT = "request_context"
+"""Request extension: the ``RequestContext`` to use in place of a new one."""
+
+
+class ResilientTransport(WrappingTransport):
+    """Retries what could not be sent, around any transport, for either kind of httpx client.
+
+    It retries connect failures with jittered backoff, as ``AsyncResilientClient`` does, and
+    nothing else. A redirect that fails to connect is retried by itself, not with the hops before
+    it. ``response.extensions["typed_async_client.attempts"]`` is the ``AttemptRecord``.
+    A request may bring a context of its own: ``extensions={"request_context": context}``.
+
+    Around an ``httpx.AsyncHTTPTransport`` it keeps asyncio's cancellations away from that pool,
+    which would lose connections for good; at most ``max_connections`` requests use it at once.
+
+    Args:
+        transport: what sends; one for plain clients, for async ones, or for both. Without one,
+            ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``.
+        max_retries: retries after the first attempt.
+        base_delay: seconds before the first retry.
+        backoff_factor: growth of the delay.
+        max_delay: seconds that no delay exceeds.
+        on_event: called with a clone of each ``AsyncEvent``; what it raises is logged once and
+            harms nobody. ``SUCCESS`` comes with the head of a response: its body is not read yet.
+            Under async clients it may be async.
+        max_connections: connections that a given ``httpx.AsyncHTTPTransport`` may have; None
+            takes what it was made with.
+        random: gives a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
+
+    Raises:
+        ValueError: a number is out of range; the message names it and its value.
+        TypeError: ``on_event`` cannot be called.
+
+    Example:
+        >>> polite = ResilientTransport(max_retries=5, base_delay=0.5)
+        >>> client = httpx.Client(mounts={"all://flaky.example.com": polite})
+    """
+
+    def __init__(
+        self,
+        transport: AnyTransport | None = None,
+        *,
+        max_retries: int = 2,
+        base_delay: float = 1.0,
+        backoff_factor: float = 2.0,
+        max_delay: float = 60.0,
+        on_event: Callback | None = None,
+        max_connections: int | None = None,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        self._limits = RequestContext(
+            max_retries=max_retries,
+            base_delay=base_delay,
+            backoff_factor=backoff_factor,
+            max_delay=max_delay,
+        )
+        self._callbacks = Callbacks()
+        self._clock = Clock(time.monotonic, random)
+        if on_event is not None:
+            for kind in EventType:
+                self._callbacks.add(kind, on_event)
+        self._tells_async = inspect.iscoroutinefunction(on_event)
+        if isinstance(transport, httpx.AsyncHTTPTransport):
+            transport = ShelteredTransport(transport, max_connections)
+        super().__init__(transport)
+        self._in_process = runs_in_process(innermost(transport))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of a plain client.
+
+        Raises:
+            ConnectError: every allowed attempt to connect has failed.
+            TypeError: the wrapped transport, or ``on_event``, serves async clients only.
+            Exception: whatever else the wrapped transport raises.
+        """
+        if self._tells_async:
+            raise TypeError("on_event is async, and a plain client cannot run it: give a plain one")
+        send = self._pair.plain.handle_request
+        run = self._begin(request)
+        attempt = functools.partial(send, request)
+        outer = begin_attempt(run.tally)
+        try:
+            return run.record(drive_plain(run.flow, attempt, run.emit))
+        finally:
+            end_attempt(outer)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of an async client; raises what ``handle_request`` does."""
+        send = self._pair.asynchronous.handle_async_request
+        run = self._begin(request)
+        attempt = functools.partial(send, request)
+        outer = begin_attempt(run.tally)
+        try:
+            return run.record(await drive(run.flow, attempt, run.emit))
+        finally:
+            end_attempt(outer)
+
+    async def aclose(self) -> None:
+        """Close the wrapped transport, and end the async callbacks that still run."""
+        await self._callbacks.cancel(besides=asyncio.current_task())
+        await super().aclose()
+
+    def _begin(self, request: httpx.Request) -> "_Run":
+        given = request.extensions.get(CONTEXT)
+        context = self._limits.renew() if given is None else checked_context(given).clone()
+        story = Story(context, self._clock, method=request.method, request=request)
+        run = _Run(story, self._callbacks)
+        run.tally.answered = self._in_process
+        watch_body(request, run.tally)
+        return run
+
+
+class _Run:
+    """One request on its way through the transport.
+
+    Attributes:
+        flow: its life, begun: it runs in a task that is under way already.
+        tally: what it has sent.
+    """
+
+    __slots__ = ("_callbacks", "_ending", "_retries", "flow", "tally")
+
+    def __init__(self, story: Story, callbacks: Callbacks) -> None:
+        self.flow: Flow = request_flow(story)
+        self.flow.send(None)
+        self.tally: Tally = Tally()
+        self._callbacks = callbacks
+        self._ending: AsyncEvent | None = None
+        self._retries: tuple[RetryDetails, ...] = ()
+
+    def emit(self, event: AsyncEvent) -> None:
+        """Note an event, and tell whoever wants it."""
+        if event.event_type is EventType.RETRY:
+            self._retries += (event.data,)
+        else:
+            self._ending = event
+        if event.event_type in self._callbacks.wanted:
+            self._callbacks.deliver(event.clone(), contextvars.copy_context())
+
+    def record(self, response: httpx.Response) -> httpx.Response:
+        """Write into a response how it came about."""
+        ending = cast("AsyncEvent", self._ending)  # a response comes after its event
+        response.extensions[ATTEMPTS] = AttemptRecord.of(ending, self._retries)
+        return response
