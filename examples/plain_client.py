@@ -1,0 +1,50 @@
+"""Retries in a plain, synchronous httpx client; nothing else in the program changes.
+
+The server comes up only after the first attempt, on a port of this machine. Run it as it is:
+``python examples/plain_client.py``.
+"""
+
+import http.server
+import threading
+
+import httpx
+
+from typed_async_client import AsyncEvent, EventType, ResilientTransport
+
+
+class Greeter(http.server.BaseHTTPRequestHandler):
+    """Answers every GET with a greeting."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def main() -> None:
+    """Ask a server that is late."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), Greeter, bind_and_activate=False)
+    server.server_bind()  # the port is ours, and refuses connections
+
+    def watch(event: AsyncEvent) -> None:
+        print(f"{event.event_type} at attempt {event.attempts}")
+        if event.event_type is EventType.RETRY:
+            server.server_activate()
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    transport = ResilientTransport(max_retries=3, base_delay=0.1, on_event=watch)
+    with httpx.Client(transport=transport) as client:
+        response = client.get(f"http://127.0.0.1:{server.server_port}/")
+    record = response.extensions["typed_async_client.attempts"]
+    print(f"{response.text!r} after {record.attempts} attempts")
+    server.shutdown()
+    server.server_close()
+
+
+if __name__ == "__main__":
+    main()
