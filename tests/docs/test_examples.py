@@ -9,6 +9,11 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 PRINTED = {
+    "asgi_templates": [
+        "<h1>Hello Ada</h1>",
+        "template: index.html",
+        "name: Ada",
+    ],
     "connect_tunnel": [
         "FIRST LINE",
         "SECOND LINE",
