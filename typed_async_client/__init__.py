@@ -13,6 +13,7 @@ from typed_async_client.errors import (
     RequestCancelledError,
 )
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.options import HttpClient
 from typed_async_client.outcome import AttemptRecord, RequestResult, ResultStatus
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
 from typed_async_client.transports.addresses import refuse_private_addresses
@@ -41,6 +42,7 @@ __all__ = [
     "HSTSTransport",
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
+    "HttpClient",
     "RequestCancelledError",
     "RequestContext",
     "RequestResult",

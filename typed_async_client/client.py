@@ -22,12 +22,14 @@ from typed_async_client.engine.story import Story
 from typed_async_client.events import EventType
 from typed_async_client.facts import begin_attempt
 from typed_async_client.options import (
+    HttpClient,
     HttpxClientOptions,
     RequestOptions,
     check_client_options,
     snapshot,
 )
 from typed_async_client.outcome import RequestResult
+from typed_async_client.transports.brought import BroughtClient
 from typed_async_client.transports.defaults import build_httpx_client
 from typed_async_client.verbs import Verbs, checked_method
 
@@ -53,10 +55,14 @@ class AsyncResilientClient(Verbs):
         grace: seconds that running callbacks get to end in ``wait_for_all_requests()`` and in
             ``close()``, and cancelled requests in ``close()``.
         random: gives a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
-        **httpx_client_kwargs: options of ``httpx.AsyncClient``: timeout, limits, headers, ...
+        http_client: a client of yours to send through, ``httpx.AsyncClient`` or
+            ``httpx2.AsyncClient``: it keeps its own options, and stays open.
+        **httpx_client_kwargs: options of ``httpx.AsyncClient``: timeout, limits, headers, ...;
+            ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
 
     Raises:
-        ValueError: an option is out of range; the message names it and its value.
+        ValueError: an option is out of range, or cannot be kept by the library that is to send.
+        ImportError: the library of the extra named by ``transport`` is missing.
 
     Example:
         >>> async def main() -> None:
@@ -78,6 +84,7 @@ class AsyncResilientClient(Verbs):
         max_result_age: float = 3600.0,
         grace: float = 1.0,
         random: Callable[[], float] = chance.random,
+        http_client: HttpClient | None = None,
         **httpx_client_kwargs: Unpack[HttpxClientOptions],
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
@@ -94,7 +101,13 @@ class AsyncResilientClient(Verbs):
             grace=grace,
             random=random,
         )
-        self._client = build_httpx_client(httpx_client_kwargs)
+        self._brought = BroughtClient.of(http_client, httpx_client_kwargs)
+        if self._brought is None:
+            self._client: Any = build_httpx_client(httpx_client_kwargs)
+            self._begin_attempt: Callable[[], object] = begin_attempt
+        else:
+            self._client = http_client
+            self._begin_attempt = self._brought.begin_attempt
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -130,7 +143,7 @@ class AsyncResilientClient(Verbs):
         sent = snapshot(options) if options else {}
 
         def send() -> Any:
-            begin_attempt()
+            self._begin_attempt()
             return self._client.request(name, url, **sent)
 
         clock = self._engine.start()
@@ -251,7 +264,10 @@ class AsyncResilientClient(Verbs):
         try:
             await self._engine.shut_down(caller)
         finally:
-            await self._client.aclose()
+            if self._brought is None:
+                await self._client.aclose()
+            else:
+                self._brought.leave()
 
     async def _initialize_client(self) -> None:
         self._engine.start()

@@ -31,7 +31,7 @@ def _copy_response(response: Any) -> Any:
     ``copy.copy`` keeps the body, which is immutable, and drops stream and extensions.
     """
     twin = copy.copy(response)
-    twin.headers = httpx.Headers(response.headers)
+    twin.headers = type(response.headers)(response.headers)
     twin.extensions = _copy_extensions(response.extensions)
     if response.next_request is not None:
         twin.next_request = _copy_request(response.next_request)
@@ -42,9 +42,9 @@ def _copy_response(response: Any) -> Any:
     return twin
 
 
-def _copy_request(request: httpx.Request) -> httpx.Request:
+def _copy_request(request: Any) -> Any:
     twin = copy.copy(request)
-    twin.headers = httpx.Headers(request.headers)
+    twin.headers = type(request.headers)(request.headers)
     twin.extensions = _copy_extensions(request.extensions)
     return twin
 
@@ -56,9 +56,9 @@ def _copy_extensions(extensions: Any) -> dict[str, Any]:
     }
 
 
-def _copy_cookies(cookies: httpx.Cookies) -> httpx.Cookies:
+def _copy_cookies(cookies: Any) -> Any:
     """Copy a jar, which ``copy.deepcopy`` refuses for the lock in it."""
-    twin = httpx.Cookies()
+    twin = httpx.Cookies() if isinstance(cookies, httpx.Cookies) else type(cookies)()
     for cookie in cookies.jar:
         twin.jar.set_cookie(copy.copy(cookie))
     return twin
@@ -70,10 +70,17 @@ _COPIERS: dict[type, Callable[[Any], Any]] = {
 }
 """Types that ``copy.deepcopy`` refuses, or copies without what matters."""
 
+_COPIERS_OF_FORK = {kind.__name__: copier for kind, copier in _COPIERS.items()}
+"""The same of httpx2, by name: it need not be installed."""
+
 
 def _copier_of(value: object) -> Callable[[Any], Any]:
-    found = (_COPIERS[kind] for kind in type(value).__mro__ if kind in _COPIERS)
-    return next(found, copy.deepcopy)
+    for kind in type(value).__mro__:
+        if kind in _COPIERS:
+            return _COPIERS[kind]
+        if kind.__module__.partition(".")[0] == "httpx2" and kind.__name__ in _COPIERS_OF_FORK:
+            return _COPIERS_OF_FORK[kind.__name__]
+    return copy.deepcopy
 
 
 def copy_option(name: str, value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Reads httpx's and httpcore's errors and responses, and turns them into facts.
 
-The only room that knows how those libraries say what happened. It decides nothing: what a fact
-means for the next attempt is said in ``policies/``.
+The only room that knows how those libraries, and their fork httpx2, say what happened. It decides
+nothing: what a fact means for the next attempt is said in ``policies/``.
 """
 
 import os
@@ -45,6 +45,9 @@ _FOREIGN: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (h11.RemoteProtocolError, httpx.RemoteProtocolError),
 )
 """Errors that httpx 0.28 lets out although they are not its own, and what they amount to."""
+
+_FORKS = frozenset({"httpx2", "httpcore2"})
+"""Libraries that have httpx's and httpcore's classes under the same names, and share none of them."""
 
 _TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """TLS errors that tell of a lost connection, not of a peer that will refuse again."""
@@ -104,13 +107,21 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def read_fault(error: Exception) -> Fault:
     """Say what kind of failure an error of ``as_httpx_error`` tells of."""
-    if isinstance(error, _TIMEOUTS):
+    if isinstance(error, _TIMEOUTS) or _is_of_fork(error, "TimeoutException"):
         return Fault.TIMEOUT
-    if not isinstance(error, _CONNECT_ERRORS):
+    if not isinstance(error, _CONNECT_ERRORS) and not _is_of_fork(error, "ConnectError"):
         return Fault.OTHER
     if _can_never_connect(error):
         return Fault.UNREACHABLE
     return Fault.CONNECT_LATER if current_tally().has_sent else Fault.CONNECT
+
+
+def _is_of_fork(error: Exception, name: str) -> bool:
+    """Say whether an error is a fork's class of that name, read off it without the library."""
+    return any(
+        kind.__name__ == name and kind.__module__.partition(".")[0] in _FORKS
+        for kind in type(error).__mro__
+    )
 
 
 class Tally:
@@ -120,23 +131,32 @@ class Tally:
     code of the caller's own runs within it: hooks, authentication, bodies. An error from any of
     these may look like a connect failure.
 
+    Args:
+        owner: who counts, when the client is not of our own making and may tell nobody.
+
     Attributes:
+        owner: the same.
         hops: requests that httpx was about to send.
         answered: whether one of them was answered.
         body_begun: whether a body that is made on the way has begun to be sent.
     """
 
-    __slots__ = ("answered", "body_begun", "hops")
+    __slots__ = ("answered", "body_begun", "hops", "owner")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object = None) -> None:
+        self.owner: object = owner
         self.hops: int = 0
         self.answered: bool = False
         self.body_begun: bool = False
 
     @property
     def has_sent(self) -> bool:
-        """Whether anything may have been processed."""
-        return self.answered or self.body_begun or self.hops > 1
+        """Whether anything may have been processed.
+
+        A client that was brought and has told of no request may have sent any.
+        """
+        untold = self.hops == 0 and self.owner is not None
+        return self.answered or self.body_begun or self.hops > 1 or untold
 
 
 _tally: ContextVar[Tally] = ContextVar("typed_async_client.tally")

@@ -3,8 +3,8 @@
 An unknown option is refused before anything is sent.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from typed_async_client.copies import copy_option
 
@@ -16,11 +16,33 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClientOptions",
+    "EngineName",
+    "HttpClient",
     "HttpxClientOptions",
     "RequestOptions",
     "check_client_options",
     "snapshot",
 ]
+
+
+EngineName: TypeAlias = Literal["aiohttp", "pyreqwest"]
+"""Libraries that a client can send through in place of our own pool, each an extra."""
+
+
+class HttpClient(Protocol):
+    """What a client that is brought along must have: ``httpx.AsyncClient``'s method ``request``.
+
+    An ``httpx.AsyncClient`` and an ``httpx2.AsyncClient`` are such clients; their responses and
+    errors reach the caller as they are, and a raw error that they let out becomes httpx's.
+
+    A resilient client adds hooks to ``event_hooks``, where there are some, that count what an
+    attempt sends; they go when it closes. Of a client without them nothing is known but its
+    errors: after a connect failure, idempotent requests alone are sent again, for an earlier
+    hop of the attempt may have been processed.
+    """
+
+    def request(self, method: str, url: Any, /, *args: Any, **options: Any) -> Awaitable[Any]:
+        """Send one request and give its response; the options are those of ``httpx``."""
 
 
 class RequestOptions(TypedDict, total=False):
@@ -58,7 +80,7 @@ class HttpxClientOptions(TypedDict, total=False):
     max_redirects: int
     event_hooks: "Mapping[str, list[Callable[..., Any]]]"
     base_url: "httpx.URL | str"
-    transport: "httpx.AsyncBaseTransport"
+    transport: "httpx.AsyncBaseTransport | EngineName"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
 
@@ -76,6 +98,7 @@ class ClientOptions(HttpxClientOptions, total=False):
     max_result_age: float
     grace: float
     random: Callable[[], float]
+    http_client: HttpClient | None
 
 
 _KNOWN = frozenset(RequestOptions.__annotations__)

@@ -11,7 +11,7 @@ import httpx
 
 from typed_async_client.facts import Tally, current_tally
 
-__all__ = ["runs_in_process", "watch_body", "with_hooks"]
+__all__ = ["WatchedBody", "runs_in_process", "watch_body", "with_hooks"]
 
 
 def runs_in_process(transport: object) -> bool:
@@ -25,7 +25,7 @@ def runs_in_process(transport: object) -> bool:
 def watch_body(request: httpx.Request, tally: Tally) -> None:
     """Note in a tally when a body that is made on the way begins to be sent."""
     if not isinstance(request.stream, httpx.ByteStream):
-        request.stream = _WatchedBody(request.stream, tally)
+        request.stream = WatchedBody(request.stream, tally)
 
 
 def with_hooks(given: Mapping[str, Any] | None, *, in_process: bool) -> dict[str, list[Any]]:
@@ -53,8 +53,8 @@ def with_hooks(given: Mapping[str, Any] | None, *, in_process: bool) -> dict[str
     }
 
 
-class _WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
-    """A body that is made on the way, by a plain iterable or an async one."""
+class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """A body that is made on the way, noted in the tally once it has begun."""
 
     def __init__(self, body: Any, tally: Tally) -> None:
         self._body = body
@@ -73,4 +73,5 @@ class _WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._body.close()
 
     async def aclose(self) -> None:
+        """Close the body that is sent."""
         await self._body.aclose()
