@@ -2,17 +2,17 @@
 
 import contextlib
 import dataclasses
+import importlib
 import importlib.util
 from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
 
-import httpx
 import pytest
 
 from typed_async_client import AsyncResilientClient
 
-__all__ = ["BROUGHT", "WAYS", "Way"]
+__all__ = ["BROUGHT", "ENGINES", "WAYS", "Way"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Way:
     Attributes:
         name: the library's.
         is_brought: whether its client is made by the user.
+        engine: name of the library that our own client sends through; None for our pool.
     """
 
     name: str
     is_brought: bool = True
+    engine: str | None = None
 
     @property
     def library(self) -> ModuleType:
@@ -38,6 +40,8 @@ class Way:
         served = options.get("transport")
         if callable(served):
             options["transport"] = self.library.MockTransport(served)
+        if self.engine is not None:
+            options["transport"] = self.engine
         if self.is_brought:
             async with (
                 self.library.AsyncClient(**options) as theirs,
@@ -49,15 +53,24 @@ class Way:
                 yield client
 
     def __str__(self) -> str:
-        return f"{self.name}, brought" if self.is_brought else "our own"
+        return f"{self.name}, brought" if self.is_brought else self.engine or "our own"
 
 
-_WITHOUT_HTTPX2 = pytest.mark.skipif(
-    importlib.util.find_spec("httpx2") is None, reason="httpx2 is not installed"
-)
+def _where_installed(way: Way, package: str) -> Any:
+    is_missing = importlib.util.find_spec(package) is None
+    return pytest.param(
+        way, marks=pytest.mark.skipif(is_missing, reason=f"{package} is not installed")
+    )
 
-BROUGHT = (Way(httpx.__name__), pytest.param(Way("httpx2"), marks=_WITHOUT_HTTPX2))
+
+BROUGHT = (Way("httpx"), _where_installed(Way("httpx2"), "httpx2"))
 """Clients that are brought along."""
 
-WAYS = (Way(httpx.__name__, is_brought=False), *BROUGHT)
+WAYS = (Way("httpx", is_brought=False), *BROUGHT)
 """And our own."""
+
+ENGINES = (
+    _where_installed(Way("httpx", is_brought=False, engine="aiohttp"), "httpx_aiohttp"),
+    _where_installed(Way("httpx", is_brought=False, engine="pyreqwest"), "pyreqwest"),
+)
+"""Our own over the engines of other libraries."""

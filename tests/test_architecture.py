@@ -29,7 +29,10 @@ FLOORS = (
 """From the ground up. A room sees the floors below it, and itself."""
 
 FORBIDDEN_IN_POLICIES = {"asyncio", "threading", "time", "random", "logging", "httpx", "httpcore"}
-OPTIONAL = {"cli": {"cyclopts", "rich"}, "transports": {"httptools"}}
+OPTIONAL = {
+    "cli": {"cyclopts", "rich"},
+    "transports": {"httptools", "aiohttp", "httpx_aiohttp", "pyreqwest"},
+}
 READS_ERRORS = {"errors", "facts"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

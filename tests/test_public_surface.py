@@ -41,8 +41,8 @@ def test_a_plain_import_loads_no_extra() -> None:
     """The command line, its libraries and the test kit stay out of a service's memory."""
     program = (
         "import sys, typed_async_client; "
-        "print([name for name in ('cyclopts', 'pytest', 'typed_async_client.cli', "
-        "'typed_async_client.testing') if name in sys.modules])"
+        "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'pyreqwest', 'pytest', "
+        "'typed_async_client.cli', 'typed_async_client.testing') if name in sys.modules])"
     )
     printed = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from leftovers import leaving_nothing
 from open_clients import KINDS, opened
-from tls_contexts import authority_pem, trusted, trusting
+from tls_contexts import authority_file, trusted, trusting
 
 from typed_async_client import (
     AsyncPoolTransport,
@@ -161,13 +161,11 @@ async def test_without_a_transport_each_kind_has_its_own_default(
     kind: str, wrap: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It checks certificates as httpx does, and is closed with the client."""
-    authority = tmp_path / "authority.pem"
-    authority.write_bytes(authority_pem())
     async with FaultServer(answer(), tls=trusted()) as server:
         async with opened(kind, transport=wrap()) as ask:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await ask(server.url)
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        monkeypatch.setenv("SSL_CERT_FILE", authority_file(tmp_path))
         async with opened(kind, transport=wrap()) as ask:
             assert (await ask(server.url)).text == "ok"
 

@@ -1,18 +1,18 @@
 """An attempt of several hops is made anew only when that cannot act twice.
 
-The same for a client of our own making, and for one that is brought along.
+The same for a client of our own making, whatever it sends through, and for one brought along.
 """
 
 from collections.abc import Generator
 from typing import Any
 
 import pytest
-from brought_clients import WAYS, Way
+from brought_clients import ENGINES, WAYS, Way
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import FaultServer, answer
 
-pytestmark = pytest.mark.parametrize("way", WAYS, ids=str)
+pytestmark = pytest.mark.parametrize("way", [*WAYS, *ENGINES], ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 

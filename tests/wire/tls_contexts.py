@@ -6,11 +6,12 @@ One authority issues every certificate; ``trusting`` is the client that knows it
 import datetime as dt
 import functools
 import ssl
+from pathlib import Path
 
 import trustme
 
 __all__ = [
-    "authority_pem",
+    "authority_file",
     "demanding_client_certificate",
     "expired",
     "insisting_on_tls_1_3",
@@ -27,11 +28,6 @@ __all__ = [
 # The client's side
 
 
-def authority_pem() -> bytes:
-    """Give the certificate of the one authority, as a file has it."""
-    return _authority().cert_pem.bytes()
-
-
 @functools.cache
 def trusting() -> ssl.SSLContext:
     """Trust the one authority of the tests."""
@@ -44,6 +40,13 @@ def insisting_on_tls_1_3() -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
+
+
+def authority_file(folder: Path) -> str:
+    """Write the one authority of the tests to a file, for clients that read no context."""
+    path = folder / "authority.pem"
+    path.write_bytes(_authority().cert_pem.bytes())
+    return str(path)
 
 
 # The server's side

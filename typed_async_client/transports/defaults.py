@@ -6,13 +6,16 @@ here, by the rules that httpx follows.
 
 import ipaddress
 import urllib.request
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from typed_async_client.options import HttpxClientOptions
+from typed_async_client.transports.foreign import EngineOptions
 from typed_async_client.transports.hooks import runs_in_process, with_hooks
 from typed_async_client.transports.lean import LeanClient
+from typed_async_client.transports.named import engine_maker
 from typed_async_client.transports.pair import innermost
 from typed_async_client.transports.transport import AsyncPoolTransport
 
@@ -23,38 +26,65 @@ __all__ = ["build_httpx_client", "environment_proxies"]
 
 _OF_TRANSPORT = ("http1", "http2", "limits", "trust_env")
 
+_Make = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
+"""Makes the transport that goes through a proxy, or through none."""
+
 
 def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
-    """Build the httpx client of a resilient client: our hooks, and our pool where none is given."""
+    """Build the httpx client of a resilient client: our hooks, and our pool where none is given.
+
+    Raises:
+        ValueError: the engine named as transport is unknown, or cannot keep an option.
+        ImportError: it is an extra that is not installed.
+    """
     transport = options.get("transport")
-    in_process = runs_in_process(innermost(transport))
+    in_process = not isinstance(transport, str) and runs_in_process(innermost(transport))
     hooks = with_hooks(options.get("event_hooks"), in_process=in_process)
     complete: Any = {**options, "event_hooks": hooks}
     if transport is None:
-        complete |= _pooled(options)
+        complete |= _routed(options, _pool_maker(options))
+    elif isinstance(transport, str):
+        complete |= _routed(options, _named_maker(transport, options))
     return LeanClient(**complete)
 
 
-def _pooled(options: HttpxClientOptions) -> dict[str, Any]:
-    trust_env = options.get("trust_env", True)
+def _pool_maker(options: HttpxClientOptions) -> _Make:
     shared: Any = {name: value for name, value in options.items() if name in _OF_TRANSPORT}
     shared["verify"] = httpx.create_ssl_context(
-        verify=options.get("verify", True), cert=options.get("cert"), trust_env=trust_env
+        verify=options.get("verify", True),
+        cert=options.get("cert"),
+        trust_env=options.get("trust_env", True),
     )
+    return lambda proxy: AsyncPoolTransport(proxy=proxy, **shared)
+
+
+def _named_maker(name: str, options: HttpxClientOptions) -> _Make:
+    make = engine_maker(name)
+    known = {"verify", "cert", *_OF_TRANSPORT}
+    shared: Any = {name: value for name, value in options.items() if name in known}
+    return lambda proxy: make(EngineOptions(proxy=proxy, **shared))
+
+
+def _routed(options: HttpxClientOptions, make: _Make) -> dict[str, Any]:
+    """Give the transports of a client: one for all, and one for each proxy."""
     proxies: dict[str, types.ProxyTypes | None] = {}
-    if (proxy := options.get("proxy")) is not None:
-        proxies = {"all://": proxy}
-    elif trust_env:
+    if (given := options.get("proxy")) is not None:
+        proxies = {"all://": given}
+    elif options.get("trust_env", True):
         proxies = {**environment_proxies()}
     mounts = {
-        pattern: None if proxy is None else AsyncPoolTransport(proxy=proxy, **shared)
+        pattern: None if proxy is None else make(_as_proxy(proxy))
         for pattern, proxy in proxies.items()
     }
     return {
         "proxy": None,
-        "transport": AsyncPoolTransport(**shared),
+        "transport": make(None),
         "mounts": {**mounts, **(options.get("mounts") or {})},
     }
+
+
+def _as_proxy(given: "types.ProxyTypes") -> httpx.Proxy:
+    return given if isinstance(given, httpx.Proxy) else httpx.Proxy(given)
 
 
 def environment_proxies() -> dict[str, str | None]:

@@ -70,8 +70,9 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
             yield part
 
     def close(self) -> None:
+        """Close the body that a plain client sends."""
         self._body.close()
 
     async def aclose(self) -> None:
-        """Close the body that is sent."""
+        """Close the body that an async client sends."""
         await self._body.aclose()
