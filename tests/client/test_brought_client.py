@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpcore
@@ -235,6 +236,36 @@ async def test_a_hook_that_comes_later_does_not_come_between(way: Way, place: st
             await (await client.post(URL))
     assert application.attempts == 2
     assert theirs.event_hooks["response"] == [audit]
+
+
+@brought
+@in_virtual_time
+async def test_a_body_that_a_later_hook_puts_in_is_watched_as_well(way: Way) -> None:
+    """Ours is the last hook again before each attempt; a body that has begun is not sent anew."""
+    application = Down(way, refusals=0)
+
+    async def broken(_: Any) -> AsyncIterator[bytes]:
+        yield b"pay "
+        raise way.library.ConnectError("where the rest comes from is down")
+
+    body = type("Broken", (way.library.AsyncByteStream,), {"__aiter__": broken})
+
+    async def put_in(request: Any) -> None:
+        request.stream = body()
+        del request._content
+
+    async with (
+        over(way, application) as theirs,
+        AsyncResilientClient(http_client=theirs) as client,
+    ):
+        await (await client.post(URL))
+        theirs.event_hooks["request"].append(put_in)
+        task = await client.post(URL, RequestContext(request_id="r"), content=b"pay 5")
+        with pytest.raises(way.library.ConnectError):
+            await task
+        result = client.get_result("r")
+    assert result is not None
+    assert (result.attempts, application.attempts) == (1, 1)
 
 
 @brought

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,14 +11,23 @@ from typing import Any
 import httpx
 import pytest
 from brought_clients import ENGINES, Way
-from fault_handlers import answering_once, until
+from fault_handlers import answering_once, close_at_client_hello, cut_at_client_hello, until
 from fault_rows import BODY, Row, play
+from h2_servers import hypercorn_url
 from leftovers import leaving_nothing
 from test_fault_table import CASES
-from tls_contexts import authority_file, expired, issued_for_another_host, trusted
+from tls_contexts import (
+    authority_file,
+    client_certificate_files,
+    demanding_client_certificate,
+    expired,
+    issued_for_another_host,
+    trusted,
+)
 from toy_proxies import authorization_of, forwarding, tunnelling
 
 from typed_async_client import (
+    AsyncResilientClient,
     ConnectError,
     EventType,
     RequestContext,
@@ -166,6 +176,30 @@ async def assert_one_attempt(way: Way, method: str, url: str) -> Exception:
 
 
 @on_each_engine
+async def test_a_handshake_with_who_speaks_no_tls_is_tried_once(way: Way) -> None:
+    """It is the wrong port, and will be it a second later."""
+
+    async def answer_plainly(wire: Any) -> None:
+        await wire.read(65536)
+        await wire.answer(400, b"this is no TLS")
+        await wire.stall()
+
+    async with FaultServer(answer_plainly) as server:
+        await assert_one_attempt(way, "POST", server.url.replace("http:", "https:"))
+
+
+@on_each_engine
+@pytest.mark.parametrize("handler", [close_at_client_hello, cut_at_client_hello])
+async def test_a_handshake_cut_short_is_tried_again(way: Way, handler: Any) -> None:
+    """The request has not begun to be sent."""
+    async with FaultServer(handler) as server, way.client() as client:
+        task = await client.post(server.url.replace("http:", "https:"), CONTEXT, content=BODY)
+        with pytest.raises(ConnectError):
+            await task
+        assert server.connections == 3
+
+
+@on_each_engine
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 @pytest.mark.parametrize("handler", [drop, reset], ids=["drop", "reset"])
 async def test_a_connection_lost_over_a_request_is_no_reason_to_send_it_again(
@@ -290,12 +324,13 @@ async def warm_up(way: Way) -> None:
 async def test_cookies_are_httpxs_affair(way: Way) -> None:
     """The engine keeps none: what is deleted from the client is sent no more."""
     async with FaultServer(answer(200, b"", "Set-Cookie: a=1", "Set-Cookie: b=2")) as server:
+        url = server.url.replace("127.0.0.1", "localhost")  # an address has no cookies everywhere
         async with way.client() as client:
-            response = await (await client.get(server.url))
+            response = await (await client.get(url))
             assert dict(response.cookies) == {"a": "1", "b": "2"}
-            await (await client.get(server.url))
+            await (await client.get(url))
             client._client.cookies.clear()
-            await (await client.get(server.url))
+            await (await client.get(url))
         sent = [seen.headers.get("cookie") for seen in server.requests]
         assert sent == [None, "a=1; b=2", None]
 
@@ -326,6 +361,45 @@ async def test_an_authority_given_as_a_file_is_trusted(way: Way, tmp_path: Path)
             assert (await (await client.get(server.url))).text == "ok"
 
 
+@pytest.mark.filterwarnings("ignore:`cert=...` is deprecated:DeprecationWarning")
+@on_each_engine
+async def test_a_certificate_of_the_client_is_shown(way: Way, tmp_path: Path) -> None:
+    """To a server that asks for it."""
+    tls = demanding_client_certificate(ssl.TLSVersion.TLSv1_3)
+    async with FaultServer(answer(), tls=tls) as server:
+        cert = client_certificate_files(tmp_path)
+        async with way.client(cert=cert, verify=False) as client:
+            assert (await (await client.get(server.url))).text == "ok"
+
+
+@on_each_engine
+@pytest.mark.parametrize(("idle", "connections"), [(None, 1), (0, 3)])
+async def test_a_connection_is_kept_alive_where_it_may_be(
+    way: Way, idle: int | None, connections: int
+) -> None:
+    """``max_keepalive_connections=0`` is a connection for each request."""
+    limits = httpx.Limits(max_keepalive_connections=idle)
+    async with FaultServer(answer()) as server, way.client(limits=limits) as client:
+        for _ in range(3):
+            await (await client.get(server.url))
+        assert server.connections == connections
+
+
+@pytest.mark.parametrize("http1", [True, False])
+async def test_pyreqwest_speaks_http2_where_it_is_asked_to(tmp_path: Path, *, http1: bool) -> None:
+    """Aiohttp refuses to."""
+    pytest.importorskip("pyreqwest", reason="pyreqwest is not installed")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["http_version"].encode()})
+
+    options: Any = {"transport": "pyreqwest", "http1": http1, "http2": True, "verify": False}
+    async with hypercorn_url(app, tmp_path) as url, AsyncResilientClient(**options) as client:
+        response = await (await client.get(url))
+        assert (response.text, response.http_version) == ("2", "HTTP/2")
+
+
 @on_each_engine
 async def test_a_proxy_is_used_with_its_password(way: Way, tmp_path: Path) -> None:
     """For plain requests and for tunnels."""
@@ -342,6 +416,19 @@ async def test_a_proxy_is_used_with_its_password(way: Way, tmp_path: Path) -> No
                 response = await (await client.get(origin.url))
             assert response.status_code == 200
             assert len(origin.requests) == len(proxy.requests) == 1
+
+
+@on_each_engine
+async def test_proxies_of_the_environment_count_where_the_environment_does(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is httpx's rules that tell, and not the engine's own."""
+    async with FaultServer(answer()) as server, FaultServer(forwarding()) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        for trust_env, through in ((False, 0), (True, 1)):
+            async with way.client(trust_env=trust_env) as client:
+                assert (await (await client.get(server.url))).text == "ok"
+            assert len(proxy.requests) == through
 
 
 @on_each_engine

@@ -12,6 +12,7 @@ import trustme
 
 __all__ = [
     "authority_file",
+    "client_certificate_files",
     "demanding_client_certificate",
     "expired",
     "insisting_on_tls_1_3",
@@ -47,6 +48,15 @@ def authority_file(folder: Path) -> str:
     path = folder / "authority.pem"
     path.write_bytes(_authority().cert_pem.bytes())
     return str(path)
+
+
+def client_certificate_files(folder: Path) -> tuple[str, str]:
+    """Write a certificate and its key, of the one authority, for a client to show."""
+    certificate, key = folder / "client.pem", folder / "client.key"
+    leaf = _authority().issue_cert("client@example.org")
+    certificate.write_bytes(leaf.cert_chain_pems[0].bytes())
+    key.write_bytes(leaf.private_key_pem.bytes())
+    return str(certificate), str(key)
 
 
 # The server's side

@@ -82,7 +82,7 @@ class _Reqwest(httpx.AsyncBaseTransport):
             response.status,
             headers=list(response.headers.items()),
             stream=_Answer(exchange, response),
-            extensions={"http_version": response.version.encode()},
+            extensions={"http_version": response.version.replace("/2.0", "/2").encode()},
         )
 
     async def aclose(self) -> None:
