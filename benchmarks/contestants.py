@@ -28,6 +28,7 @@ class Contestant:
         retries: whether it retries failed requests, or would.
         is_ours: whether it is this library's client.
         on_uvloop: whether its turns are played on uvloop.
+        has_sniffio: whether it may find sniffio, which pip does not install with httpx.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Contestant:
     retries: bool = False
     is_ours: bool = False
     on_uvloop: bool = False
+    has_sniffio: bool = False
 
 
 def _ours(over: str, opener: peers.Opener, *needs: str, on_uvloop: bool = False) -> Contestant:
@@ -86,7 +88,14 @@ CONTESTANTS = (
         ("aiohttp_retry",),
         retries=True,
     ),
-    Contestant(STOCK, "httpx as it is, the measure of all", peers.stock_httpx),
+    Contestant(STOCK, "httpx as pip installs it, the measure of all", peers.stock_httpx),
+    Contestant(
+        "httpx, sniffio",
+        "httpx, with sniffio installed beside it",
+        peers.stock_httpx,
+        ("sniffio",),
+        has_sniffio=True,
+    ),
     Contestant(
         "httpx, uvloop", "httpx as it is, on uvloop", peers.stock_httpx, ("uvloop",), on_uvloop=True
     ),
