@@ -21,8 +21,8 @@ import httpx
 from idle import origins
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
+from typed_async_client.transports.clients.lean import LeanClient
 from typed_async_client.transports.connection import Http11, load_exchange
-from typed_async_client.transports.lean import LeanClient
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool
 from typed_async_client.transports.slot import PoolLimits

@@ -16,15 +16,15 @@ from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.options import HttpClient
 from typed_async_client.outcome import AttemptRecord, RequestResult, ResultStatus
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
-from typed_async_client.transports.addresses import refuse_private_addresses
-from typed_async_client.transports.asgi import ASGITransport
-from typed_async_client.transports.https import (
+from typed_async_client.transports.sockets.addresses import refuse_private_addresses
+from typed_async_client.transports.transport import AsyncPoolTransport
+from typed_async_client.transports.wrapping.asgi import ASGITransport
+from typed_async_client.transports.wrapping.https import (
     HSTSTransport,
     HTTPSOnlyTransport,
     HTTPSRedirectTransport,
 )
-from typed_async_client.transports.resilient import ResilientTransport
-from typed_async_client.transports.transport import AsyncPoolTransport
+from typed_async_client.transports.wrapping.resilient import ResilientTransport
 
 __all__ = [
     "ASGITransport",

@@ -29,8 +29,8 @@ from typed_async_client.options import (
     snapshot,
 )
 from typed_async_client.outcome import RequestResult
-from typed_async_client.transports.brought import BroughtClient
-from typed_async_client.transports.defaults import build_httpx_client
+from typed_async_client.transports.clients.brought import BroughtClient
+from typed_async_client.transports.clients.defaults import build_httpx_client
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]

@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from typed_async_client.transports.draining import FrameWatch
+from typed_async_client.transports.http2.draining import FrameWatch
 from typed_async_client.transports.slot import Origin, PoolLimits, Slot
 from typed_async_client.transports.slots import Slots
 

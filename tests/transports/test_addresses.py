@@ -15,8 +15,8 @@ from typed_async_client import (
     refuse_private_addresses,
 )
 from typed_async_client.testing import FaultServer, answer
-from typed_async_client.transports.addresses import Address
 from typed_async_client.transports.network import AsyncioBackend
+from typed_async_client.transports.sockets.addresses import Address
 
 REFUSED = {
     "loopback": ["127.0.0.1", "127.255.255.254", "::1"],

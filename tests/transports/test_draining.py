@@ -12,8 +12,8 @@ from hyperframe.frame import GoAwayFrame, SettingsFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.transports.draining import FrameWatch
-from typed_async_client.transports.frames import PREFACE, FrameReader, make_frame, reset_frame
+from typed_async_client.transports.http2.draining import FrameWatch
+from typed_async_client.transports.http2.frames import PREFACE, FrameReader, make_frame, reset_frame
 
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":path", "/")]
 POST = [(":method", "POST"), *GET[1:]]

@@ -4,7 +4,7 @@ from hyperframe.frame import GoAwayFrame, RstStreamFrame, WindowUpdateFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.transports.frames import (
+from typed_async_client.transports.http2.frames import (
     DATA,
     GOAWAY,
     RST_STREAM,

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from typed_async_client import AsyncResilientClient
-from typed_async_client.transports.lean import LeanClient
+from typed_async_client.transports.clients.lean import LeanClient
 
 URL = "http://service.test/"
 

@@ -15,7 +15,7 @@ import pytest
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, answer
-from typed_async_client.transports.lookup import Lookup
+from typed_async_client.transports.sockets.lookup import Lookup
 
 HERE = (socket.AF_INET, "127.0.0.1")
 
@@ -56,7 +56,7 @@ class NameServer:
 @pytest.fixture(name="names")
 def _names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     names = NameServer()
-    monkeypatch.setattr("typed_async_client.transports.lookup.socket.getaddrinfo", names)
+    monkeypatch.setattr("typed_async_client.transports.sockets.lookup.socket.getaddrinfo", names)
     yield names
     names.end_all()
 
@@ -232,7 +232,7 @@ async def test_a_link_local_address_keeps_its_interface(monkeypatch: pytest.Monk
 PROGRAM = """
 import asyncio, socket, threading
 socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
-from typed_async_client.transports.lookup import Lookup
+from typed_async_client.transports.sockets.lookup import Lookup
 
 async def main():
     lookup = Lookup()

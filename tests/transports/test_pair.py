@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.pair import TransportPair
+from typed_async_client.transports.wrapping.pair import TransportPair
 
 
 class Plain(httpx.BaseTransport):

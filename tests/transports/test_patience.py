@@ -6,7 +6,7 @@ import httpcore
 import pytest
 
 from typed_async_client.testing import run_virtual
-from typed_async_client.transports.patience import Patience
+from typed_async_client.transports.sockets.patience import Patience
 
 
 def in_seconds(delay: float) -> "asyncio.Future[None]":

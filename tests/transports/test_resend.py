@@ -10,8 +10,8 @@ import pytest
 from fake_connections import H2, A
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
-from typed_async_client.transports.draining import FrameWatch
-from typed_async_client.transports.frames import HEADERS, REFUSED_STREAM, make_frame
+from typed_async_client.transports.http2.draining import FrameWatch
+from typed_async_client.transports.http2.frames import HEADERS, REFUSED_STREAM, make_frame
 from typed_async_client.transports.resend import Passage
 from typed_async_client.transports.slot import Slot
 

@@ -12,7 +12,7 @@ from toy_proxies import forwarding, tunnelling
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.testing import FaultServer, answer
-from typed_async_client.transports.defaults import environment_proxies
+from typed_async_client.transports.clients.defaults import environment_proxies
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
 

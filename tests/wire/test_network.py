@@ -20,7 +20,7 @@ from toy_names import resolve_to
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, Wire, answer, stall
 from typed_async_client.transports.network import AsyncioBackend, _race
-from typed_async_client.transports.stream import AsyncioStream
+from typed_async_client.transports.sockets.stream import AsyncioStream
 
 
 @pytest_asyncio.fixture(autouse=True)

@@ -17,7 +17,7 @@ from tls_contexts import trusted, trusting
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 from typed_async_client.transports.network import AsyncioBackend
-from typed_async_client.transports.stream import AsyncioStream
+from typed_async_client.transports.sockets.stream import AsyncioStream
 
 MUCH = random.Random(20).randbytes(20_000_000)
 MUCH_DIGEST = hashlib.sha256(MUCH).hexdigest()

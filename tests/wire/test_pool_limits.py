@@ -25,7 +25,7 @@ from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, h
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
 from typed_async_client.transports.slot import PoolLimits
-from typed_async_client.transports.stream import AsyncioStream
+from typed_async_client.transports.sockets.stream import AsyncioStream
 from typed_async_client.transports.transport import AsyncPoolTransport
 
 pytestmark = pytest.mark.usefixtures("http11")

@@ -31,7 +31,7 @@ from typing import Any, Literal, TypeAlias
 import httpcore
 
 from typed_async_client.transports.exchange import Recorder
-from typed_async_client.transports.plain11 import H11Exchange
+from typed_async_client.transports.http1.plain11 import H11Exchange
 from typed_async_client.transports.tracing import tell
 
 __all__ = ["DirectConnection", "Http11", "MakeExchange", "load_exchange"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
+from typed_async_client.transports.http2.watched import SpeaksHttp2, WatchedStream
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.slot import Slot
-from typed_async_client.transports.stream import AsyncioStream
-from typed_async_client.transports.watched import SpeaksHttp2, WatchedStream
+from typed_async_client.transports.sockets.stream import AsyncioStream
 
 if TYPE_CHECKING:
     from typed_async_client.transports.resend import Passage

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.transports.expecting import asks_first, wait_for_leave
+from typed_async_client.transports.http1.expecting import asks_first, wait_for_leave
+from typed_async_client.transports.http1.reading import Reading
+from typed_async_client.transports.http1.upgraded import SWITCHING, UpgradedStream, proposes_switch
 from typed_async_client.transports.messages import CheckedResponse
-from typed_async_client.transports.reading import Reading
 from typed_async_client.transports.resend import PLAIN_BODIES
 from typed_async_client.transports.tracing import tell
-from typed_async_client.transports.upgraded import SWITCHING, UpgradedStream, proposes_switch
 
 __all__ = ["Http11Exchange"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import httpcore
 
 from typed_async_client.errors import AddressRefusedError
-from typed_async_client.transports.addresses import AddressGuard
-from typed_async_client.transports.lookup import Lookup, Target
-from typed_async_client.transports.stream import AsyncioStream, StreamProtocol
+from typed_async_client.transports.sockets.addresses import AddressGuard
+from typed_async_client.transports.sockets.lookup import Lookup, Target
+from typed_async_client.transports.sockets.stream import AsyncioStream, StreamProtocol
 
 __all__ = ["AsyncioBackend"]
 

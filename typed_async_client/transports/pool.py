@@ -36,7 +36,7 @@ from typed_async_client.transports.slot import Origin, PoolLimits, Slot
 from typed_async_client.transports.slots import Slots
 
 if TYPE_CHECKING:
-    from typed_async_client.transports.watched import SpeaksHttp2
+    from typed_async_client.transports.http2.watched import SpeaksHttp2
 
 __all__ = ["ConnectionPool", "PoolStatistics"]
 

@@ -9,7 +9,7 @@ import httpcore
 import httpx
 
 from typed_async_client.policies.classify import IDEMPOTENT
-from typed_async_client.transports.frames import REFUSED_STREAM
+from typed_async_client.transports.http2.frames import REFUSED_STREAM
 from typed_async_client.transports.slot import Origin, Slot
 
 __all__ = ["PLAIN_BODIES", "RESENDS", "Passage"]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from httpcore._utils import is_socket_readable
 
-from typed_async_client.transports.abandoned import clear_away
+from typed_async_client.transports.http2.abandoned import clear_away
 
 if TYPE_CHECKING:
-    from typed_async_client.transports.draining import FrameWatch
+    from typed_async_client.transports.http2.draining import FrameWatch
 
 __all__ = ["Origin", "PoolLimits", "Slot"]
 

@@ -9,12 +9,12 @@ import httpcore
 import httpx
 
 from typed_async_client.facts import as_raised_by_httpx
-from typed_async_client.transports.addresses import AddressGuard
 from typed_async_client.transports.connection import Http11
 from typed_async_client.transports.messages import CheckedRequest
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
 from typed_async_client.transports.slot import PoolLimits
+from typed_async_client.transports.sockets.addresses import AddressGuard
 from typed_async_client.transports.whole import WholeResponse
 
 if TYPE_CHECKING:

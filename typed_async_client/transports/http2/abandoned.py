@@ -11,10 +11,10 @@ import asyncio
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from typed_async_client.transports.frames import CANCEL
+from typed_async_client.transports.http2.frames import CANCEL
 
 if TYPE_CHECKING:
-    from typed_async_client.transports.draining import FrameWatch
+    from typed_async_client.transports.http2.draining import FrameWatch
 
 __all__ = ["Beginner", "clear_away"]
 

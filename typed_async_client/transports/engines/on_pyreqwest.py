@@ -22,7 +22,7 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
-from typed_async_client.transports.foreign import EngineOptions, ForeignTransport, refuse
+from typed_async_client.transports.engines.foreign import EngineOptions, ForeignTransport, refuse
 
 __all__ = ["make_transport"]
 

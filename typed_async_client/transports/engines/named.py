@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 
-from typed_async_client.transports.foreign import EngineOptions
+from typed_async_client.transports.engines.foreign import EngineOptions
 
 __all__ = ["engine_maker"]
 
 _ENGINES = {
-    "aiohttp": "typed_async_client.transports.on_aiohttp",
-    "pyreqwest": "typed_async_client.transports.on_pyreqwest",
+    "aiohttp": "typed_async_client.transports.engines.on_aiohttp",
+    "pyreqwest": "typed_async_client.transports.engines.on_pyreqwest",
 }
 """Each is an extra of its name; its module is imported when it is asked for, not before."""
 

@@ -6,11 +6,11 @@ straight, through a proxy, with TLS or without. What the frames mean is said in 
 
 from typing import Any, Literal, TypeAlias
 
-from typed_async_client.transports.abandoned import Beginner
-from typed_async_client.transports.draining import FrameWatch
-from typed_async_client.transports.frames import PREFACE
+from typed_async_client.transports.http2.abandoned import Beginner
+from typed_async_client.transports.http2.draining import FrameWatch
+from typed_async_client.transports.http2.frames import PREFACE
 from typed_async_client.transports.slot import Slot
-from typed_async_client.transports.stream import AsyncioStream, StreamProtocol
+from typed_async_client.transports.sockets.stream import AsyncioStream, StreamProtocol
 
 __all__ = ["SpeaksHttp2", "WatchedStream"]
 

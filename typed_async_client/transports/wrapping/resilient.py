@@ -23,9 +23,9 @@ from typed_async_client.engine.story import Clock, Story
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.facts import Tally, begin_attempt, end_attempt
 from typed_async_client.outcome import AttemptRecord
-from typed_async_client.transports.hooks import runs_in_process, watch_body
-from typed_async_client.transports.pair import AnyTransport, WrappingTransport, innermost
-from typed_async_client.transports.sheltered import ShelteredTransport
+from typed_async_client.transports.clients.hooks import runs_in_process, watch_body
+from typed_async_client.transports.wrapping.pair import AnyTransport, WrappingTransport, innermost
+from typed_async_client.transports.wrapping.sheltered import ShelteredTransport
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 

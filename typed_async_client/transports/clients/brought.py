@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from typed_async_client.facts import Tally, begin_attempt, current_tally
 from typed_async_client.options import HttpClient
-from typed_async_client.transports.hooks import WatchedBody
+from typed_async_client.transports.clients.hooks import WatchedBody
 
 __all__ = ["BroughtClient"]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from typed_async_client.options import HttpxClientOptions
-from typed_async_client.transports.foreign import EngineOptions
-from typed_async_client.transports.hooks import runs_in_process, with_hooks
-from typed_async_client.transports.lean import LeanClient
-from typed_async_client.transports.named import engine_maker
-from typed_async_client.transports.pair import innermost
+from typed_async_client.transports.clients.hooks import runs_in_process, with_hooks
+from typed_async_client.transports.clients.lean import LeanClient
+from typed_async_client.transports.engines.foreign import EngineOptions
+from typed_async_client.transports.engines.named import engine_maker
 from typed_async_client.transports.transport import AsyncPoolTransport
+from typed_async_client.transports.wrapping.pair import innermost
 
 if TYPE_CHECKING:
     from httpx import _types as types  # httpx names its argument types nowhere else

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.transports.reading import Reading
+from typed_async_client.transports.http1.reading import Reading
 
 __all__ = ["asks_first", "wait_for_leave"]
 

@@ -11,7 +11,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from typed_async_client.transports.foreign import EngineOptions, ForeignTransport, refuse
+from typed_async_client.transports.engines.foreign import EngineOptions, ForeignTransport, refuse
 
 __all__ = ["make_transport"]
 

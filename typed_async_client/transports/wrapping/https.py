@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import httpx
 
 from typed_async_client.policies.hsts import KnownHosts, parse
-from typed_async_client.transports.pair import AnyTransport, WrappingTransport
+from typed_async_client.transports.wrapping.pair import AnyTransport, WrappingTransport
 
 __all__ = ["HSTSTransport", "HTTPSOnlyTransport", "HTTPSRedirectTransport"]
 

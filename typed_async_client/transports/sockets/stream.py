@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import httpcore
 
-from typed_async_client.transports.patience import Patience
+from typed_async_client.transports.sockets.patience import Patience
 
 __all__ = ["AsyncioStream", "StreamProtocol"]
 

@@ -7,7 +7,7 @@ come out. Which connection a request takes then is the pool's affair.
 
 import struct
 
-from typed_async_client.transports.frames import (
+from typed_async_client.transports.http2.frames import (
     ACK,
     DATA,
     END_STREAM,

@@ -1,0 +1,1 @@
+"""Other libraries below the client, by name; each has one file."""

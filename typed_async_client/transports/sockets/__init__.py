@@ -1,0 +1,1 @@
+"""Connected sockets: names, addresses, streams, and how long anybody waits for them."""

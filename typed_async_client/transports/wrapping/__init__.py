@@ -1,0 +1,1 @@
+"""Transports around other transports, for plain clients and async ones."""
