@@ -7,16 +7,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types format bench chart clean
+.PHONY: demo test check lint types format bench chart clean
 
 demo: $(VENV)/.installed
 	$(BIN)/typed-async-client demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -m 'not bulk' --cov --cov-report=term
 	@$(BIN)/coverage report --fail-under=95 >/dev/null || { echo "coverage is below 95 %"; exit 1; }
 	@$(BIN)/coverage report --include='*/policies/*,*/engine/*' --fail-under=100 >/dev/null || \
 		{ echo "policies/ and engine/ are not covered whole"; exit 1; }
+	$(BIN)/python -m pytest -m bulk
+
+check: $(VENV)/.installed
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/.linters
 	$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from typed_async_client import (
 )
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 
-pytestmark = pytest.mark.usefixtures("http11")
+pytestmark = [pytest.mark.usefixtures("http11"), pytest.mark.bulk]
 
 POOL = httpx.Limits(max_connections=50, max_keepalive_connections=50)
 

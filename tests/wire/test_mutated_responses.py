@@ -14,6 +14,8 @@ from strict_reader import Answer, read_strictly
 from typed_async_client.transports.connection import Http11
 from typed_async_client.transports.transport import AsyncPoolTransport
 
+pytestmark = pytest.mark.bulk
+
 PARSERS: tuple[Http11, ...] = ("h11", "llhttp")
 BATCH, BATCHES = 50, 200
 LIMITS = httpx.Limits(max_connections=BATCH, max_keepalive_connections=0)

@@ -24,7 +24,7 @@ from sweeps import ANSWER, Sweep, fetch_resiliently, fetch_streamed, fetch_whole
 
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 
-pytestmark = pytest.mark.usefixtures("http11")
+pytestmark = [pytest.mark.usefixtures("http11"), pytest.mark.bulk]
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])

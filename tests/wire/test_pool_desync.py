@@ -25,7 +25,7 @@ from pool_kit import (
 from typed_async_client import AsyncResilientClient
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 
-pytestmark = pytest.mark.usefixtures("http11")
+pytestmark = [pytest.mark.usefixtures("http11"), pytest.mark.bulk]
 
 STRAY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"
 

@@ -14,7 +14,13 @@ from leftovers import leaving_nothing
 from tls_contexts import trusted, trusting
 
 import typed_async_client
-from typed_async_client import AsyncEvent, EventType, RequestContext, ResilientTransport
+from typed_async_client import (
+    AsyncEvent,
+    AsyncPoolTransport,
+    EventType,
+    RequestContext,
+    ResilientTransport,
+)
 from typed_async_client.testing import (
     FaultServer,
     SeenRequest,
@@ -239,3 +245,43 @@ async def test_nothing_is_left_when_a_client_closes(kind: str) -> None:
     """The transports that it made itself are closed with it."""
     async with leaving_nothing(), FaultServer(answer()) as server:
         await request_by(kind, "GET", server.url, client=mounted(ResilientTransport()))
+
+
+async def test_an_async_watcher_is_refused_by_a_plain_client_before_anything_is_sent(
+    kind: str,
+) -> None:
+    """An async client runs it."""
+    told: list[AsyncEvent] = []
+
+    async def watch(event: AsyncEvent) -> None:
+        told.append(event)
+
+    async with FaultServer(answer()) as server:
+        asked = request_by(
+            kind, "GET", server.url, client=mounted(ResilientTransport(on_event=watch))
+        )
+        if kind == "async":
+            await asked
+            assert [event.event_type for event in told] == [EventType.SUCCESS]
+        else:
+            with pytest.raises(TypeError, match="on_event is async"):
+                await asked
+            assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("transport", "served"),
+    [(httpx.HTTPTransport, "plain"), (AsyncPoolTransport, "async")],
+)
+async def test_a_transport_for_the_other_kind_of_client_is_named(
+    kind: str, transport: Any, served: str
+) -> None:
+    """With what to put in its place."""
+    async with FaultServer(answer()) as server:
+        asked = request_by(kind, "GET", server.url, client=mounted(ResilientTransport(transport())))
+        if kind == served:
+            assert (await asked).status_code == 200
+        else:
+            with pytest.raises(TypeError, match=transport.__name__):
+                await asked
+            assert server.requests == []

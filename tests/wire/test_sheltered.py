@@ -16,6 +16,8 @@ from sweeps import ANSWER, Sweep, fetch_streamed, fetch_whole
 from typed_async_client import ResilientTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, stall
 
+pytestmark = pytest.mark.bulk
+
 
 def sheltered(slots: int, *, tls: bool = False) -> ResilientTransport:
     """Put our transport around httpx's own, with that many connections."""

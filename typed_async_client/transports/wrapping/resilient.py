@@ -35,6 +35,9 @@ ATTEMPTS = "typed_async_client.attempts"
 CONTEXT = "request_context"
 """Request extension: the ``RequestContext`` to use in place of a new one."""
 
+_GRACE = 1.0
+"""Seconds that running callbacks get to end when the transport is closed."""
+
 
 class ResilientTransport(WrappingTransport):
     """Retries what could not be sent, around any transport, for either kind of httpx client.
@@ -130,8 +133,10 @@ class ResilientTransport(WrappingTransport):
             end_attempt(outer)
 
     async def aclose(self) -> None:
-        """Close the wrapped transport, and end the async callbacks that still run."""
-        await self._callbacks.cancel(besides=asyncio.current_task())
+        """Give running async callbacks a second to end, then close the wrapped transport."""
+        caller = asyncio.current_task()
+        await self._callbacks.settle(_GRACE, besides=caller)
+        await self._callbacks.cancel(besides=caller)
         await super().aclose()
 
     def _begin(self, request: httpx.Request) -> "_Run":
