@@ -14,7 +14,7 @@ import h11
 import httpcore
 import httpx
 
-from typed_async_client.errors import AddressRefusedError
+from typed_async_client.errors import AddressRefusedError, ConnectError
 from typed_async_client.policies.classify import Fault
 
 __all__ = [
@@ -111,9 +111,12 @@ def read_fault(error: Exception) -> Fault:
         return Fault.TIMEOUT
     if not isinstance(error, _CONNECT_ERRORS) and not _is_of_fork(error, "ConnectError"):
         return Fault.OTHER
-    if _can_never_connect(error):
+    if isinstance(error, ConnectError) or _can_never_connect(error):  # ours: retried below already
         return Fault.UNREACHABLE
-    return Fault.CONNECT_LATER if current_tally().has_sent else Fault.CONNECT
+    tally = current_tally()
+    if tally.body_used_up:  # the next attempt would send an empty one
+        return Fault.OTHER
+    return Fault.CONNECT_LATER if tally.has_sent else Fault.CONNECT
 
 
 def _is_of_fork(error: Exception, name: str) -> bool:
@@ -139,15 +142,17 @@ class Tally:
         hops: requests that httpx was about to send.
         answered: whether one of them was answered.
         body_begun: whether a body that is made on the way has begun to be sent.
+        body_used_up: whether it was one that can be read only once.
     """
 
-    __slots__ = ("answered", "body_begun", "hops", "owner")
+    __slots__ = ("answered", "body_begun", "body_used_up", "hops", "owner")
 
     def __init__(self, owner: object = None) -> None:
         self.owner: object = owner
         self.hops: int = 0
         self.answered: bool = False
         self.body_begun: bool = False
+        self.body_used_up: bool = False
 
     @property
     def has_sent(self) -> bool:

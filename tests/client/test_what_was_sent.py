@@ -144,3 +144,24 @@ async def test_an_idempotent_request_is_made_anew_all_the_same(way: Way) -> None
         with pytest.raises(ConnectError, match=r"cannot connect to dead\.test:80: refused"):
             await task
     assert counter.seen == ["GET pay.test", "GET dead.test"] * 3
+
+
+@in_virtual_time
+async def test_a_body_that_was_sent_to_an_earlier_hop_is_not_sent_anew_and_empty(way: Way) -> None:
+    """A PUT is idempotent, but its generator is used up: the next attempt would store nothing."""
+    stored: list[bytes] = []
+
+    async def keep(request: Any) -> Any:
+        if request.url.host == "dead.test":
+            raise way.library.ConnectError("refused", request=request)
+        stored.append(await request.aread())
+        return way.library.Response(307, headers={"location": "http://dead.test/"})
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"the new content"
+
+    async with way.client(transport=keep, follow_redirects=True) as client:
+        task = await client.put(URL, content=body())
+        with pytest.raises(way.library.HTTPError):
+            await task
+    assert stored == [b"the new content"]

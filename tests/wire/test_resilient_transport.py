@@ -1,6 +1,7 @@
 """``ResilientTransport`` on real sockets, under plain clients and async ones."""
 
 import asyncio
+import functools
 import itertools
 import pickle
 from collections.abc import AsyncIterator, Iterator
@@ -285,3 +286,47 @@ async def test_a_transport_for_the_other_kind_of_client_is_named(
             with pytest.raises(TypeError, match=transport.__name__):
                 await asked
             assert server.requests == []
+
+
+async def test_a_watcher_that_turns_out_to_be_async_is_refused_or_logged(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An object that is called like a coroutine function is seen before, a partial only when called."""
+
+    class Watcher:
+        async def __call__(self, _: AsyncEvent) -> None:
+            pass
+
+    watch = Watcher()
+    async with FaultServer(answer()) as server:
+        for on_event in (watch, functools.partial(watch)):
+            asked = request_by(
+                kind, "GET", server.url, client=mounted(ResilientTransport(on_event=on_event))
+            )
+            if kind == "plain" and on_event is watch:
+                with pytest.raises(TypeError, match="on_event is async"):
+                    await asked
+            else:
+                assert (await asked).status_code == 200
+    logged = [record for record in caplog.records if record.name == "typed_async_client"]
+    assert len(logged) == (1 if kind == "plain" else 0)
+
+
+async def test_a_transport_is_closed_though_its_closing_is_cancelled(kind: str) -> None:
+    """Callbacks that take their time must not keep the connections open."""
+    closed: list[str] = []
+
+    class Inner(httpx.MockTransport):
+        async def aclose(self) -> None:
+            closed.append(kind)
+
+    async def slow(_: AsyncEvent) -> None:
+        await asyncio.Event().wait()
+
+    transport = ResilientTransport(Inner(lambda _: httpx.Response(200)), on_event=slow)
+    await transport.handle_async_request(httpx.Request("GET", "http://any.test/"))
+    closing = asyncio.create_task(transport.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    assert closed == [kind]

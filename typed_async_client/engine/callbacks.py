@@ -136,7 +136,11 @@ class Callbacks:
         # A coroutine becomes the task itself: wrapped in another one, it would never be awaited
         # when its task is cancelled before the first step.
         coroutine = returned if asyncio.iscoroutine(returned) else _wait_for(returned)
-        task = asyncio.get_running_loop().create_task(coroutine, context=context)
+        try:
+            task = asyncio.get_running_loop().create_task(coroutine, context=context)
+        except RuntimeError:  # no loop is running here: a plain client sends
+            coroutine.close()
+            raise
         self._running[task] = subscription
         task.add_done_callback(self._end)
         if len(self._running) > self._max_running:

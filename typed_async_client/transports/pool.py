@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
+from typed_async_client.engine.binding import Binding
 from typed_async_client.transports.connection import DirectConnection, Http11, load_exchange
 from typed_async_client.transports.exchange import (
     COMPLETE,
@@ -134,6 +135,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             now=time.monotonic,
             random=random,
         )
+        self._binding = Binding()
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._closed = False
 
@@ -144,7 +146,9 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             httpcore.PoolTimeout: no connection was free for the ``pool`` timeout.
             httpcore.ConnectError: connection after connection closed before it took the request.
             httpcore.UnsupportedProtocol: the scheme is none that the pool speaks.
+            ClientBoundError: the pool belongs to another event loop, thread or process.
         """
+        self._binding.check()
         passage = Passage(request)
         while True:
             slot = self._take_out_of_turn(passage)

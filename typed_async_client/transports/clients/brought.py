@@ -7,12 +7,14 @@ without such hooks tells nothing, and then any request of an attempt may have be
 import functools
 import itertools
 import sys
+import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from typed_async_client.facts import Tally, begin_attempt, current_tally
 from typed_async_client.options import HttpClient
 from typed_async_client.transports.clients.hooks import WatchedBody
+from typed_async_client.transports.wrapping.pair import innermost
 
 __all__ = ["BroughtClient"]
 
@@ -43,7 +45,7 @@ class BroughtClient:
         if not callable(getattr(client, "request", None)) or _is_plain(client):
             raise TypeError(
                 "http_client must have the async request() of an httpx.AsyncClient, got "
-                f"{type(client).__name__}"
+                f"{client!r:.100}"
             )
         if options:
             raise ValueError(
@@ -105,7 +107,12 @@ def _without(hook: Any, hooks: Iterable[Any] | None) -> list[Any]:
 
 
 def _is_plain(client: object) -> bool:
-    """Say whether a client blocks: what it is asked to send is sent before anything is awaited."""
+    """Say whether a client blocks, or is none yet but a class or a module.
+
+    What one that blocks is asked to send is sent before anything is awaited.
+    """
+    if isinstance(client, type | types.ModuleType):
+        return True
     return hasattr(client, "__enter__") and not hasattr(client, "__aenter__")
 
 
@@ -118,7 +125,7 @@ def _runs_in_process(client: object) -> bool:
     return any(
         kind.__name__ == "ASGITransport"
         for transport in transports
-        for kind in type(transport).__mro__
+        for kind in type(innermost(transport)).__mro__
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from typed_async_client.options import HttpxClientOptions
-from typed_async_client.transports.clients.hooks import runs_in_process, with_hooks
+from typed_async_client.transports.clients.hooks import InProcess, runs_in_process, with_hooks
 from typed_async_client.transports.clients.lean import LeanClient
 from typed_async_client.transports.engines.foreign import EngineOptions
 from typed_async_client.transports.engines.named import engine_maker
@@ -35,17 +35,33 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
 
     Raises:
         ValueError: the engine named as transport is unknown, or cannot keep an option.
+        TypeError: a transport does not serve async clients.
         ImportError: it is an extra that is not installed.
     """
     transport = options.get("transport")
-    in_process = not isinstance(transport, str) and runs_in_process(innermost(transport))
-    hooks = with_hooks(options.get("event_hooks"), in_process=in_process)
-    complete: Any = {**options, "event_hooks": hooks}
-    if transport is None:
-        complete |= _routed(options, _pool_maker(options))
-    elif isinstance(transport, str):
-        complete |= _routed(options, _named_maker(transport, options))
+    complete: Any = {**options, "event_hooks": with_hooks(options.get("event_hooks"))}
+    if mounts := options.get("mounts"):
+        complete["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
+    if isinstance(transport, str):
+        complete |= _routed(complete, _named_maker(transport, options))
+    elif transport is None:
+        complete |= _routed(complete, _pool_maker(options))
+    else:
+        complete["transport"] = _checked(transport)
     return LeanClient(**complete)
+
+
+def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTransport | None:
+    """Give a transport of the caller's, watched where an application stands behind it."""
+    if transport is None:
+        return None
+    if isinstance(transport, type) or not hasattr(transport, "handle_async_request"):
+        name = transport.__name__ if isinstance(transport, type) else type(transport).__name__
+        raise TypeError(
+            f"transport must be an httpx.AsyncBaseTransport, got {name}: "
+            "give an instance of one that serves async clients"
+        )
+    return InProcess(transport) if runs_in_process(innermost(transport)) else transport
 
 
 def _pool_maker(options: HttpxClientOptions) -> _Make:

@@ -11,7 +11,11 @@ import httpx
 
 from typed_async_client.facts import Tally, current_tally
 
-__all__ = ["WatchedBody", "runs_in_process", "watch_body", "with_hooks"]
+__all__ = ["InProcess", "WatchedBody", "runs_in_process", "watch_body", "with_hooks"]
+
+
+_REPLAYED = type(httpx.Request("POST", "http://a.test/", files={"a": b""}).stream)
+"""Bodies of forms, which httpx makes anew for each attempt."""
 
 
 def runs_in_process(transport: object) -> bool:
@@ -28,29 +32,44 @@ def watch_body(request: httpx.Request, tally: Tally) -> None:
         request.stream = WatchedBody(request.stream, tally)
 
 
-def with_hooks(given: Mapping[str, Any] | None, *, in_process: bool) -> dict[str, list[Any]]:
-    """Give the event hooks of a client that keeps tallies: the given ones, and ours around them.
+class InProcess(httpx.AsyncBaseTransport):
+    """Notes in the tally that an application in this process has a request.
 
     Args:
-        given: the ``event_hooks`` of the caller.
-        in_process: whether requests go to an application in this process.
+        transport: leads to the application; it is closed with this one.
     """
 
-    async def before_each(request: httpx.Request) -> None:
-        tally = current_tally()
-        tally.hops += 1
-        tally.answered = tally.answered or in_process
-        watch_body(request, tally)
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
 
-    async def after_each(_: httpx.Response) -> None:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Hand the request to the application."""
         current_tally().answered = True
+        return await self._transport.handle_async_request(request)
 
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+
+def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """Give the event hooks of a client that keeps tallies: the given ones, and ours around them."""
     hooks = dict(given or {})
     return {
         **hooks,
-        "request": [*hooks.get("request", ()), before_each],
-        "response": [after_each, *hooks.get("response", ())],
+        "request": [*hooks.get("request", ()), _before_each],
+        "response": [_after_each, *hooks.get("response", ())],
     }
+
+
+async def _before_each(request: httpx.Request) -> None:
+    tally = current_tally()
+    tally.hops += 1
+    watch_body(request, tally)
+
+
+async def _after_each(_: httpx.Response) -> None:
+    current_tally().answered = True
 
 
 class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
@@ -61,11 +80,11 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._tally = tally
 
     def __iter__(self) -> Iterator[bytes]:
-        self._tally.body_begun = True
+        self._note()
         yield from self._body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._tally.body_begun = True
+        self._note()
         async for part in self._body:
             yield part
 
@@ -76,3 +95,8 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
     async def aclose(self) -> None:
         """Close the body that an async client sends."""
         await self._body.aclose()
+
+    def _note(self) -> None:
+        self._tally.body_begun = True
+        if not isinstance(self._body, _REPLAYED):
+            self._tally.body_used_up = True

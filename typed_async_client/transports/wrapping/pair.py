@@ -9,6 +9,7 @@ import threading
 import httpx
 
 from typed_async_client.transports.transport import AsyncPoolTransport
+from typed_async_client.transports.wrapping.sheltered import ShelteredTransport
 
 __all__ = ["AnyTransport", "TransportPair", "WrappingTransport", "innermost"]
 
@@ -24,19 +25,30 @@ class TransportPair:
     Args:
         transport: for plain clients, for asynchronous ones or for both. None is a default for
             each kind, made when it is first asked for: ``httpx.HTTPTransport()`` and
-            ``AsyncPoolTransport()``.
+            ``AsyncPoolTransport()``. An ``httpx.AsyncHTTPTransport`` is put into shelter.
+        max_connections: what such a one allows; None reads it off the transport.
 
     Raises:
         TypeError: the transport is of neither kind.
+        ValueError: ``max_connections`` is out of range, or for another transport.
     """
 
-    def __init__(self, transport: AnyTransport | None = None) -> None:
+    def __init__(
+        self, transport: AnyTransport | None = None, *, max_connections: int | None = None
+    ) -> None:
         if transport is not None and not isinstance(transport, AnyTransport):
             raise TypeError(f"expected a transport of httpx, or None, got {transport!r}")
         self.given = transport  #: the wrapped transport; None stands for the defaults
         self._lock = threading.Lock()
         self._plain = transport if isinstance(transport, httpx.BaseTransport) else None
         self._asynchronous = transport if isinstance(transport, httpx.AsyncBaseTransport) else None
+        if isinstance(transport, httpx.AsyncHTTPTransport):
+            self._asynchronous = ShelteredTransport(transport, max_connections)
+        elif max_connections is not None:
+            raise ValueError(
+                f"max_connections={max_connections!r} bounds an httpx.AsyncHTTPTransport alone: "
+                "give limits to the transport instead"
+            )
 
     @property
     def plain(self) -> httpx.BaseTransport:
@@ -89,8 +101,10 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         TypeError: the transport is of neither kind.
     """
 
-    def __init__(self, transport: AnyTransport | None = None) -> None:
-        self._pair = TransportPair(transport)
+    def __init__(
+        self, transport: AnyTransport | None = None, *, max_connections: int | None = None
+    ) -> None:
+        self._pair = TransportPair(transport, max_connections=max_connections)
 
     @property
     def wrapped(self) -> AnyTransport | None:

@@ -25,7 +25,6 @@ from typed_async_client.facts import Tally, begin_attempt, end_attempt
 from typed_async_client.outcome import AttemptRecord
 from typed_async_client.transports.clients.hooks import runs_in_process, watch_body
 from typed_async_client.transports.wrapping.pair import AnyTransport, WrappingTransport, innermost
-from typed_async_client.transports.wrapping.sheltered import ShelteredTransport
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
@@ -43,7 +42,7 @@ class ResilientTransport(WrappingTransport):
     """Retries what could not be sent, around any transport, for either kind of httpx client.
 
     It retries connect failures with jittered backoff, as ``AsyncResilientClient`` does, and
-    nothing else. A redirect that fails to connect is retried by itself, not with the hops before
+    nothing else. Below such a client, or below another of its kind, it alone retries. A redirect that fails to connect is retried by itself, not with the hops before
     it. ``response.extensions["typed_async_client.attempts"]`` is the ``AttemptRecord``.
     A request may bring a context of its own: ``extensions={"request_context": context}``.
 
@@ -96,10 +95,8 @@ class ResilientTransport(WrappingTransport):
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
-        self._tells_async = inspect.iscoroutinefunction(on_event)
-        if isinstance(transport, httpx.AsyncHTTPTransport):
-            transport = ShelteredTransport(transport, max_connections)
-        super().__init__(transport)
+        self._tells_async = any(map(inspect.iscoroutinefunction, (on_event, _call_of(on_event))))
+        super().__init__(transport, max_connections=max_connections)
         self._in_process = runs_in_process(innermost(transport))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -135,9 +132,11 @@ class ResilientTransport(WrappingTransport):
     async def aclose(self) -> None:
         """Give running async callbacks a second to end, then close the wrapped transport."""
         caller = asyncio.current_task()
-        await self._callbacks.settle(_GRACE, besides=caller)
-        await self._callbacks.cancel(besides=caller)
-        await super().aclose()
+        try:
+            await self._callbacks.settle(_GRACE, besides=caller)
+            await self._callbacks.cancel(besides=caller)
+        finally:
+            await super().aclose()
 
     def _begin(self, request: httpx.Request) -> "_Run":
         given = request.extensions.get(CONTEXT)
@@ -147,6 +146,10 @@ class ResilientTransport(WrappingTransport):
         run.tally.answered = self._in_process
         watch_body(request, run.tally)
         return run
+
+
+def _call_of(on_event: object) -> object:
+    return getattr(type(on_event), "__call__", None)  # noqa: B004 - it is looked at, not called
 
 
 class _Run:

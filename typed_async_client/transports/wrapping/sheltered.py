@@ -5,6 +5,7 @@ runs in a task of its own, which is cancelled anyio's way; and no request waits 
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -29,12 +30,23 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
     Args:
         transport: the transport; it is closed with this one.
         max_connections: requests that may hold one of its connections at once: at most what it
-            allows itself.
+            allows itself; None reads it off the transport.
+
+    Raises:
+        ValueError: ``max_connections`` is no number >= 1.
     """
 
     def __init__(self, transport: httpx.AsyncHTTPTransport, max_connections: int | None) -> None:
+        if max_connections is None:
+            max_connections = _connections_of(transport)
+        elif type(max_connections) is not int or max_connections < 1:
+            raise ValueError(
+                f"max_connections must be a whole number >= 1 or None, got {max_connections!r}"
+            )
+        self._max_connections = max_connections
         self._transport = transport
-        self._permits = asyncio.Semaphore(max_connections or _connections_of(transport))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._permits = asyncio.Semaphore(max_connections)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; its permit is given back when the body of the response is closed.
@@ -42,7 +54,8 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
         Raises:
             httpx.PoolTimeout: no permit was free for the ``pool`` timeout of the request.
         """
-        await self._acquire(request.extensions.get("timeout", {}).get("pool"))
+        permits = self._permits_here()
+        await _acquire(permits, request.extensions.get("timeout", {}).get("pool"))
         opening = _Opening(request.extensions.get("trace"))
         inner = httpx.Request(
             request.method,
@@ -56,22 +69,33 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
                 self._transport.handle_async_request(inner), too_late=httpx.Response.aclose
             )
         except BaseException:
-            await _shelter(opening.give_up())
-            self._permits.release()
+            try:
+                await _shelter(opening.give_up())
+            finally:
+                permits.release()
             raise
-        response.stream = _ShelteredBody(response.stream, self._permits.release)
+        response.stream = _ShelteredBody(response.stream, permits.release)
         return response
 
     async def aclose(self) -> None:
         """Close the transport."""
         await _shelter(self._transport.aclose())
 
-    async def _acquire(self, timeout: float | None) -> None:
-        try:
-            async with asyncio.timeout(timeout):
-                await self._permits.acquire()
-        except TimeoutError as error:
-            raise httpx.PoolTimeout(f"no connection was free within {timeout} s") from error
+    def _permits_here(self) -> asyncio.Semaphore:
+        """Give the permits of the running loop; what an earlier one left is of no use to it."""
+        running = asyncio.get_running_loop()
+        if self._loop is not running:
+            self._loop = running
+            self._permits = asyncio.Semaphore(self._max_connections)
+        return self._permits
+
+
+async def _acquire(permits: asyncio.Semaphore, timeout: float | None) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await permits.acquire()
+    except TimeoutError as error:
+        raise httpx.PoolTimeout(f"no connection was free within {timeout} s") from error
 
 
 class _Opening:
@@ -152,6 +176,7 @@ async def _shelter(
         await asyncio.wait({task})
     except asyncio.CancelledError:
         scope.cancel()
+        task.add_done_callback(_look_at)
         await _until_over(task)
         if too_late is not None and _has_result(task):
             await _shelter(too_late(task.result()))
@@ -160,19 +185,36 @@ async def _shelter(
     return result
 
 
+def _look_at(task: "asyncio.Task[Any]") -> None:
+    """Keep asyncio from logging an error that came too late for anybody."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _has_result(task: "asyncio.Task[Any]") -> bool:
-    return not task.cancelled() and task.exception() is None and task.result() is not None
+    return (
+        task.done()
+        and not task.cancelled()
+        and task.exception() is None
+        and task.result() is not None
+    )
 
 
 async def _until_over(task: "asyncio.Task[Any]") -> None:
-    """Wait for a task whatever happens; past its time it is cancelled the hard way."""
-    hard = asyncio.get_running_loop().call_later(_UNWIND, task.cancel)
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            continue  # the first one is on its way to the caller already
-    hard.cancel()
+    """Wait for a task whatever happens; past its time it is cancelled the hard way, then left."""
+    await _outlast(task)
+    if not task.done():
+        task.cancel()
+        await _outlast(task)
+
+
+async def _outlast(task: "asyncio.Task[Any]") -> None:
+    """Wait for a task for its time to unwind; a cancellation is on its way to the caller already."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _UNWIND
+    while not task.done() and (left := end - loop.time()) > 0:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task}, timeout=left)
 
 
 def _connections_of(transport: httpx.AsyncHTTPTransport) -> int:
