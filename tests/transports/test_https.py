@@ -1,5 +1,6 @@
 """What becomes of the URL and the ``Host`` of a request on its way to https."""
 
+import re
 from typing import Any
 
 import httpx
@@ -44,7 +45,10 @@ def test_a_location_differs_in_its_scheme_alone(url: str, location: str) -> None
         ("http://a.example.org./", None, "https://a.example.org./", "a.example.org."),
         ("http://müller.example/", None, "https://xn--mller-kva.example/", "xn--mller-kva.example"),
         ("http://example.net/", None, "http://example.net/", "example.net"),
-        ("ws://example.org/", None, "ws://example.org/", "example.org"),
+        ("ws://example.org/", None, "wss://example.org/", "example.org"),
+        ("ws://example.org:80/", None, "wss://example.org/", "example.org"),
+        ("ws://example.org:8080/", None, "wss://example.org:8080/", "example.org:8080"),
+        ("ws://example.net/", None, "ws://example.net/", "example.net"),
     ],
 )
 async def test_url_and_host_change_together(
@@ -71,14 +75,46 @@ def test_known_hosts_are_upgraded_and_the_rest_is_refused() -> None:
             client.get("http://example.net/")
 
 
+async def test_wss_is_as_good_as_https() -> None:
+    """A plain WebSocket is refused, as plain http is."""
+    answering = httpx.MockTransport(lambda request: httpx.Response(200))
+    transport = HTTPSOnlyTransport(answering)
+    secure, plain = (httpx.Request("GET", f"{scheme}://example.org/") for scheme in ("wss", "ws"))
+    assert transport.handle_request(secure).status_code == 200
+    assert (await transport.handle_async_request(secure)).status_code == 200
+    with pytest.raises(httpx.UnsupportedProtocol, match="only https and wss are allowed"):
+        transport.handle_request(plain)
+    with pytest.raises(httpx.UnsupportedProtocol, match="only https and wss are allowed"):
+        await transport.handle_async_request(plain)
+
+
 @pytest.mark.parametrize(
-    ("known", "error"),
-    [("example.org", TypeError), (["127.1"], ValueError), (["https://a.org"], httpx.InvalidURL)],
+    "wrong",
+    [
+        None,
+        b"a.test",
+        "",
+        "*.a.test",
+        "http://a.test",
+        "a.test:80",
+        "a.test/path",
+        "user@a.test",
+        "a..test",
+        "-a.test",
+        "127.1",
+        "::1",
+    ],
 )
-def test_what_is_no_host_cannot_be_known(known: Any, error: type[Exception]) -> None:
-    """A single string would be a host for each of its letters."""
-    with pytest.raises(error):
-        HSTSTransport(known=known)
+def test_what_is_no_name_of_a_host_cannot_be_known(wrong: Any) -> None:
+    """It would be kept, and protect nobody."""
+    with pytest.raises(ValueError, match=re.escape(repr(wrong))):
+        HSTSTransport(known=["example.org", wrong])
+
+
+def test_a_single_string_is_no_collection_of_hosts() -> None:
+    """It would be a host for each of its letters."""
+    with pytest.raises(TypeError, match=r"example\.org"):
+        HSTSTransport(known="example.org")
 
 
 @pytest.mark.parametrize("wrong", [httpx.HTTPTransport, "https://example.org"])

@@ -119,7 +119,8 @@ async def test_https_goes_through_and_http_is_refused_unsent(kind: str) -> None:
             with pytest.raises(httpx.UnsupportedProtocol) as raised:
                 await ask(f"http://ann:pass@127.0.0.1:{clear.port}/a?token=secret#part")
         assert (
-            str(raised.value) == f"only https is allowed, refused http://127.0.0.1:{clear.port}/a"
+            str(raised.value)
+            == f"only https and wss are allowed, refused http://127.0.0.1:{clear.port}/a"
         )
         assert raised.value.request.method == "GET"
         assert clear.connections == 0

@@ -4,6 +4,8 @@ It owns what becomes of a request on its way to the transport that sends it. The
 in ``policies/hsts.py``; of connections nothing is known here.
 """
 
+import contextlib
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -44,7 +46,7 @@ class HTTPSRedirectTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 class HTTPSOnlyTransport(WrappingTransport):
-    """Refuse whatever is not https, before anything of it is sent.
+    """Refuse whatever is neither https nor wss, before anything of it is sent.
 
     For plain clients and asynchronous ones. Requests that a redirect leads to come this way too.
 
@@ -63,13 +65,13 @@ class HTTPSOnlyTransport(WrappingTransport):
     """
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request of a plain client, if it is for https."""
-        _refuse_unless_https(request)
+        """Send the request of a plain client, if it goes over TLS."""
+        _refuse_unless_over_tls(request)
         return self._pair.plain.handle_request(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request of an asynchronous client, if it is for https."""
-        _refuse_unless_https(request)
+        """Send the request of an asynchronous client, if it goes over TLS."""
+        _refuse_unless_over_tls(request)
         return await self._pair.asynchronous.handle_async_request(request)
 
 
@@ -77,11 +79,12 @@ class HSTSTransport(WrappingTransport):
     """Ask those hosts over https that have asked for it: HTTP Strict Transport Security, RFC 6797.
 
     A host that answers over https with ``Strict-Transport-Security`` is known for as long as it
-    says. A http request to a known host is sent over https: ``request.url`` is changed before it
-    is sent, so that ``response.url`` tells what was done. Port 80 becomes the default one of
-    https, any other port stays (section 8.3). An address is never known; nor is a host learned
-    from a connection on which certificate and name were not both checked. Cookies are chosen
-    before, for the http URL: those for https alone are not among them.
+    says. A http request to a known host is sent over https, and a ws request over wss:
+    ``request.url`` is changed before it is sent, so that ``response.url`` tells what was done.
+    Port 80 becomes the default one of https, any other port stays (section 8.3). An address is
+    never known; nor is a host learned from a connection on which certificate and name were not
+    both checked. Cookies are chosen before, for the http URL: those for https alone are not among
+    them.
 
     For plain clients and asynchronous ones; safe for every thread of a plain client. Make it the
     transport of the whole client: one that is mounted for http learns nothing. What was learned
@@ -96,8 +99,8 @@ class HSTSTransport(WrappingTransport):
 
     Raises:
         TypeError: the transport is none, or serves the other kind of client alone.
-        ValueError: an address in ``known``.
-        httpx.InvalidURL: something in ``known`` that is no host.
+        ValueError: something in ``known`` that is no name of a host, such as an address, a URL,
+            or a pattern.
 
     Example:
         >>> client = httpx.Client(transport=HSTSTransport(known=["example.org"]))
@@ -109,8 +112,7 @@ class HSTSTransport(WrappingTransport):
         super().__init__(transport)
         if isinstance(known, str):  # each of its letters would be a host
             raise TypeError(f"known is a collection of hosts, got {known!r}")
-        urls = [httpx.URL(scheme="https", host=host) for host in known]
-        self._hosts = KnownHosts(always=map(_host_of, urls))
+        self._hosts = KnownHosts(always=[_name_of(host) for host in known])
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -128,12 +130,12 @@ class HSTSTransport(WrappingTransport):
         return response
 
     def _upgrade(self, request: httpx.Request) -> None:
-        if request.url.scheme != "http":
+        if request.url.scheme not in _OVER_TLS:
             return
         with self._lock:
             known = self._hosts.must_upgrade(_host_of(request.url), now=time.monotonic())
         if known:
-            _send_over_https(request)
+            _send_over_tls(request)
 
     def _learn(self, url: httpx.URL, response: httpx.Response) -> None:
         headers = response.headers.get_list("Strict-Transport-Security")
@@ -142,6 +144,10 @@ class HSTSTransport(WrappingTransport):
         if (said := parse(headers[0])) is not None:  # the first field alone, section 8.1
             with self._lock:
                 self._hosts.note(_host_of(url), said, now=time.monotonic())
+
+
+_OVER_TLS = {"http": "https", "ws": "wss"}
+"""Each plain scheme, with the one that stands for the same over TLS."""
 
 
 def _redirect(request: httpx.Request) -> httpx.Response:
@@ -155,16 +161,16 @@ def _redirect(request: httpx.Request) -> httpx.Response:
     return httpx.Response(308, headers={"Location": str(location)}, request=request)
 
 
-def _refuse_unless_https(request: httpx.Request) -> None:
-    if request.url.scheme != "https":
+def _refuse_unless_over_tls(request: httpx.Request) -> None:
+    if request.url.scheme not in _OVER_TLS.values():
         raise httpx.UnsupportedProtocol(
-            f"only https is allowed, refused {_shown(request.url)}", request=request
+            f"only https and wss are allowed, refused {_shown(request.url)}", request=request
         )
 
 
-def _send_over_https(request: httpx.Request) -> None:
+def _send_over_tls(request: httpx.Request) -> None:
     plain = request.url.netloc.decode("ascii")
-    request.url = request.url.copy_with(scheme="https")
+    request.url = request.url.copy_with(scheme=_OVER_TLS[request.url.scheme])
     if request.headers.get("Host", "").lower() in {plain, f"{plain}:80"}:  # else it is the user's
         request.headers["Host"] = request.url.netloc.decode("ascii")
 
@@ -175,6 +181,24 @@ def _was_checked(response: httpx.Response) -> bool:
     tls = None if stream is None else stream.get_extra_info("ssl_object")
     context = getattr(tls, "context", None)
     return context is None or bool(context.check_hostname)
+
+
+def _name_of(host: str) -> str:
+    """Read a name that the user gave, in ASCII.
+
+    Raises:
+        ValueError: it is none, even where a URL could be made of it.
+    """
+    with contextlib.suppress(httpx.InvalidURL, TypeError):
+        name = _host_of(httpx.URL(scheme="https", host=host))
+        if _NAME.fullmatch(name):
+            return name
+    raise ValueError(f"only names of hosts can be known, got {host!r}")
+
+
+_LABEL = r"(?!-)[a-z0-9_-]+(?<!-)"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+"""Labels of letters, digits, hyphens and the underscore that some names have."""
 
 
 def _host_of(url: httpx.URL) -> str:
