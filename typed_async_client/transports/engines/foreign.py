@@ -7,6 +7,7 @@ mean.
 import asyncio
 import contextlib
 import dataclasses
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -79,12 +80,14 @@ class ForeignTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
         _check_address(request.url)
+        _check_headers(request.headers)
         patience = _Patience(request.extensions.get("timeout", {}), keeps_time=self._keeps_time)
         async with patience.until_answered():
-            with self._translated():
+            with self._translated(patience):
                 response = await self._inner.handle_async_request(patience.applied_to(request))
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - it came async
-        response.stream = _Body(response.stream, self._translated, patience.read)
+        translated = functools.partial(self._translated, patience)
+        response.stream = _Body(response.stream, translated, patience.read)
         return response
 
     async def aclose(self) -> None:
@@ -92,11 +95,11 @@ class ForeignTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, patience: "_Patience") -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raised = self._translate(error)
+            raised = patience.error_of_body or self._translate(error)
             if raised is error:
                 raise
             raise raised from raised.__cause__
@@ -113,6 +116,21 @@ def _check_address(url: httpx.URL) -> None:
 _LAST_PORT = 65535
 
 
+def _check_headers(headers: httpx.Headers) -> None:
+    """Refuse bytes that would not arrive as they are: each library takes text, and writes UTF-8."""
+    for name, value in headers.raw:
+        if not (_is_utf8(name) and _is_utf8(value)):
+            raise ValueError(f"header {name!r} has bytes that this engine cannot send: use UTF-8")
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class _Patience:
     """The time limits of one request.
 
@@ -125,6 +143,8 @@ class _Patience:
         self._keeps_time = keeps_time
         self._limit: asyncio.Timeout | None = None
         self._kind: type[httpx.TimeoutException] = httpx.ReadTimeout
+        #: what the caller's own body failed with; an engine may take it for one of the network
+        self.error_of_body: Exception | None = None
         #: seconds between two parts of the answer; None where the library sees to it
         self.read = None if keeps_time else timeout.get("read")
 
@@ -132,7 +152,7 @@ class _Patience:
     async def until_answered(self) -> AsyncIterator[None]:
         """Limit the time inside, from the connection to the head of the answer."""
         try:
-            async with asyncio.timeout(self._sum("pool", "connect", "read")) as self._limit:
+            async with asyncio.timeout(self._until_answered()) as self._limit:
                 yield
         except TimeoutError as error:
             if self._limit is None or not self._limit.expired():
@@ -153,11 +173,12 @@ class _Patience:
         is_short = is_short and (size or 0) <= _PIECE
         twin = httpx.Request(
             request.method,
-            request.url,
+            _without_userinfo(request.url),
             headers=request.headers,
             stream=body if is_short else _Upload(body, size, self),
             extensions=extensions,
         )
+        twin.headers.encoding = "utf-8"  # as the library writes what it reads here
         if is_short:
             twin.read()
         return twin
@@ -172,7 +193,7 @@ class _Patience:
 
     def end_body(self) -> None:
         """The body is out; the answer is waited for."""
-        self._allow(self._sum("read"), httpx.ReadTimeout)
+        self._allow(None if self._keeps_time else self._timeout.get("read"), httpx.ReadTimeout)
 
     def _allow(self, seconds: float | None, kind: type[httpx.TimeoutException]) -> None:
         if self._limit is None:  # answered before the whole body was sent
@@ -181,11 +202,16 @@ class _Patience:
         now = asyncio.get_running_loop().time()
         self._limit.reschedule(None if seconds is None else now + seconds)
 
-    def _sum(self, *phases: str) -> float | None:
-        seconds = [self._timeout.get(phase) for phase in phases]
-        if self._keeps_time or None in seconds:
+    def _until_answered(self) -> float | None:
+        """Give the sum of the limits; a phase without one adds nothing to it."""
+        if self._keeps_time or self._timeout.get("read") is None:
             return None
-        return sum(limit for limit in seconds if limit is not None)
+        return sum(self._timeout.get(phase) or 0 for phase in ("pool", "connect", "read"))
+
+
+def _without_userinfo(url: httpx.URL) -> httpx.URL:
+    """Leave out what httpx has made a header of: an engine would make a second one."""
+    return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
 class _Upload(httpx.AsyncByteStream):
@@ -197,26 +223,30 @@ class _Upload(httpx.AsyncByteStream):
         self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = self._size
-        async for part in _parts(self._body):
-            if left is not None and (left := left - len(part)) < 0:
-                raise httpx.LocalProtocolError("Too much data for declared Content-Length")
-            self._patience.begin_write()
-            yield part
-            self._patience.end_write()
-        if left:
-            raise httpx.LocalProtocolError("Too little data for declared Content-Length")
+        try:
+            async for part in _parts(self._body, self._size):
+                self._patience.begin_write()
+                yield part
+                self._patience.end_write()
+        except Exception as error:
+            self._patience.error_of_body = error
+            raise
         self._patience.end_body()
 
     async def aclose(self) -> None:
         await self._body.aclose()
 
 
-async def _parts(body: Any) -> AsyncIterator[bytes]:
-    """Give a body in parts of which each is soon out."""
+async def _parts(body: Any, size: int | None) -> AsyncIterator[bytes]:
+    """Give a body in parts of which each is soon out, and in all as much as it has declared."""
+    left = size
     async for chunk in body:
+        if left is not None and (left := left - len(chunk)) < 0:
+            raise httpx.LocalProtocolError("Too much data for declared Content-Length")
         for start in range(0, len(chunk), _PIECE):
             yield chunk[start : start + _PIECE]
+    if left:
+        raise httpx.LocalProtocolError("Too little data for declared Content-Length")
 
 
 class _Body(httpx.AsyncByteStream):

@@ -26,7 +26,8 @@ def make_transport(options: EngineOptions) -> httpx.AsyncBaseTransport:
 
     It speaks HTTP/1.1 alone, writes an address as yarl does (``%7E`` becomes ``~``), and cannot
     tell waiting for the pool from connecting: both are a ``ConnectTimeout``. It knows nothing of
-    the request extensions ``target`` and ``trace``.
+    the request extensions ``target`` and ``trace``, and a header that is not UTF-8 is refused
+    with ``ValueError`` before anything is sent.
 
     Raises:
         ValueError: aiohttp cannot keep an option; the message names it.
@@ -98,8 +99,6 @@ def _translate(error: Exception) -> Exception:
         return _caused(httpx.ConnectError, origin)
     if not isinstance(origin, aiohttp.ClientError):
         return error
-    if (own := _error_of_body(origin)) is not None:
-        return own
     kind = next((ours for theirs, ours in _MEANINGS if isinstance(origin, theirs)), None)
     return _caused(kind or httpx.TransportError, origin)
 
@@ -119,14 +118,6 @@ _MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ClientConnectionError, httpx.ReadError),
 )
 """What aiohttp's errors amount to; the first that fits counts."""
-
-
-def _error_of_body(error: aiohttp.ClientError) -> Exception | None:
-    """Give what the caller's own body failed with, when that is behind an error."""
-    behind = error.__cause__
-    if type(error) is not aiohttp.ClientConnectionError or not isinstance(behind, Exception):
-        return None
-    return None if isinstance(behind, OSError | aiohttp.ClientError) else behind
 
 
 def _caused(kind: type[httpx.TransportError], origin: Exception) -> httpx.TransportError:

@@ -32,8 +32,10 @@ def make_transport(options: EngineOptions) -> httpx.AsyncBaseTransport:
 
     A certificate authority given as ``verify``, or by ``SSL_CERT_FILE``, is trusted beside those
     of the system, not in their place. The phases before the answer share the sum of their
-    timeouts. It knows nothing of the request extensions ``sni_hostname``, ``target`` and
-    ``trace``.
+    timeouts: one without a timeout adds nothing to it, and without one for reading there is
+    no limit. It knows nothing of the request extensions ``sni_hostname``, ``target`` and
+    ``trace``. A header that is not UTF-8 is refused with ``ValueError`` before anything is
+    sent; an answer with a header that is not ASCII ends in ``httpx.RemoteProtocolError``.
 
     Raises:
         ValueError: pyreqwest cannot keep an option; the message names it.
@@ -61,10 +63,12 @@ class _Reqwest(httpx.AsyncBaseTransport):
     """Sends through pyreqwest; its errors, and time, are the affair of who holds it."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self._client: Client | None = client
         self._cut_short = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._client is None:
+            raise httpx.TransportError("the transport is closed")
         builder = self._client.request(request.method, str(request.url))
         builder.headers(request.headers.multi_items()).streamed_read_buffer_limit(0)
         try:
@@ -80,15 +84,29 @@ class _Reqwest(httpx.AsyncBaseTransport):
             raise
         return httpx.Response(
             response.status,
-            headers=list(response.headers.items()),
+            headers=await _headers_of(exchange, response),
             stream=_Answer(exchange, response),
             extensions={"http_version": response.version.replace("/2.0", "/2").encode()},
         )
 
     async def aclose(self) -> None:
-        if self._cut_short:
-            await asyncio.sleep(_MOMENT)
-        await self._client.close()
+        client, self._client = self._client, None  # even closed, it keeps idle connections open
+        if client is None:
+            return
+        try:
+            if self._cut_short:
+                await asyncio.sleep(_MOMENT)
+        finally:
+            await client.close()
+
+
+async def _headers_of(exchange: StreamRequest, response: Response) -> list[tuple[str, str]]:
+    """Read the headers of an answer; pyreqwest gives them as ASCII text or not at all."""
+    try:
+        return list(response.headers.items())
+    except ValueError as error:
+        await exchange.__aexit__(None, None, None)
+        raise httpx.RemoteProtocolError("a header of the answer is not ASCII") from error
 
 
 class _Answer(httpx.AsyncByteStream):
