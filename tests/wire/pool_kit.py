@@ -167,5 +167,5 @@ async def all_alone() -> bool:
 def without_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test run as where httptools is not installed."""
     monkeypatch.setitem(sys.modules, "httptools", None)
-    for name in ("http11", "reading", "expecting"):
+    for name in ("http11", "http1.reading", "http1.expecting"):
         monkeypatch.delitem(sys.modules, f"typed_async_client.transports.{name}", raising=False)
