@@ -96,7 +96,7 @@ class Wire:
                 pass
 
     async def _read_body(self, headers: dict[str, str]) -> bytes:
-        if "chunked" not in headers.get("transfer-encoding", ""):
+        if "chunked" not in headers.get("transfer-encoding", "").lower():
             return await self._reader.readexactly(int(headers.get("content-length", 0)))
         body = b""
         while size := int(await self._reader.readline(), 16):

@@ -5,12 +5,13 @@ without its locks: the pool gives a connection to one request at a time.
 """
 
 import re
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any
 
 import httpcore
 
 from typed_async_client.transports.http1.expecting import asks_first, wait_for_leave
+from typed_async_client.transports.http1.framing import Framing
 from typed_async_client.transports.http1.reading import Reading
 from typed_async_client.transports.http1.upgraded import SWITCHING, UpgradedStream, proposes_switch
 from typed_async_client.transports.messages import CheckedResponse
@@ -115,7 +116,7 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         return f"<Http11Exchange [{self.info()}]>"
 
     async def _send(self, request: httpcore.Request, reading: Reading) -> None:
-        framing = _Framing(request)
+        framing = Framing(request)
         body: Any = request.stream
         asks = framing.is_wanted and asks_first(request)
         is_plain = isinstance(body, PLAIN_BODIES) and not asks
@@ -134,7 +135,7 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
     async def _write(self, request: httpcore.Request, data: bytes) -> None:
         await self._stream.write(data, _timeout(request, "write"))
 
-    async def _write_all(self, request: httpcore.Request, framing: "_Framing") -> None:
+    async def _write_all(self, request: httpcore.Request, framing: Framing) -> None:
         body: Any = request.stream
         async for part in body:
             await self._write(request, framing.part(part))
@@ -150,37 +151,6 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         if not reading.is_tunnel:
             return self._stream
         return UpgradedStream(self._stream, b"".join(reading.parts))
-
-
-class _Framing:
-    """How a request's body goes over the wire: in chunks, or with the length that was declared."""
-
-    def __init__(self, request: httpcore.Request) -> None:
-        fields = {name.lower(): value for name, value in request.headers}
-        self._is_chunked = b"chunked" in fields.get(b"transfer-encoding", b"").lower()
-        self._left = int(fields.get(b"content-length", b"0"))
-        self.is_wanted: bool = self._is_chunked or self._left > 0
-
-    def whole(self, body: Iterable[bytes]) -> bytes:
-        """Frame a body that is there."""
-        return b"".join([*map(self.part, body), self.end()])
-
-    def part(self, data: bytes) -> bytes:
-        """Frame a part of a body."""
-        if self._is_chunked:
-            return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        self._left -= len(data)
-        if self._left < 0:
-            raise httpcore.LocalProtocolError("Too much data for declared Content-Length")
-        return data
-
-    def end(self) -> bytes:
-        """Frame the end of it."""
-        if self._is_chunked:
-            return b"0\r\n\r\n"
-        if self._left > 0:
-            raise httpcore.LocalProtocolError("Too little data for declared Content-Length")
-        return b""
 
 
 class _Body:

@@ -1,0 +1,79 @@
+"""Requests that could be read in two ways are not sent, whichever parser would send them."""
+
+import httpx
+import pytest
+from pool_kit import is_settled, new_transport, pooled, serving
+
+from typed_async_client.testing import FaultServer, SeenRequest, Wire
+
+pytestmark = pytest.mark.usefixtures("http11")
+
+REFUSED: dict[str, list[tuple[str, str]]] = {
+    "two lengths": [("Content-Length", "5"), ("Content-Length", "3")],
+    "the right length first": [("Content-Length", "3"), ("Content-Length", "5")],
+    "two lengths in one line": [("Content-Length", "3, 5")],
+    "a length with a sign": [("Content-Length", "+3")],
+    "a negative length": [("Content-Length", "-3")],
+    "a length with an underscore": [("Content-Length", "0_3")],
+    "a length in words": [("Content-Length", "abc")],
+    "a hexadecimal length": [("Content-Length", "0x3")],
+    "a length behind a space": [("Content-Length", " 3")],
+    "an empty length": [("Content-Length", "")],
+    "a length of 30 digits": [("Content-Length", "0" * 29 + "3")],
+    "a length of 5000 digits": [("Content-Length", "0" * 4999 + "3")],
+    "a coding that is not chunked": [("Transfer-Encoding", "gzip")],
+    "a coding that holds the word": [("Transfer-Encoding", "xchunked")],
+    "a coding before chunked": [("Transfer-Encoding", "gzip, chunked")],
+    "a coding behind chunked": [("Transfer-Encoding", "chunked, gzip")],
+    "chunked with a parameter": [("Transfer-Encoding", "chunked;q=1")],
+    "chunked behind a space": [("Transfer-Encoding", " chunked")],
+    "chunked twice": [("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "chunked")],
+    "no coding": [("Transfer-Encoding", "")],
+    "a bad length beside chunks": [("Content-Length", "+3"), ("Transfer-Encoding", "chunked")],
+}
+
+
+@pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
+async def test_a_request_that_could_be_read_in_two_ways_is_not_sent(
+    headers: list[tuple[str, str]],
+) -> None:
+    """RFC 9112 sections 6.1 to 6.3; not a byte of it reaches the server, and the next one does."""
+    first: list[bytes] = []
+
+    async def respond(wire: Wire) -> None:
+        first.append(await wire.read(1))
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    transport = new_transport()
+    async with FaultServer(respond) as server, pooled(transport) as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.post(server.url, headers=headers, content=b"abc")
+        assert is_settled(transport)
+        assert (await client.get(server.url)).text == "ok"
+    assert b"".join(first) == b"G"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Content-Length", "3")],
+        [("Content-Length", "3"), ("content-length", "3")],
+        [("Content-Length", "03")],
+        [("Transfer-Encoding", "chunked")],
+        [("Transfer-Encoding", "CHUNKED")],
+        [("Content-Length", "3"), ("Transfer-Encoding", "chunked")],
+    ],
+)
+async def test_a_request_that_can_be_read_in_one_way_is_sent(
+    headers: list[tuple[str, str]],
+) -> None:
+    """The same length twice is one; chunks win over a length, which httpx adds to them itself."""
+
+    async def echo(request: SeenRequest, wire: Wire) -> None:
+        await wire.answer(200, request.body)
+
+    async with FaultServer(serving(echo)) as server, pooled(new_transport()) as client:
+        for _ in range(2):
+            response = await client.post(server.url, headers=headers, content=b"abc")
+            assert response.content == b"abc"
+        assert server.connections == 1
