@@ -191,10 +191,15 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of ``buffer``, waiting while the peer does not keep up.
+        """Hand over all of ``buffer``, waiting while the peer does not keep up.
+
+        It goes in pieces of 256 KiB, and each has ``timeout`` seconds anew. A piece is waited for
+        until little enough of it is left for asyncio to ask for more, its low-water mark; so what
+        was written last may still be on its way when this returns.
 
         Raises:
-            httpcore.WriteTimeout: the peer took nothing for ``timeout`` seconds.
+            httpcore.WriteTimeout: too little of one piece was taken in ``timeout`` seconds, be it
+                nothing or some of it.
             httpcore.WriteError: the connection was lost.
         """
         for start in range(0, len(buffer), _PIECE):
