@@ -1,17 +1,25 @@
 """A response of httpx whose body is read whole by plain calls, where nobody asked for its parts.
 
 httpx walks even through a body that has come already by four async generators, each of which the
-event loop registers and forgets. All else is httpx's own.
+event loop registers and forgets. And it takes a body that is cut within its gzip or deflate for a
+whole one, and passes over a second gzip member. All else is httpx's own.
 
 Names of httpx 0.28 used that are not in its documentation: ``Response._content``,
-``Response._num_bytes_downloaded`` and ``Response._get_content_decoder``.
+``Response._num_bytes_downloaded``, ``Response._get_content_decoder``, ``Response._request``,
+``_client.BoundAsyncStream`` with its ``_stream``, and of ``_decoders`` ``MultiDecoder`` with its
+``children``, ``GZipDecoder`` and ``DeflateDecoder`` with their ``decompressor``.
 """
 
 from typing import Any
 
 import httpx
+from httpx._client import BoundAsyncStream
+from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 
 __all__ = ["WholeResponse"]
+
+_PIECE = 64 * 1024
+"""Bytes given to zlib at once: it copies what it leaves of them behind the end of each member."""
 
 
 class WholeResponse(httpx.Response):
@@ -24,23 +32,77 @@ class WholeResponse(httpx.Response):
     async def aread(self) -> bytes:
         """Read the body to its end, and give it decoded.
 
+        A gzip body may have several members, RFC 1952 section 2.2. Each of them, and a deflate
+        body, must be there to its end. What is read in parts, by ``aiter_bytes()`` and the like,
+        or through a stream that was put in the place of this body's, is decoded by httpx, which
+        does not ask for that.
+
         Raises:
+            httpx.DecodingError: the body is no whole one in its codings.
             httpx.HTTPError: as ``httpx.Response.aread`` does.
         """
         if hasattr(self, "_content") or self.is_stream_consumed or self.is_closed:
+            return await super().aread()
+        if not self._leads_to_the_body():
             return await super().aread()
         self.is_stream_consumed = True
         try:
             raw = await self._body.read_whole()
             self._num_bytes_downloaded = len(raw)
-            decoder = self._get_content_decoder()
-            content = decoder.decode(raw) + decoder.flush()
+            content = _decoded(self._get_content_decoder(), raw)
             await self.aclose()
         except httpx.RequestError as error:
-            error.request = self.request
+            if self._request is not None:
+                error.request = self._request
             raise
         self._content = content
         return content
 
+    def _leads_to_the_body(self) -> bool:
+        """Say whether nothing but httpx's own wrapping stands between the stream and the body.
+
+        An event hook or a transport around ours may have put a stream of its own there, which
+        counts, limits or changes what passes.
+        """
+        stream = self.stream
+        if type(stream) is BoundAsyncStream:
+            stream = stream._stream  # noqa: SLF001 - told above
+        return stream is self._body
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_body"}
+
+
+def _decoded(decoder: Any, raw: bytes) -> bytes:
+    """Decode a body that is there to its last byte; one without bytes has no coding to end."""
+    if not raw:
+        return raw
+    if isinstance(decoder, MultiDecoder):
+        for child in decoder.children:
+            raw = _decoded(child, raw)
+        return raw
+    if isinstance(decoder, GZipDecoder):
+        return _ungzipped(decoder, raw)
+    content: bytes = decoder.decode(raw) + decoder.flush()
+    if isinstance(decoder, DeflateDecoder):
+        _check_end(decoder)
+    return content
+
+
+def _ungzipped(decoder: GZipDecoder, raw: bytes) -> bytes:
+    """Decode one gzip member after the other; nothing else may stand behind one."""
+    parts: list[bytes] = []
+    for start in range(0, len(raw), _PIECE):
+        rest = raw[start : start + _PIECE]
+        while rest:
+            if decoder.decompressor.eof:
+                decoder = GZipDecoder()
+            parts.append(decoder.decode(rest))
+            rest = decoder.decompressor.unused_data
+    _check_end(decoder)
+    return b"".join(parts)
+
+
+def _check_end(decoder: GZipDecoder | DeflateDecoder) -> None:
+    if not decoder.decompressor.eof:
+        raise httpx.DecodingError("the body ends before its content coding does")
