@@ -150,6 +150,18 @@ class H2Wire:
         self._h2.send_data(request.stream_id, b"part")
         await self._flush()
 
+    async def answer_at_length(self, request: StreamRequest, size: int) -> None:
+        """Send a whole response with a body of ``size`` bytes.
+
+        Raises:
+            h2.exceptions.FlowControlError: the client leaves no room for it.
+        """
+        self._h2.send_headers(request.stream_id, [(":status", "200")])
+        for start in range(0, size, 16_000):
+            self._h2.send_data(request.stream_id, bytes(min(16_000, size - start)))
+        self._h2.end_stream(request.stream_id)
+        await self._flush()
+
     async def finish_answer(self, request: StreamRequest) -> None:
         """Send the rest of the body."""
         self._h2.send_data(request.stream_id, b" and rest", end_stream=True)

@@ -167,6 +167,24 @@ async def test_the_server_is_told_of_a_response_that_is_not_read(
         assert transport.statistics().opened == 1
 
 
+@pytest.mark.parametrize(("size", "count"), [(60_000, 300), (1_000_000, 20)])
+async def test_responses_that_are_not_read_leave_the_window_as_wide_as_it_was(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, size: int, count: int
+) -> None:
+    """Together they are longer than it, whether each came whole or was cut short."""
+
+    async def answer_at_length(wire: H2Wire) -> None:
+        for number in itertools.count(1):
+            await wire.answer_at_length((await wire.receive(number))[-1], size)
+
+    async with way.serving(answer_at_length) as server:
+        for _ in range(count):
+            async with client.stream("GET", server.url):
+                pass
+        assert len((await client.get(server.url)).content) == size
+        assert transport.statistics().opened == 1
+
+
 async def test_requests_on_a_used_connection_that_dies_silently_share_another_one(
     way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:

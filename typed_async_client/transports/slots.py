@@ -86,8 +86,9 @@ class Slots:
             self._unshare(slot)
         if slot not in self._all:
             return
-        if slot.users > 0:
+        if clean or slot.users > 0:
             slot.clear_away()
+        if slot.users > 0:
             return
         now = self._now()
         if not clean:
