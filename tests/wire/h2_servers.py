@@ -92,12 +92,16 @@ class H2Wire:
 
     Attributes:
         begun: the streams whose head has come, in order.
+        came: bytes of bodies that have come.
+        gives_room: whether bytes of bodies make room for as many more.
         requests: the whole requests that came, in order.
         resets: the streams that the client gave up.
     """
 
     def __init__(self, wire: Wire, max_streams: int | None) -> None:
         self.begun: list[int] = []
+        self.came: int = 0
+        self.gives_room: bool = True
         self.requests: list[StreamRequest] = []
         self.resets: list[int] = []
         self._bodies: dict[int, bytes] = {}
@@ -194,6 +198,16 @@ class H2Wire:
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
         await self._flush()
 
+    async def give_room(self, *stream_ids: int) -> None:
+        """Make room for a million bytes on the connection, and on some streams (WINDOW_UPDATE)."""
+        for stream_id in (None, *stream_ids):
+            self._h2.increment_flow_control_window(1_000_000, stream_id)
+        await self._flush()
+
+    async def send(self, *frames: bytes) -> None:
+        """Send frames as they are."""
+        await self._wire.send(b"".join(frames))
+
     async def answer_the_rest(self) -> None:
         """Answer each further request until the client hangs up."""
         answered = len(self.requests)
@@ -217,8 +231,9 @@ class H2Wire:
                 self.begun.append(stream_id)
             case h2.events.DataReceived(stream_id=int(stream_id), data=data):
                 self._bodies[stream_id] += data or b""
-                length = event.flow_controlled_length or 0
-                self._h2.acknowledge_received_data(length, stream_id)
+                self.came += len(data or b"")
+                if self.gives_room:
+                    self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
             case h2.events.StreamEnded(stream_id=int(stream_id)):
                 head = self._heads[stream_id]
                 method, path = head[b":method"].decode(), head[b":path"].decode()

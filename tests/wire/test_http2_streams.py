@@ -6,16 +6,25 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import h2.exceptions
+import hpack
 import httpx
 import pytest
 import pytest_asyncio
 from fault_handlers import until
-from h2_servers import H2Wire
+from h2_servers import H2Wire, StreamRequest
 from h2_ways import EVERY_WAY, Way
 from leftovers import leaving_nothing
 from pool_kit import is_settled, turns
 
 from typed_async_client import AsyncPoolTransport
+from typed_async_client.transports.http2.frames import (
+    CONTINUATION,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    make_frame,
+    window_frame,
+)
 from typed_async_client.transports.resend import RESENDS
 
 pytestmark = EVERY_WAY
@@ -223,6 +232,34 @@ async def test_uploads_go_on_while_others_wait_for_an_answer(
         sending = [client.post(server.url, content=LARGE) for _ in range(uploads)]
         responses = await asyncio.gather(*waiting, *sending)
         assert resends_of(responses) == [0] * (uploads + 3)
+        assert transport.statistics().opened == 1
+
+
+async def test_a_head_in_two_pieces_stays_whole_beside_an_upload(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """Nothing that makes the upload look for room comes between them."""
+
+    async def answer_in_two_pieces(wire: H2Wire) -> None:
+        wire.gives_room = False
+        await wire.read_until(lambda: wire.came == 65_535 and len(wire.begun) == 2)
+        block = hpack.Encoder().encode([(":status", "200"), ("x-long", "y" * 50)])
+        moved = window_frame(0, 1000)
+        await wire.send(moved, make_frame(HEADERS, END_STREAM, 3, block[:5]))
+        await turns(20)
+        await wire.send(make_frame(CONTINUATION, END_HEADERS, 3, block[5:]))
+        wire.gives_room = True
+        await wire.give_room(1)
+        await wire.read_until(lambda: len(wire.requests) == 2)
+        await wire.answer(StreamRequest(1, "POST", "/", b""))
+        await wire.listen()
+
+    async with way.serving(answer_in_two_pieces) as server:
+        upload = asyncio.ensure_future(client.post(server.url, content=bytes(100_000)))
+        await turns(20)
+        answer = await client.get(server.url)
+        assert (answer.status_code, answer.headers["x-long"]) == (200, "y" * 50)
+        assert (await upload).status_code == 200
         assert transport.statistics().opened == 1
 
 

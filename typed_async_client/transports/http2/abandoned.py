@@ -17,7 +17,7 @@ from typed_async_client.transports.http2.frames import CANCEL
 if TYPE_CHECKING:
     from typed_async_client.transports.http2.draining import FrameWatch
 
-__all__ = ["Beginner", "clear_away"]
+__all__ = ["Beginner", "clear_away", "forget_ended"]
 
 
 class Beginner:
@@ -47,6 +47,22 @@ def clear_away(connection: Any, watch: "FrameWatch", beginner: Beginner | None) 
     _mend_window(http2)
     told: bytes = http2._h2_state.data_to_send()
     return told
+
+
+def forget_ended(connection: Any, watch: "FrameWatch") -> None:
+    """Let an upload that waits for room see that the server has ended its stream.
+
+    h2 goes on telling the room of an ended stream, which is none any more. When it has counted its
+    streams it knows that one no longer, and raises. To lend room instead would not do: that of the
+    connection may be taken by another upload, which would send more than the server allows.
+
+    Args:
+        connection: one that speaks HTTP/2.
+        watch: what watches its frames.
+    """
+    state = _http2_of(connection)._h2_state
+    if state.open_outbound_streams >= 0:  # always, and the ended ones are forgotten in passing
+        watch.ended &= state.streams.keys()  # what is left has come, and was not read yet
 
 
 def _http2_of(connection: Any) -> Any:
