@@ -119,6 +119,50 @@ async def test_a_server_that_names_no_number_gets_many_streams_at_once(
         assert transport.statistics().opened == 1
 
 
+async def answer_the_first_and_hold(wire: H2Wire) -> None:
+    """Answer one request; leave the others waiting."""
+    (request,) = await wire.receive(1)
+    await wire.answer(request)
+    await wire.listen()
+
+
+async def test_a_request_that_finds_every_stream_taken_gets_another_connection(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """It would wait, without any bound, until one of the others ends."""
+    async with way.serving(answer_the_first_and_hold, max_streams=2) as server:
+        await client.get(server.url)
+        held = [asyncio.ensure_future(client.get(server.url)) for _ in range(2)]
+        await turns(5)
+        assert (await client.get(server.url)).content == b"ok"
+        assert transport.statistics().opened == server.connections == 2
+        for one in held:
+            one.cancel()
+        await asyncio.wait(held)
+
+
+async def test_the_wait_for_a_stream_is_bounded_by_the_pool_timeout(way: Way) -> None:
+    """Where there may be no other connection; who waits gets the stream that becomes free."""
+    transport = way.transport(limits=httpx.Limits(max_connections=1))
+    async with (
+        way.serving(answer_the_first_and_hold, max_streams=2) as server,
+        httpx.AsyncClient(transport=transport, timeout=10) as client,
+    ):
+        await client.get(server.url)
+        held = [asyncio.ensure_future(client.get(server.url)) for _ in range(2)]
+        await turns(5)
+        with pytest.raises(httpx.PoolTimeout):
+            await client.get(server.url, timeout=httpx.Timeout(10, pool=0.05))
+        held.append(asyncio.ensure_future(client.get(server.url)))
+        await until(lambda: transport.statistics().waiting == 1)
+        held[0].cancel()
+        await until(lambda: transport.statistics().waiting == 0)
+        assert transport.statistics().opened == 1
+        for one in held:
+            one.cancel()
+        await asyncio.wait(held)
+
+
 # Streams that nobody wants any more
 
 
@@ -191,6 +235,35 @@ async def test_responses_that_are_not_read_leave_the_window_as_wide_as_it_was(
             async with client.stream("GET", server.url):
                 pass
         assert len((await client.get(server.url)).content) == size
+        assert transport.statistics().opened == 1
+
+
+async def test_a_connection_goes_on_being_shared_when_one_of_its_requests_is_cancelled(
+    way: Way,
+) -> None:
+    """Where there may be no other one, the next request would wait for the longest of them."""
+    wires: list[H2Wire] = []
+
+    async def answer_the_third(wire: H2Wire) -> None:
+        wires.append(wire)
+        first, _, third = await wire.receive(3)
+        await wire.answer(third, b"joined")
+        await wire.answer(first, b"go on")
+        await wire.listen()
+
+    transport = way.transport(limits=httpx.Limits(max_connections=1))
+    async with (
+        way.serving(answer_the_third) as server,
+        httpx.AsyncClient(transport=transport, timeout=5) as client,
+    ):
+        first = asyncio.ensure_future(client.get(server.url))
+        await _until_begun(wires, 1)
+        second = asyncio.ensure_future(client.get(server.url))
+        await _until_begun(wires, 2)
+        second.cancel()
+        await asyncio.wait({second})
+        assert (await client.get(server.url)).content == b"joined"
+        assert (await first).content == b"go on"
         assert transport.statistics().opened == 1
 
 

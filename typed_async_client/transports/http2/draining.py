@@ -121,6 +121,11 @@ class FrameWatch:
         """The streams that were sent, and whose request or response is not whole yet."""
         return self._open | self._uploads
 
+    @property
+    def most_streams(self) -> int | None:
+        """How many streams there may be at once; None before the server has said it."""
+        return self._most_streams
+
     def reset_code(self, stream_id: int) -> int | None:
         """Give the error code that a stream was ended with, None when it was not.
 
