@@ -148,6 +148,17 @@ class H2Wire:
         self._h2.send_data(request.stream_id, body, end_stream=True)
         await self._flush()
 
+    async def answer_with_trailers(
+        self, request: StreamRequest, body: bytes, *, told: int, status: int = 200
+    ) -> None:
+        """Send a whole response of ``told`` bytes, as it says, that is ended by trailers."""
+        head = [(":status", str(status)), ("content-length", str(told))]
+        self._h2.send_headers(request.stream_id, head)
+        if body:
+            self._h2.send_data(request.stream_id, body)
+        self._h2.send_headers(request.stream_id, [("x-checksum", "1")], end_stream=True)
+        await self._flush()
+
     async def begin_answer(self, request: StreamRequest) -> None:
         """Send a head, and a part of a body."""
         self._h2.send_headers(request.stream_id, [(":status", "200")])
@@ -174,6 +185,13 @@ class H2Wire:
     async def refuse(self, request: StreamRequest) -> None:
         """Say that the request was not looked at (REFUSED_STREAM)."""
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
+        await self._flush()
+
+    async def answer_early(self, request: StreamRequest, body: bytes, code: int) -> None:
+        """Send a whole response, and say that the rest of the request is not wanted."""
+        self._h2.send_headers(request.stream_id, [(":status", "413")])
+        self._h2.send_data(request.stream_id, body, end_stream=True)
+        self._h2.reset_stream(request.stream_id, code)
         await self._flush()
 
     async def break_off(self, request: StreamRequest) -> None:

@@ -284,6 +284,39 @@ async def test_requests_on_a_used_connection_that_dies_silently_share_another_on
         assert transport.statistics().opened == server.connections == 2
 
 
+# Bodies that are cut short
+
+
+async def test_a_body_that_trailers_cut_short_is_an_error(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """Of its stream alone: whole ones, and answers without a body, go on the same connection."""
+
+    async def cut_one(wire: H2Wire) -> None:
+        await wire.answer_with_trailers((await wire.receive(1))[-1], b"abc", told=3)
+        await wire.answer_with_trailers((await wire.receive(2))[-1], b"", told=10)
+        await wire.answer_with_trailers((await wire.receive(3))[-1], b"", told=10, status=304)
+        await wire.answer_with_trailers((await wire.receive(4))[-1], b"abc", told=10)
+        await wire.answer_with_trailers((await wire.receive(5))[-1], b"abc", told=10)
+        await wire.answer_the_rest()
+
+    async with way.serving(cut_one) as server:
+        assert (await client.get(server.url)).content == b"abc"
+        assert (await client.head(server.url)).content == b""
+        assert (await client.get(server.url)).content == b""
+        with pytest.raises(
+            httpx.RemoteProtocolError, match="has 3 bytes, and its content-length is 10"
+        ):
+            await client.get(server.url)
+        with pytest.raises(
+            httpx.RemoteProtocolError, match="has 3 bytes, and its content-length is 10"
+        ):
+            async with client.stream("GET", server.url) as response:
+                assert [part async for part in response.aiter_raw()] == [b"abc"]
+        assert (await client.get(server.url)).content == b"ok"
+        assert transport.statistics().opened == 1
+
+
 # Streams that send bodies
 
 
@@ -306,6 +339,41 @@ async def test_uploads_go_on_while_others_wait_for_an_answer(
         responses = await asyncio.gather(*waiting, *sending)
         assert resends_of(responses) == [0] * (uploads + 3)
         assert transport.statistics().opened == 1
+
+
+@pytest.mark.parametrize("fills", [True, False], ids=["waiting for room", "sending"])
+async def test_an_answer_that_comes_before_its_request_is_whole_is_given(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, *, fills: bool
+) -> None:
+    """The server wants no more of the body, RFC 9113 section 8.1; the connection is good."""
+
+    async def answer_early(wire: H2Wire) -> None:
+        wire.gives_room = not fills
+        await wire.read_until(lambda: wire.came == 65_535 if fills else wire.came > 0)
+        await wire.answer_early(StreamRequest(1, "POST", "/", b""), b"too large", 0)
+        await wire.answer_the_rest()
+
+    async with way.serving(answer_early) as server:
+        response = await client.post(server.url, content=LARGE)
+        assert (response.status_code, response.content) == (413, b"too large")
+        assert RESENDS not in response.extensions
+        assert (await client.get(server.url)).content == b"ok"
+        assert transport.statistics().opened == 1
+
+
+async def test_an_answer_whose_stream_is_ended_with_an_error_is_none(
+    way: Way, client: httpx.AsyncClient
+) -> None:
+    """The server says that something went wrong, and the request was not sent whole."""
+
+    async def answer_and_complain(wire: H2Wire) -> None:
+        await wire.read_until(lambda: wire.came > 0)
+        await wire.answer_early(StreamRequest(1, "POST", "/", b""), b"", 2)
+        await wire.listen()
+
+    async with way.serving(answer_and_complain) as server:
+        with pytest.raises(httpx.RemoteProtocolError, match="gave it up with error code 2"):
+            await client.post(server.url, content=LARGE)
 
 
 async def test_a_head_in_two_pieces_stays_whole_beside_an_upload(
