@@ -14,7 +14,7 @@ import h11
 import httpcore
 import httpx
 
-from typed_async_client.errors import AddressRefusedError, ConnectError
+from typed_async_client.errors import AddressRefusedError
 from typed_async_client.policies.classify import Fault
 
 __all__ = [
@@ -111,7 +111,7 @@ def read_fault(error: Exception) -> Fault:
         return Fault.TIMEOUT
     if not isinstance(error, _CONNECT_ERRORS) and not _is_of_fork(error, "ConnectError"):
         return Fault.OTHER
-    if isinstance(error, ConnectError) or _can_never_connect(error):  # ours: retried below already
+    if _can_never_connect(error):
         return Fault.UNREACHABLE
     tally = current_tally()
     if tally.body_used_up:  # the next attempt would send an empty one

@@ -5,7 +5,7 @@ import enum
 import time
 from typing import TYPE_CHECKING, Self, cast
 
-from typed_async_client.errors import RequestCancelledError
+from typed_async_client.errors import ConnectError, RequestCancelledError
 from typed_async_client.events import AsyncEvent, RetryDetails
 from typed_async_client.facts import as_httpx_error, read_fault
 from typed_async_client.policies.classify import Fault
@@ -34,6 +34,8 @@ class Failed:
     def of(cls, raised: Exception) -> Self:
         """Read what an attempt raised, whoever's error it is."""
         error = as_httpx_error(raised)
+        if isinstance(error, ConnectError):  # ours: somebody below has tried again already
+            return cls(error, Fault.UNREACHABLE)
         return cls(error, read_fault(error))
 
 

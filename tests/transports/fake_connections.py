@@ -4,6 +4,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from h2.windows import WindowManager
+
 from typed_async_client.transports.http2.draining import FrameWatch
 from typed_async_client.transports.slot import Origin, PoolLimits, Slot
 from typed_async_client.transports.slots import Slots
@@ -67,7 +69,11 @@ class FakeConnection:
         self.speaks_h2: bool | None = None
         self.stream: FakeStream = FakeStream()
         self._events: dict[int, Any] = {}
-        self._h2_state = types.SimpleNamespace(streams={}, data_to_send=bytes)
+        self._h2_state = types.SimpleNamespace(
+            streams={},
+            data_to_send=bytes,
+            _inbound_flow_control_window_manager=WindowManager(65_535),
+        )
         self._h11_state = types.SimpleNamespace(trailing_data=(b"", False))
         self._slot = slot
 

@@ -134,19 +134,30 @@ def test_what_a_late_stream_did_not_send_costs_no_window() -> None:
     assert len(pair.sent()) == 10_009
 
 
-def test_an_upload_that_waits_for_room_is_given_some_to_see_its_end() -> None:
+def test_a_stream_that_was_ended_is_noted_for_its_upload() -> None:
     """Otherwise httpcore would look for room for ever, on a stream that is gone."""
     pair = Pair()
-    pair.open(1, headers=POST, end=False)
-    for _ in range(3):
-        pair.client.send_data(1, bytes(16_384))
-    pair.client.send_data(1, bytes(16_383))
+    pair.open(1, 3, headers=POST, end=False)
     pair.sent()
-    assert pair.client.local_flow_control_window(1) == 0
     pair.server.reset_stream(1, 2)
-    stream = pair.client.streams[1]
-    assert pair.resets() == {1: 2}
-    assert stream.outbound_flow_control_window == 1
+    assert pair.resets(reset_frame(99, 2)) == {1: 2}
+    assert pair.watch.ended == {1}
+
+
+def test_nothing_comes_between_the_parts_of_a_head() -> None:
+    """RFC 9113 section 4.3 forbids it: neither a nudge nor what a late stream is told."""
+    pair = Pair()
+    pair.open(1, headers=POST, end=False)
+    pair.open(3)
+    pair.sent()
+    block = pair.server.encoder.encode([(":status", "200"), ("x-long", "y" * 50)])
+    pair.received(goodbye(2**31 - 1) + make_frame(1, 1, 3, block[:5]))
+    pair.open(5)
+    assert pair.sent() == b""
+    assert pair.watch.take_nudge() == b""
+    told = [type(event).__name__ for event in pair.received(make_frame(9, 4, 3, block[5:]))]
+    assert told == ["ResponseReceived", "StreamEnded", "StreamReset"]
+    assert pair.watch.take_nudge() != b""
 
 
 def test_the_first_reason_for_the_end_of_a_stream_is_kept() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fake_connections import H2, A, B, FakeConnection, Places, held_by
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import GoAwayFrame, SettingsFrame
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -284,15 +284,39 @@ def test_a_connection_is_shared_again_once_all_who_failed_have_left() -> None:
     assert places.take(H2) is slot
 
 
-def test_a_failed_exchange_ends_the_sharing_and_not_the_others() -> None:
-    """Those who are on the connection may finish; nobody joins them."""
+def test_a_failed_exchange_harms_neither_the_others_nor_the_sharing() -> None:
+    """Those who are on the connection may finish, and others join them, if it is still good."""
     places = Places()
     slot = places.must_take(H2)
     places.must_take(H2)
     places.settle(slot, speaks_h2=True)
     places.give_back(slot, clean=False)
+    assert places.take(H2) is slot
+    slot.connection.closed = True
+    places.give_back(slot, clean=False)
     assert not slot.is_closed
     assert places.take(H2) is not slot
+
+
+def test_a_connection_that_is_full_is_joined_again_when_one_has_left_it() -> None:
+    """Meanwhile another one is opened, or the request waits where there may be no more."""
+    places = Places(max_connections=2)
+    first = places.must_take(H2)
+    _allow(first, 2)
+    assert places.take(H2) is first
+    second = places.must_take(H2)
+    _allow(second, 1)
+    assert second is not first
+    assert places.take(H2) is None
+    places.give_back(first)
+    assert places.take(H2) is first
+    assert places.take(H2) is None
+
+
+def _allow(slot: Slot, streams: int) -> None:
+    slot.connection.connect(speaks_h2=True)
+    assert slot.watch is not None
+    slot.watch.receive(SettingsFrame(0, settings={3: streams}).serialize())
 
 
 # All of it at once
@@ -412,9 +436,10 @@ class AnyOrder(RuleBasedStateMachine):
         assert sorted(map(id, slots._idle)) == sorted(id(slot) for _, slot in by_origin)
         assert all(slot.origin == origin for origin, slot in by_origin)
         assert all(slots._idle_at.values())
-        for origin, slot in slots._shared.items():
-            assert slot in slots._all
-            assert slot.origin == origin
+        assert all(slots._shared.values())
+        for origin, shared in slots._shared.items():
+            assert shared.keys() <= slots._all.keys()
+            assert {slot.origin for slot in shared} == {origin}
 
     @invariant()
     def the_idle_stand_in_order(self) -> None:

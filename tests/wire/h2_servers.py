@@ -92,12 +92,16 @@ class H2Wire:
 
     Attributes:
         begun: the streams whose head has come, in order.
+        came: bytes of bodies that have come.
+        gives_room: whether bytes of bodies make room for as many more.
         requests: the whole requests that came, in order.
         resets: the streams that the client gave up.
     """
 
     def __init__(self, wire: Wire, max_streams: int | None) -> None:
         self.begun: list[int] = []
+        self.came: int = 0
+        self.gives_room: bool = True
         self.requests: list[StreamRequest] = []
         self.resets: list[int] = []
         self._bodies: dict[int, bytes] = {}
@@ -144,10 +148,33 @@ class H2Wire:
         self._h2.send_data(request.stream_id, body, end_stream=True)
         await self._flush()
 
+    async def answer_with_trailers(
+        self, request: StreamRequest, body: bytes, *, told: int, status: int = 200
+    ) -> None:
+        """Send a whole response of ``told`` bytes, as it says, that is ended by trailers."""
+        head = [(":status", str(status)), ("content-length", str(told))]
+        self._h2.send_headers(request.stream_id, head)
+        if body:
+            self._h2.send_data(request.stream_id, body)
+        self._h2.send_headers(request.stream_id, [("x-checksum", "1")], end_stream=True)
+        await self._flush()
+
     async def begin_answer(self, request: StreamRequest) -> None:
         """Send a head, and a part of a body."""
         self._h2.send_headers(request.stream_id, [(":status", "200")])
         self._h2.send_data(request.stream_id, b"part")
+        await self._flush()
+
+    async def answer_at_length(self, request: StreamRequest, size: int) -> None:
+        """Send a whole response with a body of ``size`` bytes.
+
+        Raises:
+            h2.exceptions.FlowControlError: the client leaves no room for it.
+        """
+        self._h2.send_headers(request.stream_id, [(":status", "200")])
+        for start in range(0, size, 16_000):
+            self._h2.send_data(request.stream_id, bytes(min(16_000, size - start)))
+        self._h2.end_stream(request.stream_id)
         await self._flush()
 
     async def finish_answer(self, request: StreamRequest) -> None:
@@ -158,6 +185,13 @@ class H2Wire:
     async def refuse(self, request: StreamRequest) -> None:
         """Say that the request was not looked at (REFUSED_STREAM)."""
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
+        await self._flush()
+
+    async def answer_early(self, request: StreamRequest, body: bytes, code: int) -> None:
+        """Send a whole response, and say that the rest of the request is not wanted."""
+        self._h2.send_headers(request.stream_id, [(":status", "413")])
+        self._h2.send_data(request.stream_id, body, end_stream=True)
+        self._h2.reset_stream(request.stream_id, code)
         await self._flush()
 
     async def break_off(self, request: StreamRequest) -> None:
@@ -182,6 +216,16 @@ class H2Wire:
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
         await self._flush()
 
+    async def give_room(self, *stream_ids: int) -> None:
+        """Make room for a million bytes on the connection, and on some streams (WINDOW_UPDATE)."""
+        for stream_id in (None, *stream_ids):
+            self._h2.increment_flow_control_window(1_000_000, stream_id)
+        await self._flush()
+
+    async def send(self, *frames: bytes) -> None:
+        """Send frames as they are."""
+        await self._wire.send(b"".join(frames))
+
     async def answer_the_rest(self) -> None:
         """Answer each further request until the client hangs up."""
         answered = len(self.requests)
@@ -205,8 +249,9 @@ class H2Wire:
                 self.begun.append(stream_id)
             case h2.events.DataReceived(stream_id=int(stream_id), data=data):
                 self._bodies[stream_id] += data or b""
-                length = event.flow_controlled_length or 0
-                self._h2.acknowledge_received_data(length, stream_id)
+                self.came += len(data or b"")
+                if self.gives_room:
+                    self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
             case h2.events.StreamEnded(stream_id=int(stream_id)):
                 head = self._heads[stream_id]
                 method, path = head[b":method"].decode(), head[b":path"].decode()

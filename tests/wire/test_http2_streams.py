@@ -6,16 +6,25 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import h2.exceptions
+import hpack
 import httpx
 import pytest
 import pytest_asyncio
 from fault_handlers import until
-from h2_servers import H2Wire
+from h2_servers import H2Wire, StreamRequest
 from h2_ways import EVERY_WAY, Way
 from leftovers import leaving_nothing
 from pool_kit import is_settled, turns
 
 from typed_async_client import AsyncPoolTransport
+from typed_async_client.transports.http2.frames import (
+    CONTINUATION,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    make_frame,
+    window_frame,
+)
 from typed_async_client.transports.resend import RESENDS
 
 pytestmark = EVERY_WAY
@@ -110,6 +119,50 @@ async def test_a_server_that_names_no_number_gets_many_streams_at_once(
         assert transport.statistics().opened == 1
 
 
+async def answer_the_first_and_hold(wire: H2Wire) -> None:
+    """Answer one request; leave the others waiting."""
+    (request,) = await wire.receive(1)
+    await wire.answer(request)
+    await wire.listen()
+
+
+async def test_a_request_that_finds_every_stream_taken_gets_another_connection(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """It would wait, without any bound, until one of the others ends."""
+    async with way.serving(answer_the_first_and_hold, max_streams=2) as server:
+        await client.get(server.url)
+        held = [asyncio.ensure_future(client.get(server.url)) for _ in range(2)]
+        await turns(5)
+        assert (await client.get(server.url)).content == b"ok"
+        assert transport.statistics().opened == server.connections == 2
+        for one in held:
+            one.cancel()
+        await asyncio.wait(held)
+
+
+async def test_the_wait_for_a_stream_is_bounded_by_the_pool_timeout(way: Way) -> None:
+    """Where there may be no other connection; who waits gets the stream that becomes free."""
+    transport = way.transport(limits=httpx.Limits(max_connections=1))
+    async with (
+        way.serving(answer_the_first_and_hold, max_streams=2) as server,
+        httpx.AsyncClient(transport=transport, timeout=10) as client,
+    ):
+        await client.get(server.url)
+        held = [asyncio.ensure_future(client.get(server.url)) for _ in range(2)]
+        await turns(5)
+        with pytest.raises(httpx.PoolTimeout):
+            await client.get(server.url, timeout=httpx.Timeout(10, pool=0.05))
+        held.append(asyncio.ensure_future(client.get(server.url)))
+        await until(lambda: transport.statistics().waiting == 1)
+        held[0].cancel()
+        await until(lambda: transport.statistics().waiting == 0)
+        assert transport.statistics().opened == 1
+        for one in held:
+            one.cancel()
+        await asyncio.wait(held)
+
+
 # Streams that nobody wants any more
 
 
@@ -167,6 +220,53 @@ async def test_the_server_is_told_of_a_response_that_is_not_read(
         assert transport.statistics().opened == 1
 
 
+@pytest.mark.parametrize(("size", "count"), [(60_000, 300), (1_000_000, 20)])
+async def test_responses_that_are_not_read_leave_the_window_as_wide_as_it_was(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, size: int, count: int
+) -> None:
+    """Together they are longer than it, whether each came whole or was cut short."""
+
+    async def answer_at_length(wire: H2Wire) -> None:
+        for number in itertools.count(1):
+            await wire.answer_at_length((await wire.receive(number))[-1], size)
+
+    async with way.serving(answer_at_length) as server:
+        for _ in range(count):
+            async with client.stream("GET", server.url):
+                pass
+        assert len((await client.get(server.url)).content) == size
+        assert transport.statistics().opened == 1
+
+
+async def test_a_connection_goes_on_being_shared_when_one_of_its_requests_is_cancelled(
+    way: Way,
+) -> None:
+    """Where there may be no other one, the next request would wait for the longest of them."""
+    wires: list[H2Wire] = []
+
+    async def answer_the_third(wire: H2Wire) -> None:
+        wires.append(wire)
+        first, _, third = await wire.receive(3)
+        await wire.answer(third, b"joined")
+        await wire.answer(first, b"go on")
+        await wire.listen()
+
+    transport = way.transport(limits=httpx.Limits(max_connections=1))
+    async with (
+        way.serving(answer_the_third) as server,
+        httpx.AsyncClient(transport=transport, timeout=5) as client,
+    ):
+        first = asyncio.ensure_future(client.get(server.url))
+        await _until_begun(wires, 1)
+        second = asyncio.ensure_future(client.get(server.url))
+        await _until_begun(wires, 2)
+        second.cancel()
+        await asyncio.wait({second})
+        assert (await client.get(server.url)).content == b"joined"
+        assert (await first).content == b"go on"
+        assert transport.statistics().opened == 1
+
+
 async def test_requests_on_a_used_connection_that_dies_silently_share_another_one(
     way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
@@ -182,6 +282,39 @@ async def test_requests_on_a_used_connection_that_dies_silently_share_another_on
         responses = await asyncio.gather(*(client.get(server.url) for _ in range(20)))
         assert resends_of(responses) == [1] * 20
         assert transport.statistics().opened == server.connections == 2
+
+
+# Bodies that are cut short
+
+
+async def test_a_body_that_trailers_cut_short_is_an_error(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """Of its stream alone: whole ones, and answers without a body, go on the same connection."""
+
+    async def cut_one(wire: H2Wire) -> None:
+        await wire.answer_with_trailers((await wire.receive(1))[-1], b"abc", told=3)
+        await wire.answer_with_trailers((await wire.receive(2))[-1], b"", told=10)
+        await wire.answer_with_trailers((await wire.receive(3))[-1], b"", told=10, status=304)
+        await wire.answer_with_trailers((await wire.receive(4))[-1], b"abc", told=10)
+        await wire.answer_with_trailers((await wire.receive(5))[-1], b"abc", told=10)
+        await wire.answer_the_rest()
+
+    async with way.serving(cut_one) as server:
+        assert (await client.get(server.url)).content == b"abc"
+        assert (await client.head(server.url)).content == b""
+        assert (await client.get(server.url)).content == b""
+        with pytest.raises(
+            httpx.RemoteProtocolError, match="has 3 bytes, and its content-length is 10"
+        ):
+            await client.get(server.url)
+        with pytest.raises(
+            httpx.RemoteProtocolError, match="has 3 bytes, and its content-length is 10"
+        ):
+            async with client.stream("GET", server.url) as response:
+                assert [part async for part in response.aiter_raw()] == [b"abc"]
+        assert (await client.get(server.url)).content == b"ok"
+        assert transport.statistics().opened == 1
 
 
 # Streams that send bodies
@@ -205,6 +338,69 @@ async def test_uploads_go_on_while_others_wait_for_an_answer(
         sending = [client.post(server.url, content=LARGE) for _ in range(uploads)]
         responses = await asyncio.gather(*waiting, *sending)
         assert resends_of(responses) == [0] * (uploads + 3)
+        assert transport.statistics().opened == 1
+
+
+@pytest.mark.parametrize("fills", [True, False], ids=["waiting for room", "sending"])
+async def test_an_answer_that_comes_before_its_request_is_whole_is_given(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, *, fills: bool
+) -> None:
+    """The server wants no more of the body, RFC 9113 section 8.1; the connection is good."""
+
+    async def answer_early(wire: H2Wire) -> None:
+        wire.gives_room = not fills
+        await wire.read_until(lambda: wire.came == 65_535 if fills else wire.came > 0)
+        await wire.answer_early(StreamRequest(1, "POST", "/", b""), b"too large", 0)
+        await wire.answer_the_rest()
+
+    async with way.serving(answer_early) as server:
+        response = await client.post(server.url, content=LARGE)
+        assert (response.status_code, response.content) == (413, b"too large")
+        assert RESENDS not in response.extensions
+        assert (await client.get(server.url)).content == b"ok"
+        assert transport.statistics().opened == 1
+
+
+async def test_an_answer_whose_stream_is_ended_with_an_error_is_none(
+    way: Way, client: httpx.AsyncClient
+) -> None:
+    """The server says that something went wrong, and the request was not sent whole."""
+
+    async def answer_and_complain(wire: H2Wire) -> None:
+        await wire.read_until(lambda: wire.came > 0)
+        await wire.answer_early(StreamRequest(1, "POST", "/", b""), b"", 2)
+        await wire.listen()
+
+    async with way.serving(answer_and_complain) as server:
+        with pytest.raises(httpx.RemoteProtocolError, match="gave it up with error code 2"):
+            await client.post(server.url, content=LARGE)
+
+
+async def test_a_head_in_two_pieces_stays_whole_beside_an_upload(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """Nothing that makes the upload look for room comes between them."""
+
+    async def answer_in_two_pieces(wire: H2Wire) -> None:
+        wire.gives_room = False
+        await wire.read_until(lambda: wire.came == 65_535 and len(wire.begun) == 2)
+        block = hpack.Encoder().encode([(":status", "200"), ("x-long", "y" * 50)])
+        moved = window_frame(0, 1000)
+        await wire.send(moved, make_frame(HEADERS, END_STREAM, 3, block[:5]))
+        await turns(20)
+        await wire.send(make_frame(CONTINUATION, END_HEADERS, 3, block[5:]))
+        wire.gives_room = True
+        await wire.give_room(1)
+        await wire.read_until(lambda: len(wire.requests) == 2)
+        await wire.answer(StreamRequest(1, "POST", "/", b""))
+        await wire.listen()
+
+    async with way.serving(answer_in_two_pieces) as server:
+        upload = asyncio.ensure_future(client.post(server.url, content=bytes(100_000)))
+        await turns(20)
+        answer = await client.get(server.url)
+        assert (answer.status_code, answer.headers["x-long"]) == (200, "y" * 50)
+        assert (await upload).status_code == 200
         assert transport.statistics().opened == 1
 
 

@@ -1,6 +1,6 @@
 """A direct connection to an origin: it opens at its first request, and speaks what was agreed.
 
-HTTP/2 is httpcore's exchange. HTTP/1.1 is ours on llhttp (``http11.py``) or, where that is missing or
+HTTP/2 is httpcore's exchange, but for early answers (``http2/early.py``). HTTP/1.1 is ours on llhttp (``http11.py``) or, where that is missing or
 unwanted, httpcore's on h11 (``plain11.py``). Connections through proxies are httpcore's own, on h11.
 
 Both refuse two different lengths, bad lengths and chunk sizes, every transfer coding but ``chunked``,
@@ -32,6 +32,7 @@ import httpcore
 
 from typed_async_client.transports.exchange import Recorder
 from typed_async_client.transports.http1.plain11 import H11Exchange
+from typed_async_client.transports.http2.early import Http2Exchange
 from typed_async_client.transports.tracing import tell
 
 __all__ = ["DirectConnection", "Http11", "MakeExchange", "load_exchange"]
@@ -197,7 +198,7 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         agreed = stream.get_extra_info("ssl_object")
         speaks_http2 = agreed is not None and agreed.selected_alpn_protocol() == "h2"
         if speaks_http2 or (self._http2 and not self._http1):
-            return httpcore.AsyncHTTP2Connection(
+            return Http2Exchange(
                 origin=self._origin, stream=stream, keepalive_expiry=self._keepalive_expiry
             )
         return self._http11(self._origin, stream)

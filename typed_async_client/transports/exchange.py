@@ -15,7 +15,15 @@ from typed_async_client.transports.sockets.stream import AsyncioStream
 if TYPE_CHECKING:
     from typed_async_client.transports.resend import Passage
 
-__all__ = ["COMPLETE", "Body", "Recorder", "Waiter", "may_be_read_otherwise", "tells_its_end"]
+__all__ = [
+    "COMPLETE",
+    "Body",
+    "Recorder",
+    "Waiter",
+    "length_of",
+    "may_be_read_otherwise",
+    "tells_its_end",
+]
 
 COMPLETE = "complete"
 """Response extension: True when a body that is read to its end is whole, because a cut one raises;
@@ -85,19 +93,31 @@ class Body:
         stream: the body as the connection gives it.
         slot: what the exchange holds.
         give_back: takes the slot, and whether the exchange ended as it should.
+        length: bytes that it must have, where nobody else counts them; None is any number.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("_held", "_length")
 
-    def __init__(self, stream: Any, slot: Slot, give_back: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        slot: Slot,
+        give_back: Callable[..., None],
+        *,
+        length: int | None = None,
+    ) -> None:
+        self._length = length
         self._held: tuple[Any, Slot, Callable[..., None]] | None = (stream, slot, give_back)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._held is None:
             raise RuntimeError(_CLOSED)
+        came = 0
         try:
             async for part in self._held[0]:
+                came += len(part)
                 yield part
+            await self._measure(came)
         except BaseException:
             self._end(clean=False)
             raise
@@ -110,11 +130,13 @@ class Body:
         try:
             if hasattr(stream, "read_whole"):
                 whole: bytes = await stream.read_whole()
-                return whole
-            return b"".join([part async for part in stream])
+            else:
+                whole = b"".join([part async for part in stream])
+            await self._measure(len(whole))
         except BaseException:
             self._end(clean=False)
             raise
+        return whole
 
     async def aclose(self) -> None:
         """End the exchange; its connection is kept when the whole body was read."""
@@ -127,11 +149,30 @@ class Body:
         finally:
             self._end(clean=clean)
 
+    async def _measure(self, came: int) -> None:
+        """Refuse an end that came too early; the connection is good for all that."""
+        if self._length is not None and came != self._length:
+            await self.aclose()
+            raise httpcore.RemoteProtocolError(
+                f"the body has {came} bytes, and its content-length is {self._length}"
+            )
+
     def _end(self, *, clean: bool) -> None:
         if self._held is not None:
             _, slot, give_back = self._held
             self._held = None
             give_back(slot, clean=clean)
+
+
+def length_of(request: httpcore.Request, response: httpcore.Response) -> int | None:
+    """Tell how many bytes a body must have, RFC 9113 section 8.1.1; None when nobody said it.
+
+    httpcore and h2 compare them at the last frame of data, and not when trailers end the body.
+    """
+    if request.method == b"HEAD" or response.status in _WITHOUT_BODY:
+        return None
+    told = [value for name, value in response.headers if name.lower() == b"content-length"]
+    return int(told[0]) if told and told[0].isdigit() else None
 
 
 def tells_its_end(request: httpcore.Request, response: httpcore.Response) -> bool:

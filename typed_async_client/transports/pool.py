@@ -28,6 +28,7 @@ from typed_async_client.transports.exchange import (
     Body,
     Recorder,
     Waiter,
+    length_of,
     may_be_read_otherwise,
     tells_its_end,
 )
@@ -264,7 +265,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             slot.retire_at = 0.0
         if resends:
             response.extensions[RESENDS] = resends
-        response.stream = Body(response.stream, slot, self._give_back)
+        length = length_of(request, response) if slot.is_multiplexed else None
+        response.stream = Body(response.stream, slot, self._give_back, length=length)
         return response
 
     def _may_multiplex(self, origin: Origin) -> bool:

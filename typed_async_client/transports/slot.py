@@ -124,7 +124,15 @@ class Slot:
         """
         if not self.is_multiplexed:
             return True
-        return self.connection.is_available() and not (self.is_retired(now) or self.has_news)
+        if not self.connection.is_available() or self.is_full:
+            return False
+        return not (self.is_retired(now) or self.has_news)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more request would have to wait on it until another one ends."""
+        most = None if self.watch is None else self.watch.most_streams
+        return most is not None and self.users >= most
 
     def is_retired(self, now: float) -> bool:
         """Whether it has reached its age."""

@@ -45,7 +45,7 @@ class Slots:
         self._all: dict[Slot, None] = {}
         self._idle: dict[Slot, None] = {}  # the one idle longest comes first
         self._idle_at: dict[Origin, dict[Slot, None]] = {}
-        self._shared: dict[Origin, Slot] = {}
+        self._shared: dict[Origin, dict[Slot, None]] = {}  # others may join, as far as is known
         self._single: dict[Origin, None] = {}  # known not to multiplex
         self._limits = limits
         self._connect = connect
@@ -79,18 +79,18 @@ class Slots:
 
         Args:
             slot: what ``take`` gave.
-            clean: whether the exchange ended as it should; another one closes its connection.
+            clean: whether the exchange ended as it should; another one closes its connection,
+                unless others are on it and it is good for more.
         """
         slot.users -= 1
-        if not clean:
-            self._unshare(slot)
         if slot not in self._all:
             return
-        if slot.users > 0:
+        if clean or slot.users > 0:
             slot.clear_away()
-            return
         now = self._now()
-        if not clean:
+        if slot.users > 0:
+            self._leave_to_others(slot, now, clean=clean)
+        elif not clean:
             self.drop(slot, "failed")
         elif slot.is_spent(now):
             self.drop(slot, "not reusable")
@@ -134,13 +134,13 @@ class Slots:
         return len(self._idle)
 
     def _take_shared(self, origin: Origin, now: float, after: int, *, hopes: bool) -> Slot | None:
-        slot = self._shared.get(origin)
-        if slot is None or slot.number <= after or not (hopes or slot.is_multiplexed):
-            return None
-        if slot.takes_streams(now):
-            self._forget_idle(slot)
-            return slot
-        self._unshare(slot)
+        for slot in reversed(list(self._shared.get(origin, ()))):
+            if slot.number <= after or not (hopes or slot.is_multiplexed):
+                continue
+            if slot.takes_streams(now):
+                self._forget_idle(slot)
+                return slot
+            self._unshare(slot)  # one that is full comes back when a request has left it
         return None
 
     def _take_idle(self, origin: Origin, now: float) -> Slot | None:
@@ -149,7 +149,7 @@ class Slots:
             self._forget_idle(slot)
             if not slot.is_stale(now):
                 if slot.is_multiplexed:
-                    self._shared.setdefault(origin, slot)
+                    self._share(slot)
                 return slot
             self.drop(slot, "stale")
         return None
@@ -171,7 +171,7 @@ class Slots:
         slot.connection = self._connect(slot)
         self._all[slot] = None
         if self._multiplexes(origin) and origin not in self._single:
-            self._shared[origin] = slot
+            self._share(slot)
         return slot
 
     def _keep(self, slot: Slot, now: float) -> None:
@@ -199,9 +199,22 @@ class Slots:
             del self._idle_at[slot.origin]
         slot.idle_until = None
 
+    def _leave_to_others(self, slot: Slot, now: float, *, clean: bool) -> None:
+        """Let further requests join those that are on a connection, if it is good for them."""
+        if slot.is_multiplexed and slot.takes_streams(now):
+            self._share(slot)
+        elif not clean:
+            self._unshare(slot)
+
+    def _share(self, slot: Slot) -> None:
+        self._shared.setdefault(slot.origin, {})[slot] = None
+
     def _unshare(self, slot: Slot) -> bool:
         """Let no further request join a connection; say whether one could until now."""
-        if self._shared.get(slot.origin) is not slot:
+        shared = self._shared.get(slot.origin, {})
+        if slot not in shared:
             return False
-        del self._shared[slot.origin]
+        del shared[slot]
+        if not shared:
+            del self._shared[slot.origin]
         return True

@@ -9,11 +9,14 @@ import struct
 
 from typed_async_client.transports.http2.frames import (
     ACK,
+    CONTINUATION,
     DATA,
+    END_HEADERS,
     END_STREAM,
     GOAWAY,
     HEADERS,
     PREFACE,
+    PUSH_PROMISE,
     REFUSED_STREAM,
     RST_STREAM,
     SETTINGS,
@@ -48,6 +51,9 @@ _LONGEST_INBOUND, _LONGEST_OUTBOUND = 2**14, 2**24 - 1
 _MOVING = (RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE)
 """Frames after which an upload that waits may have to go on, or to end."""
 
+_BLOCK = (HEADERS, PUSH_PROMISE, CONTINUATION)
+"""Frames that follow each other without any other one in between, RFC 9113 section 4.3."""
+
 _NUDGE = make_frame(0xFF, 0, 0, b"")
 """Of a kind that nobody has defined, which is ignored: RFC 9113 section 5.5."""
 
@@ -60,14 +66,17 @@ class FrameWatch:
 
     Attributes:
         drains: whether the connection takes no further stream.
+        ended: streams that were ended before their time, until httpcore's state forgets them.
     """
 
     def __init__(self) -> None:
         self.drains: bool = False
+        self.ended: set[int] = set()
         self._inbound = FrameReader(longest=_LONGEST_INBOUND)
         self._outbound = FrameReader(longest=_LONGEST_OUTBOUND)
         self._open: set[int] = set()  # sent, and not answered whole yet
         self._uploads: set[int] = set()  # whose body is still being sent
+        self._is_in_block = False  # a head has begun to come, and its last frame is to follow
         self._nudges = 0
         self._newest = 0
         self._codes: dict[int, int] = {}  # of streams that the server ended
@@ -85,7 +94,12 @@ class FrameWatch:
         return preface + b"".join([self._send(frame) for frame in frames])
 
     def take_replies(self) -> bytes:
-        """Give, once, what httpcore is to read in answer to frames that did not go out."""
+        """Give, once, what httpcore is to read in answer to frames that did not go out.
+
+        Nothing inside a head that is still coming: what there is is read after it.
+        """
+        if self._is_in_block:
+            return b""
         replies = b"".join(self._replies)
         self._replies.clear()
         return replies
@@ -97,7 +111,7 @@ class FrameWatch:
         though another stream may have read what gave it room: as many reads as there are streams
         must not wait then, or uploads wait for ever.
         """
-        if self._nudges <= 0:
+        if self._nudges <= 0 or self._is_in_block:
             return b""
         self._nudges -= 1
         return _NUDGE
@@ -106,6 +120,11 @@ class FrameWatch:
     def unfinished(self) -> set[int]:
         """The streams that were sent, and whose request or response is not whole yet."""
         return self._open | self._uploads
+
+    @property
+    def most_streams(self) -> int | None:
+        """How many streams there may be at once; None before the server has said it."""
+        return self._most_streams
 
     def reset_code(self, stream_id: int) -> int | None:
         """Give the error code that a stream was ended with, None when it was not.
@@ -117,9 +136,10 @@ class FrameWatch:
     def _receive(self, frame: Frame) -> bytes:
         if self._uploads and frame.kind in _MOVING:
             self._nudges = len(self._open) + len(self._uploads)
-        if frame.kind in (DATA, HEADERS):
-            if frame.flags & END_STREAM:
-                self._open.discard(frame.stream_id)
+        if frame.kind in _BLOCK:
+            return self._receive_block(frame)
+        if frame.kind == DATA and frame.flags & END_STREAM:
+            self._open.discard(frame.stream_id)
         elif frame.kind == RST_STREAM:
             return self._reset(frame.stream_id, int.from_bytes(frame.payload, "big"))
         elif frame.kind == SETTINGS and not frame.flags & ACK:
@@ -127,6 +147,13 @@ class FrameWatch:
         elif frame.kind == GOAWAY and len(frame.payload) >= _FAREWELL.size:
             return self._drain(*_FAREWELL.unpack_from(frame.payload))
         return frame.data
+
+    def _receive_block(self, frame: Frame) -> bytes:
+        """Take a part of a head; behind its last one comes what had to wait for it."""
+        if frame.kind == HEADERS and frame.flags & END_STREAM:
+            self._open.discard(frame.stream_id)
+        self._is_in_block = not frame.flags & END_HEADERS
+        return frame.data + self.take_replies()
 
     def _drain(self, last_stream_id: int, error_code: int) -> bytes:
         """Reset what a GOAWAY ends, RFC 9113 section 6.8.
@@ -143,14 +170,15 @@ class FrameWatch:
         return b"".join([self._reset(*end) for end in ends.items()])
 
     def _reset(self, stream_id: int, error_code: int) -> bytes:
-        """End a stream; an upload that waits for room gets some, so that it sees its end."""
+        """End a stream, and note it for an upload that waits for room on it."""
+        if stream_id in self._open or stream_id in self._uploads:
+            self.ended.add(stream_id)
         self._open.discard(stream_id)
         self._codes.setdefault(stream_id, error_code)  # late frames may be answered by another
         if len(self._codes) > _MAX_REMEMBERED:
             del self._codes[next(iter(self._codes))]
-        room = window_frame(stream_id, 1) if stream_id in self._uploads else b""
         self._uploads.discard(stream_id)
-        return room + reset_frame(stream_id, error_code)
+        return reset_frame(stream_id, error_code)
 
     def _settle(self, frame: Frame) -> bytes:
         """Make httpcore know from the first settings on how many streams there may be, once for all.
@@ -193,5 +221,7 @@ class FrameWatch:
         """Answer a frame of a stream that came too late; what was not sent costs no window."""
         if frame.kind == HEADERS:
             self._replies.append(self._reset(frame.stream_id, REFUSED_STREAM))
+            self.ended.add(frame.stream_id)
+            self._nudges += 1
         elif frame.kind == DATA and frame.payload:
             self._replies.append(window_frame(0, len(frame.payload)))

@@ -9,11 +9,14 @@ from typing import NamedTuple
 __all__ = [
     "ACK",
     "CANCEL",
+    "CONTINUATION",
     "DATA",
+    "END_HEADERS",
     "END_STREAM",
     "GOAWAY",
     "HEADERS",
     "PREFACE",
+    "PUSH_PROMISE",
     "REFUSED_STREAM",
     "RST_STREAM",
     "SETTINGS",
@@ -28,9 +31,12 @@ __all__ = [
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client begins a connection with, RFC 9113 section 3.4."""
 
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE = 0, 1, 3, 4, 5
+GOAWAY, WINDOW_UPDATE, CONTINUATION = 7, 8, 9
 END_STREAM = 0x1
 """Flag of DATA and HEADERS: the stream's sender is done."""
+END_HEADERS = 0x4
+"""Flag of HEADERS, PUSH_PROMISE and CONTINUATION: nothing may stand between them before it."""
 ACK = 0x1
 """Flag of SETTINGS: it only says that the other side's were taken."""
 

@@ -6,7 +6,7 @@ straight, through a proxy, with TLS or without. What the frames mean is said in 
 
 from typing import Any, Literal, TypeAlias
 
-from typed_async_client.transports.http2.abandoned import Beginner
+from typed_async_client.transports.http2.abandoned import Beginner, forget_ended
 from typed_async_client.transports.http2.draining import FrameWatch
 from typed_async_client.transports.http2.frames import PREFACE
 from typed_async_client.transports.slot import Slot
@@ -74,6 +74,8 @@ class WatchedStream(AsyncioStream):
         if self._watch is None:
             await super().write(buffer, timeout)
             return
+        if self._watch.ended:
+            forget_ended(self._slot.connection, self._watch)
         if frames := self._admit(self._watch, buffer):
             await self._write_piece(frames, timeout)
 
