@@ -127,6 +127,7 @@ def _play_and_tell(
     pace: Pace,
 ) -> None:
     if not contestant.has_sniffio:
+        sys.modules.pop("sniffio", None)
         sys.meta_path.insert(0, _WithoutSniffio())
     try:
         with asyncio.Runner(loop_factory=_loop_factory(contestant)) as runner:
