@@ -14,7 +14,7 @@ from typing import Any, Self
 from typed_async_client.facts import Tally, begin_attempt, current_tally
 from typed_async_client.options import HttpClient
 from typed_async_client.transports.clients.hooks import WatchedBody
-from typed_async_client.transports.wrapping.pair import innermost
+from typed_async_client.transports.wrapping.pair import sends_unseen
 
 __all__ = ["BroughtClient"]
 
@@ -30,7 +30,7 @@ class BroughtClient:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._in_process = _runs_in_process(client)
+        self._sends_unseen = _may_send_unseen(client)
 
     @classmethod
     def of(cls, client: HttpClient | None, options: Mapping[str, Any]) -> Self | None:
@@ -86,7 +86,7 @@ class BroughtClient:
         if tally.owner is not self:
             return
         tally.hops += 1
-        tally.answered = tally.answered or self._in_process
+        tally.answered = tally.answered or self._sends_unseen
         library = sys.modules[_library_of(request)]
         if not isinstance(request.stream, library.ByteStream):
             request.stream = _watched_body(library.AsyncByteStream)(request.stream, tally)
@@ -116,17 +116,13 @@ def _is_plain(client: object) -> bool:
     return hasattr(client, "__enter__") and not hasattr(client, "__aenter__")
 
 
-def _runs_in_process(client: object) -> bool:
-    """Say whether a client may hand requests to an application in this process.
+def _may_send_unseen(client: object) -> bool:
+    """Say whether one of a client's transports sends unseen.
 
     No public name of httpx tells, so this goes by the transports as httpx keeps them.
     """
     transports = [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
-    return any(
-        kind.__name__ == "ASGITransport"
-        for transport in transports
-        for kind in type(innermost(transport)).__mro__
-    )
+    return any(map(sends_unseen, transports))
 
 
 def _library_of(request: object) -> str:

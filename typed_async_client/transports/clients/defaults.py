@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from typed_async_client.options import HttpxClientOptions
-from typed_async_client.transports.clients.hooks import InProcess, runs_in_process, with_hooks
+from typed_async_client.transports.clients.hooks import SendingUnseen, with_hooks
 from typed_async_client.transports.clients.lean import LeanClient
 from typed_async_client.transports.engines.foreign import EngineOptions
 from typed_async_client.transports.engines.named import engine_maker
 from typed_async_client.transports.transport import AsyncPoolTransport
-from typed_async_client.transports.wrapping.pair import innermost
+from typed_async_client.transports.wrapping.pair import sends_unseen
 
 if TYPE_CHECKING:
     from httpx import _types as types  # httpx names its argument types nowhere else
@@ -52,7 +52,7 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
 
 
 def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTransport | None:
-    """Give a transport of the caller's, watched where an application stands behind it."""
+    """Give a transport of the caller's, watched where its errors do not tell what was sent."""
     if transport is None:
         return None
     if isinstance(transport, type) or not hasattr(transport, "handle_async_request"):
@@ -61,7 +61,7 @@ def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTrans
             f"transport must be an httpx.AsyncBaseTransport, got {name}: "
             "give an instance of one that serves async clients"
         )
-    return InProcess(transport) if runs_in_process(innermost(transport)) else transport
+    return SendingUnseen(transport) if sends_unseen(transport) else transport
 
 
 def _pool_maker(options: HttpxClientOptions) -> _Make:

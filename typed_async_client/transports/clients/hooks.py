@@ -11,19 +11,11 @@ import httpx
 
 from typed_async_client.facts import Tally, current_tally
 
-__all__ = ["InProcess", "WatchedBody", "runs_in_process", "watch_body", "with_hooks"]
+__all__ = ["SendingUnseen", "WatchedBody", "watch_body", "with_hooks"]
 
 
 _REPLAYED = type(httpx.Request("POST", "http://a.test/", files={"a": b""}).stream)
 """Bodies of forms, which httpx makes anew for each attempt."""
-
-
-def runs_in_process(transport: object) -> bool:
-    """Say whether a transport hands requests to an application in this process.
-
-    It has them as soon as they are sent: no error of it tells of a failed connection.
-    """
-    return isinstance(transport, httpx.ASGITransport | httpx.WSGITransport)
 
 
 def watch_body(request: httpx.Request, tally: Tally) -> None:
@@ -32,18 +24,18 @@ def watch_body(request: httpx.Request, tally: Tally) -> None:
         request.stream = WatchedBody(request.stream, tally)
 
 
-class InProcess(httpx.AsyncBaseTransport):
-    """Notes in the tally that an application in this process has a request.
+class SendingUnseen(httpx.AsyncBaseTransport):
+    """Notes in the tally that a request may be processed as soon as it is handed over.
 
     Args:
-        transport: leads to the application; it is closed with this one.
+        transport: one of which ``sends_unseen`` is true; it is closed with this one.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Hand the request to the application."""
+        """Hand the request over."""
         current_tally().answered = True
         return await self._transport.handle_async_request(request)
 

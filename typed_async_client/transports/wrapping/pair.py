@@ -5,13 +5,14 @@ in. It knows nothing of what a wrapping transport does with a request.
 """
 
 import threading
+from typing import Any
 
 import httpx
 
 from typed_async_client.transports.transport import AsyncPoolTransport
 from typed_async_client.transports.wrapping.sheltered import ShelteredTransport
 
-__all__ = ["AnyTransport", "TransportPair", "WrappingTransport", "innermost"]
+__all__ = ["AnyTransport", "TransportPair", "WrappingTransport", "innermost", "sends_unseen"]
 
 AnyTransport = httpx.BaseTransport | httpx.AsyncBaseTransport
 """A transport of one kind, or of both, as ``httpx.MockTransport`` is."""
@@ -125,6 +126,22 @@ def innermost(transport: AnyTransport | None) -> AnyTransport | None:
     while isinstance(transport, WrappingTransport):
         transport = transport.wrapped
     return transport
+
+
+def sends_unseen(transport: Any) -> bool:
+    """Say whether what looks like a failed connection may come after a request was processed.
+
+    An application in this process has a request as soon as it is handed over, and may have
+    upstreams of its own. pyreqwest's transport calls a connection lost later on a failed one too.
+    This goes by names, so that httpx2's classes count and nothing need be installed.
+    """
+    return any(
+        kind.__name__ in _IN_PROCESS or kind.__module__.partition(".")[0] == "pyreqwest"
+        for kind in type(innermost(transport)).__mro__
+    )
+
+
+_IN_PROCESS = ("ASGITransport", "WSGITransport")
 
 
 def _wrong_kind(transport: AnyTransport, served: str, instead: str) -> TypeError:

@@ -22,9 +22,16 @@ from typed_async_client.engine.flow import Flow, request_flow
 from typed_async_client.engine.story import Clock, Story
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.facts import Tally, begin_attempt, end_attempt
+from typed_async_client.options import EngineName
 from typed_async_client.outcome import AttemptRecord
-from typed_async_client.transports.clients.hooks import runs_in_process, watch_body
-from typed_async_client.transports.wrapping.pair import AnyTransport, WrappingTransport, innermost
+from typed_async_client.transports.clients.hooks import watch_body
+from typed_async_client.transports.engines.foreign import EngineOptions
+from typed_async_client.transports.engines.named import engine_maker
+from typed_async_client.transports.wrapping.pair import (
+    AnyTransport,
+    WrappingTransport,
+    sends_unseen,
+)
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
@@ -42,8 +49,9 @@ class ResilientTransport(WrappingTransport):
     """Retries what could not be sent, around any transport, for either kind of httpx client.
 
     It retries connect failures with jittered backoff, as ``AsyncResilientClient`` does, and
-    nothing else. Below such a client, or below another of its kind, it alone retries. A redirect that fails to connect is retried by itself, not with the hops before
-    it. ``response.extensions["typed_async_client.attempts"]`` is the ``AttemptRecord``.
+    nothing else. Below such a client, or below another of its kind, it alone retries. A redirect
+    that fails to connect is retried by itself, not with the hops before it.
+    ``response.extensions["typed_async_client.attempts"]`` is the ``AttemptRecord``.
     A request may bring a context of its own: ``extensions={"request_context": context}``.
 
     Around an ``httpx.AsyncHTTPTransport`` it keeps asyncio's cancellations away from that pool,
@@ -51,7 +59,9 @@ class ResilientTransport(WrappingTransport):
 
     Args:
         transport: what sends; one for plain clients, for async ones, or for both. Without one,
-            ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``.
+            ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``. ``"aiohttp"`` or
+            ``"pyreqwest"`` is that engine, with its errors told apart; the httpx transports
+            that come with these libraries call connect failures otherwise.
         max_retries: retries after the first attempt.
         base_delay: seconds before the first retry.
         backoff_factor: growth of the delay.
@@ -64,8 +74,9 @@ class ResilientTransport(WrappingTransport):
         random: gives a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
 
     Raises:
-        ValueError: a number is out of range; the message names it and its value.
+        ValueError: a number is out of range, or there is no such engine; the message names it.
         TypeError: ``on_event`` cannot be called.
+        ImportError: the engine is an extra that is not installed.
 
     Example:
         >>> polite = ResilientTransport(max_retries=5, base_delay=0.5)
@@ -74,7 +85,7 @@ class ResilientTransport(WrappingTransport):
 
     def __init__(
         self,
-        transport: AnyTransport | None = None,
+        transport: AnyTransport | EngineName | None = None,
         *,
         max_retries: int = 2,
         base_delay: float = 1.0,
@@ -96,8 +107,10 @@ class ResilientTransport(WrappingTransport):
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
         self._tells_async = any(map(inspect.iscoroutinefunction, (on_event, _call_of(on_event))))
+        if isinstance(transport, str):
+            transport = engine_maker(transport)(EngineOptions())
         super().__init__(transport, max_connections=max_connections)
-        self._in_process = runs_in_process(innermost(transport))
+        self._sends_unseen = sends_unseen(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of a plain client.
@@ -143,7 +156,7 @@ class ResilientTransport(WrappingTransport):
         context = self._limits.renew() if given is None else checked_context(given).clone()
         story = Story(context, self._clock, method=request.method, request=request)
         run = _Run(story, self._callbacks)
-        run.tally.answered = self._in_process
+        run.tally.answered = self._sends_unseen
         watch_body(request, run.tally)
         return run
 
