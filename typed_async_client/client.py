@@ -31,6 +31,7 @@ from typed_async_client.options import (
 from typed_async_client.outcome import RequestResult
 from typed_async_client.transports.clients.brought import BroughtClient
 from typed_async_client.transports.clients.defaults import build_httpx_client
+from typed_async_client.transports.clients.packed import PackedResponse
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
@@ -95,7 +96,7 @@ class AsyncResilientClient(Verbs):
             max_delay=max_delay,
         )
         self._engine = Engine(
-            Ledger(max_results=max_results, max_age=max_result_age),
+            Ledger(max_results=max_results, max_age=max_result_age, pack=PackedResponse.of),
             event_queue_size=event_queue_size,
             max_concurrent_requests=max_concurrent_requests,
             grace=grace,

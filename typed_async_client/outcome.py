@@ -3,17 +3,25 @@
 import dataclasses
 import enum
 import time
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from typed_async_client.errors import ConnectError, RequestCancelledError
-from typed_async_client.events import AsyncEvent, RetryDetails
+from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.facts import as_httpx_error, read_fault
 from typed_async_client.policies.classify import Fault
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["AttemptRecord", "Failed", "Outcome", "RequestResult", "ResultStatus", "Succeeded"]
+__all__ = [
+    "AttemptRecord",
+    "Failed",
+    "Outcome",
+    "Packed",
+    "RequestResult",
+    "ResultStatus",
+    "Succeeded",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,14 +81,38 @@ class ResultStatus(enum.StrEnum):
     CANCELLED = enum.auto()  #: its task was cancelled
 
 
+_STATUS = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_terminal}
+
+
+class Packed(Protocol):
+    """What takes up less room than the response that it gives."""
+
+    def unpack(self) -> "httpx.Response":
+        """Give the response."""
+
+
+class _MayBePacked:
+    """Unpacks the response of a result when somebody asks for it."""
+
+    __slots__ = ("_packed",)
+
+    if not TYPE_CHECKING:  # where this stands, every name counts as one of a result
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "response":
+                return self._packed.unpack()
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
-class RequestResult:
+class RequestResult(_MayBePacked):
     """How one request ended.
 
     Attributes:
         request_id: the name in its context.
         status: success, error, timeout or cancelled.
-        response: the very response that the task gave, or None.
+        response: the very response that the task gave, or None. One that nobody else holds any more
+            is made anew when it is asked for, without its ``network_stream``.
         error: the error that the task raised, or None.
         attempts: attempts made; 0 for a request cancelled before its first step.
         total_time: seconds from the task's begin to its end, waits included.
@@ -100,18 +132,26 @@ class RequestResult:
         object.__setattr__(self, "_born", time.monotonic() - (time.time() - self.created_at))
 
     @classmethod
-    def of(cls, event: AsyncEvent) -> Self:
-        """Read the result off the terminal event of a request."""
-        result = cls(
-            request_id=event.context.request_id,
-            status=ResultStatus(event.event_type.value),
-            response=event.data,
-            error=event.error,
-            attempts=event.attempts,
-            total_time=event.elapsed,
-            created_at=event.timestamp,
-        )
-        object.__setattr__(result, "_born", time.monotonic() - event.age)
+    def of(cls, event: AsyncEvent, packed: Packed | None = None) -> Self:
+        """Read the result off the terminal event of a request.
+
+        Args:
+            event: the terminal event.
+            packed: gives the response in its place.
+        """
+        result = object.__new__(cls)
+        put = object.__setattr__
+        put(result, "request_id", event.context.request_id)
+        put(result, "status", _STATUS[event.event_type])
+        if packed is None:
+            put(result, "response", event.data)
+        else:
+            put(result, "_packed", packed)
+        put(result, "error", event.error)
+        put(result, "attempts", event.attempts)
+        put(result, "total_time", event.elapsed)
+        put(result, "created_at", event.timestamp)
+        put(result, "_born", time.monotonic() - event.age)
         return result
 
     @property

@@ -10,16 +10,29 @@ Names of httpx 0.28 used that are not in its documentation: ``Response._content`
 ``children``, ``GZipDecoder`` and ``DeflateDecoder`` with their ``decompressor``.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 from httpx._client import BoundAsyncStream
 from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 
-__all__ = ["WholeResponse"]
+__all__ = ["SPENT", "WholeResponse"]
 
 _PIECE = 64 * 1024
 """Bytes given to zlib at once: it copies what it leaves of them behind the end of each member."""
+
+
+class _Spent(httpx.AsyncByteStream):
+    """A body that was read to its end."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        raise httpx.StreamConsumed
+        yield b""
+
+
+SPENT = _Spent()
+"""What a response has for a stream once it was read; httpx's own would lead back to the response."""
 
 
 class WholeResponse(httpx.Response):
@@ -56,6 +69,7 @@ class WholeResponse(httpx.Response):
                 error.request = self._request
             raise
         self._content = content
+        self.stream = self._body = SPENT
         return content
 
     def _leads_to_the_body(self) -> bool:

@@ -1,0 +1,237 @@
+"""What the client keeps of a response that nobody holds any more: all of it, in little room."""
+
+import asyncio
+import copy
+import gc
+import pickle
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typed_async_client import AsyncPoolTransport, AsyncResilientClient, RequestResult
+from typed_async_client.testing import FaultServer, answer
+from typed_async_client.transports.clients.packed import PackedResponse
+
+JSON = b'{"name": "Zo\xc3\xab"}'
+
+
+def served(request: httpx.Request) -> httpx.Response:
+    """Answer with some of everything."""
+    headers = {"Content-Type": "application/json", "Set-Cookie": "a=b", "X-Path": request.url.path}
+    return httpx.Response(201, headers=headers, content=JSON, extensions={"reason_phrase": b"So"})
+
+
+async def let_go() -> None:
+    """Let go of what asyncio holds for one turn, and of circles: httpx's responses are some."""
+    await asyncio.sleep(0)
+    gc.collect()
+
+
+async def kept(url: str, client: AsyncResilientClient, **options: Any) -> RequestResult:
+    """Make a request, let its response go, and give its result."""
+    await (await client.post(url, client.new_context("r"), **options))
+    await let_go()
+    result = client.get_result("r")
+    assert result is not None
+    return result
+
+
+def looks(response: httpx.Response) -> dict[str, Any]:
+    """Tell all that can be seen of a response."""
+    request = response.request
+    return {
+        "status": (response.status_code, response.reason_phrase, response.http_version),
+        "body": (response.content, response.text, response.json(), response.encoding),
+        "headers": (response.headers.raw, dict(response.cookies)),
+        "extensions": {
+            name: value for name, value in response.extensions.items() if name != "network_stream"
+        },
+        "state": (response.is_closed, response.is_stream_consumed, response.num_bytes_downloaded),
+        "elapsed": response.elapsed,
+        "request": (request.method, request.url, request.headers.raw, request.content),
+        "timeouts": request.extensions,
+        "more": (response.history, response.next_request, response.is_success, repr(response)),
+    }
+
+
+@pytest.mark.parametrize("new", [AsyncPoolTransport, httpx.AsyncHTTPTransport])
+async def test_a_response_that_was_let_go_is_made_anew(new: Callable[[], Any]) -> None:
+    """It looks as it looked, but for the connection that it came on."""
+    async with (
+        FaultServer(answer(201, JSON, "Content-Type: application/json")) as server,
+        AsyncResilientClient(transport=new()) as client,
+    ):
+        response = await (await client.post(f"{server.url}/a?b=%20c", client.new_context("r")))
+        looked, last = looks(response), weakref.ref(response)
+        result = client.get_result("r")
+        assert result is not None
+        is_the_very_one = result.response is response
+        del response
+        await let_go()
+        assert is_the_very_one
+        assert last() is None
+        anew = result.unwrap()
+        assert looks(anew) == looked
+        assert type(anew) is httpx.Response
+        assert "network_stream" not in anew.extensions
+
+
+async def test_a_response_made_anew_is_the_same_one_to_all_who_hold_it() -> None:
+    """And may be changed by them, as the first one."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
+        first = await kept("http://a.test/", client, content=b"x")
+        again = client.get_result("r")
+        assert again is not None
+        held = first.response
+        assert held is not None
+        assert again.response is held
+        assert client.get_all_results()["r"].response is held
+        assert held.request.content == b"x"
+
+
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+)
+async def test_a_result_can_be_copied_and_pickled(twin: Callable[[Any], Any]) -> None:
+    """With the response that it has packed."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
+        result = twin(await kept("http://a.test/", client))
+    assert result.unwrap().json() == {"name": "Zoë"}
+    assert result.request_id == "r"
+    with pytest.raises(AttributeError, match="'RequestResult' object has no attribute 'answer'"):
+        _ = result.answer
+
+
+async def test_a_kept_response_is_three_objects_to_the_garbage_collector() -> None:
+    """The result, what is packed, and the way to the response while somebody holds it."""
+    before = 0
+    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
+        for _ in range(2):
+            gc.collect()
+            before = len(gc.get_objects())
+            for _ in range(50):
+                await (await client.get("http://a.test/"))
+        gc.collect()
+        assert (len(gc.get_objects()) - before) // 50 == 3
+        assert client.results_count == 100
+
+
+@pytest.mark.parametrize("http11", ["h11", "llhttp"])
+async def test_a_response_that_was_read_dies_with_its_last_holder(http11: Any) -> None:
+    """Without a garbage collector: httpx's leads to its stream, which leads back to it."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with (
+            FaultServer(answer()) as server,
+            httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11)) as client,
+        ):
+            response = await client.get(server.url)
+            with pytest.raises(httpx.StreamConsumed):
+                await anext(aiter(response.stream))  # type: ignore[arg-type]  # an async one
+            last = weakref.ref(response)
+            del response
+            await asyncio.sleep(0)
+            assert last() is None
+    finally:
+        gc.enable()
+
+
+# What cannot be packed is kept as it is
+
+
+class Richer(httpx.Response):
+    """A response of somebody's own kind."""
+
+
+def with_attribute(response: httpx.Response) -> None:
+    """Put something of the caller's own on a response."""
+    response.parsed = object()  # type: ignore[attr-defined]  # as an event hook may
+
+
+def with_extension(response: httpx.Response) -> None:
+    """Put something of the caller's own into the extensions."""
+    response.extensions["parsed"] = object()
+
+
+def with_headers(response: httpx.Response) -> None:
+    """Put headers of the caller's own kind in place."""
+    response.headers = type("Ordered", (httpx.Headers,), {})(response.headers)
+
+
+def with_long_url(response: httpx.Response) -> None:
+    """Lead to an address whose text is longer than httpx reads."""
+    response.request.url = response.request.url.copy_with(path="/" + "é" * 30_000)
+
+
+def of_own_kind(response: httpx.Response) -> None:
+    """Make it a response of another class."""
+    response.__class__ = Richer
+
+
+@pytest.mark.parametrize(
+    "change", [with_attribute, with_extension, with_headers, with_long_url, of_own_kind]
+)
+async def test_a_response_that_carries_more_is_kept_itself(
+    change: Callable[[httpx.Response], None],
+) -> None:
+    """Nothing that somebody put there is lost."""
+
+    async def hook(response: httpx.Response) -> None:
+        await response.aread()
+        change(response)
+
+    transport = httpx.MockTransport(served)
+    hooks = {"response": [hook]}
+    async with AsyncResilientClient(transport=transport, event_hooks=hooks) as client:
+        response = await (await client.get("http://a.test/", client.new_context("r")))
+        last = weakref.ref(response)
+        del response
+        await let_go()
+        result = client.get_result("r")
+        assert result is not None
+        assert result.response is last()
+
+
+async def test_a_response_behind_a_redirect_keeps_its_history() -> None:
+    """With all the responses on the way to it."""
+
+    def redirect(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/old":
+            return httpx.Response(302, headers={"Location": "/new"})
+        return httpx.Response(200)
+
+    transport = httpx.MockTransport(redirect)
+    async with AsyncResilientClient(transport=transport, follow_redirects=True) as client:
+        result = await kept("http://a.test/old", client)
+        assert [one.status_code for one in result.unwrap().history] == [302]
+
+
+VALUES = st.text(st.characters(codec="latin-1", exclude_characters="\0\r\n"))
+PATHS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40)
+
+
+@given(VALUES, VALUES, PATHS, st.binary())
+def test_whatever_stands_in_a_response_stands_in_the_one_made_anew(
+    name: str, value: str, path: str, body: bytes
+) -> None:
+    """Headers of any bytes, any address, any body."""
+    pair = [(name.encode("latin-1"), value.encode("latin-1"))]
+    request = httpx.Request("GET", f"http://u:p@a.test/{path}", headers=pair)
+    response = httpx.Response(200, headers=pair, content=body, request=request)
+    before = (response.headers.raw, request.headers.raw, request.url, str(request.url))
+    packed = PackedResponse(response)
+    del response
+    gc.collect(0)
+    anew = packed.unpack()
+    sent = anew.request
+    assert (anew.headers.raw, sent.headers.raw, sent.url, str(sent.url)) == before
+    assert sent.url.raw_path == before[2].raw_path
+    assert anew.content == body
+    with pytest.raises(RuntimeError, match="elapsed"):
+        _ = anew.elapsed  # which only a client tells
