@@ -5,6 +5,7 @@ httpx is built here; what its errors and responses mean is read in ``facts.py``.
 
 import asyncio
 import dataclasses
+import functools
 import random as chance
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -141,16 +142,17 @@ class AsyncResilientClient(Verbs):
         """
         name = checked_method(method)
         kept = self._limits.renew() if context is None else checked_context(context).clone()
-        sent = snapshot(options) if options else {}
-
-        def send() -> Any:
-            self._begin_attempt()
-            return self._client.request(name, url, **sent)
-
+        sent: Any = snapshot(options) if options else {}
+        send = functools.partial(self._send, name, url, sent)
         clock = self._engine.start()
         if not self._engine.admits_at_once:
             await self._engine.wait_for_admission()
         return self._engine.launch(Story(kept, clock, method=name), send)
+
+    def _send(self, method: str, url: httpx.URL | str, options: dict[str, Any]) -> Any:
+        """Make one attempt."""
+        self._begin_attempt()
+        return self._client.request(method, url, **options)
 
     def new_context(
         self, request_id: str | None = None, metadata: Mapping[str, Any] | None = None

@@ -1,6 +1,9 @@
 """The lean httpx client: it leaves work out, and nothing that a user could miss."""
 
 import http.cookiejar
+import inspect
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -86,3 +89,132 @@ def test_an_address_that_is_none_is_refused_each_time() -> None:
     for _ in range(2):
         with pytest.raises(httpx.InvalidURL):
             LeanClient().build_request("GET", "http://service.test:port/")
+
+
+# Nothing else differs
+
+PLACES = {
+    "bare": ("GET", "https://service.test/a?b=c", {}),
+    "with a port": ("HEAD", "http://service.test:81/", {}),
+    "with the port of another scheme": ("GET", "https://service.test:80/", {}),
+    "of IPv6": ("GET", "http://[::1]:81/", {}),
+    "with a password": ("GET", "http://user:pass@service.test/", {}),
+    "below the base": ("GET", "/relative", {}),
+    "without a body where one is expected": ("POST", URL, {}),
+    "with a body": ("POST", URL, {"json": {"a": 1}}),
+    "with headers": ("GET", URL, {"headers": {"Host": "other.test", "X-A": "1"}}),
+    "with a query": ("GET", URL, {"params": {"q": "1"}}),
+    "with a timeout": ("GET", URL, {"timeout": 3.0}),
+    "with an extension": ("GET", URL, {"extensions": {"mine": 1}}),
+    "with a parsed address": ("DELETE", httpx.URL(URL), {}),
+    "with a word for a password": ("GET", URL, {"auth": ("user", "pass")}),
+    "by a redirect": ("GET", URL + "moved", {"follow_redirects": True}),
+    "to a redirect": ("GET", URL + "moved", {}),
+}
+
+SETTINGS = {
+    "plain": {},
+    "with headers": {"headers": [("X-B", "1"), ("X-B", "2"), ("Accept", "text/plain")]},
+    "with a query": {"params": {"z": "9"}},
+    "with cookies": {"cookies": {"a": "1"}},
+    "with a timeout": {"timeout": None},
+    "with a password": {"auth": ("client", "secret")},
+    "with an encoding": {"default_encoding": "latin-1"},
+}
+
+
+def echo(request: httpx.Request) -> httpx.Response:
+    """Tell what was sent, in the answer, whose body comes later."""
+    if request.url.path == "/moved":
+        return httpx.Response(302, headers={"Location": "/elsewhere"}, content=in_parts(b""))
+    told = {"extensions": request.extensions, "content": request.content.decode()}
+    return httpx.Response(200, headers=request.headers.raw, content=in_parts(repr(told).encode()))
+
+
+async def in_parts(body: bytes) -> AsyncIterator[bytes]:
+    """Give a body on the way."""
+    yield body
+
+
+async def seen(client: httpx.AsyncClient, method: str, url: Any, options: Any) -> dict[str, Any]:
+    """Send one request, and tell all that can be seen of it and of its answer."""
+    response = await client.request(method, url, **options)
+    return {
+        "sent": [(one.method, one.url, one.headers.raw) for one in sent_by(response)],
+        "answer": (response.status_code, response.headers.raw, response.text),
+        "encoding": response.default_encoding,
+        "has next": response.next_request is not None,
+        "elapsed": response.elapsed.total_seconds() >= 0,
+        "content": (response.request.content, response.is_closed, repr(response)),
+    }
+
+
+def sent_by(response: httpx.Response) -> list[httpx.Request]:
+    """Give the requests that led to a response."""
+    return [earlier.request for earlier in response.history] + [response.request]
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(("method", "url", "options"), PLACES.values(), ids=PLACES)
+async def test_a_request_and_its_response_are_those_of_httpx(
+    method: str, url: Any, options: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Twice each, for the second time much is known; with the line that httpx logs."""
+    caplog.set_level("INFO", "httpx")
+    told: list[Any] = []
+    for kind in (httpx.AsyncClient, LeanClient):
+        transport = httpx.MockTransport(echo)
+        async with kind(transport=transport, base_url=URL, **settings) as client:
+            answers = [await seen(client, method, url, options) for _ in range(2)]
+        told.append((answers, [record.getMessage() for record in caplog.records]))
+        caplog.clear()
+    assert told[0] == told[1]
+
+
+async def test_headers_of_the_client_that_change_change_the_next_request() -> None:
+    """Those of bare requests are remembered, and these are others."""
+    async with make(headers={"X-A": "1"}) as client:
+        first = (await client.get(URL)).request
+        first.headers["X-Mine"] = "changed"
+        client.headers["X-A"] = "2"
+        second = (await client.get(URL)).request
+        assert (second.headers["X-A"], "X-Mine" in second.headers) == ("2", False)
+
+
+async def test_an_error_knows_its_request() -> None:
+    """Whatever the transport raises of httpx's; what is not httpx's passes."""
+    for error in (httpx.ReadError("lost"), ValueError("no error of httpx's")):
+
+        def fail(_: httpx.Request, error: Exception = error) -> httpx.Response:
+            raise error
+
+        async with LeanClient(transport=httpx.MockTransport(fail)) as client:
+            with pytest.raises(type(error)) as raised:
+                await client.get(URL)
+            if isinstance(raised.value, httpx.HTTPError):
+                assert raised.value.request.url == URL
+
+
+async def test_a_body_that_only_a_plain_client_can_send_is_refused() -> None:
+    """In httpx's words."""
+    async with make() as client:
+        with pytest.raises(RuntimeError, match="sync request with an AsyncClient"):
+            await client.post(URL, content=iter([b"a"]))
+
+
+async def test_a_closed_client_refuses() -> None:
+    """As httpx does."""
+    client = make()
+    await client.aclose()
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.get(URL)
+
+
+def test_the_names_of_httpx_that_are_overridden_are_there() -> None:
+    """One that goes would leave ours unused, and the client slower than it says."""
+    for name in ("request", "build_request", "_send_handling_auth", "_send_single_request"):
+        theirs = inspect.signature(getattr(httpx.AsyncClient, name))
+        assert name in vars(LeanClient)
+        if name.startswith("_"):
+            ours = inspect.signature(vars(LeanClient)[name])
+            assert list(ours.parameters) == list(theirs.parameters)

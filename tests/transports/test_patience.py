@@ -27,7 +27,7 @@ async def expiry(patience: Patience, seconds: float) -> float:
     time = asyncio.get_running_loop().time
     begun = time()
     with pytest.raises(httpcore.ReadTimeout):
-        await patience.wait(never(), seconds, httpcore.ReadTimeout)
+        await patience.bound(never(), seconds, httpcore.ReadTimeout)
     return time() - begun
 
 
@@ -37,7 +37,7 @@ def test_waits_in_a_row_may_take_longer_together_than_each_may() -> None:
     async def main() -> float:
         patience = Patience()
         for _ in range(10):
-            await patience.wait(in_seconds(4.0), 5.0, httpcore.ReadTimeout)
+            await patience.bound(in_seconds(4.0), 5.0, httpcore.ReadTimeout)
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 40.0
@@ -50,7 +50,7 @@ def test_a_wait_expires_after_its_own_timeout(before: float, timeout: float) -> 
 
     async def main() -> float:
         patience = Patience()
-        await patience.wait(in_seconds(before), 5.0, httpcore.ReadTimeout)
+        await patience.bound(in_seconds(before), 5.0, httpcore.ReadTimeout)
         return await expiry(patience, timeout)
 
     assert run_virtual(main()) == pytest.approx(timeout)
@@ -61,8 +61,8 @@ def test_a_wait_without_a_limit_is_not_ended_by_the_timer_of_an_earlier_one() ->
 
     async def main() -> float:
         patience = Patience()
-        await patience.wait(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
-        await patience.wait(in_seconds(100.0), None, httpcore.ReadTimeout)
+        await patience.bound(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        await patience.bound(in_seconds(100.0), None, httpcore.ReadTimeout)
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 101.0
@@ -75,7 +75,7 @@ def test_a_wait_after_a_cancelled_one_has_its_own_timeout() -> None:
         patience = Patience()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.0):
-                await patience.wait(never(), 5.0, httpcore.ReadTimeout)
+                await patience.bound(never(), 5.0, httpcore.ReadTimeout)
         return await expiry(patience, 5.0)
 
     assert run_virtual(main()) == 5.0
@@ -86,7 +86,7 @@ def test_a_timer_that_is_stopped_rings_no_more() -> None:
 
     async def main() -> None:
         patience = Patience()
-        await patience.wait(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        await patience.bound(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
         patience.stop()
         await never()
 

@@ -3,6 +3,7 @@
 Most results are looked at by nobody: what they carry may be packed until somebody does.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ class Ledger:
         self._max_results = max_results
         self._max_age = max_age
         self._pack = pack
-        self._results: dict[str, RequestResult] = {}
+        self._results: OrderedDict[str, RequestResult] = OrderedDict()
 
     def record(self, ending: AsyncEvent) -> None:
         """Keep a terminal event in place of an earlier one of the same request id."""
@@ -43,7 +44,7 @@ class Ledger:
         results.pop(request_id, None)  # so that the dict stays in order of age
         results[request_id] = RequestResult.of(ending, self._pack(ending.data))
         if len(results) > self._max_results:
-            del results[next(iter(results))]
+            results.popitem(last=False)
         self.forget_older_than(self._max_age)
 
     def get(self, request_id: str) -> RequestResult | None:
@@ -63,7 +64,7 @@ class Ledger:
             oldest = next(iter(self._results))
             if self._results[oldest].age <= age:
                 break
-            del self._results[oldest]
+            self._results.popitem(last=False)
             dropped += 1
         return dropped
 

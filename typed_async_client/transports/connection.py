@@ -25,7 +25,7 @@ trailers                             told     dropped
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Literal, TypeAlias
 
 import httpcore
@@ -110,14 +110,16 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         self._failed = False
         self._opening = asyncio.Lock()
 
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+    def handle_async_request(
+        self, request: httpcore.Request
+    ) -> Coroutine[Any, Any, httpcore.Response]:
         """Send a request, opening the connection first if need be."""
         if self._exchange is None:
-            async with self._opening:
-                if self._exchange is None:
-                    await self._open(request)
-        response: httpcore.Response = await self._exchange.handle_async_request(request)
-        return response
+            return self._open_and_handle(request)
+        sending: Coroutine[Any, Any, httpcore.Response] = self._exchange.handle_async_request(
+            request
+        )
+        return sending
 
     async def aclose(self) -> None:
         """Close the exchange, if any was begun."""
@@ -156,6 +158,13 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
 
     def __repr__(self) -> str:
         return f"<DirectConnection [{self.info()}]>"
+
+    async def _open_and_handle(self, request: httpcore.Request) -> httpcore.Response:
+        async with self._opening:
+            if self._exchange is None:
+                await self._open(request)
+        response: httpcore.Response = await self._exchange.handle_async_request(request)
+        return response
 
     async def _open(self, request: httpcore.Request) -> None:
         if self._failed:

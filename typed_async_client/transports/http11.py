@@ -6,7 +6,7 @@ without its locks: the pool gives a connection to one request at a time.
 
 import re
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 
@@ -19,6 +19,8 @@ from typed_async_client.transports.resend import PLAIN_BODIES
 from typed_async_client.transports.tracing import tell
 
 __all__ = ["Http11Exchange"]
+
+_T = TypeVar("_T")
 
 _READ_SIZE = 64 * 1024
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -47,10 +49,10 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         self._state = "ACTIVE"
         self._requests += 1
-        reading = Reading(request.method)
         try:
-            await self._send(request, reading)
-            await _told(request, "receive_response_headers", self._receive_head(request, reading))
+            begun = await self._send(request)
+            head = self._receive_head(request, begun)
+            reading = await _told(request, "receive_response_headers", head)
         except BaseException:
             await self.aclose()
             raise
@@ -68,11 +70,7 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
 
     async def receive(self, request: httpcore.Request, reading: Reading) -> None:
         """Read what the peer sends next."""
-        data = await self._stream.read(_READ_SIZE, _timeout(request, "read"))
-        if data:
-            reading.feed(data)
-        else:
-            reading.end()
+        reading.take(await self._stream.read(_READ_SIZE, _timeout(request, "read")))
 
     async def finish(self, reading: Reading) -> None:
         """End an exchange; the connection is kept if nothing speaks against it."""
@@ -115,7 +113,9 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
     def __repr__(self) -> str:
         return f"<Http11Exchange [{self.info()}]>"
 
-    async def _send(self, request: httpcore.Request, reading: Reading) -> None:
+    async def _send(self, request: httpcore.Request) -> Reading | None:
+        """Send a request; give what came meanwhile, if that was asked for."""
+        reading: Reading | None = None
         framing = Framing(request)
         body: Any = request.stream
         asks = framing.is_wanted and asks_first(request)
@@ -124,13 +124,15 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
         try:
             await _told(request, "send_request_headers", self._write(request, first))
             if asks:
+                reading = Reading(request.method)
                 await wait_for_leave(self._stream, reading, _timeout(request, "read"))
                 self._is_whole = not reading.has_head
             if self._is_whole:
                 rest = _nothing() if is_plain else self._write_all(request, framing)
                 await _told(request, "send_request_body", rest)
         except httpcore.WriteError:
-            return  # the server may have answered early and closed; its answer counts
+            pass  # the server may have answered early and closed; its answer counts
+        return reading
 
     async def _write(self, request: httpcore.Request, data: bytes) -> None:
         await self._stream.write(data, _timeout(request, "write"))
@@ -141,11 +143,17 @@ class Http11Exchange(httpcore.AsyncConnectionInterface):
             await self._write(request, framing.part(part))
         await self._write(request, framing.end())
 
-    async def _receive_head(self, request: httpcore.Request, reading: Reading) -> None:
-        while not reading.has_head:
-            await self.receive(request, reading)
+    async def _receive_head(self, request: httpcore.Request, begun: Reading | None) -> Reading:
+        reading = begun
+        while reading is None or not reading.has_head:
+            data = await self._stream.read(_READ_SIZE, _timeout(request, "read"))
+            reading = reading or Reading(
+                request.method
+            )  # not before: it is large, and waits are long
+            reading.take(data)
         if reading.status == SWITCHING and not proposes_switch(request):
             raise httpcore.RemoteProtocolError("switching protocols unasked")
+        return reading
 
     def _stream_of(self, reading: Reading) -> Any:
         if not reading.is_tunnel:
@@ -234,16 +242,16 @@ def _timeout(request: httpcore.Request, stage: str) -> float | None:
 
 
 def _told(
-    request: httpcore.Request, name: str, work: Coroutine[Any, Any, None]
-) -> Coroutine[Any, Any, None]:
+    request: httpcore.Request, name: str, work: Coroutine[Any, Any, _T]
+) -> Coroutine[Any, Any, _T]:
     """Give some work to await, which tells the request's ``trace`` extension of it, if any."""
     return _tell(request, name, work) if "trace" in request.extensions else work
 
 
-async def _tell(request: httpcore.Request, name: str, work: Coroutine[Any, Any, None]) -> None:
+async def _tell(request: httpcore.Request, name: str, work: Coroutine[Any, Any, _T]) -> _T:
     try:
         async with tell(request, f"http11.{name}", request=request):
-            await work
+            return await work
     finally:
         work.close()  # a listener that raises leaves it unbegun
 

@@ -17,7 +17,8 @@ import httpcore
 from typed_async_client.errors import AddressRefusedError
 from typed_async_client.transports.sockets.addresses import AddressGuard
 from typed_async_client.transports.sockets.lookup import Lookup, Target
-from typed_async_client.transports.sockets.stream import AsyncioStream, StreamProtocol
+from typed_async_client.transports.sockets.protocol import StreamProtocol
+from typed_async_client.transports.sockets.stream import AsyncioStream
 
 __all__ = ["AsyncioBackend"]
 

@@ -1,9 +1,9 @@
 """The pool as an httpx transport, for ``AsyncResilientClient`` and for any ``httpx.AsyncClient``."""
 
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import httpcore
 import httpx
@@ -100,8 +100,10 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its body is read, and its slot given back, by whoever reads it."""
         inner = CheckedRequest(request)
-        with _as_httpx_raises:
+        try:
             response = await self._pool.handle_async_request(inner)
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
         body = _Stream(response.stream)
         return WholeResponse(response.status, response.headers, body, response.extensions)
 
@@ -121,22 +123,12 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         await self.aclose()
 
 
-class _AsHttpxRaises:
-    """Lets httpx's errors out in place of httpcore's, and every other error as it is."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception):
-            raised = as_raised_by_httpx(error)
-            if raised is not error:
-                raise raised from error
-
-
-_as_httpx_raises = _AsHttpxRaises()
+def _raise_as_httpx(error: Exception) -> NoReturn:
+    """Raise httpx's error in place of httpcore's, and every other one as it is."""
+    raised = as_raised_by_httpx(error)
+    if raised is error:
+        raise error
+    raise raised from error
 
 
 class _Stream(httpx.AsyncByteStream):
@@ -149,12 +141,15 @@ class _Stream(httpx.AsyncByteStream):
         return _Parts(aiter(self._stream))
 
     async def read_whole(self) -> bytes:
-        with _as_httpx_raises:
+        try:
             whole: bytes = await self._stream.read_whole()
-            return whole
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
+        return whole
 
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        closing: Coroutine[Any, Any, None] = self._stream.aclose()
+        return closing
 
 
 class _Parts(AsyncIterator[bytes]):
@@ -166,8 +161,10 @@ class _Parts(AsyncIterator[bytes]):
         self._parts = parts
 
     async def __anext__(self) -> bytes:
-        with _as_httpx_raises:
+        try:
             return await anext(self._parts)
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
 
 
 def _as_httpcore_proxy(given: "types.ProxyTypes") -> httpcore.Proxy:

@@ -63,7 +63,8 @@ class WholeResponse(httpx.Response):
             raw = await self._body.read_whole()
             self._num_bytes_downloaded = len(raw)
             content = _decoded(self._get_content_decoder(), raw)
-            await self.aclose()
+            self.is_closed = True
+            await self.stream.aclose()  # type: ignore[union-attr]  # it is an async one
         except httpx.RequestError as error:
             if self._request is not None:
                 error.request = self._request

@@ -1,14 +1,24 @@
-"""httpx's client, without two pieces of work that most requests do not need.
+"""httpx's client, without work that most requests do not need.
 
-It parses an address once that is asked for again and again, and looks for cookies only in a
-response that sets some. Nothing else differs, and only public names of httpx are overridden.
+It parses an address once that is asked for again and again, and builds the headers of bare requests
+once; it looks for cookies only in a response that sets some, and walks through the generators of an
+authentication only where there is one. Nothing else differs.
+
+Overridden methods of httpx 0.28 that are not in its documentation: ``_send_handling_auth`` and
+``_send_single_request``, which uses ``_transport_for_url``, ``_default_encoding`` and
+``_client.BoundAsyncStream``. Under another version these stay httpx's own. Further names used:
+``Request._content``.
 """
 
 import functools
+import logging
+import time
+from collections.abc import Coroutine
 from http.cookiejar import CookieJar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
+from httpx._client import BoundAsyncStream
 
 if TYPE_CHECKING:
     from httpx import _types as types  # httpx names its argument types nowhere else
@@ -18,9 +28,30 @@ __all__ = ["LeanClient"]
 _REMEMBERED = 1024
 """Addresses whose parsed form is kept."""
 
-_SETTING = ("set-cookie", "set-cookie2")
+_SETTING = (b"set-cookie", b"set-cookie2")
 
-_parse = functools.lru_cache(_REMEMBERED)(httpx.URL)
+_NOTHING = httpx.ByteStream(b"")
+
+_log = logging.getLogger("httpx")
+
+
+class _Address(NamedTuple):
+    url: httpx.URL
+    origin: str
+    is_absolute: bool
+
+
+@functools.lru_cache(_REMEMBERED)
+def _parse(url: str) -> _Address:
+    parsed = httpx.URL(url)
+    origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
+    return _Address(parsed, origin, parsed.is_absolute_url)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _headers_of(method: str, origin: str, given: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
+    """Give the headers of a request without a body; nobody may change these."""
+    return httpx.Request(method, origin, headers=list(given)).headers
 
 
 class LeanClient(httpx.AsyncClient):
@@ -39,10 +70,74 @@ class LeanClient(httpx.AsyncClient):
     def cookies(self, cookies: "types.CookieTypes") -> None:
         self._jar = _LeanCookies(httpx.Cookies(cookies).jar)
 
+    async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
+        """Build and send a request, as httpx does."""
+        if options or type(url) is not str or self.params or self.cookies:
+            return await super().request(method, url, **options)
+        address = _parse(url)
+        if not address.is_absolute:
+            return await super().request(method, url)
+        return await self.send(self._bare_request(method, address))
+
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request as httpx does."""
-        parsed = _parse(url) if type(url) is str else url
+        parsed = _parse(url).url if type(url) is str else url
         return super().build_request(method, parsed, **options)
+
+    def _bare_request(self, method: str, address: _Address) -> httpx.Request:
+        """Build a request that has nothing but its method and its address."""
+        request = httpx.Request(
+            method,
+            address.url,
+            headers=_headers_of(method, address.origin, tuple(self.headers.raw)),
+            stream=_NOTHING,
+            extensions={"timeout": self.timeout.as_dict()},
+        )
+        request._content = b""  # noqa: SLF001 - told above; to read it is slow
+        return request
+
+    if httpx.__version__.startswith("0.28."):
+
+        def _send_handling_auth(
+            self,
+            request: httpx.Request,
+            auth: httpx.Auth,
+            follow_redirects: bool,  # noqa: FBT001 - httpx's own signature
+            history: list[httpx.Response],
+        ) -> Coroutine[Any, Any, httpx.Response]:
+            if type(auth) is httpx.Auth:  # the one that adds nothing
+                return self._send_handling_redirects(request, follow_redirects, history)
+            return super()._send_handling_auth(request, auth, follow_redirects, history)
+
+        async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
+            start = time.perf_counter()
+            if not isinstance(request.stream, httpx.AsyncByteStream):
+                return await super()._send_single_request(request)  # which refuses it
+            try:
+                response = await self._transport_for_url(request.url).handle_async_request(request)
+            except httpx.RequestError as error:
+                error.request = request
+                raise
+            response.request = request
+            stream: Any = response.stream
+            response.stream = BoundAsyncStream(stream, response=response, start=start)
+            self.cookies.extract_cookies(response)
+            response.default_encoding = self._default_encoding
+            if _log.isEnabledFor(logging.INFO):
+                _tell(request, response)
+            return response
+
+
+def _tell(request: httpx.Request, response: httpx.Response) -> None:
+    """Log a response in httpx's words."""
+    _log.info(
+        'HTTP Request: %s %s "%s %d %s"',
+        request.method,
+        request.url,
+        response.http_version,
+        response.status_code,
+        response.reason_phrase,
+    )
 
 
 class _LeanCookies(httpx.Cookies):
@@ -51,5 +146,5 @@ class _LeanCookies(httpx.Cookies):
     def extract_cookies(self, response: httpx.Response) -> None:
         """Take the cookies that a response sets; a jar of the caller's sees every response."""
         is_stock = type(self.jar).extract_cookies is CookieJar.extract_cookies
-        if not is_stock or any(name in response.headers for name in _SETTING):
+        if not is_stock or any(name.lower() in _SETTING for name, _ in response.headers.raw):
             super().extract_cookies(response)

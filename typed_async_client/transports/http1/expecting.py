@@ -47,7 +47,4 @@ async def wait_for_leave(stream: Any, reading: Reading, patience: float | None) 
             data = await stream.read(_READ_SIZE, max(until - now(), 0.0))
         except httpcore.ReadTimeout:
             return
-        if data:
-            reading.feed(data)
-        else:
-            reading.end()
+        reading.take(data)

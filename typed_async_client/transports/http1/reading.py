@@ -73,6 +73,17 @@ class Reading:
         self._parser: Any = httptools.HttpResponseParser(self)
         self._until_close = False
 
+    def take(self, data: bytes) -> None:
+        """Take what a read of the connection gave; nothing is its end.
+
+        Raises:
+            httpcore.RemoteProtocolError: it is no HTTP/1.1 response, or no whole one.
+        """
+        if data:
+            self.feed(data)
+        else:
+            self.end()
+
     def feed(self, data: bytes) -> None:
         """Take bytes from the connection.
 

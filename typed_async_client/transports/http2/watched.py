@@ -10,7 +10,8 @@ from typed_async_client.transports.http2.abandoned import Beginner, forget_ended
 from typed_async_client.transports.http2.draining import FrameWatch
 from typed_async_client.transports.http2.frames import PREFACE
 from typed_async_client.transports.slot import Slot
-from typed_async_client.transports.sockets.stream import AsyncioStream, StreamProtocol
+from typed_async_client.transports.sockets.protocol import StreamProtocol
+from typed_async_client.transports.sockets.stream import AsyncioStream
 
 __all__ = ["SpeaksHttp2", "WatchedStream"]
 

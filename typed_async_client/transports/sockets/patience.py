@@ -15,36 +15,32 @@ __all__ = ["Patience"]
 class Patience:
     """Bounds waits, of which one runs at a time."""
 
-    __slots__ = ("_due", "_rings_at", "_timer", "_waiter")
+    __slots__ = ("_due", "_expired", "_rings_at", "_timer", "_waiter")
 
     def __init__(self) -> None:
         self._due: float = 0.0
+        self._expired: Callable[[str], Exception] = TimeoutError
         self._rings_at: float = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
 
-    async def wait(
+    def bound(
         self,
         waiter: "asyncio.Future[None]",
         timeout: float | None,
         expired: Callable[[str], httpcore.TimeoutException],
-    ) -> None:
-        """Wait for a future; what has come counts even when a stalled loop sees it late.
+    ) -> "asyncio.Future[None]":
+        """Give a future to await; what has come counts even when a stalled loop sees it late.
 
         Args:
             waiter: what to wait for.
             timeout: seconds; None is no limit.
-            expired: makes the error of a wait that took longer.
+            expired: makes the error of a wait that takes longer.
         """
         if timeout is not None:
+            self._expired = expired
             self._watch(waiter, timeout)
-        try:
-            await waiter
-        except TimeoutError as error:
-            raise expired("") from error
-        finally:
-            if self._waiter is waiter:
-                self._waiter = None
+        return waiter
 
     def stop(self) -> None:
         """Let the timer go, when nobody will wait any more."""
@@ -72,4 +68,4 @@ class Patience:
         if loop.time() < self._due:
             self._set(loop)
         else:
-            waiter.set_exception(TimeoutError())
+            waiter.set_exception(self._expired(""))

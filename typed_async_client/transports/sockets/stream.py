@@ -6,137 +6,17 @@ knows no HTTP and no pool.
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from typing import Any, cast
 
 import httpcore
 
 from typed_async_client.transports.sockets.patience import Patience
+from typed_async_client.transports.sockets.protocol import StreamProtocol
 
-__all__ = ["AsyncioStream", "StreamProtocol"]
-
-_HIGH_WATER = 256 * 1024
-"""Bytes received and not yet read above which the peer is held up."""
+__all__ = ["AsyncioStream"]
 
 _PIECE = 256 * 1024
 """Bytes handed over at once: what is written waits here piece by piece, not in asyncio's buffer."""
-
-
-class StreamProtocol(asyncio.Protocol):
-    """Keeps what arrives until it is read, and knows whether writing must wait.
-
-    Attributes:
-        received: bytes that have arrived in all.
-        transport: asyncio's end of the connection.
-    """
-
-    def __init__(self) -> None:
-        self.received: int = 0
-        self.transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._ended = False
-        self._error: Exception | None = None
-        self._sieve: Callable[[bytes], bytes] | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self._reading_paused = False
-        self._writing_paused = False
-
-    @property
-    def has_news(self) -> bool:
-        """Whether bytes wait to be read, or the connection has ended."""
-        return bool(self._buffer) or self._ended
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the peer has closed the connection, or it was lost."""
-        return self._ended
-
-    @property
-    def error(self) -> Exception | None:
-        """What the connection was lost with."""
-        return self._error
-
-    def take(self, max_bytes: int) -> bytes:
-        """Give up to ``max_bytes`` of what has arrived; empty when there is nothing."""
-        buffer = self._buffer
-        if len(buffer) <= max_bytes:
-            data = bytes(buffer)
-            buffer.clear()
-        else:
-            data = bytes(buffer[:max_bytes])
-            del buffer[:max_bytes]
-        if self._reading_paused and len(buffer) <= _HIGH_WATER // 2 and self.transport:
-            self._reading_paused = False
-            self.transport.resume_reading()
-        return data
-
-    def wait_for_news(self) -> "asyncio.Future[None]":
-        """Give a future that is done when ``has_news`` becomes true."""
-        self._reader = asyncio.get_running_loop().create_future()
-        return self._reader
-
-    def wait_for_room(self) -> "asyncio.Future[None] | None":
-        """Give a future that is done when more may be written; None when it may be now."""
-        if not self._writing_paused or self._ended:
-            return None
-        self._writer = asyncio.get_running_loop().create_future()
-        return self._writer
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection; called again with the secure one after a TLS handshake."""
-        self.transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what arrived; hold the peer up when nobody reads it."""
-        self.received += len(data)
-        if self._sieve is not None and not (data := self._sieve(data)):
-            return
-        self._buffer += data
-        _wake(self._reader)
-        if len(self._buffer) > _HIGH_WATER and not self._reading_paused and self.transport:
-            self._reading_paused = True
-            self.transport.pause_reading()
-
-    def read_through(self, sieve: Callable[[bytes], bytes]) -> None:
-        """Let no more be read than ``sieve`` gives of what arrives, and of what has arrived."""
-        self._sieve = sieve
-        self._buffer[:] = sieve(bytes(self._buffer))
-
-    def insert(self, data: bytes) -> None:
-        """Let bytes be read, after what has arrived, that the peer did not send."""
-        if data:
-            self._buffer += data
-            _wake(self._reader)
-
-    def eof_received(self) -> bool:
-        """Note that the peer sends no more; the connection closes by itself."""
-        self._end(None)
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the connection is gone."""
-        self._end(exc)
-
-    def pause_writing(self) -> None:
-        """Note that the peer does not keep up with what is written."""
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        """Note that it has caught up."""
-        self._writing_paused = False
-        _wake(self._writer)
-
-    def _end(self, error: Exception | None) -> None:
-        self._ended = True
-        self._error = self._error or error
-        _wake(self._reader)
-        _wake(self._writer)
-
-
-def _wake(waiter: "asyncio.Future[None] | None") -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
 
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
@@ -184,7 +64,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         protocol = self._protocol
         if not protocol.has_news:
-            await self._reading.wait(protocol.wait_for_news(), timeout, httpcore.ReadTimeout)
+            await self._reading.bound(protocol.wait_for_news(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
             raise httpcore.ReadError(protocol.error) from protocol.error
@@ -208,7 +88,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     async def _write_piece(self, piece: bytes, timeout: float | None) -> None:
         room = self._send(piece)
         if room is not None:
-            await self._writing.wait(room, timeout, httpcore.WriteTimeout)
+            await self._writing.bound(room, timeout, httpcore.WriteTimeout)
             if self._protocol.error is not None:
                 raise httpcore.WriteError(self._protocol.error) from self._protocol.error
 
