@@ -117,7 +117,7 @@ async def test_a_kept_response_is_three_objects_to_the_garbage_collector() -> No
             for _ in range(50):
                 await (await client.get("http://a.test/"))
         gc.collect()
-        assert (len(gc.get_objects()) - before) // 50 == 3
+        assert round((len(gc.get_objects()) - before) / 50) == 3
         assert client.results_count == 100
 
 
@@ -164,9 +164,9 @@ def with_headers(response: httpx.Response) -> None:
     response.headers = type("Ordered", (httpx.Headers,), {})(response.headers)
 
 
-def with_long_url(response: httpx.Response) -> None:
-    """Lead to an address whose text is longer than httpx reads."""
-    response.request.url = response.request.url.copy_with(path="/" + "é" * 30_000)
+def with_url(response: httpx.Response) -> None:
+    """Lead to an address of the caller's own kind."""
+    response.request.url = type("Place", (httpx.URL,), {})(response.request.url)
 
 
 def of_own_kind(response: httpx.Response) -> None:
@@ -175,7 +175,7 @@ def of_own_kind(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [with_attribute, with_extension, with_headers, with_long_url, of_own_kind]
+    "change", [with_attribute, with_extension, with_headers, with_url, of_own_kind]
 )
 async def test_a_response_that_carries_more_is_kept_itself(
     change: Callable[[httpx.Response], None],

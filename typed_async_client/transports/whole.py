@@ -26,9 +26,8 @@ _PIECE = 64 * 1024
 class _Spent(httpx.AsyncByteStream):
     """A body that was read to its end."""
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         raise httpx.StreamConsumed
-        yield b""
 
 
 SPENT = _Spent()
@@ -62,7 +61,7 @@ class WholeResponse(httpx.Response):
         try:
             raw = await self._body.read_whole()
             self._num_bytes_downloaded = len(raw)
-            content = _decoded(self._get_content_decoder(), raw)
+            content = _decoded(self._get_content_decoder(), raw) if self._is_coded() else raw
             self.is_closed = True
             await self.stream.aclose()  # type: ignore[union-attr]  # it is an async one
         except httpx.RequestError as error:
@@ -83,6 +82,9 @@ class WholeResponse(httpx.Response):
         if type(stream) is BoundAsyncStream:
             stream = stream._stream  # noqa: SLF001 - told above
         return stream is self._body
+
+    def _is_coded(self) -> bool:
+        return any(name.lower() == b"content-encoding" for name, _ in self.headers.raw)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_body"}

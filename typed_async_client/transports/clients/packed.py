@@ -4,8 +4,8 @@ A response that was read is some twenty objects, and the garbage collector walks
 kept, again and again: ten thousand of them cost more than it cost to send the requests.
 
 Names of httpx 0.28 used that are not in its documentation: ``Response._content``, ``_decoder``,
-``_elapsed`` and ``_request``, and ``Request._content``; and that what makes these, and ``Headers``,
-is what ``vars()`` tells.
+``_elapsed`` and ``_request``, ``Request._content``, ``URL._uri_reference`` and what it is; and that
+what makes all these, and ``Headers``, is what ``vars()`` tells.
 """
 
 import marshal
@@ -13,6 +13,7 @@ import weakref
 from typing import Any, Self
 
 import httpx
+from httpx._urlparse import ParseResult
 
 from typed_async_client.transports.whole import SPENT, WholeResponse
 
@@ -20,8 +21,6 @@ __all__ = ["PackedResponse"]
 
 _KINDS = (httpx.Response, WholeResponse)
 _DROPPED = ("stream", "_body", "_decoder", "_request")
-_LONGEST_URL = 32 * 1024
-"""Characters that httpx parses again whatever they are: it takes twice as many at most."""
 
 
 class PackedResponse:
@@ -77,7 +76,7 @@ class PackedResponse:
         state, sent = marshal.loads(self._state)  # noqa: S302 - written above, by this process
         request = object.__new__(httpx.Request)
         vars(request).update(sent, _content=self._sent)
-        request.url = httpx.URL(sent["url"])
+        request.url = _url(sent["url"])
         request.headers = _headers(sent["headers"])
         request.stream = httpx.ByteStream(self._sent)
         response = object.__new__(httpx.Response)
@@ -96,11 +95,16 @@ def _plain_headers(headers: Any) -> dict[str, Any]:
     return vars(headers)
 
 
-def _plain_url(url: Any) -> str:
-    text = str(url)
-    if type(url) is not httpx.URL or len(text) > _LONGEST_URL:
-        raise ValueError("an address that its text would not give again")
-    return text
+def _plain_url(url: Any) -> tuple[Any, ...]:
+    if type(url) is not httpx.URL:
+        raise ValueError(f"{type(url).__name__} is more than httpx.URL")
+    return tuple(url._uri_reference)  # noqa: SLF001 - told above
+
+
+def _url(parts: tuple[Any, ...]) -> httpx.URL:
+    url = object.__new__(httpx.URL)
+    url._uri_reference = ParseResult(*parts)
+    return url
 
 
 def _without_stream(extensions: dict[str, Any]) -> dict[str, Any]:
