@@ -1,15 +1,18 @@
 """The ways in which HTTP/2 comes to be spoken: a test that takes a ``way`` is run with each."""
 
+import asyncio
 import dataclasses
 from typing import Any
 
+import httpx
 import pytest
 from h2_servers import Script, speaking_h2, trusting_h2
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer
+from typed_async_client.transports.resend import RESENDS
 
-__all__ = ["EVERY_WAY", "Way"]
+__all__ = ["EVERY_WAY", "Way", "posting", "resends_of"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,3 +45,14 @@ EVERY_WAY = pytest.mark.parametrize(
     ],
     ids=["agreed", "agreed beside llhttp", "known before"],
 )
+
+
+def resends_of(responses: list[httpx.Response]) -> list[int]:
+    """Tell how often the pool sent each request again, sorted."""
+    return sorted(response.extensions.get(RESENDS, 0) for response in responses)
+
+
+async def posting(client: httpx.AsyncClient, url: str, count: int) -> list[httpx.Response]:
+    """Send as many requests at once, and give their answers."""
+    urls = [f"{url}{number}" for number in range(count)]
+    return await asyncio.gather(*(client.post(url, content=b"x") for url in urls))

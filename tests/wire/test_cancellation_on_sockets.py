@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-from leftovers import leaving_nothing
 
 from typed_async_client import (
     AsyncEvent,
@@ -18,13 +17,6 @@ from typed_async_client import (
 from typed_async_client.testing import FaultServer, Wire, answer, half_body, stall
 
 pytestmark = pytest.mark.usefixtures("http11")
-
-
-@pytest.fixture(name="nothing_left")
-async def _nothing_left() -> AsyncIterator[None]:
-    """Make sure that a test leaves no task and no socket behind."""
-    async with leaving_nothing():
-        yield
 
 
 async def headers_then_silence(wire: Wire) -> None:

@@ -1,18 +1,18 @@
 """The proxies of the environment count for our client as they do for plain httpx."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import httpx
 import pytest
-import pytest_asyncio
 from httpx._utils import get_environment_proxies  # what httpx itself goes by; it is not public
-from leftovers import leaving_nothing
 from tls_contexts import trusted, trusting
 from toy_proxies import forwarding, tunnelling
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.testing import FaultServer, answer
 from typed_async_client.transports.clients.defaults import environment_proxies
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
 
@@ -22,12 +22,6 @@ def _no_proxy_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
 
 
 def set_up(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:

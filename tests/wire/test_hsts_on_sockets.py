@@ -1,27 +1,21 @@
 """HSTS: what hosts say over https, and what becomes of http requests to them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
-from leftovers import leaving_nothing
 from open_clients import KINDS, opened
 from tls_contexts import trusted, trusting
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, HSTSTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 YEAR = "Strict-Transport-Security: max-age=31536000"
 
 Make = Callable[..., HSTSTransport]
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
 
 
 @pytest.fixture(params=KINDS)

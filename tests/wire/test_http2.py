@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from fault_handlers import until
 from h2_servers import H2Wire, hypercorn_url, speaking_h2, trusting_h2
-from leftovers import leaving_nothing, sockets_to
+from leftovers import sockets_to
 from pool_kit import kind_of, until_stale
 from tls_contexts import trusted, trusting
 
@@ -19,28 +18,14 @@ from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 from typed_async_client.transports.resend import RESENDS
 
-pytestmark = pytest.mark.usefixtures("http11")
+pytestmark = pytest.mark.usefixtures("http11", "nothing_left")
 
 BODY = bytes(range(256)) * 4000
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
 
 
 @pytest.fixture(name="transport")
 def _transport() -> AsyncPoolTransport:
     return AsyncPoolTransport(http2=True, verify=trusting_h2())
-
-
-@pytest_asyncio.fixture(name="client")
-async def _client(transport: AsyncPoolTransport) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=transport, timeout=20) as client:
-        yield client
-        told = transport.statistics()
-        assert (told.active, told.connecting, told.waiting) == (0, 0, 0)
 
 
 # A server of the trade

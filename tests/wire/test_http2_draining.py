@@ -5,55 +5,24 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import pytest_asyncio
 from fault_handlers import until
 from h2_servers import H2Wire, Script, StreamRequest
-from h2_ways import EVERY_WAY, Way
-from leftovers import leaving_nothing, sockets_to
+from h2_ways import EVERY_WAY, Way, posting, resends_of
+from leftovers import sockets_to
 from pool_kit import kind_of
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.transports.resend import RESENDS
 
-pytestmark = EVERY_WAY
+pytestmark = [EVERY_WAY, pytest.mark.usefixtures("nothing_left")]
 
 EVERY_STREAM = 2**31 - 1
 INTERNAL_ERROR, REFUSED_STREAM, ENHANCE_YOUR_CALM = 2, 7, 11
 
 
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
-
-
-@pytest.fixture(name="transport")
-def _transport(way: Way) -> AsyncPoolTransport:
-    return way.transport()
-
-
-@pytest_asyncio.fixture(name="client")
-async def _client(transport: AsyncPoolTransport) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=transport, timeout=10) as client:
-        yield client
-        told = transport.statistics()
-        assert (told.active, told.connecting, told.waiting) == (0, 0, 0)
-
-
 def drains(transport: AsyncPoolTransport) -> bool:
     """Say whether the first connection of a pool has been told to take no more."""
     return transport._pool._slots.all[0].drains
-
-
-def resends_of(responses: list[httpx.Response]) -> list[int]:
-    """Tell how often the pool sent each request again, sorted."""
-    return sorted(response.extensions.get(RESENDS, 0) for response in responses)
-
-
-async def posting(client: httpx.AsyncClient, url: str, count: int) -> list[httpx.Response]:
-    """Send as many requests at once, and give their answers."""
-    urls = [f"{url}{number}" for number in range(count)]
-    return await asyncio.gather(*(client.post(url, content=b"x") for url in urls))
 
 
 # Streams that the server goes on with

@@ -1,13 +1,11 @@
 """HTTP/2 and proxies together: who multiplexes is found out behind the proxy."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import httpx
 import pytest
-import pytest_asyncio
 from h2_servers import H2Wire, speaking_h2, trusting_h2
-from leftovers import leaving_nothing
 from tls_contexts import trusted, trusting
 from toy_proxies import Socks5Proxy, tunnelling
 
@@ -15,15 +13,18 @@ from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, Handler, SeenRequest, Wire, each_request
 from typed_async_client.transports.resend import RESENDS
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 PROXIES = pytest.mark.parametrize(
     ("scheme", "proxy_of"), [("http", tunnelling), ("socks5", Socks5Proxy)]
 )
 
 
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
+def through(scheme: str, proxy: FaultServer) -> AsyncPoolTransport:
+    """Make a transport that speaks HTTP/2 through a proxy."""
+    return AsyncPoolTransport(
+        http2=True, verify=trusting_h2(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
+    )
 
 
 @PROXIES
@@ -32,9 +33,7 @@ async def test_many_requests_share_one_connection_through_a_proxy(
 ) -> None:
     """Thirty at once, after a first one; the proxy carries one connection."""
     async with speaking_h2() as server, FaultServer(proxy_of()) as proxy:
-        transport = AsyncPoolTransport(
-            http2=True, verify=trusting_h2(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
-        )
+        transport = through(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             assert (await client.get(server.url)).http_version == "HTTP/2"
             responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
@@ -48,9 +47,7 @@ async def test_requests_at_once_share_the_connection_that_a_proxy_is_still_makin
 ) -> None:
     """Thirty, from the very first on."""
     async with speaking_h2() as server, FaultServer(proxy_of()) as proxy:
-        transport = AsyncPoolTransport(
-            http2=True, verify=trusting_h2(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
-        )
+        transport = through(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
             assert {response.http_version for response in responses} == {"HTTP/2"}
@@ -71,9 +68,7 @@ async def test_a_goaway_behind_a_proxy_is_followed(
         await wire.listen()
 
     async with speaking_h2(go) as server, FaultServer(proxy_of()) as proxy:
-        transport = AsyncPoolTransport(
-            http2=True, verify=trusting_h2(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
-        )
+        transport = through(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             tasks = [client.post(server.url, content=b"x") for _ in range(5)]
             responses = await asyncio.gather(*tasks)

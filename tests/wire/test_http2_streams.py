@@ -3,17 +3,15 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import h2.exceptions
 import hpack
 import httpx
 import pytest
-import pytest_asyncio
 from fault_handlers import until
 from h2_servers import H2Wire, StreamRequest
-from h2_ways import EVERY_WAY, Way
-from leftovers import leaving_nothing
+from h2_ways import EVERY_WAY, Way, posting, resends_of
 from pool_kit import is_settled, turns
 
 from typed_async_client import AsyncPoolTransport
@@ -27,40 +25,10 @@ from typed_async_client.transports.http2.frames import (
 )
 from typed_async_client.transports.resend import RESENDS
 
-pytestmark = EVERY_WAY
+pytestmark = [EVERY_WAY, pytest.mark.usefixtures("nothing_left")]
 
 LARGE = bytes(1_000_000)
 """More than a window."""
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
-
-
-@pytest.fixture(name="transport")
-def _transport(way: Way) -> AsyncPoolTransport:
-    return way.transport()
-
-
-@pytest_asyncio.fixture(name="client")
-async def _client(transport: AsyncPoolTransport) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=transport, timeout=10) as client:
-        yield client
-        told = transport.statistics()
-        assert (told.active, told.connecting, told.waiting) == (0, 0, 0)
-
-
-def resends_of(responses: list[httpx.Response]) -> list[int]:
-    """Tell how often the pool sent each request again, sorted."""
-    return sorted(response.extensions.get(RESENDS, 0) for response in responses)
-
-
-async def posting(client: httpx.AsyncClient, url: str, count: int) -> list[httpx.Response]:
-    """Send as many requests at once, and give their answers."""
-    urls = [f"{url}{number}" for number in range(count)]
-    return await asyncio.gather(*(client.post(url, content=b"x") for url in urls))
 
 
 # How many streams there may be

@@ -6,8 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
-from leftovers import leaving_nothing
 from open_clients import KINDS, opened
 from tls_contexts import authority_file, trusted, trusting
 
@@ -20,16 +18,12 @@ from typed_async_client import (
 )
 from typed_async_client.testing import FaultServer, answer
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 SECRET = "http://ann:pass@localhost/a%20b?token=secret#part"
 
 both_kinds = pytest.mark.parametrize("kind", KINDS)
 wrapping = pytest.mark.parametrize("wrap", [HTTPSOnlyTransport, HSTSTransport])
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
 
 
 def over_tls() -> httpx.MockTransport:

@@ -5,13 +5,12 @@ import errno
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpcore
 import httpx
 import pytest
-import pytest_asyncio
 from fault_handlers import close_at_client_hello, cut_at_client_hello, never_read, until
 from leftovers import full_backlog, leaving_nothing, other_tasks, sockets_to
 from tls_contexts import issued_by_a_stranger, trusted, trusting
@@ -22,11 +21,7 @@ from typed_async_client.testing import FaultServer, Wire, answer, stall
 from typed_async_client.transports.network import AsyncioBackend, _race
 from typed_async_client.transports.sockets.stream import AsyncioStream
 
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 async def echo(wire: Wire) -> None:

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpcore
 import httpx
 import pytest
-import pytest_asyncio
 from fault_handlers import cut, cut_at_once, never_read, sending, until
-from leftovers import leaving_nothing, sockets_to
+from leftovers import sockets_to
 from tls_contexts import trusted, trusting
 
 from typed_async_client import AsyncPoolTransport
@@ -19,18 +18,14 @@ from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_requ
 from typed_async_client.transports.network import AsyncioBackend
 from typed_async_client.transports.sockets.stream import AsyncioStream
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 MUCH = random.Random(20).randbytes(20_000_000)
 MUCH_DIGEST = hashlib.sha256(MUCH).hexdigest()
 LITTLE = 1_000_000  # far above what may be held, far below what is sent
 
 Secured = Callable[[], ssl.SSLContext] | None
 plain_and_secured = pytest.mark.parametrize("tls", [None, trusted], ids=["plain", "tls"])
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
 
 
 async def stream_to(server: FaultServer, tls: Secured) -> AsyncioStream:

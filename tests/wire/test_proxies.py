@@ -2,25 +2,20 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-import pytest_asyncio
-from leftovers import leaving_nothing, sockets_to
+from leftovers import sockets_to
 from tls_contexts import issued_by_a_stranger, trusted, trusting
 from toy_proxies import Socks5Proxy, authorization_of, forwarding, tunnelling
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, refuse_private_addresses
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request, stall
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
 BODY = bytes(range(256)) * 8000
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
-    async with leaving_nothing():
-        yield
 
 
 async def send_back(request: SeenRequest, wire: Wire) -> None:
