@@ -1,7 +1,8 @@
 """A direct connection to an origin: it opens at its first request, and speaks what was agreed.
 
-HTTP/2 is httpcore's exchange, but for early answers (``http2/early.py``). HTTP/1.1 is ours on llhttp (``http11.py``) or, where that is missing or
-unwanted, httpcore's on h11 (``plain11.py``). Connections through proxies are httpcore's own, on h11.
+HTTP/2 is httpcore's exchange, mended (``http2/plain2.py``). HTTP/1.1 is ours on llhttp
+(``http11.py``) or, where that is missing or unwanted, httpcore's on h11 (``http1/plain11.py``).
+Connections through proxies are httpcore's own, on h11.
 
 Both refuse two different lengths, bad lengths and chunk sizes, every transfer coding but ``chunked``,
 NUL, spaces in or before a name, and whatever does not begin as a status line. They differ here:
@@ -32,7 +33,7 @@ import httpcore
 
 from typed_async_client.transports.exchange import Recorder
 from typed_async_client.transports.http1.plain11 import H11Exchange
-from typed_async_client.transports.http2.early import Http2Exchange
+from typed_async_client.transports.http2.plain2 import Http2Exchange
 from typed_async_client.transports.tracing import tell
 
 __all__ = ["DirectConnection", "Http11", "MakeExchange", "load_exchange"]
@@ -160,11 +161,23 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         return f"<DirectConnection [{self.info()}]>"
 
     async def _open_and_handle(self, request: httpcore.Request) -> httpcore.Response:
-        async with self._opening:
+        await self._wait_for_turn(request)
+        try:
             if self._exchange is None:
                 await self._open(request)
+        finally:
+            self._opening.release()
         response: httpcore.Response = await self._exchange.handle_async_request(request)
         return response
+
+    async def _wait_for_turn(self, request: httpcore.Request) -> None:
+        """Wait while another request opens the connection, as long as this one may for its own."""
+        timeout = request.extensions.get("timeout", {}).get("connect")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._opening.acquire()
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"not connected within {timeout} s") from error
 
     async def _open(self, request: httpcore.Request) -> None:
         if self._failed:

@@ -80,6 +80,11 @@ class WatchedStream(AsyncioStream):
         if frames := self._admit(self._watch, buffer):
             await self._write_piece(frames, timeout)
 
+    def drain(self) -> None:
+        """Let no further request begin on the connection; those that have begun go on."""
+        if self._watch is not None:
+            self._watch.drains = True
+
     def write_now(self, frames: bytes) -> None:
         """Write frames without waiting for room, if HTTP/2 is still spoken."""
         if self._watch is not None and not self._transport.is_closing():
