@@ -92,7 +92,10 @@ class Packed(Protocol):
 
 
 class _MayBePacked:
-    """Unpacks the response of a result when somebody asks for it."""
+    """Unpacks the response of a result when somebody asks for it, and keeps it from then on.
+
+    Another one at each asking would lose what its holder changes, and change the result's hash.
+    """
 
     __slots__ = ("_packed",)
 
@@ -100,7 +103,9 @@ class _MayBePacked:
 
         def __getattr__(self, name: str) -> Any:
             if name == "response":
-                return self._packed.unpack()
+                response = self._packed.unpack()
+                object.__setattr__(self, name, response)
+                return response
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
@@ -111,8 +116,9 @@ class RequestResult(_MayBePacked):
     Attributes:
         request_id: the name in its context.
         status: success, error, timeout or cancelled.
-        response: the very response that the task gave, or None. One that nobody else holds any more
-            is made anew when it is asked for, without its ``network_stream``.
+        response: the very response that the task gave, or None. One that nobody holds any more when
+            it is asked for is made anew: as it was when the request ended, without its
+            ``network_stream``.
         error: the error that the task raised, or None.
         attempts: attempts made; 0 for a request cancelled before its first step.
         total_time: seconds from the task's begin to its end, waits included.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, RequestResult
 from typed_async_client.testing import FaultServer, answer
 from typed_async_client.transports.clients.packed import PackedResponse
+from typed_async_client.transports.whole import SPENT
 
 JSON = b'{"name": "Zo\xc3\xab"}'
 
@@ -70,10 +71,8 @@ async def test_a_response_that_was_let_go_is_made_anew(new: Callable[[], Any]) -
         looked, last = looks(response), weakref.ref(response)
         result = client.get_result("r")
         assert result is not None
-        is_the_very_one = result.response is response
         del response
         await let_go()
-        assert is_the_very_one
         assert last() is None
         anew = result.unwrap()
         assert looks(anew) == looked
@@ -81,17 +80,40 @@ async def test_a_response_that_was_let_go_is_made_anew(new: Callable[[], Any]) -
         assert "network_stream" not in anew.extensions
 
 
-async def test_a_response_made_anew_is_the_same_one_to_all_who_hold_it() -> None:
+async def test_a_response_that_somebody_holds_is_the_result_s_own() -> None:
+    """And stays so, with all that its holder does to it."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
+        response = await (await client.get("http://a.test/", client.new_context("r")))
+        result = client.get_result("r")
+        assert result is not None
+        assert result.response is response
+        response.headers["X-Mine"] = "1"
+        del response
+        await let_go()
+        assert result.unwrap().headers["X-Mine"] == "1"
+
+
+async def test_a_response_made_anew_is_the_same_one_to_all_who_ask_for_it() -> None:
     """And may be changed by them, as the first one."""
     async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
         first = await kept("http://a.test/", client, content=b"x")
+        first.unwrap().encoding = "latin-1"
+        await let_go()
         again = client.get_result("r")
         assert again is not None
-        held = first.response
-        assert held is not None
-        assert again.response is held
-        assert client.get_all_results()["r"].response is held
-        assert held.request.content == b"x"
+        assert again.unwrap().text == JSON.decode("latin-1")
+        assert client.get_all_results()["r"].response is first.response
+        assert again.unwrap().request.content == b"x"
+
+
+async def test_a_result_is_found_in_a_set_again() -> None:
+    """Its response is a part of its hash, and does not become another one."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
+        result = await kept("http://a.test/", client)
+        found, others = {result}, [httpx.Response(200) for _ in range(10)]
+        assert result in found
+        assert copy.copy(result) in found
+        del others
 
 
 @pytest.mark.parametrize(
@@ -159,6 +181,26 @@ def with_extension(response: httpx.Response) -> None:
     response.extensions["parsed"] = object()
 
 
+def with_buffer(response: httpx.Response) -> None:
+    """Put something into the extensions that is no bytes, but has some."""
+    response.extensions["parsed"] = bytearray(b"parsed")
+
+
+def with_list(response: httpx.Response) -> None:
+    """Put a list on a response, which may grow later."""
+    response.parsed = []  # type: ignore[attr-defined]  # as an event hook may
+
+
+def with_stream(response: httpx.Response) -> None:
+    """Put another stream in the place of the response's."""
+    response.stream = httpx.ByteStream(JSON)
+
+
+def with_sent_stream(response: httpx.Response) -> None:
+    """Put another stream in the place of the request's, as what signs or codes a body does."""
+    response.request.stream = httpx.ByteStream(b"coded")
+
+
 def with_headers(response: httpx.Response) -> None:
     """Put headers of the caller's own kind in place."""
     response.headers = type("Ordered", (httpx.Headers,), {})(response.headers)
@@ -175,7 +217,18 @@ def of_own_kind(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [with_attribute, with_extension, with_headers, with_url, of_own_kind]
+    "change",
+    [
+        with_attribute,
+        with_extension,
+        with_buffer,
+        with_list,
+        with_stream,
+        with_sent_stream,
+        with_headers,
+        with_url,
+        of_own_kind,
+    ],
 )
 async def test_a_response_that_carries_more_is_kept_itself(
     change: Callable[[httpx.Response], None],
@@ -196,6 +249,48 @@ async def test_a_response_that_carries_more_is_kept_itself(
         result = client.get_result("r")
         assert result is not None
         assert result.response is last()
+
+
+def without_extensions(response: httpx.Response) -> None:
+    """Take away what no response lacks."""
+    response.extensions = None  # type: ignore[assignment]  # that is the point
+
+
+def without_request(response: httpx.Response) -> None:
+    """Take away the request."""
+    del response._request
+
+
+@pytest.mark.parametrize("change", [without_extensions, without_request])
+async def test_a_response_that_a_hook_has_broken_ends_its_request(
+    change: Callable[[httpx.Response], None],
+) -> None:
+    """With a result, and its task with that response: packing it is no concern of theirs."""
+
+    async def hook(response: httpx.Response) -> None:
+        await response.aread()
+        change(response)
+
+    transport = httpx.MockTransport(served)
+    hooks = {"response": [hook]}
+    async with AsyncResilientClient(transport=transport, event_hooks=hooks) as client:
+        response = await (await client.get("http://a.test/", client.new_context("r")))
+        result = (await client.wait_for_all_requests())["r"]
+        assert result.response is response
+        assert client.active_tasks_count == 0
+
+
+async def test_a_response_that_a_plain_client_could_close_is_kept_itself() -> None:
+    """One that a client of the caller's has made can be closed without waiting."""
+
+    class Canned:
+        async def request(self, method: str, url: Any, **_: Any) -> httpx.Response:
+            return httpx.Response(200, content=JSON, request=httpx.Request(method, url))
+
+    async with AsyncResilientClient(http_client=Canned()) as client:
+        result = await kept("http://a.test/", client)
+        result.unwrap().close()
+        assert result.unwrap().content == JSON
 
 
 async def test_a_response_behind_a_redirect_keeps_its_history() -> None:
@@ -225,6 +320,7 @@ def test_whatever_stands_in_a_response_stands_in_the_one_made_anew(
     request = httpx.Request("GET", f"http://u:p@a.test/{path}", headers=pair)
     response = httpx.Response(200, headers=pair, content=body, request=request)
     before = (response.headers.raw, request.headers.raw, request.url, str(request.url))
+    response.stream = SPENT
     packed = PackedResponse(response)
     del response
     gc.collect(0)
