@@ -1,5 +1,6 @@
 """The lean httpx client: it leaves work out, and nothing that a user could miss."""
 
+import functools
 import http.cookiejar
 import inspect
 from collections.abc import AsyncIterator
@@ -200,6 +201,34 @@ async def test_a_body_that_only_a_plain_client_can_send_is_refused() -> None:
     async with make() as client:
         with pytest.raises(RuntimeError, match="sync request with an AsyncClient"):
             await client.post(URL, content=iter([b"a"]))
+
+
+async def test_a_body_that_only_a_plain_client_can_read_is_refused() -> None:
+    """What a transport for plain clients gives is told for what it is."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=iter([b"a"])))
+    async with LeanClient(transport=transport) as client:
+        with pytest.raises(TypeError, match="only a plain client reads"):
+            await client.get(URL)
+
+
+@pytest.mark.parametrize(
+    "name", ["request", "build_request", "send", "_send_handling_auth", "_send_single_request"]
+)
+async def test_what_somebody_puts_in_the_place_of_a_method_of_httpx_is_called(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorders, tracers and tests do so; unheard, they would let requests out to the network."""
+    theirs, called = getattr(httpx.AsyncClient, name), []
+
+    @functools.wraps(theirs)
+    def heard(*given: Any, **options: Any) -> Any:
+        called.append(name)
+        return theirs(*given, **options)
+
+    monkeypatch.setattr(httpx.AsyncClient, name, heard)
+    async with make() as client:
+        assert (await client.request("GET", URL)).status_code == 200
+    assert called == [name]
 
 
 async def test_a_closed_client_refuses() -> None:

@@ -6,7 +6,8 @@ authentication only where there is one. Nothing else differs.
 
 Overridden methods of httpx 0.28 that are not in its documentation: ``_send_handling_auth`` and
 ``_send_single_request``, which uses ``_transport_for_url``, ``_default_encoding`` and
-``_client.BoundAsyncStream``. Under another version these stay httpx's own. Further names used:
+``_client.BoundAsyncStream``. Under another version these stay httpx's own, and also where somebody has
+put something in the place of httpx's: recorders, tracers and tests do. Further names used:
 ``Request._content``.
 """
 
@@ -15,9 +16,11 @@ import logging
 import time
 from collections.abc import Coroutine
 from http.cookiejar import CookieJar
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
+import httpx._client
 from httpx._client import BoundAsyncStream
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ _REMEMBERED = 1024
 _SETTING = (b"set-cookie", b"set-cookie2")
 
 _NOTHING = httpx.ByteStream(b"")
+
+_OF_HTTPX = vars(httpx._client)  # noqa: SLF001 - told above
 
 _log = logging.getLogger("httpx")
 
@@ -74,6 +79,8 @@ class LeanClient(httpx.AsyncClient):
         """Build and send a request, as httpx does."""
         if options or type(url) is not str or self.params or self.cookies:
             return await super().request(method, url, **options)
+        if not (_is_own(httpx.AsyncClient.request) and _is_own(httpx.AsyncClient.build_request)):
+            return await super().request(method, url)
         address = _parse(url)
         if not address.is_absolute:
             return await super().request(method, url)
@@ -105,11 +112,14 @@ class LeanClient(httpx.AsyncClient):
             follow_redirects: bool,  # noqa: FBT001 - httpx's own signature
             history: list[httpx.Response],
         ) -> Coroutine[Any, Any, httpx.Response]:
-            if type(auth) is httpx.Auth:  # the one that adds nothing
+            adds_nothing = type(auth) is httpx.Auth
+            if adds_nothing and _is_own(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - told
                 return self._send_handling_redirects(request, follow_redirects, history)
             return super()._send_handling_auth(request, auth, follow_redirects, history)
 
         async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
+            if not _is_own(httpx.AsyncClient._send_single_request):  # noqa: SLF001 - told above
+                return await super()._send_single_request(request)
             start = time.perf_counter()
             if not isinstance(request.stream, httpx.AsyncByteStream):
                 return await super()._send_single_request(request)  # which refuses it
@@ -118,14 +128,23 @@ class LeanClient(httpx.AsyncClient):
             except httpx.RequestError as error:
                 error.request = request
                 raise
-            response.request = request
             stream: Any = response.stream
+            if not isinstance(stream, httpx.AsyncByteStream):
+                raise TypeError(
+                    f"the transport gave a body that only a plain client reads: {stream!r}"
+                )
+            response.request = request
             response.stream = BoundAsyncStream(stream, response=response, start=start)
             self.cookies.extract_cookies(response)
             response.default_encoding = self._default_encoding
             if _log.isEnabledFor(logging.INFO):
                 _tell(request, response)
             return response
+
+
+def _is_own(method: Any) -> bool:
+    """Say whether a method of httpx's client is httpx's own, and not what somebody put there."""
+    return type(method) is FunctionType and method.__globals__ is _OF_HTTPX
 
 
 def _tell(request: httpx.Request, response: httpx.Response) -> None:
