@@ -251,6 +251,26 @@ async def test_a_stream_that_a_transport_has_put_in_place_is_read() -> None:
         assert is_settled(transport)
 
 
+async def test_a_hook_that_waits_for_the_end_of_a_response_hears_of_it() -> None:
+    """It has put an ``aclose()`` of its own on the response, and the slot is given back as ever."""
+    transport, ended = new_transport(), []
+
+    async def wait(response: httpx.Response) -> None:
+        async def aclose() -> None:
+            ended.append(response.status_code)
+            await type(response).aclose(response)
+
+        response.aclose = aclose  # type: ignore[method-assign]  # that is the point
+
+    async with (
+        sending(ANSWERS["with a length"]) as server,
+        httpx.AsyncClient(transport=transport, event_hooks={"response": [wait]}) as client,
+    ):
+        assert (await client.get(server.url)).content == PLAIN
+        assert ended == [200]
+        assert is_settled(transport)
+
+
 async def test_a_transport_that_reads_a_response_meets_errors_of_httpx(http11: str) -> None:
     """No client has given the response its request yet; the next one is answered."""
     assert http11

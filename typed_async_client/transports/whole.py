@@ -62,8 +62,11 @@ class WholeResponse(httpx.Response):
             raw = await self._body.read_whole()
             self._num_bytes_downloaded = len(raw)
             content = _decoded(self._get_content_decoder(), raw) if self._is_coded() else raw
-            self.is_closed = True
-            await self.stream.aclose()  # type: ignore[union-attr]  # it is an async one
+            if "aclose" in vars(self):  # put there by a hook that waits to hear of it
+                await self.aclose()
+            else:
+                self.is_closed = True
+                await self.stream.aclose()  # type: ignore[union-attr]  # it is an async one
         except httpx.RequestError as error:
             if self._request is not None:
                 error.request = self._request
