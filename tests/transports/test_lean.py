@@ -3,6 +3,7 @@
 import functools
 import http.cookiejar
 import inspect
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -90,6 +91,17 @@ def test_an_address_that_is_none_is_refused_each_time() -> None:
     for _ in range(2):
         with pytest.raises(httpx.InvalidURL):
             LeanClient().build_request("GET", "http://service.test:port/")
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(100, True), (60_000, False)])
+async def test_a_very_long_address_is_not_kept(length: int, *, is_kept: bool) -> None:
+    """A thousand of them would stay in memory for good, 120 MB, after the client was closed."""
+    url = URL + "".join(["x"] * length)
+    held = sys.getrefcount(url)
+    async with make() as client:
+        await client.request("GET", url)
+        await client.get(url)
+    assert (sys.getrefcount(url) > held) == is_kept
 
 
 # Nothing else differs

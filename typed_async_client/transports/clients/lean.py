@@ -31,6 +31,9 @@ __all__ = ["LeanClient"]
 _REMEMBERED = 1024
 """Addresses whose parsed form is kept."""
 
+_LONGEST = 2048
+"""Characters of the longest address that is kept; httpx takes some of 64 KiB."""
+
 _SETTING = (b"set-cookie", b"set-cookie2")
 
 _NOTHING = httpx.ByteStream(b"")
@@ -46,11 +49,17 @@ class _Address(NamedTuple):
     is_absolute: bool
 
 
-@functools.lru_cache(_REMEMBERED)
+def _address_of(url: str) -> _Address:
+    return _remembered(url) if len(url) <= _LONGEST else _parse(url)
+
+
 def _parse(url: str) -> _Address:
     parsed = httpx.URL(url)
     origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
     return _Address(parsed, origin, parsed.is_absolute_url)
+
+
+_remembered = functools.lru_cache(_REMEMBERED)(_parse)
 
 
 @functools.lru_cache(_REMEMBERED)
@@ -81,14 +90,14 @@ class LeanClient(httpx.AsyncClient):
             return await super().request(method, url, **options)
         if not (_is_own(httpx.AsyncClient.request) and _is_own(httpx.AsyncClient.build_request)):
             return await super().request(method, url)
-        address = _parse(url)
+        address = _address_of(url)
         if not address.is_absolute:
             return await super().request(method, url)
         return await self.send(self._bare_request(method, address))
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request as httpx does."""
-        parsed = _parse(url).url if type(url) is str else url
+        parsed = _address_of(url).url if type(url) is str else url
         return super().build_request(method, parsed, **options)
 
     def _bare_request(self, method: str, address: _Address) -> httpx.Request:
@@ -131,7 +140,8 @@ class LeanClient(httpx.AsyncClient):
             stream: Any = response.stream
             if not isinstance(stream, httpx.AsyncByteStream):
                 raise TypeError(
-                    f"the transport gave a body that only a plain client reads: {stream!r}"
+                    f"the transport gave a body that only a plain client reads: "
+                    f"{type(stream).__name__}"
                 )
             response.request = request
             response.stream = BoundAsyncStream(stream, response=response, start=start)
