@@ -139,10 +139,8 @@ class LeanClient(httpx.AsyncClient):
                 raise
             stream: Any = response.stream
             if not isinstance(stream, httpx.AsyncByteStream):
-                raise TypeError(
-                    f"the transport gave a body that only a plain client reads: "
-                    f"{type(stream).__name__}"
-                )
+                name = type(stream).__name__
+                raise TypeError(f"the transport gave a body that only a plain client reads: {name}")
             response.request = request
             response.stream = BoundAsyncStream(stream, response=response, start=start)
             self.cookies.extract_cookies(response)
