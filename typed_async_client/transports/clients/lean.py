@@ -62,7 +62,6 @@ def _parse(url: str) -> _Address:
 _remembered = functools.lru_cache(_REMEMBERED)(_parse)
 
 
-@functools.lru_cache(_REMEMBERED)
 def _headers_of(method: str, origin: str, given: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
     """Give the headers of a request without a body; nobody may change these."""
     return httpx.Request(method, origin, headers=list(given)).headers
@@ -74,6 +73,8 @@ class LeanClient(httpx.AsyncClient):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._jar = _LeanCookies(super().cookies.jar)
+        # The client's own: what it remembers may hold its secrets, and goes with it.
+        self._headers_of = functools.lru_cache(_REMEMBERED)(_headers_of)
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -105,7 +106,7 @@ class LeanClient(httpx.AsyncClient):
         request = httpx.Request(
             method,
             address.url,
-            headers=_headers_of(method, address.origin, tuple(self.headers.raw)),
+            headers=self._headers_of(method, address.origin, tuple(self.headers.raw)),
             stream=_NOTHING,
             extensions={"timeout": self.timeout.as_dict()},
         )
