@@ -87,19 +87,24 @@ class LeanClient(httpx.AsyncClient):
 
     async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
         """Build and send a request, as httpx does."""
-        if options or type(url) is not str or self.params or self.cookies:
+        address = None if options or type(url) is not str else self._bare_address(url)
+        if address is None:
             return await super().request(method, url, **options)
-        if not (_is_own(httpx.AsyncClient.request) and _is_own(httpx.AsyncClient.build_request)):
-            return await super().request(method, url)
-        address = _address_of(url)
-        if not address.is_absolute:
-            return await super().request(method, url)
         return await self.send(self._bare_request(method, address))
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request as httpx does."""
         parsed = _address_of(url).url if type(url) is str else url
         return super().build_request(method, parsed, **options)
+
+    def _bare_address(self, url: str) -> _Address | None:
+        """Give the address of a request that nothing is added to; None where something may be."""
+        if self.params or self.cookies:
+            return None
+        if not (_is_own(httpx.AsyncClient.request) and _is_own(httpx.AsyncClient.build_request)):
+            return None
+        address = _address_of(url)
+        return address if address.is_absolute else None
 
     def _bare_request(self, method: str, address: _Address) -> httpx.Request:
         """Build a request that has nothing but its method and its address."""
