@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 import pytest
 
-from typed_async_client.transports.sockets.protocol import StreamProtocol
+from typed_async_client.transports.sockets.protocol import SocketProtocol
 
 KIB = 1024
 
 
 def rooms(arrivals: Iterable[int | None]) -> list[int]:
     """Give the room before each arrival of so many bytes, None for all that there is room for."""
-    protocol, told = StreamProtocol(), []
+    protocol, told = SocketProtocol(), []
     for arrival in arrivals:
         room = protocol.get_buffer(-1)
         told.append(len(room) // KIB)
@@ -33,7 +33,7 @@ def test_a_buffer_that_is_hardly_used_shrinks_down_to_8_kib() -> None:
 @pytest.mark.parametrize("size", [1, 8 * KIB, 100 * KIB])
 def test_what_lands_is_what_is_read(size: int) -> None:
     """Whatever lands upon it later."""
-    protocol, sent = StreamProtocol(), bytes(range(256)) * (size // 256 + 1)
+    protocol, sent = SocketProtocol(), bytes(range(256)) * (size // 256 + 1)
     for start in range(0, size, 5 * KIB):
         part = sent[start : min(start + 5 * KIB, size)]
         protocol.get_buffer(-1)[: len(part)] = part
@@ -45,7 +45,7 @@ def test_what_lands_is_what_is_read(size: int) -> None:
 
 def test_what_a_sieve_keeps_back_is_no_news() -> None:
     """It has come for all that, and the buffer is fit for it."""
-    protocol = StreamProtocol()
+    protocol = SocketProtocol()
     protocol.read_through(lambda data: data.replace(b"chaff", b""))
     protocol.get_buffer(-1)[:5] = b"chaff"
     protocol.buffer_updated(5)

@@ -17,7 +17,7 @@ import httpcore
 from typed_async_client.errors import AddressRefusedError
 from typed_async_client.transports.sockets.addresses import AddressGuard
 from typed_async_client.transports.sockets.lookup import Lookup, Target
-from typed_async_client.transports.sockets.protocol import StreamProtocol
+from typed_async_client.transports.sockets.protocol import SocketProtocol
 from typed_async_client.transports.sockets.stream import AsyncioStream
 
 __all__ = ["AsyncioBackend"]
@@ -70,7 +70,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         """Connect to a Unix socket; raises as ``connect_tcp`` does."""
         async with _as_connect_errors(timeout):
             _, protocol = await asyncio.get_running_loop().create_unix_connection(
-                StreamProtocol, path
+                SocketProtocol, path
             )
             return _with_options(AsyncioStream(protocol), socket_options)
 
@@ -102,7 +102,7 @@ async def _as_connect_errors(timeout: float | None) -> AsyncIterator[None]:
 async def _connect(target: Target, port: int, local: tuple[str, int] | None) -> AsyncioStream:
     family, address = target
     _, protocol = await asyncio.get_running_loop().create_connection(
-        StreamProtocol, address, port, family=family, local_addr=local
+        SocketProtocol, address, port, family=family, local_addr=local
     )
     return AsyncioStream(protocol)
 

@@ -1,14 +1,18 @@
 """What asyncio calls as bytes come and go on one connection: it keeps them until they are read.
 
-They land in a buffer of the connection's own. Without one asyncio asks the system for 256 KiB of
-fresh memory at each read, and gives it back, which costs more than the read itself.
+Those of a socket land in a buffer of the connection's own. Without one asyncio asks the system for
+256 KiB of fresh memory at each read, and gives it back, which costs more than the read itself.
+
+Those of TLS do not. Of what it has decrypted asyncio fills such a buffer once, and leaves the rest for
+a later turn of the loop: a request that begins before then would take the rest of the last answer for
+its own, and when the connection ends before then, the rest is lost.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import cast
 
-__all__ = ["StreamProtocol"]
+__all__ = ["SecureProtocol", "SocketProtocol", "StreamProtocol"]
 
 _HIGH_WATER = 256 * 1024
 """Bytes received and not yet read above which the peer is held up."""
@@ -17,8 +21,10 @@ _SMALLEST, _LARGEST = 8 * 1024, 256 * 1024
 """Bytes that may land at once."""
 
 
-class StreamProtocol(asyncio.BufferedProtocol):
+class StreamProtocol(asyncio.BaseProtocol):
     """Keeps what arrives until it is read, and knows whether writing must wait.
+
+    How it arrives is for ``SocketProtocol`` and ``SecureProtocol`` to say.
 
     Attributes:
         received: bytes that have arrived in all.
@@ -29,7 +35,6 @@ class StreamProtocol(asyncio.BufferedProtocol):
         self.received: int = 0
         self.transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._landing = memoryview(bytearray(_SMALLEST))
         self._ended = False
         self._error: Exception | None = None
         self._sieve: Callable[[bytes], bytes] | None = None
@@ -83,25 +88,6 @@ class StreamProtocol(asyncio.BufferedProtocol):
         """Take the connection; called again with the secure one after a TLS handshake."""
         self.transport = cast("asyncio.Transport", transport)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
-        """Give room for what arrives next."""
-        return self._landing
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Keep what arrived; hold the peer up when nobody reads it."""
-        self.received += nbytes
-        arrived: memoryview | bytes = self._landing[:nbytes]
-        if self._sieve is not None:
-            arrived = self._sieve(bytes(arrived))
-        self._fit(nbytes)
-        if not arrived:
-            return
-        self._buffer += arrived
-        _wake(self._reader)
-        if len(self._buffer) > _HIGH_WATER and not self._reading_paused and self.transport:
-            self._reading_paused = True
-            self.transport.pause_reading()
-
     def read_through(self, sieve: Callable[[bytes], bytes]) -> None:
         """Let no more be read than ``sieve`` gives of what arrives, and of what has arrived."""
         self._sieve = sieve
@@ -131,6 +117,42 @@ class StreamProtocol(asyncio.BufferedProtocol):
         self._writing_paused = False
         _wake(self._writer)
 
+    def _arrive(self, data: memoryview | bytes) -> None:
+        """Keep what arrived; hold the peer up when nobody reads it."""
+        self.received += len(data)
+        if self._sieve is not None:
+            data = self._sieve(bytes(data))
+        if not data:
+            return
+        self._buffer += data
+        _wake(self._reader)
+        if len(self._buffer) > _HIGH_WATER and not self._reading_paused and self.transport:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _end(self, error: Exception | None) -> None:
+        self._ended = True
+        self._error = self._error or error
+        _wake(self._reader)
+        _wake(self._writer)
+
+
+class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):
+    """Takes what arrives on a socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._landing = memoryview(bytearray(_SMALLEST))
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
+        """Give room for what arrives next."""
+        return self._landing
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what has landed."""
+        self._arrive(self._landing[:nbytes])
+        self._fit(nbytes)
+
     def _fit(self, arrived: int) -> None:
         """Make room for twice as much when all of it was used, for half when little was."""
         room = len(self._landing)
@@ -139,11 +161,13 @@ class StreamProtocol(asyncio.BufferedProtocol):
         elif arrived * 4 < room and room > _SMALLEST:
             self._landing = memoryview(bytearray(room // 2))
 
-    def _end(self, error: Exception | None) -> None:
-        self._ended = True
-        self._error = self._error or error
-        _wake(self._reader)
-        _wake(self._writer)
+
+class SecureProtocol(StreamProtocol, asyncio.Protocol):
+    """Takes what TLS has decrypted."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take all of it."""
+        self._arrive(data)
 
 
 def _wake(waiter: "asyncio.Future[None] | None") -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpcore
 
 from typed_async_client.transports.sockets.patience import Patience
-from typed_async_client.transports.sockets.protocol import StreamProtocol
+from typed_async_client.transports.sockets.protocol import SecureProtocol, StreamProtocol
 
 __all__ = ["AsyncioStream"]
 
@@ -110,7 +110,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if self._protocol.has_ended or self._transport.is_closing():
             self.abort()  # asyncio would wait for an answer of nobody
             raise httpcore.ConnectError("the connection was lost before the TLS handshake")
-        secure = StreamProtocol()
+        secure = SecureProtocol()
         try:
             async with asyncio.timeout(timeout):
                 transport = await asyncio.get_running_loop().start_tls(

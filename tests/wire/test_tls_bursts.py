@@ -1,0 +1,48 @@
+"""More may come over TLS in one turn of the event loop than a buffer has room for."""
+
+import pytest
+from fault_handlers import hang_up_beneath_tls, sending
+from pool_kit import new_transport, one_by_one, pooled
+from tls_contexts import trusted
+
+from typed_async_client.testing import FaultServer, Wire
+
+pytestmark = pytest.mark.usefixtures("http11")
+
+STRAY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"
+UNTOLD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+TOLD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+KIB = 1024
+
+
+@pytest.mark.parametrize("size", [1, 8 * KIB, 30 * KIB, 60 * KIB, 120 * KIB, 300 * KIB])
+@pytest.mark.parametrize("head", [UNTOLD, TOLD], ids=["to the end", "of a told length"])
+async def test_a_body_with_the_end_of_its_connection_behind_it_is_whole(
+    head: bytes, size: int
+) -> None:
+    """It would be cut, and nobody could tell where it goes to the end, if some of it came later."""
+    body = bytes(range(256)) * (size // 256) + b"!"
+    start = head % len(body) if head is TOLD else head
+    async with FaultServer(sending(start + body, hang_up_beneath_tls), tls=trusted()) as server:
+        for _ in range(5):
+            async with pooled(new_transport(tls=True)) as client:
+                assert (await client.get(server.url)).content == body
+
+
+@pytest.mark.parametrize("size", [8 * KIB, 16 * KIB, 24 * KIB, 32 * KIB, 56 * KIB])
+async def test_what_comes_with_an_answer_is_not_the_next_one(size: int) -> None:
+    """An answer fills what there is room for, and a stray one lies behind it when it is read."""
+    head = TOLD % (size - len(TOLD % size))
+    filling = head + bytes(size - len(head))
+
+    async def answer_twice(wire: Wire) -> None:
+        await sending(filling + STRAY, answer_well)(wire)
+
+    async def answer_well(wire: Wire) -> None:
+        await sending(TOLD % 4 + b"good")(wire)
+
+    async with FaultServer(one_by_one(answer_twice, answer_well), tls=trusted()) as server:
+        async with pooled(new_transport(tls=True)) as client:
+            await client.get(server.url)
+            assert (await client.get(server.url)).content == b"good"
+        assert server.connections == 2
