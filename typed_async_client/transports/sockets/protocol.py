@@ -1,7 +1,8 @@
 """What asyncio calls as bytes come and go on one connection: it keeps them until they are read.
 
-Those of a socket land in a buffer of the connection's own. Without one asyncio asks the system for
-256 KiB of fresh memory at each read, and gives it back, which costs more than the read itself.
+Those of a socket land in a buffer that all connections of a thread share, for no longer than a call:
+asyncio asks for it, fills it, and says so at once. Without one asyncio asks the system for 256 KiB of
+fresh memory at each read, and gives it back, which costs more than the read itself.
 
 Those of TLS do not. Of what it has decrypted asyncio fills such a buffer once, and leaves the rest for
 a later turn of the loop: a request that begins before then would take the rest of the last answer for
@@ -9,6 +10,7 @@ its own, and when the connection ends before then, the rest is lost.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import cast
 
@@ -17,8 +19,8 @@ __all__ = ["SecureProtocol", "SocketProtocol", "StreamProtocol"]
 _HIGH_WATER = 256 * 1024
 """Bytes received and not yet read above which the peer is held up."""
 
-_SMALLEST, _LARGEST = 8 * 1024, 256 * 1024
-"""Bytes that may land at once."""
+_ROOM = 256 * 1024
+"""Bytes that may land at once: what the system still holds when the peer resets may be lost."""
 
 
 class StreamProtocol(asyncio.BaseProtocol):
@@ -140,26 +142,13 @@ class StreamProtocol(asyncio.BaseProtocol):
 class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):
     """Takes what arrives on a socket."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._landing = memoryview(bytearray(_SMALLEST))
-
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
         """Give room for what arrives next."""
-        return self._landing
+        return _landing.room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has landed."""
-        self._arrive(self._landing[:nbytes])
-        self._fit(nbytes)
-
-    def _fit(self, arrived: int) -> None:
-        """Make room for twice as much when all of it was used, for half when little was."""
-        room = len(self._landing)
-        if arrived == room and room < _LARGEST:
-            self._landing = memoryview(bytearray(room * 2))
-        elif arrived * 4 < room and room > _SMALLEST:
-            self._landing = memoryview(bytearray(room // 2))
+        self._arrive(_landing.room[:nbytes])
 
 
 class SecureProtocol(StreamProtocol, asyncio.Protocol):
@@ -173,3 +162,13 @@ class SecureProtocol(StreamProtocol, asyncio.Protocol):
 def _wake(waiter: "asyncio.Future[None] | None") -> None:
     if waiter is not None and not waiter.done():
         waiter.set_result(None)
+
+
+class _Landing(threading.local):
+    """Where bytes land; threads run their loops at the same time, so each has its own."""
+
+    def __init__(self) -> None:
+        self.room = memoryview(bytearray(_ROOM))
+
+
+_landing = _Landing()

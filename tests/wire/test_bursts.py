@@ -1,4 +1,4 @@
-"""More may come over TLS in one turn of the event loop than a buffer has room for."""
+"""Much may come in one turn of the event loop, and its end with it: all of it counts."""
 
 import pytest
 from fault_handlers import hang_up_beneath_tls, sending
@@ -13,6 +13,20 @@ STRAY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"
 UNTOLD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 TOLD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 KIB = 1024
+
+
+@pytest.mark.parametrize("size", [100, 20 * KIB, 100 * KIB])
+async def test_an_early_answer_that_came_before_a_reset_is_read(size: int) -> None:
+    """The upload meets the reset in the same turn, and that is the end of the connection."""
+
+    async def refuse(wire: Wire) -> None:
+        await wire.read(1000)
+        await wire.send(TOLD % size + bytes(size))
+        wire.reset()
+
+    async with FaultServer(refuse) as server, pooled(new_transport()) as client:
+        response = await client.post(server.url, content=bytes(20_000_000))
+        assert len(response.content) == size
 
 
 @pytest.mark.parametrize("size", [1, 8 * KIB, 30 * KIB, 60 * KIB, 120 * KIB, 300 * KIB])
