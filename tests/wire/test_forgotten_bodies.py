@@ -1,4 +1,7 @@
-"""A caller who forgets a response half-way costs the pool no slot."""
+"""A response that nobody thinks of any more, read or not, costs nothing."""
+
+import gc
+import weakref
 
 import httpx
 import pytest
@@ -22,3 +25,27 @@ async def test_a_walk_through_a_body_that_is_forgotten_gives_its_slot_back(http1
         assert len((await client.get(server.url)).content) == 500_000
         assert not forgotten.is_closed
         assert transport.statistics().closed == {"failed": 1}
+
+
+@pytest.mark.parametrize("http11", ["h11", "llhttp"])
+async def test_a_body_that_was_read_in_parts_dies_with_its_last_holder(http11: Http11) -> None:
+    """Without a garbage collector."""
+    transport = AsyncPoolTransport(http11=http11)
+
+    async def read_in_parts(url: str) -> "weakref.ref[httpx.Response]":
+        response = await transport.handle_async_request(httpx.Request("GET", url))
+        body = response.stream
+        assert isinstance(body, httpx.AsyncByteStream)
+        async for part in body:
+            assert part == b"x" * 1000
+        await body.aclose()
+        return weakref.ref(response)
+
+    async with FaultServer(answer(200, b"x" * 1000)) as server, transport:
+        gc.collect()
+        gc.disable()
+        try:
+            last = await read_in_parts(server.url)
+            assert last() is None
+        finally:
+            gc.enable()

@@ -163,6 +163,8 @@ class _Parts(AsyncIterator[bytes]):
     async def __anext__(self) -> bytes:
         try:
             return await anext(self._parts)
+        except StopAsyncIteration:
+            raise  # by hand it would be a circle with the frame that raised it
         except Exception as error:  # noqa: BLE001 - raised again
             _raise_as_httpx(error)
 
