@@ -6,9 +6,8 @@ authentication only where there is one. Nothing else differs.
 
 Overridden methods of httpx 0.28 that are not in its documentation: ``_send_handling_auth`` and
 ``_send_single_request``, which uses ``_transport_for_url``, ``_default_encoding`` and
-``_client.BoundAsyncStream``. Under another version these stay httpx's own, and also where somebody has
-put something in the place of httpx's: recorders, tracers and tests do. Further names used:
-``Request._content``.
+``_client.BoundAsyncStream``. They stay httpx's own where somebody has put something in their place:
+recorders, tracers and tests do. Further names used: ``Request._content``.
 """
 
 import functools
@@ -118,42 +117,39 @@ class LeanClient(httpx.AsyncClient):
         request._content = b""  # noqa: SLF001 - told above; to read it is slow
         return request
 
-    if httpx.__version__.startswith("0.28."):
+    def _send_handling_auth(
+        self,
+        request: httpx.Request,
+        auth: httpx.Auth,
+        follow_redirects: bool,  # noqa: FBT001 - httpx's own signature
+        history: list[httpx.Response],
+    ) -> Coroutine[Any, Any, httpx.Response]:
+        adds_nothing = type(auth) is httpx.Auth
+        if adds_nothing and _is_own(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - told
+            return self._send_handling_redirects(request, follow_redirects, history)
+        return super()._send_handling_auth(request, auth, follow_redirects, history)
 
-        def _send_handling_auth(
-            self,
-            request: httpx.Request,
-            auth: httpx.Auth,
-            follow_redirects: bool,  # noqa: FBT001 - httpx's own signature
-            history: list[httpx.Response],
-        ) -> Coroutine[Any, Any, httpx.Response]:
-            adds_nothing = type(auth) is httpx.Auth
-            if adds_nothing and _is_own(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - told
-                return self._send_handling_redirects(request, follow_redirects, history)
-            return super()._send_handling_auth(request, auth, follow_redirects, history)
-
-        async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
-            if not _is_own(httpx.AsyncClient._send_single_request):  # noqa: SLF001 - told above
-                return await super()._send_single_request(request)
-            start = time.perf_counter()
-            if not isinstance(request.stream, httpx.AsyncByteStream):
-                return await super()._send_single_request(request)  # which refuses it
-            try:
-                response = await self._transport_for_url(request.url).handle_async_request(request)
-            except httpx.RequestError as error:
-                error.request = request
-                raise
-            stream: Any = response.stream
-            if not isinstance(stream, httpx.AsyncByteStream):
-                name = type(stream).__name__
-                raise TypeError(f"the transport gave a body that only a plain client reads: {name}")
-            response.request = request
-            response.stream = BoundAsyncStream(stream, response=response, start=start)
-            self.cookies.extract_cookies(response)
-            response.default_encoding = self._default_encoding
-            if _log.isEnabledFor(logging.INFO):
-                _tell(request, response)
-            return response
+    async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
+        is_own = _is_own(httpx.AsyncClient._send_single_request)  # noqa: SLF001 - told above
+        if not (is_own and isinstance(request.stream, httpx.AsyncByteStream)):
+            return await super()._send_single_request(request)  # refuses what is of plain clients
+        start = time.perf_counter()
+        try:
+            response = await self._transport_for_url(request.url).handle_async_request(request)
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        stream: Any = response.stream
+        if not isinstance(stream, httpx.AsyncByteStream):
+            name = type(stream).__name__
+            raise TypeError(f"the transport gave a body that only a plain client reads: {name}")
+        response.request = request
+        response.stream = BoundAsyncStream(stream, response=response, start=start)
+        self.cookies.extract_cookies(response)
+        response.default_encoding = self._default_encoding
+        if _log.isEnabledFor(logging.INFO):
+            _tell(request, response)
+        return response
 
 
 def _is_own(method: Any) -> bool:
