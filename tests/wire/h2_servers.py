@@ -216,10 +216,10 @@ class H2Wire:
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
         await self._flush()
 
-    async def give_room(self, *stream_ids: int) -> None:
-        """Make room for a million bytes on the connection, and on some streams (WINDOW_UPDATE)."""
+    async def give_room(self, *stream_ids: int, size: int = 1_000_000) -> None:
+        """Make room for ``size`` bytes on the connection, and on some streams (WINDOW_UPDATE)."""
         for stream_id in (None, *stream_ids):
-            self._h2.increment_flow_control_window(1_000_000, stream_id)
+            self._h2.increment_flow_control_window(size, stream_id)
         await self._flush()
 
     async def send(self, *frames: bytes) -> None:

@@ -1,6 +1,8 @@
 """On one HTTP/2 connection, each request waits for its own time, and ends alone."""
 
 import asyncio
+import time
+from typing import Any
 
 import httpx
 import pytest
@@ -158,3 +160,105 @@ async def test_an_upload_that_gets_no_room_ends_alone(
             await client.post(server.url, content=LARGE, timeout=impatient())
         assert (await other).content == b"ok"
         assert transport.statistics().opened == 1
+
+
+async def give_room_bit_by_bit(wire: H2Wire) -> None:
+    """Make room for one frame on the connection again and again, and for no stream of its own."""
+
+    async def give() -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            await wire.give_room(size=16_384)
+
+    wire.gives_room = False
+    giving = asyncio.ensure_future(give())
+    try:
+        await wire.answer_the_rest()
+    finally:
+        giving.cancel()
+        await asyncio.wait({giving})
+
+
+@EVERY_WAY
+async def test_uploads_that_take_room_from_each_other_wait_for_their_turn(
+    way: Way, client: httpx.AsyncClient
+) -> None:
+    """The server is not silent: what it gives goes to one of them at a time."""
+    async with way.serving(give_room_bit_by_bit) as server:
+        posts = (
+            client.post(server.url, content=LARGE[:20_000], timeout=impatient(0.3))
+            for _ in range(15)
+        )
+        assert [response.content for response in await asyncio.gather(*posts)] == [b"ok"] * 15
+
+
+@EVERY_WAY
+async def test_an_upload_whose_own_stream_gets_no_room_does_not_wait_for_others(
+    way: Way, client: httpx.AsyncClient
+) -> None:
+    """That the server gives room on the connection is nothing to it."""
+    async with way.serving(give_room_bit_by_bit) as server:
+        with pytest.raises(httpx.ReadTimeout):
+            await asyncio.wait_for(
+                client.post(server.url, content=LARGE, timeout=impatient(0.3)), 10
+            )
+
+
+@EVERY_WAY
+async def test_answers_that_came_in_time_count_though_the_loop_was_held_up(
+    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+) -> None:
+    """Beyond the time of both requests, though only one of them reads."""
+
+    async def answer_and_hold_up(wire: H2Wire) -> None:
+        for request in await wire.receive(2):
+            await wire.answer(request)
+        time.sleep(0.4)  # noqa: ASYNC251 - it is what holds the loop up
+        await wire.listen()
+
+    async with way.serving(answer_and_hold_up) as server:
+        gets = (client.get(server.url, timeout=impatient(0.3)) for _ in range(2))
+        assert [response.content for response in await asyncio.gather(*gets)] == [b"ok"] * 2
+        assert transport.statistics().opened == 1
+
+
+@EVERY_WAY
+async def test_a_trace_that_does_not_return_takes_no_answer_from_another_request(
+    way: Way, client: httpx.AsyncClient
+) -> None:
+    """The answer comes behind settings, which whoever reads would trace first."""
+    is_answering = asyncio.Event()
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        if is_answering.is_set() and "settings" in name:
+            await asyncio.Event().wait()
+
+    async def settle_and_answer(wire: H2Wire) -> None:
+        _, other = await wire.receive(2)
+        is_answering.set()
+        await wire.allow(101)
+        await wire.answer(other)
+        await wire.listen()
+
+    async with way.serving(settle_and_answer) as server:
+        traced = asyncio.ensure_future(
+            client.get(server.url, timeout=impatient(0.3), extensions={"trace": trace})
+        )
+        await turns(5)
+        assert (await client.get(server.url, timeout=impatient(3))).content == b"ok"
+        with pytest.raises(httpx.ReadTimeout):
+            await traced
+
+
+@EVERY_WAY
+async def test_a_request_that_waits_too_long_harms_none_that_waits_for_its_stream(
+    way: Way, client: httpx.AsyncClient
+) -> None:
+    """One is all there may be: it has ended before the next one begins, there or elsewhere."""
+    async with way.serving(H2Wire.listen, max_streams=1) as server:
+        first = asyncio.ensure_future(client.post(server.url, content=b"x", timeout=impatient()))
+        await turns(5)
+        others = [client.post(server.url, content=b"x") for _ in range(3)]
+        answers = await asyncio.gather(first, *others, return_exceptions=True)
+        assert isinstance(answers[0], httpx.ReadTimeout)
+        assert [getattr(answer, "content", answer) for answer in answers[1:]] == [b"ok"] * 3
