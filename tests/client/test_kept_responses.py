@@ -93,6 +93,15 @@ async def test_a_response_that_somebody_holds_is_the_result_s_own() -> None:
         assert result.unwrap().headers["X-Mine"] == "1"
 
 
+async def test_a_response_that_somebody_holds_lacks_nothing() -> None:
+    """Packing it takes its connection out of what is kept, and not out of what was given."""
+    async with FaultServer(answer()) as server, AsyncResilientClient() as client:
+        response = await (await client.get(server.url))
+        await client.wait_for_all_requests()
+        stream = response.extensions["network_stream"]
+        assert stream.get_extra_info("server_addr") == ("127.0.0.1", server.port)
+
+
 async def test_a_response_made_anew_is_the_same_one_to_all_who_ask_for_it() -> None:
     """And may be changed by them, as the first one."""
     async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
@@ -104,6 +113,28 @@ async def test_a_response_made_anew_is_the_same_one_to_all_who_ask_for_it() -> N
         assert again.unwrap().text == JSON.decode("latin-1")
         assert client.get_all_results()["r"].response is first.response
         assert again.unwrap().request.content == b"x"
+
+
+async def test_a_response_made_anew_is_closed_and_its_request_can_be_sent_again() -> None:
+    """With its body; to read the response and to close it change nothing, as with the first one."""
+    sent: list[bytes] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        return served(request)
+
+    transport = httpx.MockTransport(note)
+    async with AsyncResilientClient(transport=transport) as client:
+        anew = (await kept("http://a.test/", client, content=b"x")).unwrap()
+        assert await anew.aread() == JSON
+        await anew.aclose()
+        with pytest.raises(httpx.StreamConsumed):
+            await anext(anew.aiter_raw())
+    async with httpx.AsyncClient(transport=transport) as other:
+        await other.send(anew.request)
+    assert isinstance(anew.request.stream, httpx.ByteStream)
+    assert list(anew.request.stream) == [b"x"]
+    assert sent == [b"x", b"x"]
 
 
 async def test_a_result_is_found_in_a_set_again() -> None:
@@ -191,6 +222,26 @@ def with_list(response: httpx.Response) -> None:
     response.parsed = []  # type: ignore[attr-defined]  # as an event hook may
 
 
+def with_sent_list(response: httpx.Response) -> None:
+    """Put a list on the request, which may grow later."""
+    response.request.signed = []  # type: ignore[attr-defined]  # as an event hook may
+
+
+def with_timeout(response: httpx.Response) -> None:
+    """Put something into the timeouts of the request that is no bytes, but has some."""
+    response.request.extensions["timeout"]["read"] = bytearray(b"5")
+
+
+def with_trailer(response: httpx.Response) -> None:
+    """Put the same into the trailers."""
+    response.extensions["trailing_headers"] = [(b"X-Sum", bytearray(b"5"))]
+
+
+def with_other_trailers(response: httpx.Response) -> None:
+    """Put trailers of another kind in place, with a list in them."""
+    response.extensions["trailing_headers"] = {"X-Sum": []}
+
+
 def with_stream(response: httpx.Response) -> None:
     """Put another stream in the place of the response's."""
     response.stream = httpx.ByteStream(JSON)
@@ -223,6 +274,10 @@ def of_own_kind(response: httpx.Response) -> None:
         with_extension,
         with_buffer,
         with_list,
+        with_sent_list,
+        with_timeout,
+        with_trailer,
+        with_other_trailers,
         with_stream,
         with_sent_stream,
         with_headers,
