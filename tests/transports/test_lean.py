@@ -1,6 +1,7 @@
 """The lean httpx client: it leaves work out, and nothing that a user could miss."""
 
 import functools
+import gc
 import http.cookiejar
 import inspect
 import sys
@@ -102,6 +103,35 @@ async def test_a_very_long_address_is_not_kept(length: int, *, is_kept: bool) ->
         await client.request("GET", url)
         await client.get(url)
     assert (sys.getrefcount(url) > held) == is_kept
+
+
+async def test_an_address_is_forgotten_behind_a_thousand_others() -> None:
+    """What is remembered has a bound, however many addresses there are."""
+    url = URL + "first"
+    held = sys.getrefcount(url)
+    client = make()
+    client.build_request("GET", url)
+    assert sys.getrefcount(url) > held
+    for number in range(1024):
+        client.build_request("GET", f"{URL}{number}")
+    assert sys.getrefcount(url) == held
+
+
+async def test_headers_are_forgotten_behind_a_thousand_others_and_with_their_client() -> None:
+    """They may hold secrets; a bare request is told by its method here."""
+    first, last = "first".upper(), "last".upper()
+    held = sys.getrefcount(first)
+    async with make() as client:
+        await client.request(first, URL)
+        assert sys.getrefcount(first) > held
+        for number in range(1023):
+            await client.request(f"M{number}", URL)
+        await client.request(last, URL)
+        assert sys.getrefcount(first) == held
+        assert sys.getrefcount(last) > held
+    del client
+    gc.collect()
+    assert sys.getrefcount(last) == held
 
 
 # Nothing else differs
