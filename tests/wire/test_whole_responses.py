@@ -4,10 +4,12 @@ But for one thing: a body that is cut within its coding, which httpx takes for a
 """
 
 import copy
+import gc
 import gzip
 import pickle
+import weakref
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -71,6 +73,7 @@ async def told(transport: httpx.AsyncBaseTransport, rest: bytes) -> dict[str, An
             except httpx.HTTPError as error:
                 return {"error": type(error), "path": error.request.url.path}
             again = await response.aread()
+            closed = (response.is_closed, response.is_stream_consumed)
         pickled = pickle.loads(pickle.dumps(response))
         return {
             "content": content,
@@ -78,7 +81,7 @@ async def told(transport: httpx.AsyncBaseTransport, rest: bytes) -> dict[str, An
             "text": response.text,
             "downloaded": response.num_bytes_downloaded,
             "elapsed": response.elapsed.total_seconds() > 0,
-            "closed": (response.is_closed, response.is_stream_consumed),
+            "closed": closed,
             "headers": response.headers.raw,
             "cookies": dict(response.cookies),
             "repr": repr(response),
@@ -112,6 +115,76 @@ async def test_a_body_that_was_begun_cannot_be_read_whole() -> None:
                 assert b"".join(parts) == PLAIN
                 with pytest.raises(httpx.StreamConsumed):
                     await response.aread()
+
+
+async def read_behind_a_part(response: httpx.Response) -> None:
+    """Read one part, and then all."""
+    async for _ in response.aiter_bytes(1000):
+        break
+    await response.aread()
+
+
+async def read_behind_the_end(response: httpx.Response) -> None:
+    """Close, and then read."""
+    await response.aclose()
+    await response.aread()
+
+
+async def read_what_a_hook_has_read(response: httpx.Response) -> bytes:
+    """Read what somebody has put there, as recorders do."""
+    response._content = b"from a record"
+    return await response.aread()
+
+
+async def pickle_unread(response: httpx.Response) -> int:
+    """Pickle, and give the status that comes back."""
+    status: int = pickle.loads(pickle.dumps(response)).status_code
+    return status
+
+
+@pytest.mark.parametrize(
+    ("use", "end"),
+    [
+        (read_behind_a_part, httpx.StreamConsumed),
+        (read_behind_the_end, httpx.StreamClosed),
+        (read_what_a_hook_has_read, b"from a record"),
+        (pickle_unread, 200),
+    ],
+)
+async def test_an_unusual_use_ends_as_it_does_over_httpx_alone(
+    use: Callable[[httpx.Response], Awaitable[Any]], end: Any, http11: str
+) -> None:
+    """A rest is never given for the whole."""
+    assert http11
+    async with sending(ANSWERS["with a length"]) as server:
+        for transport in (httpx.AsyncHTTPTransport(), new_transport()):
+            async with (
+                httpx.AsyncClient(transport=transport) as client,
+                client.stream("GET", server.url) as response,
+            ):
+                try:
+                    result = await use(response)
+                except httpx.StreamError as error:
+                    result = type(error)
+                assert result == end
+
+
+async def test_a_response_that_was_read_does_not_hold_its_body(http11: str) -> None:
+    """The body leads to the connection, and the response may be kept for long."""
+    assert http11
+    bodies: list[Any] = []
+
+    async def note(response: httpx.Response) -> None:
+        bodies.append(weakref.ref(response.stream._stream))  # type: ignore[union-attr]  # httpx's
+
+    async with (
+        sending(ANSWERS["with a length"]) as server,
+        httpx.AsyncClient(transport=new_transport(), event_hooks={"response": [note]}) as client,
+    ):
+        response = await client.get(server.url)
+        gc.collect()
+        assert response.content == PLAIN
+        assert bodies[0]() is None
 
 
 # A body that is cut within its coding
