@@ -74,6 +74,35 @@ def test_results_grow_old_and_are_dropped(clock: Clockwork) -> None:
     clock.now += 11
     assert ledger.get("old") is None
     assert list(ledger.all()) == ["new"]
+    clock.now += 60
+    assert ledger.all() == {}
+
+
+def test_a_result_that_comes_drops_those_that_have_grown_old(clock: Clockwork) -> None:
+    """They take no room, though nobody looks."""
+    ledger = Ledger(max_results=10, max_age=60)
+    ledger.record(ending("old"))
+    clock.now += 61
+    ledger.record(ending("new"))
+    assert len(ledger) == 1
+
+
+def test_a_result_is_as_old_as_its_event(clock: Clockwork) -> None:
+    """Whenever it is written down."""
+    event = ending("late")
+    clock.now += 50
+    ledger = Ledger(max_results=10, max_age=60)
+    ledger.record(event)
+    result = ledger.all()["late"]
+    assert (result.age, result.created_at) == (50.0, 1e9 + 1000.0)
+
+
+def test_what_is_done_to_the_results_given_is_not_done_to_the_ledger() -> None:
+    """The mapping is the caller's own."""
+    ledger = Ledger(max_results=10, max_age=60)
+    ledger.record(ending("a"))
+    ledger.all().clear()
+    assert list(ledger.all()) == ["a"]
 
 
 def test_clearing_tells_how_many_results_it_dropped(clock: Clockwork) -> None:
@@ -89,7 +118,13 @@ def test_clearing_tells_how_many_results_it_dropped(clock: Clockwork) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("max_results", 0), ("max_results", 1.5), ("max_age", 0), ("max_age", float("nan"))],
+    [
+        ("max_results", 0),
+        ("max_results", 1.5),
+        ("max_results", True),
+        ("max_age", 0),
+        ("max_age", float("nan")),
+    ],
 )
 def test_a_ledger_without_bounds_is_refused(field: str, value: Any) -> None:
     """The message names the option and its value."""

@@ -12,12 +12,14 @@ import pytest
 
 from typed_async_client import (
     AsyncEvent,
+    AttemptRecord,
     EventType,
     RequestCancelledError,
     RequestContext,
     RequestResult,
     ResultStatus,
 )
+from typed_async_client.events import RetryDetails
 
 
 def test_an_event_type_is_found_by_value_and_by_name() -> None:
@@ -191,6 +193,16 @@ def test_a_cancelled_result_does_not_cancel_who_looks_at_it() -> None:
     with pytest.raises(RequestCancelledError, match="'a' was cancelled") as raised:
         cancelled.unwrap()
     assert isinstance(raised.value.__cause__, asyncio.CancelledError)
+
+
+def test_a_record_of_attempts_tells_the_time_that_they_took() -> None:
+    """And not the age of the event that it is read off."""
+    event = AsyncEvent.adopt(
+        EventType.SUCCESS, RequestContext(request_id="a"), None, None, 2, 3, 7.5
+    )
+    cause = httpx.ConnectError("refused")
+    retries = tuple(RetryDetails(n, 1.0, "backoff", cause) for n in (1, 2))
+    assert AttemptRecord.of(event, retries) == AttemptRecord("a", 3, retries, 7.5)
 
 
 def test_a_result_has_an_age_and_pickles() -> None:

@@ -10,12 +10,14 @@ import httpcore
 import httpx
 import pytest
 
+from typed_async_client import ConnectError
 from typed_async_client.facts import (
     as_httpx_error,
     as_raised_by_httpx,
     explain_connect_failure,
     read_fault,
 )
+from typed_async_client.outcome import Failed
 from typed_async_client.policies.classify import Fault
 
 
@@ -56,6 +58,12 @@ def connect_error(origin: Exception) -> Exception:
 def test_each_error_tells_its_kind_of_fault(error: Exception, fault: Fault) -> None:
     """Connect failures apart by whether another attempt could end otherwise."""
     assert read_fault(error) is fault
+
+
+def test_a_connect_failure_that_ended_all_retries_below_is_not_retried_above() -> None:
+    """A resilient transport in a resilient client would send nine requests for three."""
+    assert Failed.of(ConnectError("given up")).fault is Fault.UNREACHABLE
+    assert Failed.of(httpx.ConnectError("no")).fault is Fault.CONNECT
 
 
 def test_a_chain_that_loops_is_read_to_its_end() -> None:
