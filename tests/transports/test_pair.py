@@ -7,7 +7,11 @@ import httpx
 import pytest
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.wrapping.pair import TransportPair
+from typed_async_client.transports.wrapping.pair import (
+    TransportPair,
+    WrappingTransport,
+    sends_unseen,
+)
 
 
 class Plain(httpx.BaseTransport):
@@ -107,3 +111,33 @@ async def test_a_default_that_nobody_asked_for_is_not_made_to_be_closed() -> Non
     await pair.aclose()
     assert pair._plain is None
     assert pair._asynchronous is None
+
+
+# Whether a failed connection may come after a request was processed
+
+
+class Application(httpx.ASGITransport):
+    """An application in this process, of somebody's own kind."""
+
+
+def serve(*_: Any) -> Any:
+    """Stand for an application."""
+
+
+IN_PROCESS = [httpx.ASGITransport(serve), httpx.WSGITransport(serve), Application(serve)]
+
+
+@pytest.mark.parametrize("transport", IN_PROCESS)
+def test_an_application_in_this_process_may_have_processed_a_request(transport: Any) -> None:
+    """However it fails, and however often it is wrapped."""
+    assert sends_unseen(transport)
+    assert sends_unseen(WrappingTransport(WrappingTransport(transport)))
+
+
+@pytest.mark.parametrize(
+    "transport", [None, Plain(), Asynchronous(), httpx.HTTPTransport(), AsyncPoolTransport()]
+)
+def test_a_connection_that_failed_elsewhere_has_sent_nothing(transport: Any) -> None:
+    """Such a request may always be sent again."""
+    assert not sends_unseen(transport)
+    assert not sends_unseen(WrappingTransport(transport))

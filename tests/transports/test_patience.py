@@ -1,6 +1,7 @@
 """One timer bounds each of many waits, on a clock that jumps."""
 
 import asyncio
+import weakref
 
 import httpcore
 import pytest
@@ -56,8 +57,22 @@ def test_a_wait_expires_after_its_own_timeout(before: float, timeout: float) -> 
     assert run_virtual(main()) == pytest.approx(timeout)
 
 
-def test_a_wait_without_a_limit_is_not_ended_by_the_timer_of_an_earlier_one() -> None:
-    """The timer rings, and finds that nobody has a limit."""
+def test_a_wait_behind_a_long_pause_expires_after_its_own_timeout() -> None:
+    """The timer of the wait before has rung for nobody."""
+
+    async def main() -> float:
+        patience = Patience()
+        await patience.bound(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        await asyncio.sleep(10.0)
+        return await expiry(patience, 5.0)
+
+    assert run_virtual(main()) == 5.0
+
+
+def test_a_wait_without_a_limit_is_not_ended_by_the_timer_of_an_earlier_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The timer rings, and finds that nobody has a limit, which is no error."""
 
     async def main() -> float:
         patience = Patience()
@@ -66,6 +81,7 @@ def test_a_wait_without_a_limit_is_not_ended_by_the_timer_of_an_earlier_one() ->
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 101.0
+    assert not caplog.records
 
 
 def test_a_wait_after_a_cancelled_one_has_its_own_timeout() -> None:
@@ -92,3 +108,19 @@ def test_a_timer_that_is_stopped_rings_no_more() -> None:
 
     with pytest.raises(RuntimeError, match="deadlock"):
         run_virtual(main())
+
+
+def test_a_timer_that_is_stopped_holds_nothing() -> None:
+    """Nor does an earlier one, which would have rung later."""
+
+    async def main() -> bool:
+        patience, waiter = Patience(), in_seconds(1.0)
+        await patience.bound(in_seconds(1.0), 60.0, httpcore.ReadTimeout)
+        await patience.bound(waiter, 5.0, httpcore.ReadTimeout)
+        last = weakref.ref(waiter)
+        patience.stop()
+        del patience, waiter
+        await asyncio.sleep(0)
+        return last() is None
+
+    assert run_virtual(main())

@@ -50,3 +50,38 @@ def test_what_a_sieve_keeps_back_is_no_news() -> None:
     assert not protocol.has_news
     land(protocol, b"chaffwheat")
     assert (protocol.received, protocol.take(99)) == (15, b"wheat")
+
+
+def test_what_came_before_a_sieve_passes_through_it() -> None:
+    """A server may speak first."""
+    protocol = SocketProtocol()
+    land(protocol, b"chaffwheat")
+    protocol.read_through(lambda data: data.replace(b"chaff", b""))
+    assert protocol.take(99) == b"wheat"
+
+
+async def test_who_waits_is_woken_by_what_can_be_read() -> None:
+    """Be it put there; woken by nothing, a reader would take it for the end."""
+    protocol = SocketProtocol()
+    protocol.read_through(lambda data: data.replace(b"chaff", b""))
+    waiter = protocol.wait_for_news()
+    land(protocol, b"chaff")
+    protocol.insert(b"")
+    assert not waiter.done()
+    protocol.insert(b"put there")
+    assert waiter.done()
+    assert protocol.take(99) == b"put there"
+
+
+async def test_what_comes_for_who_has_stopped_waiting_is_kept() -> None:
+    """Once, twice and to the end, for who reads next."""
+    protocol = SocketProtocol()
+    protocol.wait_for_news().cancel()
+    land(protocol, b"a")
+    waiter = protocol.wait_for_news()
+    land(protocol, b"b")
+    land(protocol, b"c")
+    protocol.eof_received()
+    protocol.connection_lost(None)
+    assert waiter.done()
+    assert protocol.take(99) == b"abc"
