@@ -249,6 +249,7 @@ async def test_a_handshake_that_stalls_ends_with_a_timeout() -> None:
     async with FaultServer(stall) as server:
         with pytest.raises(httpcore.ConnectTimeout):
             await secured(server, patience=0.05)
+        await until(lambda: sockets_to(server.port) == 0)
 
 
 async def test_a_certificate_of_a_stranger_is_a_connect_error() -> None:
@@ -281,6 +282,16 @@ async def test_no_handshake_is_made_over_bytes_that_came_before_it() -> None:
         await until(lambda: stream.received > 0)
         with pytest.raises(httpcore.ConnectError, match="before the TLS handshake"):
             await stream.start_tls(trusting(), "localhost", timeout=5)
+        await until(lambda: sockets_to(server.port) == 0)
+
+
+async def test_no_handshake_is_made_on_a_stream_that_was_closed() -> None:
+    """It is an error at once."""
+    async with FaultServer(stall) as server:
+        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+        stream.abort()
+        with pytest.raises(httpcore.ConnectError, match="lost before the TLS handshake"):
+            await stream.start_tls(trusting(), "localhost", timeout=5)
 
 
 async def test_no_handshake_is_made_with_a_peer_that_has_gone() -> None:
@@ -302,6 +313,7 @@ async def test_a_server_name_that_is_none_is_a_connect_error() -> None:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
         with pytest.raises(httpcore.ConnectError):
             await stream.start_tls(trusting(), "a..b", timeout=5)
+        await until(lambda: sockets_to(server.port) == 0)
 
 
 # What httpcore asks

@@ -58,7 +58,7 @@ class PatientReader:
 
 @plain_and_secured
 async def test_a_server_is_held_up_while_nobody_reads(tls: Secured) -> None:
-    """Of 20 MB less than 1 MB is held in memory, and then all of it comes, unharmed."""
+    """Of 20 MB less than 1 MB is held in memory at each stop, and all of it comes, unharmed."""
 
     async def send_much(wire: Wire) -> None:
         await wire.send(MUCH)
@@ -70,11 +70,17 @@ async def test_a_server_is_held_up_while_nobody_reads(tls: Secured) -> None:
             await asyncio.sleep(0)
         assert stream.received < LITTLE
         digest = hashlib.sha256()
+        while stream.received < 4 * LITTLE:
+            digest.update(await stream.read(65536, timeout=5))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert len(stream._protocol._buffer) < LITTLE
         while data := await stream.read(65536, timeout=5):
             digest.update(data)
             assert len(stream._protocol._buffer) < LITTLE
         assert digest.hexdigest() == MUCH_DIGEST
         await stream.aclose()
+        assert stream._reading._timer is None
 
 
 @plain_and_secured
@@ -100,6 +106,7 @@ async def test_a_writer_is_held_up_while_the_server_does_not_read(tls: Secured, 
         await until(lambda: reader.read == len(MUCH))
         assert reader.digest.hexdigest() == MUCH_DIGEST
         await stream.aclose()
+        assert stream._writing._timer is None
 
 
 async def test_a_long_write_that_goes_on_does_not_time_out() -> None:
@@ -193,6 +200,26 @@ async def test_a_cut_connection_is_a_read_error() -> None:
             await stream.read(10, timeout=5)
         assert isinstance(caught.value.args[0], ConnectionResetError)
         assert caught.value.__cause__ is caught.value.args[0]
+        await stream.aclose()
+
+
+async def test_what_came_before_a_cut_is_read_before_the_error() -> None:
+    """It may be the whole answer."""
+    go_on = asyncio.Event()
+
+    async def speak_and_cut(wire: Wire) -> None:
+        await wire.send(b"last words")
+        await go_on.wait()
+        wire.reset()
+
+    async with FaultServer(speak_and_cut) as server:
+        stream = await stream_to(server, None)
+        await until(lambda: stream.received > 0)
+        go_on.set()
+        await until(lambda: stream.has_ended)
+        assert [await stream.read(5), await stream.read(5)] == [b"last ", b"words"]
+        with pytest.raises(httpcore.ReadError):
+            await stream.read(5)
         await stream.aclose()
 
 

@@ -263,18 +263,18 @@ async def test_a_response_that_has_no_body_has_no_coding_to_end(
 
 
 class Shouting(httpx.AsyncByteStream):
-    """Changes a body as it passes."""
+    """Changes a body as it passes; it holds what is below under the name that httpx uses."""
 
     def __init__(self, inner: Any) -> None:
-        self._inner = inner
+        self._stream = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._inner:
+        async for part in self._stream:
             yield part.upper()
 
     async def aclose(self) -> None:
         """End the exchange."""
-        await self._inner.aclose()
+        await self._stream.aclose()
 
 
 class Around(httpx.AsyncBaseTransport):
