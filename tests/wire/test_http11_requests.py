@@ -1,10 +1,12 @@
 """Requests that could be read in two ways are not sent, whichever parser would send them."""
 
+from typing import Any
+
 import httpx
 import pytest
 from pool_kit import is_settled, new_transport, pooled, serving
 
-from typed_async_client.testing import FaultServer, SeenRequest, Wire
+from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer
 
 pytestmark = pytest.mark.usefixtures("http11")
 
@@ -51,6 +53,37 @@ async def test_a_request_that_could_be_read_in_two_ways_is_not_sent(
         assert is_settled(transport)
         assert (await client.get(server.url)).text == "ok"
     assert b"".join(first) == b"G"
+
+
+SMUGGLED = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\nGET"
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("GE T", {}),
+        (SMUGGLED, {}),
+        ("", {}),
+        ("GET", {"extensions": {"target": b"/a b"}}),
+        ("GET", {"extensions": {"target": b"/a HTTP/1.1\r\nX-A: b"}}),
+        ("GET", {"headers": {"": "a"}}),
+        ("GET", {"headers": {"X-A\r\nX-B": "a"}}),
+        ("GET", {"headers": {"X-A": "a\nX-B: b"}}),
+        ("GET", {"headers": {"X-A": "a\0"}}),
+    ],
+    ids=repr,
+)
+async def test_a_head_that_holds_more_than_a_head_is_not_sent(
+    method: str, options: dict[str, Any]
+) -> None:
+    """Neither in its method nor in its target nor in a field; the next request is."""
+    transport = new_transport()
+    async with FaultServer(answer()) as server, pooled(transport) as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.request(method, server.url, **options)
+        assert is_settled(transport)
+        assert (await client.get(server.url)).status_code == 200
+        assert [seen.target for seen in server.requests] == ["/"]
 
 
 @pytest.mark.parametrize(

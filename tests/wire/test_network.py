@@ -316,6 +316,34 @@ async def test_a_server_name_that_is_none_is_a_connect_error() -> None:
         await until(lambda: sockets_to(server.port) == 0)
 
 
+async def test_the_server_name_that_a_request_asks_for_is_the_one_that_is_checked() -> None:
+    """It is told to the server, and its certificate must be for that name."""
+    context, named = trusted(), []
+    context.sni_callback = lambda _, name, __: named.append(name)
+    async with (
+        FaultServer(answer(), tls=context) as server,
+        httpx.AsyncClient(transport=AsyncPoolTransport(verify=trusting())) as client,
+    ):
+        with pytest.raises(httpx.ConnectError, match=r"other\.test"):
+            await client.get(server.url, extensions={"sni_hostname": "other.test"})
+        assert (await client.get(server.url)).status_code == 200
+        assert named == ["other.test", "localhost"]
+
+
+async def test_http_2_is_not_offered_to_a_server_where_it_is_not_wanted() -> None:
+    """A server that speaks both would choose it."""
+    context = trusted()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    async with (
+        FaultServer(answer(), tls=context) as server,
+        httpx.AsyncClient(transport=AsyncPoolTransport(verify=trusting())) as client,
+    ):
+        response = await client.get(server.url)
+        assert response.http_version == "HTTP/1.1"
+        secure = response.extensions["network_stream"].get_extra_info("ssl_object")
+        assert secure.selected_alpn_protocol() == "http/1.1"
+
+
 # What httpcore asks
 
 
