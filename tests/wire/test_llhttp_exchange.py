@@ -134,6 +134,23 @@ async def test_an_upgraded_connection_is_the_callers() -> None:
 
 
 @both_parsers
+async def test_bytes_behind_an_upgrade_are_no_body() -> None:
+    """Neither for who reads the answer whole nor for who reads it in parts."""
+
+    async def switch(wire: Wire) -> None:
+        await wire.read_request()
+        head = b"HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n"
+        await wire.send(head + b"hello")
+        await wire.stall()
+
+    async with FaultServer(switch) as server, pooled() as client:
+        headers = {"Upgrade": "echo", "Connection": "upgrade"}
+        assert (await client.get(server.url, headers=headers)).content == b""
+        async with client.stream("GET", server.url, headers=headers) as response:
+            assert [part async for part in response.aiter_raw()] == []
+
+
+@both_parsers
 async def test_the_trace_extension_hears_of_each_stage() -> None:
     """By the names that httpcore has given them."""
     heard: list[str] = []
