@@ -112,6 +112,24 @@ async def test_a_streamed_body_that_is_left_closes_its_connection() -> None:
 
 
 @both_parsers
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Connection: close\r\nContent-Length: 2\r\n\r\nok",
+        b"Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Le",
+    ],
+    ids=["to be closed", "with half an answer behind"],
+)
+async def test_a_connection_that_is_not_clean_behind_an_answer_is_used_no_more(rest: bytes) -> None:
+    """The server leaves it open, and would hear of the next request there."""
+    server = FaultServer(each_request(sending(b"HTTP/1.1 200 OK\r\n" + rest)))
+    async with server, pooled() as client:
+        for _ in range(3):
+            assert (await client.get(server.url)).content == b"ok"
+        assert server.connections == 3
+
+
+@both_parsers
 async def test_an_upgraded_connection_is_the_callers() -> None:
     """Bytes that came with the answer first, then whatever both sides say."""
 
