@@ -233,7 +233,8 @@ class H2Wire:
             while True:
                 await self.receive(answered + 1)
                 for request in self.requests[answered:]:
-                    await self.answer(request)
+                    with contextlib.suppress(h2.exceptions.StreamClosedError):  # given up
+                        await self.answer(request)
                 answered = len(self.requests)
 
     async def listen(self) -> None:
