@@ -7,6 +7,8 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
+import httpcore
+
 from typed_async_client.testing import Wire, answer
 from typed_async_client.testing.server import Handler
 
@@ -18,6 +20,8 @@ __all__ = [
     "cut_at_client_hello",
     "cut_at_once",
     "cut_mid_upload",
+    "echo",
+    "echoes",
     "garble",
     "hang_up_beneath_tls",
     "never_read",
@@ -166,3 +170,18 @@ async def hang_up_beneath_tls(wire: Wire) -> None:
     """End the connection (FIN) without the farewell of TLS, and wait for the client to go."""
     wire.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
     await wire.stall()
+
+
+async def echo(wire: Wire) -> None:
+    """Send back what comes, until the client hangs up."""
+    while data := await wire.read(65536):
+        await wire.send(data)
+
+
+async def echoes(stream: httpcore.AsyncNetworkStream) -> bool:
+    """Tell whether an echo answers at the other end; hang up afterwards."""
+    try:
+        await stream.write(b"is anybody there", timeout=5)
+        return await stream.read(100, timeout=5) == b"is anybody there"
+    finally:
+        await stream.aclose()

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpcore
 import httpx
 import pytest
-from fault_handlers import close_at_client_hello, cut_at_client_hello, never_read, until
+from fault_handlers import echo, echoes, never_read, until
 from leftovers import full_backlog, leaving_nothing, other_tasks, sockets_to
-from tls_contexts import issued_by_a_stranger, trusted, trusting
+from tls_contexts import trusted, trusting
 from toy_names import resolve_to
 
 from typed_async_client import AsyncPoolTransport
@@ -22,21 +22,6 @@ from typed_async_client.transports.network import AsyncioBackend, _race
 from typed_async_client.transports.sockets.stream import AsyncioStream
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-async def echo(wire: Wire) -> None:
-    """Send back what comes, until the client hangs up."""
-    while data := await wire.read(65536):
-        await wire.send(data)
-
-
-async def echoes(stream: httpcore.AsyncNetworkStream) -> bool:
-    """Tell whether an echo answers at the other end; hang up afterwards."""
-    try:
-        await stream.write(b"is anybody there", timeout=5)
-        return await stream.read(100, timeout=5) == b"is anybody there"
-    finally:
-        await stream.aclose()
 
 
 # Connecting
@@ -227,121 +212,6 @@ async def test_a_unix_socket_that_is_not_there_is_a_connect_error(tmp_path: Path
     with pytest.raises(httpcore.ConnectError) as caught:
         await AsyncioBackend().connect_unix_socket(str(tmp_path / "nothing"), timeout=5)
     assert isinstance(caught.value.args[0], FileNotFoundError)
-
-
-# TLS
-
-
-async def secured(server: FaultServer, *, patience: float = 5) -> AsyncioStream:
-    """Connect, and shake hands within ``patience`` seconds."""
-    stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
-    return await stream.start_tls(trusting(), "localhost", timeout=patience)
-
-
-async def test_a_stream_speaks_tls() -> None:
-    """What is sent comes back."""
-    async with FaultServer(echo, tls=trusted()) as server:
-        assert await echoes(await secured(server))
-
-
-async def test_a_handshake_that_stalls_ends_with_a_timeout() -> None:
-    """The server takes the connection and says nothing."""
-    async with FaultServer(stall) as server:
-        with pytest.raises(httpcore.ConnectTimeout):
-            await secured(server, patience=0.05)
-        await until(lambda: sockets_to(server.port) == 0)
-
-
-async def test_a_certificate_of_a_stranger_is_a_connect_error() -> None:
-    """The error of the ssl module is behind it."""
-    async with FaultServer(echo, tls=issued_by_a_stranger()) as server:
-        with pytest.raises(httpcore.ConnectError) as caught:
-            await secured(server)
-    assert isinstance(caught.value.args[0], ssl.SSLCertVerificationError)
-
-
-@pytest.mark.parametrize("leave", [close_at_client_hello, cut_at_client_hello])
-async def test_a_handshake_that_the_server_leaves_is_a_connect_error(
-    leave: Callable[[Wire], Awaitable[None]],
-) -> None:
-    """In good order or not."""
-    async with FaultServer(leave) as server:
-        with pytest.raises(httpcore.ConnectError):
-            await secured(server)
-
-
-async def test_no_handshake_is_made_over_bytes_that_came_before_it() -> None:
-    """Somebody in between could have put them there, to be read as if they were secured."""
-
-    async def speak_first(wire: Wire) -> None:
-        await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        await wire.stall()
-
-    async with FaultServer(speak_first) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
-        await until(lambda: stream.received > 0)
-        with pytest.raises(httpcore.ConnectError, match="before the TLS handshake"):
-            await stream.start_tls(trusting(), "localhost", timeout=5)
-        await until(lambda: sockets_to(server.port) == 0)
-
-
-async def test_no_handshake_is_made_on_a_stream_that_was_closed() -> None:
-    """It is an error at once."""
-    async with FaultServer(stall) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
-        stream.abort()
-        with pytest.raises(httpcore.ConnectError, match="lost before the TLS handshake"):
-            await stream.start_tls(trusting(), "localhost", timeout=5)
-
-
-async def test_no_handshake_is_made_with_a_peer_that_has_gone() -> None:
-    """It fails at once; asyncio would wait for an answer until a timeout."""
-
-    async def leave(wire: Wire) -> None:
-        """Do nothing, so that the connection is closed."""
-
-    async with FaultServer(leave) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
-        await until(lambda: bool(stream.get_extra_info("has_ended")))
-        with pytest.raises(httpcore.ConnectError, match="lost before the TLS handshake"):
-            await stream.start_tls(trusting(), "localhost", timeout=None)
-
-
-async def test_a_server_name_that_is_none_is_a_connect_error() -> None:
-    """It is a UnicodeError to asyncio."""
-    async with FaultServer(stall) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
-        with pytest.raises(httpcore.ConnectError):
-            await stream.start_tls(trusting(), "a..b", timeout=5)
-        await until(lambda: sockets_to(server.port) == 0)
-
-
-async def test_the_server_name_that_a_request_asks_for_is_the_one_that_is_checked() -> None:
-    """It is told to the server, and its certificate must be for that name."""
-    context, named = trusted.__wrapped__(), []  # its own: it is changed
-    context.sni_callback = lambda _, name, __: named.append(name)
-    async with (
-        FaultServer(answer(), tls=context) as server,
-        httpx.AsyncClient(transport=AsyncPoolTransport(verify=trusting())) as client,
-    ):
-        with pytest.raises(httpx.ConnectError, match=r"other\.test"):
-            await client.get(server.url, extensions={"sni_hostname": "other.test"})
-        assert (await client.get(server.url)).status_code == 200
-        assert named == ["other.test", "localhost"]
-
-
-async def test_http_2_is_not_offered_to_a_server_where_it_is_not_wanted() -> None:
-    """A server that speaks both would choose it."""
-    context = trusted.__wrapped__()  # its own: it is changed
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    async with (
-        FaultServer(answer(), tls=context) as server,
-        httpx.AsyncClient(transport=AsyncPoolTransport(verify=trusting())) as client,
-    ):
-        response = await client.get(server.url)
-        assert response.http_version == "HTTP/1.1"
-        secure = response.extensions["network_stream"].get_extra_info("ssl_object")
-        assert secure.selected_alpn_protocol() == "http/1.1"
 
 
 # What httpcore asks
