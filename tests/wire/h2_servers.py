@@ -143,7 +143,9 @@ class H2Wire:
             await self._flush()
 
     async def answer(self, request: StreamRequest, body: bytes = b"ok") -> None:
-        """Send a whole response."""
+        """Send a whole response; nobody wants one that the client has given up."""
+        if request.stream_id in self.resets:
+            return
         self._h2.send_headers(request.stream_id, [(":status", "200")])
         self._h2.send_data(request.stream_id, body, end_stream=True)
         await self._flush()
@@ -161,6 +163,8 @@ class H2Wire:
 
     async def begin_answer(self, request: StreamRequest) -> None:
         """Send a head, and a part of a body."""
+        if request.stream_id in self.resets:
+            return
         self._h2.send_headers(request.stream_id, [(":status", "200")])
         self._h2.send_data(request.stream_id, b"part")
         await self._flush()
@@ -179,11 +183,15 @@ class H2Wire:
 
     async def finish_answer(self, request: StreamRequest) -> None:
         """Send the rest of the body."""
+        if request.stream_id in self.resets:
+            return
         self._h2.send_data(request.stream_id, b" and rest", end_stream=True)
         await self._flush()
 
     async def refuse(self, request: StreamRequest) -> None:
         """Say that the request was not looked at (REFUSED_STREAM)."""
+        if request.stream_id in self.resets:
+            return
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
         await self._flush()
 
@@ -233,8 +241,7 @@ class H2Wire:
             while True:
                 await self.receive(answered + 1)
                 for request in self.requests[answered:]:
-                    with contextlib.suppress(h2.exceptions.StreamClosedError):  # given up
-                        await self.answer(request)
+                    await self.answer(request)
                 answered = len(self.requests)
 
     async def listen(self) -> None:

@@ -1,11 +1,9 @@
 """The streams of one HTTP/2 connection: how many there are, how they move on, how they are given up."""
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
 
-import h2.exceptions
 import hpack
 import httpx
 import pytest
@@ -379,11 +377,10 @@ async def answer_slowly(wire: H2Wire) -> None:
     """Answer each request, in pieces, a few turns apart."""
     for count in itertools.count(1):
         request = (await wire.receive(count))[-1]
-        with contextlib.suppress(h2.exceptions.StreamClosedError):
-            await turns(3)
-            await wire.begin_answer(request)
-            await turns(3)
-            await wire.finish_answer(request)
+        await turns(3)
+        await wire.begin_answer(request)
+        await turns(3)
+        await wire.finish_answer(request)
 
 
 async def answer_four_and_go(wire: H2Wire) -> None:
@@ -391,10 +388,9 @@ async def answer_four_and_go(wire: H2Wire) -> None:
     requests = await wire.receive(4)
     await wire.go_away(requests[-1].stream_id)
     for request in requests:
-        with contextlib.suppress(h2.exceptions.StreamClosedError):
-            await turns(3)
-            await wire.begin_answer(request)
-            await wire.finish_answer(request)
+        await turns(3)
+        await wire.begin_answer(request)
+        await wire.finish_answer(request)
     await wire.listen()
 
 
@@ -402,8 +398,7 @@ async def refuse_some(wire: H2Wire) -> None:
     """Refuse the first requests, four or more; answer those that come later."""
     await wire.receive(4)
     for request in list(wire.requests):
-        with contextlib.suppress(h2.exceptions.StreamClosedError):  # given up by the client
-            await wire.refuse(request)
+        await wire.refuse(request)
     await wire.answer_the_rest()
 
 
