@@ -267,6 +267,17 @@ def of_own_kind(response: httpx.Response) -> None:
     response.__class__ = Richer
 
 
+def changing(change: Callable[[httpx.Response], None]) -> AsyncResilientClient:
+    """Make a client one of whose event hooks does something to each response."""
+
+    async def hook(response: httpx.Response) -> None:
+        await response.aread()
+        change(response)
+
+    transport = httpx.MockTransport(served)
+    return AsyncResilientClient(transport=transport, event_hooks={"response": [hook]})
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -289,14 +300,7 @@ async def test_a_response_that_carries_more_is_kept_itself(
     change: Callable[[httpx.Response], None],
 ) -> None:
     """Nothing that somebody put there is lost."""
-
-    async def hook(response: httpx.Response) -> None:
-        await response.aread()
-        change(response)
-
-    transport = httpx.MockTransport(served)
-    hooks = {"response": [hook]}
-    async with AsyncResilientClient(transport=transport, event_hooks=hooks) as client:
+    async with changing(change) as client:
         response = await (await client.get("http://a.test/", client.new_context("r")))
         last = weakref.ref(response)
         del response
@@ -321,14 +325,7 @@ async def test_a_response_that_a_hook_has_broken_ends_its_request(
     change: Callable[[httpx.Response], None],
 ) -> None:
     """With a result, and its task with that response: packing it is no concern of theirs."""
-
-    async def hook(response: httpx.Response) -> None:
-        await response.aread()
-        change(response)
-
-    transport = httpx.MockTransport(served)
-    hooks = {"response": [hook]}
-    async with AsyncResilientClient(transport=transport, event_hooks=hooks) as client:
+    async with changing(change) as client:
         response = await (await client.get("http://a.test/", client.new_context("r")))
         result = (await client.wait_for_all_requests())["r"]
         assert result.response is response
