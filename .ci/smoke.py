@@ -8,13 +8,14 @@ import sys
 
 import typed_async_client
 from typed_async_client import EventType, create_async_resilient_client, simple_async_request
+from typed_async_client.pool.connection import load_exchange
 from typed_async_client.testing import FaultServer, answer
 
-EXTRAS = ("cyclopts", "pytest", "h2", "httptools", "fastapi")
+EXTRAS = ("cyclopts", "pytest", "h2", "uvloop", "fastapi")
 
 
 def check_contents() -> None:
-    """The wheel holds the package, its type marker and its license, and no tests."""
+    """The wheel has the package, its type marker and its license, and no tests."""
     files = [str(file) for file in importlib.metadata.files("typed-async-client") or ()]
     assert "typed_async_client/py.typed" in files
     assert any(file.endswith("licenses/LICENSE") for file in files)
@@ -32,7 +33,8 @@ def check_command(command: str) -> None:
 
 
 async def check_requests() -> None:
-    """A request is retried until its server listens, and ends once."""
+    """A request is retried until its server listens, and ends once; llhttp is the parser."""
+    assert load_exchange("auto") is load_exchange("llhttp")
     async with FaultServer(answer(200, b"hello")) as server:
         assert (await simple_async_request("GET", server.url)).text == "hello"
     async with (

@@ -21,11 +21,11 @@ import httpx
 from idle import origins
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
-from typed_async_client.transports.clients.lean import LeanClient
-from typed_async_client.transports.connection import Http11, load_exchange
-from typed_async_client.transports.network import AsyncioBackend
-from typed_async_client.transports.pool import ConnectionPool
-from typed_async_client.transports.slot import PoolLimits
+from typed_async_client.httpx_client.fast_path import FastPathClient
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.pool.connection import Http11, load_exchange
+from typed_async_client.pool.pool import ConnectionPool
+from typed_async_client.pool.slot import PoolLimits
 
 Get = Callable[[], Awaitable[Any]]
 Rung = Callable[[str, Http11], contextlib.AbstractAsyncContextManager[Get]]
@@ -172,7 +172,7 @@ async def transport(url: str, http11: Http11) -> AsyncIterator[Get]:
 async def httpx_client(url: str, http11: Http11) -> AsyncIterator[Get]:
     """Give httpx's client over it."""
     made = AsyncPoolTransport(limits=LIMITS, http11=http11)
-    async with LeanClient(transport=made, timeout=TIMEOUT) as client:
+    async with FastPathClient(transport=made, timeout=TIMEOUT) as client:
         yield lambda: client.get(url)
 
 

@@ -16,12 +16,13 @@ import httpx
 from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.engine import Engine
-from typed_async_client.engine.flight import ResponseTask
+from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.statistics import ClientStatistics
-from typed_async_client.engine.story import Story
 from typed_async_client.events import EventType
-from typed_async_client.facts import begin_attempt
+from typed_async_client.httpx_client.build import build_httpx_client
+from typed_async_client.httpx_client.external import ExternalClient
+from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.options import (
     HttpClient,
     HttpxClientOptions,
@@ -30,9 +31,7 @@ from typed_async_client.options import (
     snapshot,
 )
 from typed_async_client.outcome import RequestResult
-from typed_async_client.transports.clients.brought import BroughtClient
-from typed_async_client.transports.clients.defaults import build_httpx_client
-from typed_async_client.transports.clients.packed import PackedResponse
+from typed_async_client.sent import begin_attempt
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
@@ -90,7 +89,7 @@ class AsyncResilientClient(Verbs):
         **httpx_client_kwargs: Unpack[HttpxClientOptions],
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
-        self._limits = RequestContext(
+        self._defaults = RequestContext(
             max_retries=max_retries,
             base_delay=base_delay,
             backoff_factor=backoff_factor,
@@ -103,13 +102,13 @@ class AsyncResilientClient(Verbs):
             grace=grace,
             random=random,
         )
-        self._brought = BroughtClient.of(http_client, httpx_client_kwargs)
-        if self._brought is None:
+        self._external = ExternalClient.of(http_client, httpx_client_kwargs)
+        if self._external is None:
             self._client: Any = build_httpx_client(httpx_client_kwargs)
             self._begin_attempt: Callable[[], object] = begin_attempt
         else:
             self._client = http_client
-            self._begin_attempt = self._brought.begin_attempt
+            self._begin_attempt = self._external.begin_attempt
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -141,13 +140,13 @@ class AsyncResilientClient(Verbs):
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """
         name = checked_method(method)
-        kept = self._limits.renew() if context is None else checked_context(context).clone()
+        kept = self._defaults.renew() if context is None else checked_context(context).clone()
         sent: Any = snapshot(options) if options else {}
         send = functools.partial(self._send, name, url, sent)
-        clock = self._engine.start()
+        self._engine.start()
         if not self._engine.admits_at_once:
             await self._engine.wait_for_admission()
-        return self._engine.launch(Story(kept, clock, method=name), send)
+        return self._engine.launch(kept, send, method=name)
 
     def _send(self, method: str, url: httpx.URL | str, options: dict[str, Any]) -> Any:
         """Make one attempt."""
@@ -165,7 +164,7 @@ class AsyncResilientClient(Verbs):
             request_id: the name; a random one without it.
             metadata: anything of the caller's.
         """
-        fresh = self._limits.renew()
+        fresh = self._defaults.renew()
         name = fresh.request_id if request_id is None else request_id
         return dataclasses.replace(fresh, request_id=name, metadata=dict(metadata or {}))
 
@@ -232,7 +231,7 @@ class AsyncResilientClient(Verbs):
     @property
     def active_tasks_count(self) -> int:
         """How many requests are in flight."""
-        return len(self._engine.register)
+        return len(self._engine.requests)
 
     @property
     def results_count(self) -> int:
@@ -267,10 +266,10 @@ class AsyncResilientClient(Verbs):
         try:
             await self._engine.shut_down(caller)
         finally:
-            if self._brought is None:
+            if self._external is None:
                 await self._client.aclose()
             else:
-                self._brought.leave()
+                self._external.leave()
 
     async def _initialize_client(self) -> None:
         self._engine.start()

@@ -1,10 +1,14 @@
 """Copies what events and requests carry, so that no holder sees what another one changes."""
 
+import contextlib
 import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
+
+from typed_async_client.libraries import is_fork_instance
+from typed_async_client.private import forget_parsed_cookies
 
 __all__ = ["copy_option", "copy_value"]
 
@@ -36,8 +40,8 @@ def _copy_response(response: Any) -> Any:
     if response.next_request is not None:
         twin.next_request = _copy_request(response.next_request)
     twin.history = [_copy_response(earlier) for earlier in response.history]
-    vars(twin).pop("_cookies", None)  # a cache that httpx fills again from the headers
-    if getattr(response, "_request", None) is not None:
+    forget_parsed_cookies(twin)
+    with contextlib.suppress(RuntimeError):  # it has no request
         twin.request = _copy_request(response.request)
     return twin
 
@@ -68,18 +72,13 @@ _COPIERS: dict[type, Callable[[Any], Any]] = {
     httpx.Response: _copy_response,
     httpx.Cookies: _copy_cookies,
 }
-"""Types that ``copy.deepcopy`` refuses, or copies without what matters."""
-
-_COPIERS_OF_FORK = {kind.__name__: copier for kind, copier in _COPIERS.items()}
-"""The same of httpx2, by name: it need not be installed."""
+"""Types that ``copy.deepcopy`` refuses, or copies without what matters; httpx2's classes of the same names count too."""
 
 
 def _copier_of(value: object) -> Callable[[Any], Any]:
-    for kind in type(value).__mro__:
-        if kind in _COPIERS:
-            return _COPIERS[kind]
-        if kind.__module__.partition(".")[0] == "httpx2" and kind.__name__ in _COPIERS_OF_FORK:
-            return _COPIERS_OF_FORK[kind.__name__]
+    for kind, copier in _COPIERS.items():
+        if isinstance(value, kind) or is_fork_instance(value, kind.__name__):
+            return copier
     return copy.deepcopy
 
 

@@ -20,6 +20,8 @@ from typing import Any, Self
 import httpcore
 import httpx
 
+from typed_async_client.libraries import is_from
+
 __all__ = [
     "AddressRefusedError",
     "ClientBoundError",
@@ -43,7 +45,9 @@ class ConnectError(httpx.ConnectError, httpcore.ConnectError):
 
     def __new__(cls, message: str = "", *, request: Any = None) -> Self:
         """Make an error that is caught by the names of the library that the request is of."""
-        kind = _connect_error_of_fork() if cls is ConnectError and _is_of_fork(request) else cls
+        kind = (
+            _connect_error_of_fork() if cls is ConnectError and is_from(request, "httpx2") else cls
+        )
         return super().__new__(kind, message)
 
 
@@ -68,10 +72,6 @@ class RequestCancelledError(RuntimeError):
     ``unwrap()`` raises this and not ``asyncio.CancelledError``, which would tell the task that
     merely *looks at* a result that it is itself being cancelled.
     """
-
-
-def _is_of_fork(request: object) -> bool:
-    return any(kind.__module__.partition(".")[0] == "httpx2" for kind in type(request).__mro__)
 
 
 @functools.cache

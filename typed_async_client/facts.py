@@ -8,24 +8,22 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
-from contextvars import ContextVar, Token
 
 import h11
 import httpcore
 import httpx
 
 from typed_async_client.errors import AddressRefusedError
+from typed_async_client.libraries import is_fork_instance, is_from
 from typed_async_client.policies.classify import Fault
+from typed_async_client.sent import current_log
 
 __all__ = [
-    "Tally",
     "as_httpx_error",
     "as_raised_by_httpx",
-    "begin_attempt",
-    "current_tally",
-    "end_attempt",
+    "classify_error",
     "explain_connect_failure",
-    "read_fault",
+    "request_of",
 ]
 
 _HTTPCORE_ERRORS = (
@@ -45,9 +43,6 @@ _FOREIGN: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (h11.RemoteProtocolError, httpx.RemoteProtocolError),
 )
 """Errors that httpx 0.28 lets out although they are not its own, and what they amount to."""
-
-_FORKS = frozenset({"httpx2", "httpcore2"})
-"""Libraries that have httpx's and httpcore's classes under the same names, and share none of them."""
 
 _TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """TLS errors that tell of a lost connection, not of a peer that will refuse again."""
@@ -86,7 +81,7 @@ def _httpx_kind(error: Exception) -> type[httpx.TransportError] | None:
     for foreign, ours in _FOREIGN:
         if isinstance(error, foreign):
             return ours
-    if type(error).__module__.partition(".")[0] == "h2":
+    if is_from(error, "h2"):
         return httpx.RemoteProtocolError
     if isinstance(error, ExceptionGroup):
         failed_to_connect = all(
@@ -105,88 +100,27 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def read_fault(error: Exception) -> Fault:
-    """Say what kind of failure an error of ``as_httpx_error`` tells of."""
-    if isinstance(error, _TIMEOUTS) or _is_of_fork(error, "TimeoutException"):
+def classify_error(error: Exception) -> Fault:
+    """Classify an error returned by ``as_httpx_error``."""
+    if isinstance(error, _TIMEOUTS) or is_fork_instance(error, "TimeoutException"):
         return Fault.TIMEOUT
-    if not isinstance(error, _CONNECT_ERRORS) and not _is_of_fork(error, "ConnectError"):
+    if not isinstance(error, _CONNECT_ERRORS) and not is_fork_instance(error, "ConnectError"):
         return Fault.OTHER
     if _can_never_connect(error):
         return Fault.UNREACHABLE
-    tally = current_tally()
-    if tally.body_used_up:  # the next attempt would send an empty one
+    log = current_log()
+    if log.body_consumed:  # the next attempt would send an empty body
         return Fault.OTHER
-    return Fault.CONNECT_LATER if tally.has_sent else Fault.CONNECT
+    return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
 
 
-def _is_of_fork(error: Exception, name: str) -> bool:
-    """Say whether an error is a fork's class of that name, read off it without the library."""
-    return any(
-        kind.__name__ == name and kind.__module__.partition(".")[0] in _FORKS
-        for kind in type(error).__mro__
-    )
-
-
-class Tally:
-    """What one attempt has sent so far, whatever its error may say.
-
-    One attempt sends more than one request when it follows a redirect or answers a challenge, and
-    code of the caller's own runs within it: hooks, authentication, bodies. An error from any of
-    these may look like a connect failure.
-
-    Args:
-        owner: who counts, when the client is not of our own making and may tell nobody.
-
-    Attributes:
-        owner: the same.
-        hops: requests that httpx was about to send.
-        answered: whether one of them was answered.
-        body_begun: whether a body that is made on the way has begun to be sent.
-        body_used_up: whether it was one that can be read only once.
-    """
-
-    __slots__ = ("answered", "body_begun", "body_used_up", "hops", "owner")
-
-    def __init__(self, owner: object = None) -> None:
-        self.owner: object = owner
-        self.hops: int = 0
-        self.answered: bool = False
-        self.body_begun: bool = False
-        self.body_used_up: bool = False
-
-    @property
-    def has_sent(self) -> bool:
-        """Whether anything may have been processed.
-
-        A client that was brought and has told of no request may have sent any.
-        """
-        untold = self.hops == 0 and self.owner is not None
-        return self.answered or self.body_begun or self.hops > 1 or untold
-
-
-_tally: ContextVar[Tally] = ContextVar("typed_async_client.tally")
-
-
-def begin_attempt(tally: Tally | None = None) -> "Token[Tally]":
-    """Start a new tally for the running task; give what ``end_attempt`` takes.
-
-    Args:
-        tally: the one to start with; a fresh one without it.
-    """
-    return _tally.set(tally or Tally())
-
-
-def end_attempt(outer: "Token[Tally]") -> None:
-    """Go back to the tally that was the running task's before ``begin_attempt``."""
-    _tally.reset(outer)
-
-
-def current_tally() -> Tally:
-    """Give the tally of the attempt that the running task makes; an idle one outside of any."""
-    return _tally.get(_NO_TALLY)
-
-
-_NO_TALLY = Tally()
+def request_of(error: Exception) -> httpx.Request | None:
+    """Return the request that an httpx error belongs to; None if it has none."""
+    try:
+        request: httpx.Request | None = getattr(error, "request", None)
+    except RuntimeError:  # httpx's way of saying that it was never set
+        return None
+    return request
 
 
 def explain_connect_failure(error: Exception, request: httpx.Request | None) -> str:

@@ -7,16 +7,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from typed_async_client.copies import copy_option
+from typed_async_client.httpx_types import (
+    AuthTypes,
+    CertTypes,
+    CookieTypes,
+    HeaderTypes,
+    ProxyTypes,
+    QueryParamTypes,
+    RequestContent,
+    RequestData,
+    RequestExtensions,
+    RequestFiles,
+    TimeoutTypes,
+)
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
-    from httpx import _types as types  # httpx names its argument types nowhere else
 
 __all__ = [
+    "BackendName",
     "ClientOptions",
-    "EngineName",
     "HttpClient",
     "HttpxClientOptions",
     "RequestOptions",
@@ -25,7 +37,7 @@ __all__ = [
 ]
 
 
-EngineName: TypeAlias = Literal["aiohttp", "pyreqwest"]
+BackendName: TypeAlias = Literal["aiohttp", "pyreqwest"]
 """Libraries that a client can send through in place of our own pool, each an extra."""
 
 
@@ -48,39 +60,39 @@ class HttpClient(Protocol):
 class RequestOptions(TypedDict, total=False):
     """What one request may be given. The meaning of each option is httpx's."""
 
-    content: "types.RequestContent"
-    data: "types.RequestData"
-    files: "types.RequestFiles"
+    content: RequestContent
+    data: RequestData
+    files: RequestFiles
     json: Any
-    params: "types.QueryParamTypes"
-    headers: "types.HeaderTypes"
-    cookies: "types.CookieTypes"
-    auth: "types.AuthTypes | None"
+    params: QueryParamTypes
+    headers: HeaderTypes
+    cookies: CookieTypes
+    auth: AuthTypes | None
     follow_redirects: bool
-    timeout: "types.TimeoutTypes"
-    extensions: "types.RequestExtensions"
+    timeout: TimeoutTypes
+    extensions: RequestExtensions
 
 
 class HttpxClientOptions(TypedDict, total=False):
     """What an ``httpx.AsyncClient`` may be given. The meaning of each option is httpx's."""
 
-    auth: "types.AuthTypes"
-    params: "types.QueryParamTypes"
-    headers: "types.HeaderTypes"
-    cookies: "types.CookieTypes"
+    auth: AuthTypes
+    params: QueryParamTypes
+    headers: HeaderTypes
+    cookies: CookieTypes
     verify: "ssl.SSLContext | str | bool"
-    cert: "types.CertTypes"
+    cert: CertTypes
     http1: bool
     http2: bool
-    proxy: "types.ProxyTypes"
+    proxy: ProxyTypes
     mounts: "Mapping[str, httpx.AsyncBaseTransport | None]"
-    timeout: "types.TimeoutTypes"
+    timeout: TimeoutTypes
     follow_redirects: bool
     limits: "httpx.Limits"
     max_redirects: int
     event_hooks: "Mapping[str, list[Callable[..., Any]]]"
     base_url: "httpx.URL | str"
-    transport: "httpx.AsyncBaseTransport | EngineName"
+    transport: "httpx.AsyncBaseTransport | BackendName"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
 

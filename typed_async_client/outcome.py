@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from typed_async_client.errors import ConnectError, RequestCancelledError
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
-from typed_async_client.facts import as_httpx_error, read_fault
+from typed_async_client.facts import as_httpx_error, classify_error
 from typed_async_client.policies.classify import Fault
+from typed_async_client.sent import current_log
 
 if TYPE_CHECKING:
     import httpx
 
 __all__ = [
-    "AttemptRecord",
+    "AttemptHistory",
     "Failed",
     "Outcome",
     "Packed",
@@ -33,10 +34,17 @@ class Succeeded:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt that brought an error, and what kind of fault it tells of."""
+    """An attempt that failed.
+
+    Attributes:
+        error: what the caller gets if no attempt follows.
+        fault: what went wrong.
+        has_idempotency_key: whether the request carries a key that makes it safe to repeat.
+    """
 
     error: Exception
     fault: Fault
+    has_idempotency_key: bool = False
 
     @classmethod
     def of(cls, raised: Exception) -> Self:
@@ -44,14 +52,16 @@ class Failed:
         error = as_httpx_error(raised)
         if isinstance(error, ConnectError):  # ours: somebody below has tried again already
             return cls(error, Fault.UNREACHABLE)
-        return cls(error, read_fault(error))
+        fault = classify_error(error)
+        is_late = fault is Fault.CONNECT_LATER  # no other fault depends on the key
+        return cls(error, fault, is_late and current_log().has_idempotency_key)
 
 
 Outcome = Succeeded | Failed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptHistory:
     """How a response came about, where there is no client to keep results.
 
     Attributes:

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any, Unpack
 
 from typed_async_client.client import AsyncResilientClient
+from typed_async_client.httpx_types import TimeoutTypes
 from typed_async_client.options import ClientOptions, RequestOptions
 
 if TYPE_CHECKING:
     import httpx
-    from httpx import _types as types  # httpx names its argument types nowhere else
 
 __all__ = ["create_async_resilient_client", "simple_async_request"]
 
@@ -28,7 +28,7 @@ async def simple_async_request(
     url: "httpx.URL | str",
     *,
     max_retries: int = 2,
-    timeout: "types.TimeoutTypes" = 10.0,  # noqa: ASYNC109 - httpx's own timeout, passed on to it
+    timeout: TimeoutTypes = 10.0,  # noqa: ASYNC109 - httpx's own timeout, passed on to it
     **kwargs: Any,
 ) -> "httpx.Response":
     """Send one request with a client of its own, and give the response.

@@ -4,7 +4,7 @@ import abc
 from typing import TYPE_CHECKING, Final, Unpack
 
 from typed_async_client.context import RequestContext
-from typed_async_client.engine.flight import ResponseTask
+from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.options import RequestOptions
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typed_async_client import ResultStatus
 from typed_async_client.cli import main
 from typed_async_client.cli.demo import perform
 from typed_async_client.cli.plan import MAX_RETRIES, Kind, draw_plan
-from typed_async_client.cli.tally import Row, Standing
+from typed_async_client.cli.summary import Row, Standing
 
 ENDS = {
     Kind.ANSWERED: ResultStatus.SUCCESS,

@@ -9,7 +9,7 @@ from rich.console import Console
 from typed_async_client import EventType, ResultStatus
 from typed_async_client.cli.plan import Kind
 from typed_async_client.cli.report import show_begin, show_tally, watching
-from typed_async_client.cli.tally import Row, Standing, Tally
+from typed_async_client.cli.summary import Row, Standing, Tally
 
 
 class Terminal(io.StringIO):

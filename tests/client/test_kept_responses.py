@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, RequestResult
+from typed_async_client.httpx_client.packed import PackedResponse
+from typed_async_client.pool.response import SPENT
 from typed_async_client.testing import FaultServer, answer
-from typed_async_client.transports.clients.packed import PackedResponse
-from typed_async_client.transports.whole import SPENT
 
 JSON = b'{"name": "Zo\xc3\xab"}'
 

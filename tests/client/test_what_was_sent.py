@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
-from brought_clients import WAYS, Way
+from external_clients import WAYS, Way
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import in_virtual_time

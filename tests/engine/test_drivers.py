@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
-from typed_async_client.engine.drivers import drive, drive_plain
+from typed_async_client.engine.drivers import drive, drive_sync
 from typed_async_client.engine.flow import Flow, request_flow
-from typed_async_client.engine.story import Clock, Story
+from typed_async_client.engine.state import RequestState
 from typed_async_client.testing import run_virtual
 
 OK = httpx.Response(200)
@@ -17,7 +17,7 @@ OK = httpx.Response(200)
 
 def new_flow(now: Callable[[], float] = lambda: 0.0) -> Flow:
     """Make a flow with two retries, one and two seconds apart."""
-    return request_flow(Story(RequestContext(), Clock(now, random=lambda: 0.5), method="POST"))
+    return request_flow(RequestState(RequestContext(), now=now, random=lambda: 0.5, method="POST"))
 
 
 class Script:
@@ -47,7 +47,7 @@ class Script:
 
     def drive(self) -> httpx.Response:
         """Run the plain driver."""
-        return drive_plain(new_flow(), self.send, self.events.append, self.slept.append)
+        return drive_sync(new_flow(), self.send, self.events.append, self.slept.append)
 
     async def drive_async(self) -> httpx.Response:
         """Run the async driver."""
@@ -120,7 +120,7 @@ def test_an_interrupt_during_the_plain_sleep_ends_as_cancelled() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        drive_plain(new_flow(), script.send, script.events.append, interrupted)
+        drive_sync(new_flow(), script.send, script.events.append, interrupted)
     assert script.kinds == [EventType.RETRY, EventType.CANCELLED]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
 from typed_async_client.engine.flow import Attempt, Begin, Emit, Step, Wait, request_flow
-from typed_async_client.engine.story import Clock, Story
+from typed_async_client.engine.state import RequestState
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
 OK = httpx.Response(200)
@@ -55,10 +55,10 @@ class Played:
         return [in_words(step) for step in self.steps]
 
 
-def new_story(max_retries: int = 2) -> Story:
-    """Make the story of a request on a clock that stands still and dice that show the middle."""
+def new_state(max_retries: int = 2) -> RequestState:
+    """Make the state of a request on a clock that stands still and dice that show the middle."""
     context = RequestContext(max_retries=max_retries, request_id="r")
-    return Story(context, Clock(now=lambda: 0.0, random=lambda: 0.5), method="POST")
+    return RequestState(context, now=lambda: 0.0, random=lambda: 0.5, method="POST")
 
 
 def play(script: list[str], max_retries: int = 2, stop_at: int | None = None) -> Played:
@@ -69,7 +69,7 @@ def play(script: list[str], max_retries: int = 2, stop_at: int | None = None) ->
         max_retries: of the request.
         stop_at: throw a cancellation in at this step instead of answering it.
     """
-    flow = request_flow(new_story(max_retries))
+    flow = request_flow(new_state(max_retries))
     outcomes = iter(script)
     played = Played()
     try:
@@ -185,7 +185,7 @@ def test_a_request_without_retries_gives_up_after_one_attempt() -> None:
 def test_the_error_of_exhausted_retries_keeps_the_request_of_the_last_attempt() -> None:
     """``error.request`` answers, as it does for httpx's own errors."""
     request = httpx.Request("GET", "http://a.test/")
-    flow = request_flow(new_story(max_retries=0))
+    flow = request_flow(new_state(max_retries=0))
     assert isinstance(next(flow), Begin)
     next(flow)
     flow.send(Failed.of(httpx.ConnectError("refused", request=request)))
@@ -215,8 +215,8 @@ def test_a_cancellation_at_any_step_ends_in_one_cancelled_event(stop_at: int) ->
 
 
 def test_a_keyboard_interrupt_counts_as_a_cancellation() -> None:
-    """Whatever stops the request from outside, its story has an end."""
-    flow = request_flow(new_story())
+    """Whatever stops the request from outside, its state has an end."""
+    flow = request_flow(new_state())
     next(flow)
     step = flow.throw(KeyboardInterrupt())
     assert isinstance(step, Emit)
@@ -227,16 +227,16 @@ def test_a_keyboard_interrupt_counts_as_a_cancellation() -> None:
 
 def test_a_flow_that_is_dropped_says_nothing_more() -> None:
     """Closing the generator asks for no step that nobody would perform."""
-    flow = request_flow(new_story())
+    flow = request_flow(new_state())
     next(flow)
     flow.close()
     with pytest.raises(StopIteration):
         next(flow)
 
 
-def test_elapsed_time_is_read_off_the_clock_of_the_story() -> None:
-    """The seconds from the story's begin to the event."""
+def test_elapsed_time_is_read_off_the_clock_of_the_request() -> None:
+    """The seconds from the state's begin to the event."""
     now = [10.0]
-    story = Story(RequestContext(), Clock(now=lambda: now[0], random=lambda: 0.5), method="POST")
+    state = RequestState(RequestContext(), now=lambda: now[0], random=lambda: 0.5, method="POST")
     now[0] = 12.5
-    assert story.ended(Succeeded(OK)).elapsed == 2.5
+    assert state.ended(Succeeded(OK)).elapsed == 2.5

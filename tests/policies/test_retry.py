@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client.policies.backoff import Backoff
-from typed_async_client.policies.classify import Fault, Verdict, classify
+from typed_async_client.policies.classify import Fault, Verdict, classify, is_idempotent
 from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
 
 BACKOFF = Backoff(base_delay=1.0, factor=2.0, max_delay=60.0)
@@ -23,7 +23,7 @@ BACKOFF = Backoff(base_delay=1.0, factor=2.0, max_delay=60.0)
 )
 def test_only_a_connect_failure_is_transient(fault: Fault, verdict: Verdict, method: str) -> None:
     """It alone proves that nothing of the request was sent, so the method does not matter."""
-    assert classify(fault, method=method) is verdict
+    assert classify(fault, idempotent=is_idempotent(method)) is verdict
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,20 @@ def test_a_connect_failure_behind_a_redirect_is_transient_for_idempotent_methods
     method: str, verdict: Verdict
 ) -> None:
     """The first hop was processed; making the attempt anew sends it again."""
-    assert classify(Fault.CONNECT_LATER, method=method) is verdict
+    assert classify(Fault.CONNECT_LATER, idempotent=is_idempotent(method)) is verdict
+
+
+@pytest.mark.parametrize("name", [b"Idempotency-Key", b"idempotency-key"])
+def test_an_idempotency_key_makes_any_method_idempotent(name: bytes) -> None:
+    """The server recognizes the second request by its key; the header's case doesn't matter."""
+    assert is_idempotent("POST", [(b"accept", b"*/*"), (name, b"8f2a")])
+    assert not is_idempotent("POST", [(b"accept", b"*/*")])
 
 
 @pytest.mark.parametrize("fault", Fault)
 def test_every_fault_has_a_verdict(fault: Fault) -> None:
     """A fault added later must be judged too."""
-    assert classify(fault, method="POST") in Verdict
+    assert classify(fault, idempotent=False) in Verdict
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from leftovers import sockets_to
 from pool_kit import kind_of
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.resend import RESENDS
+from typed_async_client.pool.resend import RESENDS
 
 pytestmark = [EVERY_WAY, pytest.mark.usefixtures("nothing_left")]
 

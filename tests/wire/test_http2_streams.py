@@ -13,7 +13,7 @@ from h2_ways import EVERY_WAY, Way, posting, resends_of
 from pool_kit import is_settled, turns
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.http2.frames import (
+from typed_async_client.http2.frames import (
     CONTINUATION,
     END_HEADERS,
     END_STREAM,
@@ -21,7 +21,7 @@ from typed_async_client.transports.http2.frames import (
     make_frame,
     window_frame,
 )
-from typed_async_client.transports.resend import RESENDS
+from typed_async_client.pool.resend import RESENDS
 
 pytestmark = [EVERY_WAY, pytest.mark.usefixtures("nothing_left")]
 

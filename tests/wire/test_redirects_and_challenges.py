@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from brought_clients import ENGINES, WAYS, Way
+from external_clients import ENGINES, WAYS, Way
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import FaultServer, answer

@@ -181,7 +181,7 @@ async def test_what_ignores_every_cancellation_is_left_behind_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The caller gets its cancellation after twice the time to unwind, here a short one."""
-    monkeypatch.setattr("typed_async_client.transports.wrapping.sheltered._UNWIND", 0.02)
+    monkeypatch.setattr("typed_async_client.transports.sheltered._UNWIND", 0.02)
     over = asyncio.Event()
 
     class Deaf(httpx.AsyncHTTPTransport):

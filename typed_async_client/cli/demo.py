@@ -18,7 +18,7 @@ from typed_async_client import (
 from typed_async_client.cli.demo_server import ID_HEADER, DemoServers
 from typed_async_client.cli.plan import MAX_RETRIES, Kind, Planned, draw_plan
 from typed_async_client.cli.report import show_begin, show_tally, watching
-from typed_async_client.cli.tally import Standing, Tally, count_up
+from typed_async_client.cli.summary import Standing, Tally, count_up
 
 __all__ = ["perform", "run_demo"]
 

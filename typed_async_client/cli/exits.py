@@ -13,7 +13,7 @@ from typing import TypeAlias
 import httpx
 
 from typed_async_client.cli.redact import one_line
-from typed_async_client.facts import read_fault
+from typed_async_client.facts import classify_error
 from typed_async_client.policies.classify import Fault
 
 __all__ = ["Ending", "Exit", "complaint", "describe", "exit_code"]
@@ -77,7 +77,7 @@ def exit_code(ending: Ending, *, check_status: bool) -> Exit:
         return Exit.TOO_MANY_REDIRECTS
     if isinstance(ending, httpx.ProxyError) or isinstance(ending.__cause__, ssl.SSLError):
         return Exit.NOT_CONNECTED
-    return _BY_FAULT.get(read_fault(ending), Exit.UNEXPECTED)
+    return _BY_FAULT.get(classify_error(ending), Exit.UNEXPECTED)
 
 
 def complaint(ending: Ending, code: Exit) -> str | None:
@@ -111,7 +111,7 @@ def _connect_advice(error: Exception) -> str | None:
         return "check the host name"
     if isinstance(origin, ssl.SSLError) and _says_no_tls(origin):
         return "this port speaks no TLS: try http://"
-    return _CONNECT_ADVICE.get(read_fault(error))
+    return _CONNECT_ADVICE.get(classify_error(error))
 
 
 def _says_no_tls(error: ssl.SSLError) -> bool:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from typed_async_client import ResultStatus
-from typed_async_client.cli.tally import Row, Standing, Tally, percentile
+from typed_async_client.cli.summary import Row, Standing, Tally, percentile
 
 __all__ = ["show_begin", "show_tally", "watching"]
 

@@ -16,7 +16,7 @@ from typed_async_client.outcome import Failed, Outcome, Succeeded
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["drive", "drive_plain"]
+__all__ = ["drive", "drive_sync"]
 
 
 async def drive(
@@ -62,7 +62,7 @@ async def drive(
         return response
 
 
-def drive_plain(
+def drive_sync(
     flow: Flow,
     send: Callable[[], "httpx.Response"],
     emit: Callable[[AsyncEvent], None],

@@ -4,16 +4,23 @@ It puts the parts of this room together and knows no HTTP: an attempt is a calla
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from typed_async_client.engine.binding import Binding
+from typed_async_client.binding import Binding
+from typed_async_client.context import RequestContext
 from typed_async_client.engine.callbacks import Callbacks
-from typed_async_client.engine.flight import Flight, Register, ResponseTask, wait_for_landing
+from typed_async_client.engine.in_flight import (
+    InFlight,
+    InFlightRequests,
+    ResponseTask,
+    wait_for_tasks,
+)
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
+from typed_async_client.engine.state import RequestState
 from typed_async_client.engine.statistics import ClientStatistics
-from typed_async_client.engine.story import Clock, Story
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.outcome import RequestResult
@@ -39,7 +46,7 @@ class Engine:
         is_closed: whether ``shut_down`` has begun.
         ledger: the results.
         monitor: takes the events.
-        register: the requests in flight.
+        register: the requests in request.
     """
 
     def __init__(
@@ -56,18 +63,18 @@ class Engine:
         self.is_closed: bool = False
         self.ledger = ledger
         self.monitor: Monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
-        self.register: Register = Register()
+        self.requests: InFlightRequests = InFlightRequests()
         limit = max_concurrent_requests
         self._permits = None if limit is None else asyncio.Semaphore(limit)
-        self._landed = self.register.remove if limit is None else self._leave
+        self._landed = self.requests.remove if limit is None else self._leave
         self._binding = Binding()
-        self._clock: Clock | None = None
+        self._now: Callable[[], float] = time.monotonic  # the loop's, once started
         self._grace = grace
         self._monitoring: asyncio.Task[None] | None = None
         self._random = random
         self._submitted = 0
 
-    def start(self) -> Clock:
+    def start(self) -> None:
         """Bind to the running event loop and start the monitor, once.
 
         Raises:
@@ -77,10 +84,9 @@ class Engine:
         if self.is_closed:
             raise ClientClosedError("this client is closed: make a new one to send more requests")
         loop = self._binding.check()
-        if self._clock is None:
-            self._clock = Clock(loop.time, self._random)
+        if self._monitoring is None:
+            self._now = loop.time
             self._monitoring = self.monitor.start(loop)
-        return self._clock
 
     def check_home(self) -> None:
         """Make sure that a client that was started is used where it was.
@@ -88,7 +94,7 @@ class Engine:
         Raises:
             ClientBoundError: the client belongs to another loop, thread or process.
         """
-        if self._clock is not None:
+        if self._monitoring is not None:
             self._binding.check()
 
     @property
@@ -112,25 +118,31 @@ class Engine:
             raise
 
     def launch(
-        self, story: Story, send: Callable[[], Coroutine[Any, Any, "httpx.Response"]]
+        self,
+        context: RequestContext,
+        send: Callable[[], Coroutine[Any, Any, "httpx.Response"]],
+        *,
+        method: str,
     ) -> ResponseTask:
-        """Launch a request that was admitted; the task is its life.
+        """Launch an admitted request and return its task.
 
         Args:
-            story: the request's counters; nobody else holds its context.
+            context: the request's context; nobody else holds it.
             send: makes one attempt.
+            method: the request's method, in upper case.
         """
-        flight = Flight(story, self.monitor, self._landed)
-        self.register.add(flight)  # before its task, which may be eager and over at once
+        state = RequestState(context, now=self._now, random=self._random, method=method)
+        request = InFlight(state, self.monitor, self._landed)
+        self.requests.add(request)  # before its task, which may be eager and over at once
         self._submitted += 1
-        life = flight.launch(send)
+        life = request.launch(send)
         try:
             task = asyncio.get_running_loop().create_task(life)
         except BaseException:
             life.close()
-            flight.abandon()
+            request.abandon()
             raise
-        flight.task = task
+        request.task = task
         return task
 
     async def wait_for(self, request_id: str, *, may_arrive: bool) -> RequestResult:
@@ -147,9 +159,9 @@ class Engine:
         caller = asyncio.current_task()
         last: AsyncEvent | None = None
         while True:
-            while flights := self.register.named(request_id, besides=caller):
-                await wait_for_landing(flights)
-                last = flights[-1].ending
+            while in_flight := self.requests.named(request_id, besides=caller):
+                await wait_for_tasks(in_flight)
+                last = in_flight[-1].ending
             result = self.ledger.get(request_id)
             if result is not None:
                 return result
@@ -157,7 +169,7 @@ class Engine:
                 return RequestResult.of(last)
             if not may_arrive:
                 raise KeyError(f"no request {request_id!r} is in flight or in the results")
-            await self.register.wait_for_arrival(request_id)
+            await self.requests.wait_for_arrival(request_id)
 
     async def wait_for_all(self) -> dict[str, RequestResult]:
         """Wait until no request is in flight and every event was delivered; give the results.
@@ -168,11 +180,11 @@ class Engine:
         self._binding.check()
         caller = asyncio.current_task()
         while True:
-            while flights := self.register.flights(besides=caller):
-                await wait_for_landing(flights)
+            while in_flight := self.requests.active(besides=caller):
+                await wait_for_tasks(in_flight)
             await self.monitor.wait_until_delivered()
             await self.callbacks.settle(self._grace, besides=caller)
-            if not self.register.flights(besides=caller):
+            if not self.requests.active(besides=caller):
                 return self.ledger.all()
 
     async def shut_down(self, caller: "asyncio.Task[Any] | None") -> None:
@@ -187,7 +199,7 @@ class Engine:
         try:
             await self._cancel_requests()
         finally:  # whatever stops us here, every request has its end and every event is told
-            for stubborn in self.register.flights():
+            for stubborn in self.requests.active():
                 stubborn.abandon()
             self._monitoring.cancel()
             self.monitor.drain()
@@ -217,8 +229,8 @@ class Engine:
             callbacks_failed=self.callbacks.failed,
         )
 
-    def _leave(self, flight: Flight) -> None:
-        self.register.remove(flight)
+    def _leave(self, request: InFlight) -> None:
+        self.requests.remove(request)
         self._release()
 
     def _release(self) -> None:
@@ -227,11 +239,11 @@ class Engine:
 
     async def _cancel_requests(self) -> None:
         await asyncio.sleep(0)  # eager requests that are being launched get their task
-        flights = self.register.flights()
-        for task in [flight.task for flight in flights if flight.task is not None]:
+        in_flight = self.requests.active()
+        for task in [request.task for request in in_flight if request.task is not None]:
             task.cancel()
-        if flights:
-            await wait_for_landing(flights, timeout=self._grace)
+        if in_flight:
+            await wait_for_tasks(in_flight, timeout=self._grace)
 
 
 def _check_limits(max_concurrent_requests: int | None, grace: float) -> None:

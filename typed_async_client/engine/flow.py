@@ -9,10 +9,10 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.context import RequestContext
-from typed_async_client.engine.story import Story
+from typed_async_client.engine.state import RequestState
 from typed_async_client.errors import ConnectError
 from typed_async_client.events import AsyncEvent
-from typed_async_client.facts import explain_connect_failure
+from typed_async_client.facts import explain_connect_failure, request_of
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import RetryAfter
@@ -55,7 +55,7 @@ Flow = Generator[Step, Any, "httpx.Response"]
 _BEGIN = Begin()
 
 
-def request_flow(story: Story) -> Flow:
+def request_flow(state: RequestState) -> Flow:
     """Tell the life of one request, one step at a time.
 
     Whatever stops it, a cancellation thrown in at any step included, its last step is to emit
@@ -70,41 +70,41 @@ def request_flow(story: Story) -> Flow:
     """
     try:
         yield _BEGIN
-        outcome = yield from _attempts(story)
+        outcome = yield from _attempts(state)
     except GeneratorExit:  # the flow is dropped: nobody is left to perform a step
         raise
     except Exception as error:
-        yield Emit(story.ended(Failed(error, Fault.OTHER)))
+        yield Emit(state.ended(Failed(error, Fault.OTHER)))
         raise
     except BaseException as stop:
-        yield Emit(story.cancelled(stop))
+        yield Emit(state.cancelled(stop))
         raise
-    yield Emit(story.ended(outcome))
+    yield Emit(state.ended(outcome))
     if isinstance(outcome, Failed):
         raise outcome.error
     return outcome.response
 
 
-def _attempts(story: Story) -> Generator[Step, Any, Outcome]:
+def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
     """Make attempts until one succeeds or none may follow; return what came of the last."""
     while True:
-        story.attempts += 1
-        outcome: Outcome = yield Attempt(story.context)
+        state.attempts += 1
+        outcome: Outcome = yield Attempt(state.context)
         if isinstance(outcome, Succeeded):
             return outcome
-        decision = story.judge(outcome.fault)
+        decision = state.judge(outcome)
         if isinstance(decision, RetryAfter):
-            yield Emit(story.retried(outcome.error, decision.delay))
+            yield Emit(state.retried(outcome.error, decision.delay))
             yield Wait(decision.delay)
         elif decision.exhausted:
-            return Failed(_never_connected(outcome.error, story), outcome.fault)
+            return Failed(_never_connected(outcome.error, state), outcome.fault)
         else:
             return outcome
 
 
-def _never_connected(last: Exception, story: Story) -> ConnectError:
-    request = getattr(last, "_request", None) or story.request
-    attempts = story.attempts
+def _never_connected(last: Exception, state: RequestState) -> ConnectError:
+    request = request_of(last) or state.request
+    attempts = state.attempts
     error = ConnectError(explain_connect_failure(last, request), request=request)
     error.add_note(f"no connection after {attempts} attempt{'s' if attempts > 1 else ''}")
     error.__cause__ = last

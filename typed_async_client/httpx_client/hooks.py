@@ -1,0 +1,55 @@
+"""How the client learns what an attempt sends: event hooks of httpx, and a wrapper for transports.
+
+An attempt is more than one request when it follows a redirect or answers a challenge. The hooks made
+here see each request go out and be answered, and record it in the attempt's log.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from typed_async_client.sent import current_log, watch_body
+
+__all__ = ["AssumeSent", "with_hooks"]
+
+
+class AssumeSent(httpx.AsyncBaseTransport):
+    """Records a request as answered as soon as it is handed over: it may be processed from then on.
+
+    Args:
+        transport: one for which ``may_send_before_failing`` is true; it is closed with this one.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Hand the request over."""
+        current_log().answered = True
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+
+def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """Return the given event hooks with ours around them: ours run last before and first after."""
+    hooks = dict(given or {})
+    return {
+        **hooks,
+        "request": [*hooks.get("request", ()), _before_each],
+        "response": [_after_each, *hooks.get("response", ())],
+    }
+
+
+async def _before_each(request: httpx.Request) -> None:
+    log = current_log()
+    log.hops += 1
+    log.request = request
+    watch_body(request, log)
+
+
+async def _after_each(_: httpx.Response) -> None:
+    current_log().answered = True

@@ -1,0 +1,1 @@
+"""The connection pool, and the transport that makes it usable by any asynchronous httpx client."""

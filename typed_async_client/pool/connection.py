@@ -1,0 +1,288 @@
+"""A direct connection to an origin: it opens at its first request and speaks what was negotiated.
+
+HTTP/2 is httpcore's exchange with its gaps filled (``http2/connection.py``). HTTP/1.1 is ours on
+llhttp (``http1/connection.py``) or, where httptools is missing or not wanted, httpcore's on h11
+(``http1/h11.py``). Connections through proxies are httpcore's own, on h11.
+
+Both parsers refuse conflicting lengths, invalid lengths and chunk sizes, every transfer coding except
+``chunked``, NUL bytes, spaces in or before a header name, and anything that doesn't start with a
+status line. They differ here:
+
+===================================  =======  ==========================================
+a response with                      llhttp   h11
+===================================  =======  ==========================================
+both Content-Length and chunked      refused  read by its chunks; the connection is closed
+the same length twice                refused  accepted as one
+folded lines, bare line feeds        refused  accepted
+other control characters             refused  accepted
+a space after a chunk size           refused  accepted
+a chunk size of more than 20 digits  accepted refused
+an HTTP version above 1.1            refused  accepted
+more than 20 interim responses       refused  accepted; a deadline bounds them
+keep-alive in HTTP/1.0               kept     closed
+trailers                             reported dropped
+``Expect: 100-continue``             waits    sends the body at once
+===================================  =======  ==========================================
+"""
+
+import asyncio
+import dataclasses
+import ssl
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Literal, TypeAlias
+
+import httpcore
+
+from typed_async_client.http1.h11 import H11Connection
+from typed_async_client.http2.connection import Http2Connection
+from typed_async_client.http2.stream import SpeaksHttp2
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.pool.recorder import Recorder
+from typed_async_client.pool.slot import Origin, Slot
+from typed_async_client.wire.messages import timeout_of
+from typed_async_client.wire.trace import trace
+
+__all__ = [
+    "ConnectionOptions",
+    "DirectConnection",
+    "Http11",
+    "MakeExchange",
+    "connector",
+    "load_exchange",
+]
+
+Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
+"""The HTTP/1.1 parser of a direct connection; ``"auto"`` is llhttp where httptools is installed."""
+
+MakeExchange: TypeAlias = Callable[[httpcore.Origin, Any], Any]
+"""Makes an exchange on an open stream."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionOptions:
+    """How the connections of a pool are made; the meanings are those of ``ConnectionPool``."""
+
+    ssl_context: ssl.SSLContext | None
+    proxy: httpcore.Proxy | None
+    http1: bool
+    http2: bool
+    retries: int
+    local_address: str | None
+    uds: str | None
+    socket_options: Iterable[Any] | None
+
+    @property
+    def http2_mode(self) -> SpeaksHttp2 | None:
+        """How HTTP/2 comes to be spoken; None if it isn't allowed."""
+        if not self.http2:
+            return None
+        return "agreed" if self.http1 else "alone"
+
+    def may_multiplex(self, origin: Origin) -> bool:
+        """Whether a connection to that origin may serve several requests at once."""
+        return self.http2 and (origin[0] == b"https" or not self.http1)
+
+
+def connector(
+    options: ConnectionOptions, backend: AsyncioBackend, http11: Http11
+) -> Callable[[Slot], Any]:
+    """Return what makes the connection of a slot, without opening it yet.
+
+    Raises:
+        ImportError: llhttp is requested and httptools isn't installed.
+        ValueError: there is no such parser.
+    """
+    exchange = load_exchange(http11)
+    is_direct = options.proxy is None and options.retries == 0
+
+    def connect(slot: Slot) -> Any:
+        origin = httpcore.Origin(*slot.origin)
+        recorder = Recorder(backend, slot, http2=options.http2_mode)
+        if is_direct:
+            return DirectConnection(origin, recorder, exchange, options)
+        return _connection_of_httpcore(origin, recorder, options)
+
+    return connect
+
+
+def _connection_of_httpcore(
+    origin: httpcore.Origin, recorder: Recorder, options: ConnectionOptions
+) -> Any:
+    """Let a pool of httpcore make a connection; the pool itself is dropped."""
+    pool = httpcore.AsyncConnectionPool(
+        ssl_context=options.ssl_context,
+        proxy=options.proxy,
+        http1=options.http1,
+        http2=options.http2,
+        retries=options.retries,
+        local_address=options.local_address,
+        uds=options.uds,
+        network_backend=recorder,
+        socket_options=options.socket_options,
+    )
+    return pool.create_connection(origin)
+
+
+def load_exchange(http11: Http11) -> MakeExchange:
+    """Give the HTTP/1.1 exchange on a parser.
+
+    Raises:
+        ImportError: llhttp is requested and httptools isn't installed.
+        ValueError: there is no such parser.
+    """
+    if http11 not in ("auto", "h11", "llhttp"):
+        raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
+    if http11 == "h11":
+        return H11Connection
+    try:
+        from typed_async_client.http1.connection import Http11Connection  # noqa: PLC0415 - not on every platform
+    except ImportError as error:
+        if http11 == "auto":
+            return H11Connection
+        raise ImportError(
+            "http11='llhttp' needs httptools, which isn't installed: pip install httptools"
+        ) from error
+    return Http11Connection
+
+
+class DirectConnection(httpcore.AsyncConnectionInterface):
+    """One connection without a proxy.
+
+    Args:
+        origin: where it leads.
+        backend: opens the socket.
+        http11: makes an HTTP/1.1 exchange on a stream.
+        options: how to connect.
+
+    Attributes:
+        exchange: what speaks HTTP on it; None until it is open.
+    """
+
+    def __init__(
+        self,
+        origin: httpcore.Origin,
+        backend: Recorder,
+        http11: MakeExchange,
+        options: ConnectionOptions,
+    ) -> None:
+        self._origin = origin
+        self._backend = backend
+        self._http11 = http11
+        self._options = options
+        self.exchange: Any = None
+        self._failed = False
+        self._opening = asyncio.Lock()
+
+    def handle_async_request(
+        self, request: httpcore.Request
+    ) -> Coroutine[Any, Any, httpcore.Response]:
+        """Send a request, opening the connection first if need be."""
+        if self.exchange is None:
+            return self._open_and_handle(request)
+        sending: Coroutine[Any, Any, httpcore.Response] = self.exchange.handle_async_request(
+            request
+        )
+        return sending
+
+    async def aclose(self) -> None:
+        """Close the exchange, if any was begun."""
+        if self.exchange is not None:
+            await self.exchange.aclose()
+
+    def can_handle_request(self, origin: httpcore.Origin) -> bool:
+        """Whether it leads there."""
+        return origin == self._origin
+
+    def is_available(self) -> bool:
+        """Whether it may take a further request; before it is open, whether it may turn out to."""
+        if self.exchange is None:
+            return self._options.http2 and not self._failed
+        available: bool = self.exchange.is_available()
+        return available
+
+    def has_expired(self) -> bool:
+        """Whether it was idle for too long, or failed to open."""
+        return self._failed if self.exchange is None else self.exchange.has_expired()
+
+    def is_idle(self) -> bool:
+        """Whether it is open and serves no request."""
+        return self.exchange is not None and self.exchange.is_idle()
+
+    def is_closed(self) -> bool:
+        """Whether it was closed, or failed to open."""
+        return self._failed if self.exchange is None else self.exchange.is_closed()
+
+    def info(self) -> str:
+        """Tell its state in a few words."""
+        if self.exchange is None:
+            return "CONNECTION FAILED" if self._failed else "CONNECTING"
+        words: str = self.exchange.info()
+        return words
+
+    def __repr__(self) -> str:
+        return f"<DirectConnection [{self.info()}]>"
+
+    async def _open_and_handle(self, request: httpcore.Request) -> httpcore.Response:
+        await self._wait_for_turn(request)
+        try:
+            if self.exchange is None:
+                await self._open(request)
+        finally:
+            self._opening.release()
+        response: httpcore.Response = await self.exchange.handle_async_request(request)
+        return response
+
+    async def _wait_for_turn(self, request: httpcore.Request) -> None:
+        """Wait while another request opens the connection, as long as this one may for its own."""
+        timeout = timeout_of(request, "connect")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._opening.acquire()
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"not connected within {timeout} s") from error
+
+    async def _open(self, request: httpcore.Request) -> None:
+        if self._failed:
+            raise httpcore.ConnectionNotAvailable
+        try:
+            stream = await self._connect(request)
+            if self._origin.scheme in (b"https", b"wss"):
+                stream = await self._secure(request, stream)
+        except asyncio.CancelledError:
+            raise  # whoever waits for it too opens it then
+        except BaseException:
+            self._failed = True
+            raise
+        self.exchange = self._begin(stream)
+
+    async def _connect(self, request: httpcore.Request) -> Any:
+        timeout = timeout_of(request, "connect")
+        common = {"timeout": timeout, "socket_options": self._options.socket_options}
+        if self._options.uds is not None:
+            async with trace(
+                request, "connection.connect_unix_socket", path=self._options.uds
+            ) as report:
+                report["return_value"] = await self._backend.connect_unix_socket(
+                    self._options.uds, **common
+                )
+            return report["return_value"]
+        host, port = self._origin.host.decode("ascii"), self._origin.port
+        async with trace(request, "connection.connect_tcp", host=host, port=port) as report:
+            report["return_value"] = await self._backend.connect_tcp(
+                host, port, local_address=self._options.local_address, **common
+            )
+        return report["return_value"]
+
+    async def _secure(self, request: httpcore.Request, stream: Any) -> Any:
+        context = self._options.ssl_context or httpcore.default_ssl_context()
+        context.set_alpn_protocols(["http/1.1", "h2"] if self._options.http2 else ["http/1.1"])
+        name = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
+        timeout = timeout_of(request, "connect")
+        async with trace(request, "connection.start_tls", server_hostname=name) as report:
+            report["return_value"] = await stream.start_tls(context, name, timeout)
+        return report["return_value"]
+
+    def _begin(self, stream: Any) -> Any:
+        if stream.alpn_protocol == "h2" or (self._options.http2 and not self._options.http1):
+            return Http2Connection(origin=self._origin, stream=stream)
+        return self._http11(self._origin, stream)

@@ -1,0 +1,182 @@
+"""The pool as an httpx transport, for ``AsyncResilientClient`` and for any ``httpx.AsyncClient``."""
+
+import ssl
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import httpcore
+import httpx
+
+from typed_async_client.facts import as_raised_by_httpx
+from typed_async_client.httpx_types import CertTypes, ProxyTypes
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.net.guard import AddressGuard
+from typed_async_client.pool.connection import Http11
+from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
+from typed_async_client.pool.response import WholeResponse
+from typed_async_client.pool.slot import PoolLimits
+from typed_async_client.wire.messages import TrustedRequest
+
+__all__ = ["AsyncPoolTransport"]
+
+_DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+
+
+class AsyncPoolTransport(httpx.AsyncBaseTransport):
+    """A transport over a connection pool that survives cancellation.
+
+    It takes what ``httpx.AsyncHTTPTransport`` takes, and more.
+
+    Args:
+        verify: an ``ssl.SSLContext``, or whether to verify certificates.
+        cert: a client certificate, as httpx takes it.
+        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count.
+        http1: speak HTTP/1.1.
+        http2: speak HTTP/2 where the server does; needs the extra ``http2``.
+        limits: connections at most, idle ones at most, seconds that they may be idle.
+        proxy: a URL, or an ``httpx.Proxy``: http, https, socks5 or socks5h.
+        uds: path of a Unix socket to connect to.
+        local_address: address to connect from.
+        retries: connect attempts after the first, without any wait that we know of; leave it 0
+            under an ``AsyncResilientClient``.
+        socket_options: set on each socket.
+        http11: what speaks HTTP/1.1 without a proxy: ``"llhttp"``, which is faster and stricter
+            and needs the extra ``fast``; ``"h11"``; ``"auto"`` is llhttp where it is installed.
+        max_connection_age: seconds after which a connection is used no more; None is no limit.
+        address_guard: tells whether a resolved address may be connected to.
+
+    Raises:
+        ImportError: llhttp is asked for, and the extra ``fast`` is not installed.
+        ValueError: ``http11`` is none of the three.
+
+    Example:
+        >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: httpx.Limits = _DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[Any] | None = None,
+        *,
+        http11: Http11 = "auto",
+        max_connection_age: float | None = None,
+        address_guard: AddressGuard | None = None,
+    ) -> None:
+        self._pool = ConnectionPool(
+            limits=PoolLimits(
+                max_connections=limits.max_connections,
+                max_keepalive_connections=limits.max_keepalive_connections,
+                keepalive_expiry=limits.keepalive_expiry,
+                max_connection_age=max_connection_age,
+            ),
+            ssl_context=httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env),
+            proxy=None if proxy is None else _as_httpcore_proxy(proxy),
+            http1=http1,
+            http2=http2,
+            retries=retries,
+            local_address=local_address,
+            uds=uds,
+            network_backend=AsyncioBackend(address_guard=address_guard),
+            socket_options=socket_options,
+            http11=http11,
+        )
+
+    def statistics(self) -> PoolStatistics:
+        """Give the counters of the pool."""
+        return self._pool.statistics()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; its body is read, and its slot given back, by whoever reads it."""
+        inner = TrustedRequest(request)
+        try:
+            response = await self._pool.handle_async_request(inner)
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
+        body = _Stream(response.stream)
+        return WholeResponse(response.status, response.headers, body, response.extensions)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+
+def _raise_as_httpx(error: Exception) -> NoReturn:
+    """Raise httpx's error in place of httpcore's, and every other one as it is."""
+    raised = as_raised_by_httpx(error)
+    if raised is error:
+        raise error
+    raise raised from error
+
+
+class _Stream(httpx.AsyncByteStream):
+    """A body, whose errors are httpx's."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Parts(aiter(self._stream))
+
+    async def read_whole(self) -> bytes:
+        try:
+            whole: bytes = await self._stream.read_whole()
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
+        return whole
+
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        closing: Coroutine[Any, Any, None] = self._stream.aclose()
+        return closing
+
+
+class _Parts(AsyncIterator[bytes]):
+    """One walk through a body."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+        self._parts = parts
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._parts)
+        except StopAsyncIteration:
+            raise  # by hand it would be a circle with the frame that raised it
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
+
+
+def _as_httpcore_proxy(given: ProxyTypes) -> httpcore.Proxy:
+    proxy = given if isinstance(given, httpx.Proxy) else httpx.Proxy(url=given)
+    return httpcore.Proxy(
+        url=httpcore.URL(
+            scheme=proxy.url.raw_scheme,
+            host=proxy.url.raw_host,
+            port=proxy.url.port,
+            target=proxy.url.raw_path,
+        ),
+        auth=proxy.raw_auth,
+        headers=proxy.headers.raw,
+        ssl_context=proxy.ssl_context,
+    )
