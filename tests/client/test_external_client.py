@@ -331,7 +331,9 @@ async def test_options_beside_a_client_are_refused_by_name() -> None:
         assert create_async_resilient_client(http_client=theirs, max_retries=5)._client is theirs
 
 
-@pytest.mark.parametrize("client", [httpx.Client(), object(), 5], ids=repr)
+@pytest.mark.parametrize(
+    "client", [httpx.Client(), object(), 5], ids=lambda client: type(client).__name__
+)
 def test_what_cannot_be_awaited_is_refused(client: Any) -> None:
     """A plain client would send, and only then fail."""
     with pytest.raises(TypeError, match=r"async request\(\) of an httpx.AsyncClient"):

@@ -35,8 +35,12 @@ __all__ = [
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Let the event loop turn until ``happened()``."""
-    async with asyncio.timeout(5.0):
+    """Let the event loop run until ``happened()``.
+
+    Raises:
+        TimeoutError: it has not happened after half a minute, so it never will.
+    """
+    async with asyncio.timeout(30.0):
         while not happened():  # noqa: ASYNC110 - a socket's state sets no asyncio.Event
             await asyncio.sleep(0)
 

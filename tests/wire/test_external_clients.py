@@ -25,7 +25,9 @@ async def pieces() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("method", "body"), [("GET", None), ("POST", b"pay 5"), ("POST", pieces)], ids=repr
+    ("method", "body"),
+    [("GET", None), ("POST", b"pay 5"), ("POST", pieces)],
+    ids=["no body", "bytes", "iterator"],
 )
 async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
     way: Way, method: str, body: Any

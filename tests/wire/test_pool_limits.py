@@ -18,6 +18,7 @@ from pool_kit import (
     new_transport,
     pooled,
     serving,
+    turns,
 )
 
 from typed_async_client import AsyncResilientClient, ResultStatus
@@ -74,12 +75,13 @@ class Holding:
 
 
 @pytest.mark.parametrize("respond", [in_pieces, answer_and_close], ids=["kept", "closed"])
-@pytest.mark.parametrize("deadline", [None, 0.02], ids=["patient", "with deadlines"])
+@pytest.mark.parametrize("cancelling", [False, True], ids=["patient", "cancelled"])
 async def test_a_server_never_sees_more_connections_than_allowed(
-    respond: Callable[[SeenRequest, Wire], Awaitable[None]], deadline: float | None
+    respond: Callable[[SeenRequest, Wire], Awaitable[None]],
+    cancelling: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """Two origins compete for five places, and every place is used."""
-    crowd, chance = Crowd(), random.Random(1)
+    """Two origins compete for five connections, whether or not requests are cancelled midway."""
+    crowd, chance, ends = Crowd(), random.Random(1), set()
     handler = crowd.counting(serving(respond))
     async with FaultServer(handler) as first, FaultServer(handler) as second:
         crowd.servers += [first, second]
@@ -87,15 +89,33 @@ async def test_a_server_never_sees_more_connections_than_allowed(
         async with pooled(transport) as client:
 
             async def get(server: FaultServer) -> None:
-                limit = None if deadline is None else chance.uniform(0, deadline)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(limit):
-                        await client.get(server.url)
+                task = asyncio.create_task(client.get(server.url))
+                if cancelling:
+                    await turns(chance.randrange(400))
+                    task.cancel()
+                await asyncio.wait({task})
+                ends.add("cancelled" if task.cancelled() else (await task).status_code)
 
             for _ in range(3):
                 await asyncio.gather(*(get(chance.choice([first, second])) for _ in range(60)))
                 assert is_settled(transport)
-        assert crowd.peak == 5
+        assert 0 < crowd.peak <= 5
+        assert ends == ({200, "cancelled"} if cancelling else {200})
+
+
+async def test_every_connection_that_is_allowed_is_used() -> None:
+    """Whichever origin asks for it."""
+    hold = Holding()
+    async with FaultServer(serving(hold)) as first, FaultServer(serving(hold)) as second:
+        transport = new_transport(connections=5)
+        async with pooled(transport) as client:
+            servers = [first, second] * 5
+            tasks = [asyncio.create_task(client.get(server.url)) for server in servers]
+            await until(lambda: len(hold.held) == 5)
+            assert transport.statistics() == counted(active=5, waiting=5, opened=5)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 class Looking(AsyncioBackend):
