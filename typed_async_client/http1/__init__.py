@@ -1,1 +1,1 @@
-"""What HTTP/1.1 needs beside its exchange: reading, asking first, switching, and h11 without locks."""
+"""HTTP/1.1: our connection on llhttp, httpcore's on h11, and what both need."""

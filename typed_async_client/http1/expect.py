@@ -1,6 +1,6 @@
-"""``Expect: 100-continue``: a body that waits for the server to ask for it, RFC 9110 section 10.1.1.
+"""``Expect: 100-continue``: wait for the server to ask for the body, RFC 9110 section 10.1.1.
 
-It decides how long, and reads what the server says meanwhile. It sends nothing itself.
+It decides how long to wait, and reads what the server sends meanwhile. It sends nothing itself.
 """
 
 import asyncio
@@ -10,41 +10,41 @@ import httpcore
 
 from typed_async_client.http1.parser import ResponseParser
 
-__all__ = ["asks_first", "wait_for_leave"]
+__all__ = ["expects_continue", "wait_for_continue"]
 
-_PATIENCE = 1.0
-"""Seconds to wait: the RFC wants a bound and names none, and this is curl's (``--expect100-timeout``)."""
+_CONTINUE_TIMEOUT = 1.0
+"""Seconds to wait. The RFC requires a limit but sets none; curl's default is 1 s too."""
 
 _READ_SIZE = 64 * 1024
 
 
-def asks_first(request: httpcore.Request) -> bool:
-    """Say whether a request with a body wants to be asked for it."""
+def expects_continue(request: httpcore.Request) -> bool:
+    """Whether a request has the header ``Expect: 100-continue``."""
     return any(
         name.lower() == b"expect" and value.lower() == b"100-continue"
         for name, value in request.headers
     )
 
 
-async def wait_for_leave(stream: Any, reading: ResponseParser, patience: float | None) -> None:
-    """Read until the server asks for the body or answers without it, or patience ends.
+async def wait_for_continue(stream: Any, parser: ResponseParser, timeout: float | None) -> None:
+    """Read until the server asks for the body, responds without it, or takes too long.
 
-    What else may come first, such as early hints, is read and passed over.
+    Other interim responses, such as early hints, are read and ignored.
 
     Args:
-        stream: the connection.
-        reading: the response as far as it has come; ``has_head`` says that no body is wanted.
-        patience: seconds that a read may take by itself; None is no limit.
+        stream: the network stream.
+        parser: reads the response. If it has a head afterwards, the body must not be sent.
+        timeout: the request's read timeout in seconds; None is no limit.
 
     Raises:
         httpcore.ReadError: the connection was lost.
-        httpcore.RemoteProtocolError: what came is no response.
+        httpcore.RemoteProtocolError: the server sent something that isn't a valid response.
     """
     now = asyncio.get_running_loop().time
-    until = now() + (_PATIENCE if patience is None else min(patience, _PATIENCE))
-    while not (reading.may_continue or reading.has_head):
+    deadline = now() + (_CONTINUE_TIMEOUT if timeout is None else min(timeout, _CONTINUE_TIMEOUT))
+    while not (parser.got_continue or parser.has_head):
         try:
-            data = await stream.read(_READ_SIZE, max(until - now(), 0.0))
+            data = await stream.read(_READ_SIZE, max(deadline - now(), 0.0))
         except httpcore.ReadTimeout:
             return
-        reading.take(data)
+        parser.take(data)

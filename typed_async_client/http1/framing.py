@@ -1,6 +1,6 @@
-"""How a request's body goes over an HTTP/1.1 connection, as its headers declare it.
+"""Encodes a request body for HTTP/1.1, as the request's headers declare it.
 
-It refuses what could be read in two ways, with h11's words, before anything is written. It sends
+Ambiguous headers are refused before anything is written, with h11's error messages. This module sends
 nothing itself.
 """
 
@@ -14,62 +14,62 @@ from typed_async_client.wire.headers import body_framing
 __all__ = ["Framing"]
 
 _LENGTH = re.compile(rb"[0-9]{1,20}")
-"""RFC 9112 section 6.2 names no bound; this is h11's."""
+"""At most 20 digits: RFC 9112 section 6.2 sets no limit, this is h11's."""
 
 
 class Framing:
-    """The frame of one request's body: chunks, or the length that was declared.
+    """Encodes one request's body, either chunked or with a declared length.
 
-    Chunks win over a length beside them, as they do with h11: httpx adds a length itself to a
-    body in bytes that somebody wants sent in chunks.
+    If the headers declare both, the body is sent chunked, as h11 does: when a caller sets
+    ``Transfer-Encoding: chunked`` for a body in bytes, httpx adds a length as well.
 
     Args:
-        request: whose headers count.
+        request: the request whose headers declare the framing.
 
     Attributes:
-        is_wanted: whether the headers announce a body.
+        has_body: whether the headers announce a body.
 
     Raises:
-        httpcore.LocalProtocolError: the lengths differ or one is not a number in digits, or there
-            is a transfer coding other than ``chunked``, RFC 9112 sections 6.1 and 6.3.
+        httpcore.LocalProtocolError: the lengths differ, one of them isn't a decimal number, or
+            there is a transfer coding other than ``chunked``, RFC 9112 sections 6.1 and 6.3.
     """
 
     def __init__(self, request: httpcore.Request) -> None:
         lengths, codings = body_framing(request.headers)
-        self._left = _length(lengths)
+        self._remaining = _length(lengths)
         self._is_chunked = _is_chunked(codings)
-        self.is_wanted: bool = self._is_chunked or self._left > 0
+        self.has_body: bool = self._is_chunked or self._remaining > 0
 
-    def whole(self, body: Iterable[bytes]) -> bytes:
-        """Frame a body that is there.
+    def encode(self, body: Iterable[bytes]) -> bytes:
+        """Encode a complete body.
 
         Raises:
-            httpcore.LocalProtocolError: it is longer or shorter than declared.
+            httpcore.LocalProtocolError: the body is longer or shorter than declared.
         """
-        return b"".join([*map(self.part, body), self.end()])
+        return b"".join([*map(self.encode_part, body), self.encode_end()])
 
-    def part(self, data: bytes) -> bytes:
-        """Frame a part of a body.
+    def encode_part(self, data: bytes) -> bytes:
+        """Encode a part of the body.
 
         Raises:
             httpcore.LocalProtocolError: the body is longer than declared.
         """
         if self._is_chunked:
             return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        self._left -= len(data)
-        if self._left < 0:
+        self._remaining -= len(data)
+        if self._remaining < 0:
             raise httpcore.LocalProtocolError("Too much data for declared Content-Length")
         return data
 
-    def end(self) -> bytes:
-        """Frame the end of it.
+    def encode_end(self) -> bytes:
+        """Encode the end of the body.
 
         Raises:
             httpcore.LocalProtocolError: the body is shorter than declared.
         """
         if self._is_chunked:
             return b"0\r\n\r\n"
-        if self._left > 0:
+        if self._remaining > 0:
             raise httpcore.LocalProtocolError("Too little data for declared Content-Length")
         return b""
 

@@ -1,7 +1,8 @@
-"""One HTTP/1.1 connection on h11, as httpcore implements it, for a pool that needs no lock.
+"""httpcore's HTTP/1.1 connection on h11, without its lock.
 
-httpcore guards a connection's state with a lock that yields to the event loop whenever it is taken. The
-pool gives a connection to one request at a time, and between two awaits nothing else runs.
+httpcore guards a connection's state with a lock that yields to the event loop whenever it is acquired.
+Our pool doesn't need it: it assigns a connection to one request at a time, and nothing else runs
+between two awaits.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ __all__ = ["H11Connection"]
 
 
 class _NoLock:
-    """Takes the place of httpcore's lock."""
+    """Replaces httpcore's lock."""
 
     async def __aenter__(self) -> None:
         pass
@@ -25,8 +26,8 @@ class H11Connection(httpcore.AsyncHTTP11Connection):
     """An open connection that speaks HTTP/1.1.
 
     Args:
-        origin: where it leads.
-        stream: its bytes.
+        origin: the origin it is connected to.
+        stream: the network stream.
     """
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:

@@ -1,9 +1,10 @@
-"""Reads HTTP/1.1 responses with llhttp, the strict parser of Node.js, through ``httptools``.
+"""Parses HTTP/1.1 responses with llhttp, the strict parser of Node.js, through ``httptools``.
 
-It takes bytes and tells what they mean; it knows no socket. llhttp refuses what could be read in two
-ways (RFC 9112 section 6.3): two lengths, a length beside chunks, folded lines, bare line feeds. What
-llhttp lets pass and h11 does not is refused here: codings other than ``chunked``, whose bytes would
-be given for the body, other protocols and versions, blank lines in front, control characters.
+The parser does no I/O: bytes go in, and the state of the response can be read. llhttp refuses ambiguous
+responses (RFC 9112 section 6.3): two lengths, both a length and chunks, folded lines, bare line feeds.
+This module refuses what llhttp accepts and h11 doesn't: transfer codings other than ``chunked``, whose
+encoded bytes would be returned as the body, other protocols and versions, blank lines before the status
+line, and control characters in the reason phrase.
 """
 
 import re
@@ -18,10 +19,10 @@ from typed_async_client.wire.headers import body_framing
 __all__ = ["ResponseParser"]
 
 _MAX_HEAD = 100 * 1024
-"""Bytes of a head, or of trailers, at most."""
+"""Most bytes in a head, or in trailers."""
 
 _MAX_INTERIM = 20
-"""Responses of status 1xx that may come before the one that counts."""
+"""Most interim (1xx) responses before the final one."""
 
 _START, _HEAD_END = b"HTTP/", b"\r\n\r\n"
 _VERSIONS = (b"1.1", b"1.0")
@@ -30,56 +31,57 @@ _CONTINUE, _SWITCHING = 100, 101
 
 
 class ResponseParser:
-    """The response to one request, as far as it has come.
+    """Parses the response to one request, and holds what has been received of it so far.
 
     Args:
-        method: the method of the request, in upper case: HEAD has no body, CONNECT a tunnel.
+        method: the method of the request, in upper case. It matters because a response to HEAD has
+            no body, and a successful one to CONNECT opens a tunnel.
 
     Attributes:
-        headers: names and values as they came.
-        is_complete: whether the whole response has come.
-        is_tunnel: whether the connection now belongs to another protocol.
-        has_leftovers: whether bytes came that belong to no response.
-        has_head: whether the head has come.
-        keeps_alive: whether the connection may serve another request.
-        may_continue: whether the server asked for the body, by status 100.
-        parts: body bytes not yet taken.
+        got_continue: whether the server has sent 100 Continue.
+        has_head: whether the head has been received.
+        has_leftovers: whether there were bytes beyond the end of the response.
+        headers: names and values as received.
+        is_complete: whether the whole response has been received.
+        is_tunnel: whether the connection now carries another protocol.
+        keep_alive: whether the connection may serve another request.
+        parts: body bytes not yet consumed.
         reason: the reason phrase.
-        received: body bytes so far.
+        received: number of body bytes received.
         status: the status code.
-        trailers: trailing names and values.
+        trailers: names and values of the trailer fields.
         version: ``b"1.1"`` or ``b"1.0"``.
     """
 
     def __init__(self, method: bytes) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.got_continue: bool = False
         self.has_head: bool = False
         self.has_leftovers: bool = False
+        self.headers: list[tuple[bytes, bytes]] = []
         self.is_complete: bool = False
         self.is_tunnel: bool = False
-        self.keeps_alive: bool = False
-        self.may_continue: bool = False
+        self.keep_alive: bool = False
         self.parts: deque[bytes] = deque()
         self.reason: bytes = b""
         self.received: int = 0
         self.status: int = 0
         self.trailers: list[tuple[bytes, bytes]] = []
         self.version: bytes = b"1.1"
-        self._bodiless = 0
-        self._fault = ""
-        self._fields = 0
-        self._pieces: list[bytes] = []  # what the head came in
-        self._interim = 0
+        self._bytes_without_body = 0  # received since the last body bytes
+        self._error = ""
+        self._head_parts: list[bytes] = []
+        self._head_size = 0
+        self._interim_responses = 0
         self._length: int | None = None
+        self._llhttp: Any = httptools.HttpResponseParser(self)
         self._method = method
-        self._parser: Any = httptools.HttpResponseParser(self)
         self._until_close = False
 
     def take(self, data: bytes) -> None:
-        """Take what a read of the connection gave; nothing is its end.
+        """Parse the result of a read; empty means that the connection has ended.
 
         Raises:
-            httpcore.RemoteProtocolError: it is no HTTP/1.1 response, or no whole one.
+            httpcore.RemoteProtocolError: it isn't a valid HTTP/1.1 response, or it is truncated.
         """
         if data:
             self.feed(data)
@@ -87,30 +89,31 @@ class ResponseParser:
             self.end()
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the connection.
+        """Parse received bytes.
 
         Raises:
-            httpcore.RemoteProtocolError: they are no HTTP/1.1 response, or too large a head.
+            httpcore.RemoteProtocolError: they aren't a valid HTTP/1.1 response, or the head is too
+                large.
         """
         if self.is_tunnel or self.is_complete:
-            self._take_surplus(data)
+            self._take_extra(data)
             return
         if self.has_head:
             self._parse_body(data)
             return
-        self._bound(data)
+        self._add_head_part(data)
         if self._method == b"CONNECT":
             self._parse_before_tunnel(data)
         else:
             self._parse(data)
         if self.has_head:
-            self._check_starts()
+            self._check_status_lines()
 
     def end(self) -> None:
-        """Take the end of the connection.
+        """Handle the end of the connection.
 
         Raises:
-            httpcore.RemoteProtocolError: the response is not whole.
+            httpcore.RemoteProtocolError: the response is truncated.
         """
         if not self.has_head:
             raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
@@ -123,74 +126,83 @@ class ResponseParser:
         self.is_complete = True
 
     def release(self) -> None:
-        """Let go of the parser, which holds this in turn: kept responses are no circles."""
-        self._parser = None
+        """Drop the llhttp parser, which refers back to this object.
 
-    def _bound(self, data: bytes) -> None:
-        """Refuse a head that does not end; what came with its end may be body already."""
-        if self._fields > _MAX_HEAD:
+        Without the reference cycle, a response that is kept can be freed with its last reference.
+        """
+        self._llhttp = None
+
+    def _add_head_part(self, data: bytes) -> None:
+        """Store a part of the head, and refuse a head that is too large.
+
+        The last part isn't counted, because most of it may belong to the body.
+        """
+        if self._head_size > _MAX_HEAD:
             raise httpcore.RemoteProtocolError(f"the head is larger than {_MAX_HEAD} bytes")
-        self._fields += len(data)
-        self._pieces.append(data)
+        self._head_size += len(data)
+        self._head_parts.append(data)
 
-    def _check_starts(self) -> None:
-        """Refuse RTSP, ICE, and blank lines in front of a head: llhttp passes over them."""
-        count = self._interim + 1
-        if count > 1 or not self._pieces[0].startswith(_START):
-            heads = b"".join(self._pieces).split(_HEAD_END, count)[:count]
+    def _check_status_lines(self) -> None:
+        """Refuse RTSP, ICE and blank lines before the status line, all of which llhttp accepts."""
+        count = self._interim_responses + 1
+        if count > 1 or not self._head_parts[0].startswith(_START):
+            heads = b"".join(self._head_parts).split(_HEAD_END, count)[:count]
             if not all(head.startswith(_START) for head in heads):
-                raise httpcore.RemoteProtocolError("a response does not begin with HTTP/")
-        self._pieces.clear()
+                raise httpcore.RemoteProtocolError("the response doesn't start with HTTP/")
+        self._head_parts.clear()
 
     def _parse(self, data: bytes) -> None:
         try:
-            self._parser.feed_data(data)
+            self._llhttp.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.is_tunnel = self.is_complete = True
             self.parts.append(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            if not self.is_complete:  # what follows a complete response is only left over
-                raise httpcore.RemoteProtocolError(self._fault or str(error)) from error
+            if not self.is_complete:  # bytes after a complete response are just leftovers
+                raise httpcore.RemoteProtocolError(self._error or str(error)) from error
             self.has_leftovers = True
-        if self._fault:
-            raise httpcore.RemoteProtocolError(self._fault)
+        if self._error:
+            raise httpcore.RemoteProtocolError(self._error)
 
     def _parse_body(self, data: bytes) -> None:
-        """Refuse trailers, or what else stands between two parts of a body, that do not end."""
+        """Parse a part of the body; refuse chunk extensions or trailers that never end."""
         received = self.received
         self._parse(data)
-        self._bodiless = 0 if self.received > received else self._bodiless + len(data)
-        if self._bodiless > _MAX_HEAD and not self.is_complete:
-            raise httpcore.RemoteProtocolError(f"trailers larger than {_MAX_HEAD} bytes")
+        if self.received > received:
+            self._bytes_without_body = 0
+        else:
+            self._bytes_without_body += len(data)
+        if self._bytes_without_body > _MAX_HEAD and not self.is_complete:
+            raise httpcore.RemoteProtocolError(f"the trailers are larger than {_MAX_HEAD} bytes")
 
     def _parse_before_tunnel(self, data: bytes) -> None:
-        """Parse byte by byte: llhttp does not say where a head ends, and a tunnel begins there."""
-        for place in range(len(data)):
-            self._parse(data[place : place + 1])
+        """Parse byte by byte: the tunnel starts where the head ends, which llhttp doesn't report."""
+        for index in range(len(data)):
+            self._parse(data[index : index + 1])
             if self.has_head:
-                if surplus := data[place + 1 :]:
-                    self.feed(surplus)
+                if rest := data[index + 1 :]:
+                    self.feed(rest)
                 return
 
-    def _take_surplus(self, data: bytes) -> None:
+    def _take_extra(self, data: bytes) -> None:
         if self.is_tunnel:
             self.parts.append(data)
         else:
             self.has_leftovers = True
 
-    # What llhttp calls, in the order of a response.
+    # Callbacks of llhttp, in the order of a response.
 
     def on_message_begin(self) -> None:
-        """Begin a response; a second one is left over."""
+        """Handle the start of a response; a second one counts as leftovers."""
         self.has_leftovers = self.has_leftovers or self.is_complete
 
     def on_status(self, reason: bytes) -> None:
-        """Take the reason phrase."""
+        """Store the reason phrase, which may arrive in parts."""
         if not self.has_head:
             self.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer."""
+        """Store a header or a trailer field."""
         if self.is_complete:
             return
         if self.has_head:
@@ -199,21 +211,21 @@ class ResponseParser:
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Take the end of a head."""
+        """Handle the end of the head."""
         if self.is_complete:
             return
-        self.status = self._parser.get_status_code()
-        self.version = self._parser.get_http_version().encode()
-        self._fault = self._fault or self._fault_of_head()
+        self.status = self._llhttp.get_status_code()
+        self.version = self._llhttp.get_http_version().encode()
+        self._error = self._error or self._find_head_error()
         if 100 <= self.status < 200 and self.status != _SWITCHING:  # noqa: PLR2004 - status classes
-            self._count_interim()
-        elif not self._fault:
+            self._add_interim()
+        elif not self._error:
             self.has_head = True
-            self.keeps_alive = self._parser.should_keep_alive()
-            self._measure()
+            self.keep_alive = self._llhttp.should_keep_alive()
+            self._read_framing()
 
     def on_body(self, data: bytes) -> None:
-        """Take a part of the body."""
+        """Store a part of the body."""
         if self.is_complete and not self.is_tunnel:
             self.has_leftovers = True
         else:
@@ -221,49 +233,49 @@ class ResponseParser:
             self.parts.append(data)
 
     def on_message_complete(self) -> None:
-        """Take the end of a response; that of an interim one only clears the desk."""
+        """Handle the end of a response; after an interim one, reset for the next head."""
         if self.has_head:
             self.is_complete = True
         else:
             self.headers.clear()
             self.reason = b""
 
-    def _count_interim(self) -> None:
-        self._interim += 1
-        self.may_continue = self.may_continue or self.status == _CONTINUE
-        if self._interim > _MAX_INTERIM:
-            self._fault = f"more than {_MAX_INTERIM} interim responses"
+    def _add_interim(self) -> None:
+        self._interim_responses += 1
+        self.got_continue = self.got_continue or self.status == _CONTINUE
+        if self._interim_responses > _MAX_INTERIM:
+            self._error = f"more than {_MAX_INTERIM} interim responses"
 
-    def _fault_of_head(self) -> str:
-        """Say what is wrong with a head that llhttp lets pass; nothing when all is well."""
+    def _find_head_error(self) -> str:
+        """Return what is wrong with a head that llhttp accepted; empty if nothing is."""
         if self.version not in _VERSIONS:
-            return f"HTTP/{self.version.decode()} is not HTTP/1.1"
+            return f"unsupported version HTTP/{self.version.decode()}"
         if self.status < _CONTINUE:
-            return f"there is no status {self.status:03}"
+            return f"invalid status code {self.status:03}"
         if _CONTROL.search(self.reason):
-            return "a control character in the reason phrase"
-        if self.status == _SWITCHING and not self._parser.should_upgrade():
-            return "switching protocols to none"
+            return "control character in the reason phrase"
+        if self.status == _SWITCHING and not self._llhttp.should_upgrade():
+            return "101 Switching Protocols without an Upgrade header"
         return ""
 
-    def _measure(self) -> None:
-        """Say where the body ends, RFC 9112 section 6.3."""
+    def _read_framing(self) -> None:
+        """Determine where the body ends, RFC 9112 section 6.3."""
         lengths, codings = body_framing(self.headers)
         if lengths:
             self._length = int(lengths[-1])
         if codings and codings != [b"chunked"]:
-            self._fault = f"transfer codings other than chunked: {b', '.join(codings)!r}"
-        if codings and self.version == b"1.0":  # section 6.1: its framing is faulty
-            self.keeps_alive = False
+            self._error = f"unsupported transfer coding: {b', '.join(codings)!r}"
+        if codings and self.version == b"1.0":  # faulty framing, section 6.1
+            self.keep_alive = False
         if self._method == b"HEAD":
             self.is_complete = True
-            if self._length is None and not codings:  # llhttp, for which a body may follow, says no
-                self.keeps_alive = self.version == b"1.1" and not self._says_close()
+            if self._length is None and not codings:  # llhttp says no: it expects a body
+                self.keep_alive = self.version == b"1.1" and not self._has_connection_close()
         elif self._method == b"CONNECT" and 200 <= self.status < 300:  # noqa: PLR2004 - success
             self.is_tunnel = self.is_complete = True
         else:
             self._until_close = self._length is None and not codings
 
-    def _says_close(self) -> bool:
-        told = [value.lower() for name, value in self.headers if name.lower() == b"connection"]
-        return b"close" in [token.strip(b" \t") for token in b",".join(told).split(b",")]
+    def _has_connection_close(self) -> bool:
+        values = [value.lower() for name, value in self.headers if name.lower() == b"connection"]
+        return b"close" in [token.strip(b" \t") for token in b",".join(values).split(b",")]

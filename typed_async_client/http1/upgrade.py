@@ -1,27 +1,27 @@
-"""The raw connection after ``CONNECT`` or ``Upgrade``: another protocol's bytes, from the first."""
+"""The network stream after ``CONNECT`` or ``Upgrade``, which carries another protocol."""
 
 import ssl
 from typing import Any
 
 import httpcore
 
-__all__ = ["SWITCHING", "UpgradedStream", "proposes_switch"]
+__all__ = ["SWITCHING_PROTOCOLS", "UpgradedStream", "requests_upgrade"]
 
-SWITCHING = 101
-"""The status of a response after which the connection speaks another protocol."""
+SWITCHING_PROTOCOLS = 101
+"""The status of the response that switches the connection to another protocol."""
 
 
-def proposes_switch(request: httpcore.Request) -> bool:
-    """Say whether a request asks for another protocol, RFC 9110 section 7.8."""
+def requests_upgrade(request: httpcore.Request) -> bool:
+    """Whether a request asks to switch to another protocol, RFC 9110 section 7.8."""
     return any(name.lower() == b"upgrade" for name, _ in request.headers)
 
 
 class UpgradedStream(httpcore.AsyncNetworkStream):
-    """A stream of which some bytes have been read already.
+    """A network stream that starts with bytes which were already read from the network.
 
     Args:
-        stream: the connection.
-        leading: what was read beyond the response that switched protocols.
+        stream: the network stream.
+        leading: the bytes read beyond the head of the response that switched protocols.
     """
 
     def __init__(self, stream: Any, leading: bytes) -> None:
@@ -29,12 +29,12 @@ class UpgradedStream(httpcore.AsyncNetworkStream):
         self._leading = leading
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read some bytes, those that had come already first."""
+        """Read up to ``max_bytes``, the leading bytes first."""
         if self._leading:
-            first, self._leading = self._leading[:max_bytes], self._leading[max_bytes:]
-            return first
-        data: bytes = await self._stream.read(max_bytes, timeout)
-        return data
+            data, self._leading = self._leading[:max_bytes], self._leading[max_bytes:]
+            return data
+        received: bytes = await self._stream.read(max_bytes, timeout)
+        return received
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of ``buffer``."""
@@ -50,10 +50,10 @@ class UpgradedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Speak TLS from now on.
+        """Start TLS on the connection.
 
         Raises:
-            httpcore.ConnectError: the handshake failed, or bytes had arrived before it.
+            httpcore.ConnectError: the handshake failed, or the peer had sent bytes before it.
         """
         if self._leading:
             await self.aclose()
@@ -64,5 +64,5 @@ class UpgradedStream(httpcore.AsyncNetworkStream):
         return secure
 
     def get_extra_info(self, info: str) -> Any:
-        """Answer as the connection does."""
+        """Return what the network stream returns."""
         return self._stream.get_extra_info(info)

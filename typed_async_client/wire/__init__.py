@@ -1,1 +1,1 @@
-"""What HTTP/1.1, HTTP/2 and the pool share: messages, framing headers, trace events."""
+"""Shared by HTTP/1.1, HTTP/2 and the pool: messages, framing headers and trace events."""

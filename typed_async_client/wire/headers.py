@@ -1,4 +1,4 @@
-"""The headers that frame a body, read in one place for requests and for responses."""
+"""Reads the headers that frame a body, for requests and responses alike."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ __all__ = ["BodyFraming", "body_framing"]
 
 
 class BodyFraming(NamedTuple):
-    """The headers that say where a body ends, RFC 9112 section 6.
+    """The headers that define where a body ends, RFC 9112 section 6.
 
     Attributes:
         lengths: values of ``Content-Length``, as sent.
@@ -19,7 +19,7 @@ class BodyFraming(NamedTuple):
 
 
 def body_framing(headers: Iterable[tuple[bytes, bytes]]) -> BodyFraming:
-    """Collect the framing headers among raw headers."""
+    """Extract the framing headers from raw headers."""
     lengths: list[bytes] = []
     codings: list[bytes] = []
     for name, value in headers:

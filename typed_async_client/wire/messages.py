@@ -1,7 +1,7 @@
-"""httpcore's requests and responses, made of values that somebody has checked already.
+"""httpcore's requests and responses, built from values that have already been checked.
 
-httpcore's own constructors look at the type of each name and value whenever a message is handed
-on. Here they are taken as they are: from httpx, which has encoded them, or from a parser.
+httpcore's constructors check the type of every header name and value each time a message is passed on.
+These classes skip that: the values come from httpx, which has encoded them, or from a parser.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ import httpx
 __all__ = ["REPLAYABLE_BODIES", "TrustedRequest", "TrustedResponse", "timeout_of"]
 
 REPLAYABLE_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
-"""Bodies that can be sent twice because they hold their bytes."""
+"""Body types that can be sent again, because they hold all their bytes in memory."""
 
 
 def timeout_of(request: httpcore.Request | httpx.Request, phase: str) -> float | None:
-    """Return the timeout of a request for ``connect``, ``read``, ``write`` or ``pool``.
+    """Return a request's ``connect``, ``read``, ``write`` or ``pool`` timeout.
 
     In seconds; None is no limit.
     """
@@ -25,13 +25,13 @@ def timeout_of(request: httpcore.Request | httpx.Request, phase: str) -> float |
 
 
 class TrustedRequest(httpcore.Request):
-    """A request of httpx, as httpcore wants it.
+    """An httpx request converted for httpcore, without checking its headers again.
 
     Args:
-        request: what to send.
+        request: the request to convert.
 
     Raises:
-        TypeError: the method, or a target given as an extension, is not ASCII.
+        TypeError: the method, or a target passed as an extension, isn't ASCII.
     """
 
     def __init__(self, request: httpx.Request) -> None:
@@ -56,13 +56,13 @@ class _TrustedURL(httpcore.URL):
 
 
 class TrustedResponse(httpcore.Response):
-    """A response of a parser, as httpcore gives it.
+    """A parsed response as an httpcore response, without checking its headers again.
 
     Args:
         status: the status code.
-        headers: names and values as they came.
-        stream: the body, iterated asynchronously.
-        extensions: what else is known of it.
+        headers: names and values as received.
+        stream: the body, an async iterable.
+        extensions: httpcore's response extensions.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Reports to the ``trace`` extension of a request what its connection does, by httpcore's names."""
+"""Calls a request's ``trace`` extension, with the event names that httpcore uses."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -13,10 +13,10 @@ __all__ = ["trace"]
 async def trace(
     request: httpcore.Request, name: str, /, **info: Any
 ) -> AsyncIterator[dict[str, Any]]:
-    """Report that something starts, and that it completes or fails.
+    """Report the start of an operation, and its completion or failure.
 
     Yields:
-        What the completion reports; put its ``return_value`` there.
+        The info of the completion event; set its ``return_value``.
     """
     listener = request.extensions.get("trace")
     report: dict[str, Any] = {"return_value": None}
