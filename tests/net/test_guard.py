@@ -1,4 +1,4 @@
-"""Which addresses ``refuse_private_addresses`` lets through, and when it is asked."""
+"""Which addresses ``refuse_private_addresses`` allows, and when the client calls it."""
 
 import ipaddress
 import socket
@@ -33,8 +33,8 @@ REFUSED = {
     "IPv4 compatible": ["::127.0.0.1", "::10.0.0.1", "::169.254.169.254"],
     "6to4": ["2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::1", "2002:808:808::1"],
     "Teredo": [
-        "2001:0:7f00:1::f7f7:f7f7",  # its server is 127.0.0.1
-        "2001:0:808:808::80ff:fffe",  # its client is 127.0.0.1, written in the negative
+        "2001:0:7f00:1::f7f7:f7f7",  # the server address is 127.0.0.1
+        "2001:0:808:808::80ff:fffe",  # the client address is 127.0.0.1, inverted
     ],
     "NAT64": ["64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254"],
     "NAT64, local": ["64:ff9b:1::1", "64:ff9b:1::a00:1"],
@@ -59,21 +59,24 @@ def _cases(table: dict[str, list[str]]) -> list[object]:
 
 @pytest.mark.parametrize("text", _cases(REFUSED))
 def test_an_address_that_is_not_global_is_refused(text: str) -> None:
-    """Nor is one that carries such an address inside."""
+    """So is one that embeds such an address."""
     assert refuse_private_addresses(ipaddress.ip_address(text)) is False
 
 
 @pytest.mark.parametrize("text", _cases(ALLOWED))
 def test_a_global_address_is_allowed(text: str) -> None:
-    """Right beside the refused ranges too."""
+    """Right next to the refused ranges too."""
     assert refuse_private_addresses(ipaddress.ip_address(text)) is True
 
 
-# Through a client, at a server that is there
+# With a client and a real server
 
 
 async def _error_of(host: str, server: FaultServer) -> httpx.ConnectError:
-    """Ask a guarded client for a host; give its error. One attempt, and nothing at the server."""
+    """Return the error of a request to a host that the guard refuses.
+
+    It must be made after one attempt, before a connection reaches the server.
+    """
     transport = AsyncPoolTransport(address_guard=refuse_private_addresses)
     async with AsyncResilientClient(transport=transport, base_delay=60) as client:
         context = RequestContext(max_retries=3)
@@ -89,7 +92,7 @@ async def _error_of(host: str, server: FaultServer) -> httpx.ConnectError:
     return caught.value
 
 
-def _chain(error: BaseException | None) -> list[BaseException]:
+def _causes(error: BaseException | None) -> list[BaseException]:
     found = []
     while error is not None:
         found.append(error)
@@ -114,16 +117,16 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     ],
 )
 async def test_no_spelling_of_loopback_reaches_a_server(host: str) -> None:
-    """The guard sees the address that the system makes of it."""
+    """The guard checks the resolved address."""
     async with FaultServer(answer()) as server:
         error = await _error_of(host, server)
-    assert any(isinstance(cause, AddressRefusedError) for cause in _chain(error))
+    assert any(isinstance(cause, AddressRefusedError) for cause in _causes(error))
 
 
-async def test_a_name_is_judged_by_the_address_that_is_connected_to(
+async def test_the_guard_checks_the_address_that_is_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A name that was harmless a moment ago may not be now: the guard sees each new answer."""
+    """A name may resolve to a different address each time (DNS rebinding)."""
     answers = iter(["8.8.8.8", "127.0.0.1"])
 
     def rebind(*_: object, **__: object) -> list[object]:
@@ -136,8 +139,8 @@ async def test_a_name_is_judged_by_the_address_that_is_connected_to(
     assert "rebound.test resolves to 127.0.0.1" in str(error)
 
 
-async def test_one_refused_address_among_many_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with a public and a private address is a trap; neither is connected to."""
+async def test_one_refused_address_among_several_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with a public and a private address is suspicious; neither is connected to."""
     entries = [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))
         for address in ("8.8.8.8", "127.0.0.1")
@@ -147,17 +150,17 @@ async def test_one_refused_address_among_many_is_enough(monkeypatch: pytest.Monk
         await _error_of("both.test", server)
 
 
-async def test_a_redirect_to_a_refused_address_does_not_get_there() -> None:
-    """Each connection is judged, whatever request asked for it."""
-    seen: list[Address] = []
+async def test_a_redirect_to_a_refused_address_is_not_followed() -> None:
+    """The guard checks every connection, also those made for a redirect."""
+    checked: list[Address] = []
 
-    def first_server_alone(address: Address) -> bool:
-        seen.append(address)
+    def only_the_first_server(address: Address) -> bool:
+        checked.append(address)
         return str(address) == "127.0.0.1"
 
     async with FaultServer(answer()) as inner:
         away = answer(302, b"", f"Location: http://127.0.0.2:{inner.port}/")
-        transport = AsyncPoolTransport(address_guard=first_server_alone)
+        transport = AsyncPoolTransport(address_guard=only_the_first_server)
         async with (
             FaultServer(away) as outer,
             AsyncResilientClient(transport=transport, follow_redirects=True) as client,
@@ -165,19 +168,19 @@ async def test_a_redirect_to_a_refused_address_does_not_get_there() -> None:
             with pytest.raises(httpx.ConnectError):
                 await (await client.get(outer.url))
         assert (len(outer.requests), inner.connections) == (1, 0)
-    assert [str(address) for address in seen] == ["127.0.0.1", "127.0.0.2"]
+    assert [str(address) for address in checked] == ["127.0.0.1", "127.0.0.2"]
 
 
-async def test_a_scope_does_not_hide_an_address() -> None:
-    """A link-local address with the name of an interface behind it is link-local."""
+async def test_a_scope_id_does_not_hide_an_address() -> None:
+    """A link-local address with a scope ID is still link-local."""
     backend = AsyncioBackend(address_guard=refuse_private_addresses)
     with pytest.raises(httpcore.ConnectError) as caught:
         await backend.connect_tcp("fe80::1%lo", 80, timeout=5)
     assert isinstance(caught.value.args[0], AddressRefusedError)
 
 
-async def test_a_guard_that_allows_changes_nothing() -> None:
-    """The request is answered."""
+async def test_a_guard_that_allows_every_address_changes_nothing() -> None:
+    """The request succeeds."""
     transport = AsyncPoolTransport(address_guard=lambda _: True)
     async with FaultServer(answer()) as server, httpx.AsyncClient(transport=transport) as client:
         assert (await client.get(server.url)).content == b"ok"

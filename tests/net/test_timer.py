@@ -1,4 +1,4 @@
-"""One timer bounds each of many waits, on a clock that jumps."""
+"""``WaitTimer`` applies a timeout to each of many waits; tested in virtual time."""
 
 import asyncio
 import weakref
@@ -11,7 +11,7 @@ from typed_async_client.testing import run_virtual
 
 
 def in_seconds(delay: float) -> "asyncio.Future[None]":
-    """Give a future that is done after a while."""
+    """Return a future that completes after ``delay`` seconds."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
     loop.call_later(delay, future.set_result, None)
@@ -19,26 +19,26 @@ def in_seconds(delay: float) -> "asyncio.Future[None]":
 
 
 def never() -> "asyncio.Future[None]":
-    """Give a future that is never done."""
+    """Return a future that never completes."""
     return asyncio.get_running_loop().create_future()
 
 
-async def expiry(patience: WaitTimer, seconds: float) -> float:
-    """Wait for nothing; give the seconds until the wait expires."""
+async def time_to_expiry(timer: WaitTimer, timeout: float) -> float:  # noqa: ASYNC109 - measured
+    """Wait until the timeout expires, and return the seconds that it took."""
     time = asyncio.get_running_loop().time
-    begun = time()
+    start = time()
     with pytest.raises(httpcore.ReadTimeout):
-        await patience.bound(never(), seconds, httpcore.ReadTimeout)
-    return time() - begun
+        await timer.limit(never(), timeout, httpcore.ReadTimeout)
+    return time() - start
 
 
-def test_waits_in_a_row_may_take_longer_together_than_each_may() -> None:
-    """Each has its whole timeout, whenever the timer of an earlier one rings."""
+def test_consecutive_waits_each_have_the_full_timeout() -> None:
+    """Whenever the timer that an earlier one has set fires."""
 
     async def main() -> float:
-        patience = WaitTimer()
+        timer = WaitTimer()
         for _ in range(10):
-            await patience.bound(in_seconds(4.0), 5.0, httpcore.ReadTimeout)
+            await timer.limit(in_seconds(4.0), 5.0, httpcore.ReadTimeout)
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 40.0
@@ -47,24 +47,24 @@ def test_waits_in_a_row_may_take_longer_together_than_each_may() -> None:
 @pytest.mark.parametrize("before", [0.0, 1.0, 4.9])
 @pytest.mark.parametrize("timeout", [0.0, 2.0, 5.0, 60.0])
 def test_a_wait_expires_after_its_own_timeout(before: float, timeout: float) -> None:
-    """Shorter or longer than that of the wait before, whose timer still runs."""
+    """It may be shorter or longer than the one before, whose timer is still running."""
 
     async def main() -> float:
-        patience = WaitTimer()
-        await patience.bound(in_seconds(before), 5.0, httpcore.ReadTimeout)
-        return await expiry(patience, timeout)
+        timer = WaitTimer()
+        await timer.limit(in_seconds(before), 5.0, httpcore.ReadTimeout)
+        return await time_to_expiry(timer, timeout)
 
     assert run_virtual(main()) == pytest.approx(timeout)
 
 
-def test_a_wait_behind_a_long_pause_expires_after_its_own_timeout() -> None:
-    """The timer of the wait before has rung for nobody."""
+def test_a_wait_after_a_long_pause_expires_after_its_own_timeout() -> None:
+    """The timer of the previous wait has fired during the pause."""
 
     async def main() -> float:
-        patience = WaitTimer()
-        await patience.bound(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        timer = WaitTimer()
+        await timer.limit(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
         await asyncio.sleep(10.0)
-        return await expiry(patience, 5.0)
+        return await time_to_expiry(timer, 5.0)
 
     assert run_virtual(main()) == 5.0
 
@@ -72,12 +72,12 @@ def test_a_wait_behind_a_long_pause_expires_after_its_own_timeout() -> None:
 def test_a_wait_without_a_limit_is_not_ended_by_the_timer_of_an_earlier_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The timer rings, and finds that nobody has a limit, which is no error."""
+    """When the timer fires, the current wait has no timeout, so nothing happens."""
 
     async def main() -> float:
-        patience = WaitTimer()
-        await patience.bound(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
-        await patience.bound(in_seconds(100.0), None, httpcore.ReadTimeout)
+        timer = WaitTimer()
+        await timer.limit(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        await timer.limit(in_seconds(100.0), None, httpcore.ReadTimeout)
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 101.0
@@ -85,41 +85,41 @@ def test_a_wait_without_a_limit_is_not_ended_by_the_timer_of_an_earlier_one(
 
 
 def test_a_wait_after_a_cancelled_one_has_its_own_timeout() -> None:
-    """What was cancelled is not waited for any more."""
+    """The timer no longer tracks the cancelled one."""
 
     async def main() -> float:
-        patience = WaitTimer()
+        timer = WaitTimer()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.0):
-                await patience.bound(never(), 5.0, httpcore.ReadTimeout)
-        return await expiry(patience, 5.0)
+                await timer.limit(never(), 5.0, httpcore.ReadTimeout)
+        return await time_to_expiry(timer, 5.0)
 
     assert run_virtual(main()) == 5.0
 
 
-def test_a_timer_that_is_stopped_rings_no_more() -> None:
-    """A closed stream leaves no timer behind; with nothing else to wait for, the loop says so."""
+def test_a_stopped_timer_does_not_fire() -> None:
+    """A closed stream leaves no timer behind, so the virtual loop reports a deadlock."""
 
     async def main() -> None:
-        patience = WaitTimer()
-        await patience.bound(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
-        patience.stop()
+        timer = WaitTimer()
+        await timer.limit(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        timer.stop()
         await never()
 
     with pytest.raises(RuntimeError, match="deadlock"):
         run_virtual(main())
 
 
-def test_a_timer_that_is_stopped_holds_nothing() -> None:
-    """Nor does an earlier one, which would have rung later."""
+def test_a_stopped_timer_holds_no_references() -> None:
+    """Neither does the earlier, longer timer that it replaced."""
 
     async def main() -> bool:
-        patience, waiter = WaitTimer(), in_seconds(1.0)
-        await patience.bound(in_seconds(1.0), 60.0, httpcore.ReadTimeout)
-        await patience.bound(waiter, 5.0, httpcore.ReadTimeout)
+        timer, waiter = WaitTimer(), in_seconds(1.0)
+        await timer.limit(in_seconds(1.0), 60.0, httpcore.ReadTimeout)
+        await timer.limit(waiter, 5.0, httpcore.ReadTimeout)
         last = weakref.ref(waiter)
-        patience.stop()
-        del patience, waiter
+        timer.stop()
+        del timer, waiter
         await asyncio.sleep(0)
         return last() is None
 

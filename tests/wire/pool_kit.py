@@ -152,7 +152,7 @@ def is_settled(transport: AsyncPoolTransport) -> bool:
 
 async def until_stale(transport: AsyncPoolTransport) -> None:
     """Wait until something that nobody asked for has come on each idle connection."""
-    await until(lambda: all(slot.has_news for slot in transport._pool._slots.all))
+    await until(lambda: all(slot.has_pending_input for slot in transport._pool._slots.all))
 
 
 async def all_alone() -> bool:

@@ -100,7 +100,7 @@ async def test_of_two_that_connect_at_the_same_moment_one_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The one that is not given to anybody."""
-    monkeypatch.setattr("typed_async_client.net.backend._HEAD_START", 0.0)
+    monkeypatch.setattr("typed_async_client.net.backend._ATTEMPT_DELAY", 0.0)
     both = asyncio.Barrier(2)
     async with FaultServer(stall) as server:
 

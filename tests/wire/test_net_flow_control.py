@@ -80,7 +80,7 @@ async def test_a_server_is_held_up_while_nobody_reads(tls: Secured) -> None:
             assert len(stream.protocol._buffer) < LITTLE
         assert digest.hexdigest() == MUCH_DIGEST
         await stream.aclose()
-        assert stream._reading._timer is None
+        assert stream._read_timer._timer is None
 
 
 @plain_and_secured
@@ -106,7 +106,7 @@ async def test_a_writer_is_held_up_while_the_server_does_not_read(tls: Secured, 
         await until(lambda: reader.read == len(MUCH))
         assert reader.digest.hexdigest() == MUCH_DIGEST
         await stream.aclose()
-        assert stream._writing._timer is None
+        assert stream._write_timer._timer is None
 
 
 async def test_a_long_write_that_goes_on_does_not_time_out() -> None:

@@ -1,1 +1,1 @@
-"""What httpcore's HTTP/2 leaves undone: goodbyes, abandoned streams, and the frames that tell of them."""
+"""What httpcore's HTTP/2 lacks: graceful shutdown, and cleanup after abandoned streams."""

@@ -1,6 +1,6 @@
 """Cleans up after a request that was abandoned on an HTTP/2 connection, where httpcore doesn't.
 
-These are plain calls, made before any other request of the connection can continue.
+Everything here is synchronous: it is done before any other request of the connection can continue.
 """
 
 import asyncio
@@ -16,72 +16,77 @@ from typed_async_client.private import (
 )
 
 if TYPE_CHECKING:
-    from typed_async_client.http2.draining import FrameWatch
+    from typed_async_client.http2.draining import FrameFilter
 
-__all__ = ["Opener", "forget_ended", "reset_abandoned"]
+__all__ = ["OpeningTask", "drop_reset_streams", "reset_abandoned"]
 
 
-class Opener:
-    """The task that begins to speak HTTP/2 on a connection: the current one."""
+class OpeningTask:
+    """The current task, which is sending the HTTP/2 preface on a connection."""
 
     def __init__(self) -> None:
         self._task = weakref.ref(cast("asyncio.Task[Any]", asyncio.current_task()))
 
     @property
     def is_current(self) -> bool:
-        """Whether it is the current task still."""
+        """Whether that task is running now."""
         return self._task() is asyncio.current_task()
 
 
-def reset_abandoned(connection: Any, watch: "FrameWatch", opener: Opener | None) -> bytes:
-    """Forget the streams of requests that have ended; give what the server is to be told of it.
+def reset_abandoned(
+    connection: Any, frame_filter: "FrameFilter", opening_task: OpeningTask | None
+) -> bytes:
+    """Reset the streams of requests that have ended, and return the frames to send for that.
 
     Args:
-        connection: one that speaks HTTP/2.
-        watch: what watches its frames.
-        opener: who began it.
+        connection: a connection that speaks HTTP/2.
+        frame_filter: the filter of its frames.
+        opening_task: the task that sent its preface.
     """
-    if opener is not None and opener.is_current:
-        drop_surplus_permits(connection)
-    _reset_streams(connection, watch)
+    if opening_task is not None and opening_task.is_current:
+        drop_surplus_permits(connection)  # cancelled before httpcore had withheld them
+    _reset_streams(connection, frame_filter)
     _restore_window(connection)
     frames: bytes = h2_state_of(connection).data_to_send()
     return frames
 
 
-def forget_ended(connection: Any, watch: "FrameWatch") -> None:
-    """Let an upload that waits for room see that the server has ended its stream.
+def drop_reset_streams(connection: Any, frame_filter: "FrameFilter") -> None:
+    """Drop h2's state of streams that were reset, so that their uploads fail instead of waiting.
 
-    h2 goes on telling the room of an ended stream, which is none any more. When it has counted its
-    streams it knows that one no longer, and raises. To lend room instead would not do: that of the
-    connection may be taken by another upload, which would send more than the server allows.
+    h2 keeps returning the window of a stream after it was reset, when that window is meaningless.
+    Once it has counted its open streams, it has dropped the closed ones, and raises for them.
+    Pretending that there is room in the window wouldn't work: another upload may use up the window
+    of the connection meanwhile, and more would be sent than the server allows.
 
     Args:
-        connection: one that speaks HTTP/2.
-        watch: what watches its frames.
+        connection: a connection that speaks HTTP/2.
+        frame_filter: the filter of its frames.
     """
     state = h2_state_of(connection)
-    if state.open_outbound_streams >= 0:  # always, and the ended ones are forgotten in passing
-        watch.ended &= state.streams.keys()  # what is left has come, and was not read yet
+    if state.open_outbound_streams >= 0:  # always true; h2 drops closed streams as it counts them
+        frame_filter.reset_streams &= (
+            state.streams.keys()
+        )  # httpcore hasn't read the reset of these yet
 
 
-def _reset_streams(connection: Any, watch: "FrameWatch") -> None:
+def _reset_streams(connection: Any, frame_filter: "FrameFilter") -> None:
     """Reset the streams that no request waits for any more.
 
-    Otherwise the server goes on sending and fills the window that the other streams share.
+    Otherwise the server keeps sending, and fills the window that the other streams share.
     """
     state = h2_state_of(connection)
-    abandoned = watch.unfinished - pending_events_of(connection).keys()
+    abandoned = frame_filter.unfinished - pending_events_of(connection).keys()
     for stream_id in abandoned & state.streams.keys():
         if state.streams[stream_id].open:
             state.reset_stream(stream_id, CANCEL)
 
 
 def _restore_window(connection: Any) -> None:
-    """Give back the room taken by data that arrived for abandoned requests, RFC 9113 section 6.9.
+    """Acknowledge the data that arrived for abandoned requests, RFC 9113 section 6.9.
 
-    httpcore gives back room for what it reads, and forgets unread data together with its stream. The
-    window of the connection would shrink with each of them, for every later request.
+    httpcore acknowledges data when it is read. It drops unread data together with its stream, so
+    the window of the connection would shrink with each abandoned request, for all later ones.
     """
     state = h2_state_of(connection)
     lost = unacknowledged_bytes(state)

@@ -1,15 +1,16 @@
-"""One HTTP/2 connection, as httpcore speaks it, on which no request ends for another's sake.
+"""httpcore's HTTP/2 connection, with a read timeout per request and support for early responses.
 
-httpcore fails every request of a connection when one has waited too long for its answer, and lets
-the others wait longer than they may, because one reads for all. Here each waits for its own time.
-And a server may answer before it has the whole request, and then want no more of it, RFC 9113
-section 8.1: httpcore would raise that the rest could not be sent, and forget the answer.
+In httpcore, one request reads from the network on behalf of all the others. When it times out, every
+request of the connection fails; until then, the others may wait longer than their own timeouts. Here
+each request waits for its own timeout only.
 
-Connections through proxies are made by httpcore, and do so still. Names of httpcore 1.0 used that
-are not in its documentation, of ``AsyncHTTP2Connection``: ``_receive_stream_event``,
-``_wait_for_outgoing_flow``, ``_receive_events``, ``_read_incoming_data``, ``_response_closed``,
-``_send_request_body``, ``_events``, ``_h2_state`` and ``_network_stream``. Of h2, which is an extra,
-nothing is imported.
+A server may also send a complete response before it has received the whole request, and then reset the
+stream, RFC 9113 section 8.1. httpcore would raise the error of sending the rest of the request, and
+discard the response.
+
+Connections through proxies are created by httpcore and keep its behaviour. The private names of
+``AsyncHTTP2Connection`` used here are listed in ``private.py``. h2, an optional dependency, isn't
+imported.
 """
 
 import asyncio
@@ -29,48 +30,54 @@ __all__ = ["Http2Connection"]
 _T = TypeVar("_T")
 
 _NO_ERROR = 0
-"""Error code: the stream was ended because it has served its purpose, RFC 9113 section 7."""
+"""Error code: the server needs no more of the request, RFC 9113 section 7."""
 
-_READING = 0.05
-"""Seconds that are enough to read what has come; the loop may have to turn for other streams."""
+_READ_GRACE = 0.05
+"""Seconds to read data that has already arrived; the loop may have to serve other streams first."""
 
 _WITHOUT_TIMEOUT = httpcore.Request("GET", "http://a.test/")
-"""Stands for whoever reads: it does so for all of them, and each is bounded by itself."""
+"""Passed to httpcore for its reads, which serve all requests; each request bounds its own wait."""
 
 
 class Http2Connection(httpcore.AsyncHTTP2Connection):
-    """httpcore's connection, whose requests have their own timeouts and their early answers."""
+    """httpcore's connection, with a read timeout per request and support for early responses."""
 
-    _times_given = 0
-    """How often the server has given room to all uploads of the connection together."""
+    _connection_window_updates = 0
+    """How many reads have received a WINDOW_UPDATE for the whole connection."""
 
     async def _receive_stream_event(self, request: httpcore.Request, stream_id: int) -> Any:
         wait = functools.partial(super()._receive_stream_event, request, stream_id)
         return await (wait() if self._events.get(stream_id) else self._bounded(request, wait))
 
     async def _wait_for_outgoing_flow(self, request: httpcore.Request, stream_id: int) -> int:
-        """Wait for room; when others took all that the server gave them together, wait anew."""
+        """Wait for window space.
+
+        If the server opened the window of the connection meanwhile, but other uploads used it up,
+        the wait starts over instead of timing out.
+        """
         wait = functools.partial(super()._wait_for_outgoing_flow, request, stream_id)
         while True:
-            times_given = self._times_given
+            updates = self._connection_window_updates
             try:
                 return await self._bounded(request, wait)
             except httpcore.ReadTimeout:
-                if times_given == self._times_given or not self._has_own_room(stream_id):
+                if updates == self._connection_window_updates or not self._has_stream_window(
+                    stream_id
+                ):
                     raise
 
-    def _has_own_room(self, stream_id: int) -> bool:
-        """Whether a stream's own window is open, so that it waits for the connection's alone."""
+    def _has_stream_window(self, stream_id: int) -> bool:
+        """Whether a stream's own window is open, so that it waits for the connection's only."""
         stream = self._h2_state.streams.get(stream_id)
         return stream is not None and stream.outbound_flow_control_window > 0
 
     async def _receive_events(
         self, request: httpcore.Request, stream_id: int | None = None
     ) -> None:
-        """Read for all, past the ``trace`` of one: httpcore would call it between their events.
+        """Read for all requests, without calling the ``trace`` extension of the one that reads.
 
-        Those behind the server's settings would be lost to everybody if it failed, or took longer
-        than its own request may wait.
+        httpcore would call it while it processes the events. If it raised, or took longer than its
+        own request may wait, the events after the server's settings would be lost for all requests.
         """
         if "trace" in request.extensions:
             others = {key: value for key, value in request.extensions.items() if key != "trace"}
@@ -79,7 +86,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         await super()._receive_events(request, stream_id)
 
     async def _response_closed(self, stream_id: int) -> None:
-        """End the stream of a request that was given up, before another one takes its place."""
+        """Reset the stream of an abandoned request before another request takes its place."""
         stream = self._h2_state.streams.get(stream_id)
         if stream is not None and stream.open and self.is_available():
             self._h2_state.reset_stream(stream_id, CANCEL)
@@ -87,47 +94,50 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
 
     async def _read_incoming_data(self, request: httpcore.Request) -> Any:  # noqa: ARG002 - see above
         events = await super()._read_incoming_data(_WITHOUT_TIMEOUT)
-        self._times_given += any(_is_room_for_all(event) for event in events)
+        self._connection_window_updates += any(map(_is_connection_window_update, events))
         return events
 
     async def _bounded(
         self, request: httpcore.Request, wait: Callable[[], Coroutine[Any, Any, _T]]
     ) -> _T:
-        """Wait as long as one request may; what has come counts, even when a stalled loop is late.
+        """Wait for at most the request's read timeout.
 
-        A connection on which nothing came for anybody meanwhile may be dead: who is on it goes on
-        waiting, and nobody joins them.
+        Data that arrived before the deadline is used, even if the event loop was blocked and
+        notices it late. If nothing at all was received on the connection meanwhile, the connection
+        may be dead: its requests keep waiting, but it accepts no new ones.
         """
         timeout = timeout_of(request, "read")
         stream: Any = self._network_stream
         received = stream.received
-        come = await _within(timeout, wait)
-        if come is None and stream.has_news:
-            come = await _within(_READING, wait)
-        if come is None:
-            come = await _within(0, wait)  # another one may have read it
-        if come is not None:
-            return come
+        result = await _wait_up_to(timeout, wait)
+        if result is None and stream.is_readable:
+            result = await _wait_up_to(_READ_GRACE, wait)
+        if result is None:
+            result = await _wait_up_to(0, wait)  # another request may have read it
+        if result is not None:
+            return result
         if stream.received == received:
-            stream.drain()
-        raise httpcore.ReadTimeout(f"nothing came on the stream for {timeout} s")
+            stream.start_draining()
+        raise httpcore.ReadTimeout(f"nothing received on the stream within {timeout} s")
 
     async def _send_request_body(self, request: httpcore.Request, stream_id: int) -> None:
         try:
             await super()._send_request_body(request, stream_id)
         except Exception as error:
-            if not (is_from(error, "h2") and self._is_answered(stream_id)):
+            if not (is_from(error, "h2") and self._has_complete_response(stream_id)):
                 raise
 
-    def _is_answered(self, stream_id: int) -> bool:
-        """Whether the whole answer is there, and the server ended the stream without complaint."""
+    def _has_complete_response(self, stream_id: int) -> bool:
+        """Whether the whole response was received, and then the stream was reset with NO_ERROR."""
         events = self._events[stream_id]
-        is_whole = any(type(event).__name__ == "StreamEnded" for event in events)
-        return is_whole and getattr(events[-1], "error_code", None) == _NO_ERROR
+        is_complete = any(type(event).__name__ == "StreamEnded" for event in events)
+        return is_complete and getattr(events[-1], "error_code", None) == _NO_ERROR
 
 
-async def _within(seconds: float | None, wait: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
-    """Give what is waited for, None when it does not come in time."""
+async def _wait_up_to(
+    seconds: float | None, wait: Callable[[], Coroutine[Any, Any, _T]]
+) -> _T | None:
+    """Return the result of ``wait``; None if it takes longer."""
     try:
         async with asyncio.timeout(seconds):
             return await wait()
@@ -135,5 +145,5 @@ async def _within(seconds: float | None, wait: Callable[[], Coroutine[Any, Any, 
         return None
 
 
-def _is_room_for_all(event: Any) -> bool:
+def _is_connection_window_update(event: Any) -> bool:
     return type(event).__name__ == "WindowUpdated" and event.stream_id == 0

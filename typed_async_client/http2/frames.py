@@ -1,6 +1,6 @@
-"""The frames of HTTP/2, RFC 9113 section 4.1: cut out of bytes that come in any pieces, and made.
+"""Splits bytes into HTTP/2 frames and builds frames, RFC 9113 section 4.1.
 
-Pure: bytes go in, frames come out. It knows no stream's state and judges nothing.
+Pure: bytes go in, frames come out. It tracks no stream and validates nothing.
 """
 
 import struct
@@ -29,26 +29,26 @@ __all__ = [
 ]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client begins a connection with, RFC 9113 section 3.4."""
+"""The first bytes that a client sends on a connection, RFC 9113 section 3.4."""
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE = 0, 1, 3, 4, 5
 GOAWAY, WINDOW_UPDATE, CONTINUATION = 7, 8, 9
 END_STREAM = 0x1
-"""Flag of DATA and HEADERS: the stream's sender is done."""
+"""Flag of DATA and HEADERS: the sender sends no more on the stream."""
 END_HEADERS = 0x4
-"""Flag of HEADERS, PUSH_PROMISE and CONTINUATION: nothing may stand between them before it."""
+"""Flag of HEADERS, PUSH_PROMISE and CONTINUATION: the field block is complete."""
 ACK = 0x1
-"""Flag of SETTINGS: it only says that the other side's were taken."""
+"""Flag of SETTINGS: it acknowledges the peer's settings and has none of its own."""
 
 REFUSED_STREAM, CANCEL = 7, 8
-"""Error codes: the stream was not processed; it is not wanted any more. RFC 9113 section 7."""
+"""Error codes: the stream wasn't processed; it is no longer needed. RFC 9113 section 7."""
 
-_HEAD = struct.Struct(">HBBBL")
-"""Length in two parts, kind, flags, stream."""
+_HEADER = struct.Struct(">HBBBL")
+"""Length in two parts, type, flags, stream ID."""
 
 
 class Frame(NamedTuple):
-    """One frame; ``data`` is all of it, its head of nine bytes included."""
+    """One frame; ``data`` is the whole frame, including its header of nine bytes."""
 
     kind: int
     flags: int
@@ -57,56 +57,56 @@ class Frame(NamedTuple):
 
     @property
     def payload(self) -> bytes:
-        """What follows the head."""
-        return self.data[_HEAD.size :]
+        """The bytes after the header."""
+        return self.data[_HEADER.size :]
 
 
 class FrameReader:
-    """Cuts bytes into frames.
+    """Splits bytes into frames.
 
-    A frame longer than allowed comes out as it is, with all that follows it, as one piece of
-    ``kind`` -1: whoever reads it will refuse it, and nothing is kept in memory meanwhile.
+    A frame that is too large is passed on together with everything that follows it, as frames of
+    ``kind`` -1. The receiver will refuse it, and nothing is buffered here meanwhile.
 
     Args:
-        longest: bytes that a payload may have.
+        max_payload: the most bytes that a payload may have.
     """
 
-    def __init__(self, *, longest: int) -> None:
-        self._longest = longest
-        self._rest = b""
-        self._is_lost = False
+    def __init__(self, *, max_payload: int) -> None:
+        self._max_payload = max_payload
+        self._buffer = b""
+        self._is_oversized = False
 
     def read(self, data: bytes) -> list[Frame]:
-        """Give the frames that are whole now; the beginning of another one is kept."""
-        data = self._rest + data
+        """Return the frames that are complete; an incomplete one is buffered."""
+        data = self._buffer + data
         frames, start = [], 0
-        while len(data) - start >= _HEAD.size and not self._is_lost:
-            high, low, kind, flags, stream_id = _HEAD.unpack_from(data, start)
+        while len(data) - start >= _HEADER.size and not self._is_oversized:
+            high, low, kind, flags, stream_id = _HEADER.unpack_from(data, start)
             length = high << 8 | low
-            end = start + _HEAD.size + length
-            self._is_lost = length > self._longest
-            if end > len(data) or self._is_lost:
+            end = start + _HEADER.size + length
+            self._is_oversized = length > self._max_payload
+            if end > len(data) or self._is_oversized:
                 break
             frames.append(Frame(kind, flags, stream_id & 0x7FFFFFFF, data[start:end]))
             start = end
-        self._rest = data[start:]
-        if self._is_lost and self._rest:
-            frames.append(Frame(-1, 0, 0, self._rest))
-            self._rest = b""
+        self._buffer = data[start:]
+        if self._is_oversized and self._buffer:
+            frames.append(Frame(-1, 0, 0, self._buffer))
+            self._buffer = b""
         return frames
 
 
 def make_frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    """Make a frame."""
+    """Build a frame."""
     high, low = divmod(len(payload), 256)
-    return _HEAD.pack(high, low, kind, flags, stream_id) + payload
+    return _HEADER.pack(high, low, kind, flags, stream_id) + payload
 
 
 def reset_frame(stream_id: int, error_code: int) -> bytes:
-    """Make a frame that ends a stream, RFC 9113 section 6.4."""
+    """Build a RST_STREAM frame, RFC 9113 section 6.4."""
     return make_frame(RST_STREAM, 0, stream_id, error_code.to_bytes(4, "big"))
 
 
 def window_frame(stream_id: int, size: int) -> bytes:
-    """Make a frame that allows ``size`` bytes more, RFC 9113 section 6.9; stream 0 is all of them."""
+    """Build a WINDOW_UPDATE frame, RFC 9113 section 6.9; stream 0 is the whole connection."""
     return make_frame(WINDOW_UPDATE, 0, stream_id, size.to_bytes(4, "big"))

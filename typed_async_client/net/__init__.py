@@ -1,1 +1,1 @@
-"""Connected sockets: names, addresses, streams, and how long anybody waits for them."""
+"""Network streams on asyncio: name resolution, address guards, sockets, TLS and read timeouts."""

@@ -1,7 +1,7 @@
-"""Opens connections: names, addresses, sockets, straight on asyncio.
+"""Opens TCP and Unix connections directly on asyncio.
 
-It races the addresses of a host against each other, and lets a guard refuse an address before
-anything is sent to it.
+The addresses of a host race against each other, as RFC 8305 ("Happy Eyeballs") recommends. An
+address guard can refuse an address before anything is sent to it.
 """
 
 import asyncio
@@ -15,22 +15,23 @@ from typing import Any
 import httpcore
 
 from typed_async_client.errors import AddressRefusedError
-from typed_async_client.net.dns import Lookup, Target
+from typed_async_client.net.dns import HostAddress, Resolver
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.net.protocol import SocketProtocol
 from typed_async_client.net.stream import AsyncioStream
 
 __all__ = ["AsyncioBackend"]
 
-_HEAD_START = 0.25
-"""Seconds that an address has for itself before the next one is tried, RFC 8305 section 5."""
+_ATTEMPT_DELAY = 0.25
+"""Seconds before the next address is tried as well, RFC 8305 section 5."""
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
-    """The network, for a pool of httpcore's interface, on the running asyncio loop.
+    """A network backend with httpcore's interface, on the running asyncio event loop.
 
     Args:
-        address_guard: tells whether a resolved address may be connected to; None allows all.
+        address_guard: returns whether the client may connect to a resolved address; None allows
+            every address.
 
     Example:
         >>> backend = AsyncioBackend(address_guard=refuse_private_addresses)
@@ -38,7 +39,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, *, address_guard: AddressGuard | None = None) -> None:
         self._guard = address_guard
-        self._lookup = Lookup()
+        self._resolver = Resolver()
 
     async def connect_tcp(
         self,
@@ -48,40 +49,42 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> AsyncioStream:
-        """Connect to the first address of ``host`` that answers.
+        """Connect to the first address of ``host`` that accepts the connection.
 
         Raises:
-            httpcore.ConnectTimeout: none did within ``timeout`` seconds, lookup included.
-            httpcore.ConnectError: the name is unknown, every address failed, or the guard
-                refused one; the error behind it is its argument.
+            httpcore.ConnectTimeout: no address accepted within ``timeout`` seconds, name
+                resolution included.
+            httpcore.ConnectError: the name can't be resolved, every address failed, or the guard
+                refused one. The underlying error is its argument.
         """
-        async with _as_connect_errors(timeout):
-            targets = await self._lookup.resolve(host)
-            self._check(host, targets)
+        async with _map_connect_errors(timeout):
+            addresses = await self._resolver.resolve(host)
+            self._check_guard(host, addresses)
             local = None if local_address is None else (local_address, 0)
             stream = await _race(
-                functools.partial(_connect, target, port, local) for target in _interleaved(targets)
+                functools.partial(_connect, address, port, local)
+                for address in _interleave(addresses)
             )
-            return _with_options(stream, socket_options)
+            return _set_options(stream, socket_options)
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> AsyncioStream:
-        """Connect to a Unix socket; raises as ``connect_tcp`` does."""
-        async with _as_connect_errors(timeout):
+        """Connect to a Unix socket; raises the same errors as ``connect_tcp``."""
+        async with _map_connect_errors(timeout):
             _, protocol = await asyncio.get_running_loop().create_unix_connection(
                 SocketProtocol, path
             )
-            return _with_options(AsyncioStream(protocol), socket_options)
+            return _set_options(AsyncioStream(protocol), socket_options)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for some seconds."""
+        """Sleep for ``seconds``."""
         await asyncio.sleep(seconds)
 
-    def _check(self, host: str, targets: list[Target]) -> None:
+    def _check_guard(self, host: str, addresses: list[HostAddress]) -> None:
         if self._guard is None:
             return
-        for _, text in targets:
+        for _, text in addresses:
             if not self._guard(ipaddress.ip_address(text.partition("%")[0])):
                 raise AddressRefusedError(
                     f"{host} resolves to {text}, which the client's address guard refuses"
@@ -89,7 +92,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 
 
 @contextlib.asynccontextmanager
-async def _as_connect_errors(timeout: float | None) -> AsyncIterator[None]:
+async def _map_connect_errors(timeout: float | None) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(timeout):
             yield
@@ -99,15 +102,15 @@ async def _as_connect_errors(timeout: float | None) -> AsyncIterator[None]:
         raise httpcore.ConnectError(error) from error
 
 
-async def _connect(target: Target, port: int, local: tuple[str, int] | None) -> AsyncioStream:
-    family, address = target
+async def _connect(address: HostAddress, port: int, local: tuple[str, int] | None) -> AsyncioStream:
+    family, text = address
     _, protocol = await asyncio.get_running_loop().create_connection(
-        SocketProtocol, address, port, family=family, local_addr=local
+        SocketProtocol, text, port, family=family, local_addr=local
     )
     return AsyncioStream(protocol)
 
 
-def _with_options(stream: AsyncioStream, options: Iterable[Any] | None) -> AsyncioStream:
+def _set_options(stream: AsyncioStream, options: Iterable[Any] | None) -> AsyncioStream:
     try:
         for option in options or ():
             stream.get_extra_info("socket").setsockopt(*option)
@@ -117,32 +120,35 @@ def _with_options(stream: AsyncioStream, options: Iterable[Any] | None) -> Async
     return stream
 
 
-def _interleaved(targets: list[Target]) -> list[Target]:
-    """Let the families take turns, the preferred one first, RFC 8305 section 4."""
-    first = [target for target in targets if target[0] == targets[0][0]]
-    others = [target for target in targets if target[0] != targets[0][0]]
-    pairs = itertools.zip_longest(first, others)
-    return [target for pair in pairs for target in pair if target is not None]
+def _interleave(addresses: list[HostAddress]) -> list[HostAddress]:
+    """Alternate between the address families, the preferred one first, RFC 8305 section 4."""
+    preferred = [address for address in addresses if address[0] == addresses[0][0]]
+    others = [address for address in addresses if address[0] != addresses[0][0]]
+    pairs = itertools.zip_longest(preferred, others)
+    return [address for pair in pairs for address in pair if address is not None]
 
 
 async def _race(attempts: Iterable[Callable[[], Awaitable[AsyncioStream]]]) -> AsyncioStream:
-    """Give the first stream that connects; each attempt has a head start over the next.
+    """Return the first stream that connects, starting the attempts one after another.
+
+    The next attempt starts when the last one has failed, or hasn't connected within
+    ``_ATTEMPT_DELAY``.
 
     Raises:
-        OSError: all of them failed; the last error when there was one attempt.
+        OSError: every attempt failed. If there was only one, its own error is raised.
     """
-    waiting = list(attempts)
-    if len(waiting) == 1:
-        return await waiting[0]()
+    pending = list(attempts)
+    if len(pending) == 1:
+        return await pending[0]()
     racing: set[asyncio.Task[AsyncioStream]] = set()
     failures: list[BaseException] = []
     try:
-        while waiting or racing:
-            if waiting:
-                racing.add(asyncio.ensure_future(waiting.pop(0)()))
+        while pending or racing:
+            if pending:
+                racing.add(asyncio.ensure_future(pending.pop(0)()))
             done, _ = await asyncio.wait(
                 racing,
-                timeout=_HEAD_START if waiting else None,
+                timeout=_ATTEMPT_DELAY if pending else None,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in done:
@@ -154,11 +160,11 @@ async def _race(attempts: Iterable[Callable[[], Awaitable[AsyncioStream]]]) -> A
         raise OSError("all connection attempts failed") from failures[-1]
     finally:
         for task in racing:
-            task.add_done_callback(_drop)
+            task.add_done_callback(_abort_late)
             task.cancel()
 
 
-def _drop(late: "asyncio.Task[AsyncioStream]") -> None:
-    """Close what connected although the race was over."""
-    if not late.cancelled() and late.exception() is None:
-        late.result().abort()
+def _abort_late(task: "asyncio.Task[AsyncioStream]") -> None:
+    """Close a stream that connected after the race was over."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().abort()

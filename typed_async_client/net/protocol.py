@@ -1,12 +1,13 @@
-"""What asyncio calls as bytes come and go on one connection: it keeps them until they are read.
+"""The asyncio protocols of a connection: they buffer received bytes until they are read.
 
-Those of a socket land in a buffer that all connections of a thread share, for no longer than a call:
-asyncio asks for it, fills it, and says so at once. Without one asyncio asks the system for 256 KiB of
-fresh memory at each read, and gives it back, which costs more than the read itself.
+Bytes from a socket are first written to a buffer that all connections of a thread share. asyncio asks
+for the buffer, fills it and reports it filled, all within one call. Without it, asyncio would allocate
+256 KiB for each read and free it again, which costs more than the read itself.
 
-Those of TLS do not. Of what it has decrypted asyncio fills such a buffer once, and leaves the rest for
-a later turn of the loop: a request that begins before then would take the rest of the last answer for
-its own, and when the connection ends before then, the rest is lost.
+Bytes from TLS don't go through the shared buffer. asyncio would fill it once with decrypted data and
+leave the remainder for a later iteration of the event loop. A request started before then would read
+the remainder of the last response as its own, and if the connection ended before then, the remainder
+would be lost.
 """
 
 import asyncio
@@ -17,20 +18,20 @@ from typing import cast
 __all__ = ["SecureProtocol", "SocketProtocol", "StreamProtocol"]
 
 _HIGH_WATER = 256 * 1024
-"""Bytes received and not yet read above which the peer is held up."""
+"""Unread bytes above which reading from the transport is paused."""
 
-_ROOM = 256 * 1024
-"""Bytes that may land at once: what the system still holds when the peer resets may be lost."""
+_BUFFER_SIZE = 256 * 1024
+"""Most bytes per read. What remains in the kernel when the peer resets the connection may be lost."""
 
 
 class StreamProtocol(asyncio.BaseProtocol):
-    """Keeps what arrives until it is read, and knows whether writing must wait.
+    """Buffers received bytes until they are read, and tracks whether writing is paused.
 
-    How it arrives is for ``SocketProtocol`` and ``SecureProtocol`` to say.
+    ``SocketProtocol`` and ``SecureProtocol`` implement how asyncio passes the bytes in.
 
     Attributes:
-        received: bytes that have arrived in all.
-        transport: asyncio's end of the connection.
+        received: total bytes received.
+        transport: asyncio's transport of the connection.
     """
 
     def __init__(self) -> None:
@@ -39,15 +40,15 @@ class StreamProtocol(asyncio.BaseProtocol):
         self._buffer = bytearray()
         self._ended = False
         self._error: Exception | None = None
-        self._sieve: Callable[[bytes], bytes] | None = None
+        self._filter: Callable[[bytes], bytes] | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._reading_paused = False
         self._writing_paused = False
 
     @property
-    def has_news(self) -> bool:
-        """Whether bytes wait to be read, or the connection has ended."""
+    def is_readable(self) -> bool:
+        """Whether there are unread bytes, or the connection has ended."""
         return bool(self._buffer) or self._ended
 
     @property
@@ -57,11 +58,11 @@ class StreamProtocol(asyncio.BaseProtocol):
 
     @property
     def error(self) -> Exception | None:
-        """What the connection was lost with."""
+        """The error that the connection was lost with, if any."""
         return self._error
 
     def take(self, max_bytes: int) -> bytes:
-        """Give up to ``max_bytes`` of what has arrived; empty when there is nothing."""
+        """Remove and return up to ``max_bytes`` unread bytes; empty if there are none."""
         buffer = self._buffer
         if len(buffer) <= max_bytes:
             data = bytes(buffer)
@@ -74,56 +75,56 @@ class StreamProtocol(asyncio.BaseProtocol):
             self.transport.resume_reading()
         return data
 
-    def wait_for_news(self) -> "asyncio.Future[None]":
-        """Give a future that is done when ``has_news`` becomes true."""
+    def wait_readable(self) -> "asyncio.Future[None]":
+        """Return a future that completes when ``is_readable`` becomes true."""
         self._reader = asyncio.get_running_loop().create_future()
         return self._reader
 
-    def wait_for_room(self) -> "asyncio.Future[None] | None":
-        """Give a future that is done when more may be written; None when it may be now."""
+    def wait_writable(self) -> "asyncio.Future[None] | None":
+        """Return a future that completes when more may be written; None if it may be now."""
         if not self._writing_paused or self._ended:
             return None
         self._writer = asyncio.get_running_loop().create_future()
         return self._writer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection; called again with the secure one after a TLS handshake."""
+        """Store the transport; called by hand with the TLS transport after a handshake."""
         self.transport = cast("asyncio.Transport", transport)
 
-    def read_through(self, sieve: Callable[[bytes], bytes]) -> None:
-        """Let no more be read than ``sieve`` gives of what arrives, and of what has arrived."""
-        self._sieve = sieve
-        self._buffer[:] = sieve(bytes(self._buffer))
+    def filter_input(self, transform: Callable[[bytes], bytes]) -> None:
+        """Pass all received bytes through ``transform``, starting with those not yet read."""
+        self._filter = transform
+        self._buffer[:] = transform(bytes(self._buffer))
 
     def insert(self, data: bytes) -> None:
-        """Let bytes be read, after what has arrived, that the peer did not send."""
+        """Append bytes to the unread ones as if the peer had sent them."""
         if data:
             self._buffer += data
             _wake(self._reader)
 
     def eof_received(self) -> bool:
-        """Note that the peer sends no more; the connection closes by itself."""
+        """Record that the peer sends no more; asyncio then closes the transport."""
         self._end(None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the connection is gone."""
+        """Record that the connection is gone."""
         self._end(exc)
 
     def pause_writing(self) -> None:
-        """Note that the peer does not keep up with what is written."""
+        """Record that the transport's write buffer is full."""
         self._writing_paused = True
 
     def resume_writing(self) -> None:
-        """Note that it has caught up."""
+        """Record that there is room in the write buffer again, and wake the writer."""
         self._writing_paused = False
         _wake(self._writer)
 
-    def _arrive(self, data: memoryview | bytes) -> None:
-        """Keep what arrived; hold the peer up when nobody reads it."""
+    def _receive(self, data: memoryview | bytes) -> None:
+        """Buffer received bytes; pause reading if too many are unread."""
         self.received += len(data)
-        if self._sieve is not None:
-            data = self._sieve(bytes(data))
+        if self._filter is not None:
+            data = self._filter(bytes(data))
         if not data:
             return
         self._buffer += data
@@ -140,23 +141,23 @@ class StreamProtocol(asyncio.BaseProtocol):
 
 
 class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):
-    """Takes what arrives on a socket."""
+    """Receives bytes from a socket."""
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
-        """Give room for what arrives next."""
-        return _landing.room
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the size is fixed
+        """Return the buffer to read into."""
+        return _shared.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what has landed."""
-        self._arrive(_landing.room[:nbytes])
+        """Receive the bytes that were read into the buffer."""
+        self._receive(_shared.buffer[:nbytes])
 
 
 class SecureProtocol(StreamProtocol, asyncio.Protocol):
-    """Takes what TLS has decrypted."""
+    """Receives decrypted bytes from TLS."""
 
     def data_received(self, data: bytes) -> None:
-        """Take all of it."""
-        self._arrive(data)
+        """Receive some bytes."""
+        self._receive(data)
 
 
 def _wake(waiter: "asyncio.Future[None] | None") -> None:
@@ -164,11 +165,11 @@ def _wake(waiter: "asyncio.Future[None] | None") -> None:
         waiter.set_result(None)
 
 
-class _Landing(threading.local):
-    """Where bytes land; threads run their loops at the same time, so each has its own."""
+class _SharedBuffer(threading.local):
+    """The buffer that sockets are read into; one per thread, since each may run an event loop."""
 
     def __init__(self) -> None:
-        self.room = memoryview(bytearray(_ROOM))
+        self.buffer = memoryview(bytearray(_BUFFER_SIZE))
 
 
-_landing = _Landing()
+_shared = _SharedBuffer()

@@ -1,7 +1,7 @@
-"""One connection's bytes, straight on an asyncio protocol.
+"""The byte stream of one connection, directly on an asyncio protocol.
 
-ResponseParser and writing wait for the peer; closing never waits, so it cannot be cancelled half-way. It
-knows no HTTP and no pool.
+Reads and writes wait for the peer. Closing never waits, so it can't be cancelled half-way. This module
+knows nothing of HTTP or the pool.
 """
 
 import asyncio
@@ -16,31 +16,31 @@ from typed_async_client.net.timer import WaitTimer
 
 __all__ = ["AsyncioStream", "is_socket_readable"]
 
-_PIECE = 256 * 1024
-"""Bytes handed over at once: what is written waits here piece by piece, not in asyncio's buffer."""
+_CHUNK_SIZE = 256 * 1024
+"""Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
 
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
-    """A connected stream, as httpcore wants it.
+    """A connected stream with httpcore's interface.
 
     Args:
-        protocol: a protocol whose connection was made.
-        under: the stream whose bytes this one secures.
+        protocol: the protocol, already connected.
+        inner: the stream that this one adds TLS to; None for a socket.
 
     Attributes:
-        layers: the streams of this connection, the socket's first, the most secure one last;
-            all of them hold the same list.
-        protocol: receives the bytes of the connection.
+        layers: the streams of this connection, from the socket to the outermost TLS layer. All of
+            them share one list.
+        protocol: buffers the received bytes.
     """
 
-    def __init__(self, protocol: StreamProtocol, *, under: "AsyncioStream | None" = None) -> None:
-        self.layers: list[AsyncioStream] = [] if under is None else under.layers
+    def __init__(self, protocol: StreamProtocol, *, inner: "AsyncioStream | None" = None) -> None:
+        self.layers: list[AsyncioStream] = [] if inner is None else inner.layers
         self.layers.append(self)
         self.protocol: StreamProtocol = protocol
-        self._reading = WaitTimer()
+        self._read_timer = WaitTimer()
         self._transport = cast("asyncio.Transport", protocol.transport)
-        self._socket = self._transport.get_extra_info("socket") if under is None else None
-        self._writing = WaitTimer()
+        self._socket = self._transport.get_extra_info("socket") if inner is None else None
+        self._write_timer = WaitTimer()
 
     @property
     def has_ended(self) -> bool:
@@ -48,55 +48,55 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         return self.protocol.has_ended
 
     @property
-    def has_news(self) -> bool:
-        """Whether bytes wait to be read, or the connection has ended."""
-        return self.protocol.has_news
+    def is_readable(self) -> bool:
+        """Whether there are unread bytes, or the connection has ended."""
+        return self.protocol.is_readable
 
     @property
     def received(self) -> int:
-        """Bytes that have arrived in all."""
+        """Total bytes received."""
         return self.protocol.received
 
     @property
     def alpn_protocol(self) -> str | None:
-        """The protocol agreed on in the TLS handshake; None without TLS or without agreement."""
+        """The protocol negotiated in the TLS handshake; None without TLS or if there is none."""
         tls: Any = self.get_extra_info("ssl_object")
         return None if tls is None else tls.selected_alpn_protocol()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read some bytes; empty at the end of the stream.
+        """Read up to ``max_bytes``; empty at the end of the stream.
 
         Raises:
-            httpcore.ReadTimeout: nothing came for ``timeout`` seconds.
+            httpcore.ReadTimeout: nothing was received for ``timeout`` seconds.
             httpcore.ReadError: the connection was lost.
         """
         protocol = self.protocol
-        if not protocol.has_news:
-            await self._reading.bound(protocol.wait_for_news(), timeout, httpcore.ReadTimeout)
+        if not protocol.is_readable:
+            await self._read_timer.limit(protocol.wait_readable(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
             raise httpcore.ReadError(protocol.error) from protocol.error
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Hand over all of ``buffer``, waiting while the peer does not keep up.
+        """Write all of ``buffer``, waiting while the peer reads too slowly.
 
-        It goes in pieces of 256 KiB, and each has ``timeout`` seconds anew. A piece is waited for
-        until little enough of it is left for asyncio to ask for more, its low-water mark; so what
-        was written last may still be on its way when this returns.
+        It is written in chunks of 256 KiB, and the timeout applies to each chunk. A chunk counts as
+        written once asyncio's buffer is below its low-water mark, so the last bytes may still be
+        buffered when this returns.
 
         Raises:
-            httpcore.WriteTimeout: too little of one piece was taken in ``timeout`` seconds, be it
-                nothing or some of it.
+            httpcore.WriteTimeout: the peer didn't accept enough of one chunk within ``timeout``
+                seconds; it may have accepted some of it.
             httpcore.WriteError: the connection was lost.
         """
-        for start in range(0, len(buffer), _PIECE):
-            await self._write_piece(buffer[start : start + _PIECE], timeout)
+        for start in range(0, len(buffer), _CHUNK_SIZE):
+            await self._write_chunk(buffer[start : start + _CHUNK_SIZE], timeout)
 
-    async def _write_piece(self, piece: bytes, timeout: float | None) -> None:
-        room = self._send(piece)
-        if room is not None:
-            await self._writing.bound(room, timeout, httpcore.WriteTimeout)
+    async def _write_chunk(self, chunk: bytes, timeout: float | None) -> None:
+        writable = self._send(chunk)
+        if writable is not None:
+            await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
             if self.protocol.error is not None:
                 raise httpcore.WriteError(self.protocol.error) from self.protocol.error
 
@@ -106,17 +106,18 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> "AsyncioStream":
-        """Speak TLS from now on; TLS inside TLS as well, for an https proxy.
+        """Start TLS on this connection; also TLS inside TLS, for an https proxy.
 
         Raises:
             httpcore.ConnectTimeout: the handshake took longer than ``timeout`` seconds.
-            httpcore.ConnectError: it failed, or bytes or the end had arrived before it.
+            httpcore.ConnectError: the handshake failed, or the peer had sent bytes or closed the
+                connection before it.
         """
         if self.protocol.take(1):
             self.abort()
             raise httpcore.ConnectError("the peer sent bytes before the TLS handshake")
         if self.protocol.has_ended or self._transport.is_closing():
-            self.abort()  # asyncio would wait for an answer of nobody
+            self.abort()  # asyncio would wait for a handshake that can't happen
             raise httpcore.ConnectError("the connection was lost before the TLS handshake")
         secure = SecureProtocol()
         try:
@@ -137,42 +138,43 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             self.abort()
             raise httpcore.ConnectError("the connection was lost during the TLS handshake")
         secure.connection_made(transport)
-        return self._upon(secure)
+        return self._wrap(secure)
 
-    def _upon(self, secure: StreamProtocol) -> "AsyncioStream":
-        return AsyncioStream(secure, under=self)
+    def _wrap(self, secure: StreamProtocol) -> "AsyncioStream":
+        """Return the stream that takes over once the TLS handshake is done."""
+        return AsyncioStream(secure, inner=self)
 
     def abort(self) -> None:
-        """Close at once, after a word of farewell where TLS is spoken. It never waits."""
-        self._reading.stop()
-        self._writing.stop()
+        """Close immediately and without waiting; on TLS, send a close_notify alert first."""
+        self._read_timer.stop()
+        self._write_timer.stop()
         if self._socket is not None and self._socket.fileno() < 0:
-            return  # asyncio fails to abort a connection that ended while it had still to write
+            return  # aborting a connection that was lost with unsent data raises in asyncio
         self._transport.close()
         self._transport.abort()
 
-    def _send(self, piece: bytes) -> "asyncio.Future[None] | None":
+    def _send(self, chunk: bytes) -> "asyncio.Future[None] | None":
         protocol, transport = self.protocol, self._transport
         if transport.is_closing():
             raise httpcore.WriteError(protocol.error or "the connection is closed")
-        transport.write(piece)
-        return protocol.wait_for_room()
+        transport.write(chunk)
+        return protocol.wait_writable()
 
     async def aclose(self) -> None:
-        """Close; the same as ``abort()``."""
+        """Close the connection; the same as ``abort()``."""
         self.abort()
 
     def get_extra_info(self, info: str) -> Any:
-        """Answer what httpcore asks (``ssl_object``, ``is_readable``, ...), and ``has_ended``."""
+        """Return what httpcore defines (``ssl_object``, ``is_readable``, ...), or ``has_ended``."""
         if info == "is_readable":
-            return self.has_news
+            return self.is_readable
         if info == "has_ended":
             return self.has_ended
         return self._transport.get_extra_info(_EXTRA.get(info, info))
 
 
 def is_socket_readable(sock: Any) -> bool:
-    """Whether bytes or the end of the connection wait in the kernel; never waits."""
+    """Whether the kernel holds unread bytes or the end of the connection; never waits."""
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([sock], [], [], 0)[0])
     poll = select.poll()
@@ -181,4 +183,4 @@ def is_socket_readable(sock: Any) -> bool:
 
 
 _EXTRA = {"client_addr": "sockname", "server_addr": "peername"}
-"""httpcore's names of what asyncio calls otherwise."""
+"""httpcore's names, mapped to asyncio's where they differ."""

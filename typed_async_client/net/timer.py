@@ -1,7 +1,8 @@
-"""How long a stream waits: one timer for all its waits in one direction.
+"""Bounds the waits of a stream, with one timer for all waits in one direction.
 
-To set a timer for each wait and to cancel it costs more than most waits themselves. This one is left
-to run from wait to wait, and asks only when it rings whether somebody has waited long enough.
+Setting a timer for each wait, and cancelling it afterwards, costs more than most waits themselves.
+This timer is left running from one wait to the next. Only when it fires does it check whether the
+current wait has exceeded its timeout.
 """
 
 import asyncio
@@ -13,37 +14,39 @@ __all__ = ["WaitTimer"]
 
 
 class WaitTimer:
-    """Bounds waits, of which one runs at a time."""
+    """Applies a timeout to each of many waits, one at a time."""
 
-    __slots__ = ("_due", "_expired", "_rings_at", "_timer", "_waiter")
+    __slots__ = ("_deadline", "_fires_at", "_make_error", "_timer", "_waiter")
 
     def __init__(self) -> None:
-        self._due: float = 0.0
-        self._expired: Callable[[str], Exception] = TimeoutError
-        self._rings_at: float = 0.0
+        self._deadline: float = 0.0
+        self._fires_at: float = 0.0
+        self._make_error: Callable[[str], Exception] = TimeoutError
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
 
-    def bound(
+    def limit(
         self,
         waiter: "asyncio.Future[None]",
         timeout: float | None,
-        expired: Callable[[str], httpcore.TimeoutException],
+        make_error: Callable[[str], httpcore.TimeoutException],
     ) -> "asyncio.Future[None]":
-        """Give a future to await; what has come counts even when a stalled loop sees it late.
+        """Return the future to await.
+
+        If the event loop was blocked past the timeout, data that arrived meanwhile still counts.
 
         Args:
-            waiter: what to wait for.
+            waiter: the future that the caller waits for.
             timeout: seconds; None is no limit.
-            expired: makes the error of a wait that takes longer.
+            make_error: makes the exception that is raised when the timeout expires.
         """
         if timeout is not None:
-            self._expired = expired
+            self._make_error = make_error
             self._watch(waiter, timeout)
         return waiter
 
     def stop(self) -> None:
-        """Let the timer go, when nobody will wait any more."""
+        """Cancel the timer, once no more waits follow."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -51,21 +54,21 @@ class WaitTimer:
     def _watch(self, waiter: "asyncio.Future[None]", timeout: float) -> None:
         loop = waiter.get_loop()
         self._waiter = waiter
-        self._due = loop.time() + timeout
-        if self._timer is None or self._rings_at > self._due:
+        self._deadline = loop.time() + timeout
+        if self._timer is None or self._fires_at > self._deadline:
             self.stop()
-            self._set(loop)
+            self._schedule(loop)
 
-    def _set(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._rings_at = self._due
-        self._timer = loop.call_at(self._due, self._ring)
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._fires_at = self._deadline
+        self._timer = loop.call_at(self._deadline, self._fire)
 
-    def _ring(self) -> None:
+    def _fire(self) -> None:
         waiter, self._timer = self._waiter, None
         if waiter is None or waiter.done():
             return
         loop = waiter.get_loop()
-        if loop.time() < self._due:
-            self._set(loop)
+        if loop.time() < self._deadline:
+            self._schedule(loop)
         else:
-            waiter.set_exception(self._expired(""))
+            waiter.set_exception(self._make_error(""))

@@ -1,1 +1,1 @@
-"""The connection pool, and the transport that makes it usable by any asynchronous httpx client."""
+"""The connection pool, and the transport that lets any async httpx client use it."""

@@ -1,4 +1,4 @@
-"""The body of a response on a pooled connection, and how much of it there must be."""
+"""The body of a response on a pooled connection, and the checks that it is complete."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -11,23 +11,23 @@ from typed_async_client.wire.headers import BodyFraming
 __all__ = ["COMPLETE", "PooledBody", "expected_length", "has_explicit_end"]
 
 COMPLETE = "complete"
-"""Response extension: True when a body that was read to its end is complete, because a truncated one
-raises; None when that can't be known, because the body ends where its connection does."""
+"""Response extension: True if reading the body to its end proves that it is complete, because a
+truncated one raises; None if that can't be known, because the body ends when its connection does."""
 
-_CLOSED = "this body was closed: read it before"
+_CLOSED = "the body can't be read after it was closed"
 _WITHOUT_BODY = (204, 304)
 
 
 class PooledBody:
-    """The body of a response, which gives its slot back when it is closed.
+    """The body of a response, which returns its slot to the pool when it is closed.
 
-    Then it lets go of all it held: a response may be kept long after its exchange.
+    Closing it also drops its references: a response may be kept long after its exchange.
 
     Args:
-        stream: the body as the connection gives it.
-        slot: what the exchange holds.
-        give_back: takes the slot, and whether the exchange ended as it should.
-        length: bytes that it must have, where nobody else counts them; None is any number.
+        stream: the body from the connection.
+        slot: the slot of the exchange.
+        give_back: called with the slot, and ``clean``: whether the exchange ended normally.
+        length: the expected number of bytes, if the connection doesn't check it; None is any.
     """
 
     __slots__ = ("_held", "_length")
@@ -46,34 +46,34 @@ class PooledBody:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._held is None:
             raise RuntimeError(_CLOSED)
-        came = 0
+        received = 0
         try:
             async for part in self._held[0]:
-                came += len(part)
+                received += len(part)
                 yield part
-            await self._measure(came)
+            await self._check_length(received)
         except BaseException:
-            self._end(clean=False)
+            self._release(clean=False)
             raise
 
     async def read_whole(self) -> bytes:
-        """Read it to its end."""
+        """Read and return the whole body."""
         if self._held is None:
             raise RuntimeError(_CLOSED)
         stream = self._held[0]
         try:
             if hasattr(stream, "read_whole"):
-                whole: bytes = await stream.read_whole()
+                body: bytes = await stream.read_whole()
             else:
-                whole = b"".join([part async for part in stream])
-            await self._measure(len(whole))
+                body = b"".join([part async for part in stream])
+            await self._check_length(len(body))
         except BaseException:
-            self._end(clean=False)
+            self._release(clean=False)
             raise
-        return whole
+        return body
 
     async def aclose(self) -> None:
-        """End the exchange; its connection is kept when the whole body was read."""
+        """End the exchange; its connection is kept if the whole body was read."""
         if self._held is None:
             return
         clean = False
@@ -81,17 +81,17 @@ class PooledBody:
             await self._held[0].aclose()
             clean = True
         finally:
-            self._end(clean=clean)
+            self._release(clean=clean)
 
-    async def _measure(self, came: int) -> None:
-        """Refuse an end that came too early; the connection is good for all that."""
-        if self._length is not None and came != self._length:
+    async def _check_length(self, received: int) -> None:
+        """Raise if the length is wrong; the connection itself can still be reused."""
+        if self._length is not None and received != self._length:
             await self.aclose()
             raise httpcore.RemoteProtocolError(
-                f"the body has {came} bytes, and its content-length is {self._length}"
+                f"the body has {received} bytes, but its content-length is {self._length}"
             )
 
-    def _end(self, *, clean: bool) -> None:
+    def _release(self, *, clean: bool) -> None:
         if self._held is not None:
             _, slot, give_back = self._held
             self._held = None
@@ -101,9 +101,9 @@ class PooledBody:
 def expected_length(
     request: httpcore.Request, response: httpcore.Response, framing: BodyFraming
 ) -> int | None:
-    """Return how many bytes a body must have, RFC 9113 section 8.1.1; None if undeclared.
+    """Return how many bytes a body must have, RFC 9113 section 8.1.1; None if not declared.
 
-    httpcore and h2 compare them at the last DATA frame, and not when trailers end the body.
+    httpcore and h2 check the length at the last DATA frame, but not if trailers end the body.
     """
     if _has_no_body(request, response):
         return None
@@ -114,7 +114,7 @@ def expected_length(
 def has_explicit_end(
     request: httpcore.Request, response: httpcore.Response, framing: BodyFraming
 ) -> bool:
-    """Whether the end of a body differs from a truncation, RFC 9112 section 6.3."""
+    """Whether a truncated body can be told from a complete one, RFC 9112 section 6.3."""
     if _has_no_body(request, response):
         return True
     if not response.extensions.get("http_version", b"").startswith(b"HTTP/1."):

@@ -1,8 +1,8 @@
-"""A direct connection to an origin: it opens at its first request and speaks what was negotiated.
+"""A direct connection to an origin: it opens with its first request and speaks what was negotiated.
 
-HTTP/2 is httpcore's exchange with its gaps filled (``http2/connection.py``). HTTP/1.1 is ours on
-llhttp (``http1/connection.py``) or, where httptools is missing or not wanted, httpcore's on h11
-(``http1/h11.py``). Connections through proxies are httpcore's own, on h11.
+For HTTP/2, it uses httpcore's connection with fixes (``http2/connection.py``). For HTTP/1.1, it uses
+ours on llhttp (``http1/connection.py``) or, if httptools is missing or h11 is requested, httpcore's
+(``http1/h11.py``). Connections through proxies are httpcore's, on h11.
 
 Both parsers refuse conflicting lengths, invalid lengths and chunk sizes, every transfer coding except
 ``chunked``, NUL bytes, spaces in or before a header name, and anything that doesn't start with a
@@ -11,17 +11,17 @@ status line. They differ here:
 ===================================  =======  ==========================================
 a response with                      llhttp   h11
 ===================================  =======  ==========================================
-both Content-Length and chunked      refused  read by its chunks; the connection is closed
-the same length twice                refused  accepted as one
+both Content-Length and chunked      refused  parsed as chunked; the connection is closed
+the same length twice                refused  accepted
 folded lines, bare line feeds        refused  accepted
 other control characters             refused  accepted
 a space after a chunk size           refused  accepted
 a chunk size of more than 20 digits  accepted refused
 an HTTP version above 1.1            refused  accepted
-more than 20 interim responses       refused  accepted; a deadline bounds them
+more than 20 interim responses       refused  accepted; only a deadline limits them
 keep-alive in HTTP/1.0               kept     closed
 trailers                             reported dropped
-``Expect: 100-continue``             waits    sends the body at once
+``Expect: 100-continue``             waits    ignored; the body is sent immediately
 ===================================  =======  ==========================================
 """
 
@@ -35,7 +35,7 @@ import httpcore
 
 from typed_async_client.http1.h11 import H11Connection
 from typed_async_client.http2.connection import Http2Connection
-from typed_async_client.http2.stream import SpeaksHttp2
+from typed_async_client.http2.stream import Http2Mode
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import Origin, Slot
@@ -45,8 +45,8 @@ from typed_async_client.wire.trace import trace
 __all__ = [
     "ConnectionOptions",
     "DirectConnection",
+    "ExchangeFactory",
     "Http11",
-    "MakeExchange",
     "connector",
     "load_exchange",
 ]
@@ -54,13 +54,13 @@ __all__ = [
 Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
 """The HTTP/1.1 parser of a direct connection; ``"auto"`` is llhttp where httptools is installed."""
 
-MakeExchange: TypeAlias = Callable[[httpcore.Origin, Any], Any]
-"""Makes an exchange on an open stream."""
+ExchangeFactory: TypeAlias = Callable[[httpcore.Origin, Any], Any]
+"""Creates an exchange, which speaks HTTP, on an open stream."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
-    """How the connections of a pool are made; the meanings are those of ``ConnectionPool``."""
+    """How to make the connections of a pool; ``ConnectionPool`` documents the fields."""
 
     ssl_context: ssl.SSLContext | None
     proxy: httpcore.Proxy | None
@@ -72,11 +72,11 @@ class ConnectionOptions:
     socket_options: Iterable[Any] | None
 
     @property
-    def http2_mode(self) -> SpeaksHttp2 | None:
-        """How HTTP/2 comes to be spoken; None if it isn't allowed."""
+    def http2_mode(self) -> Http2Mode | None:
+        """When HTTP/2 is used; None if it isn't allowed."""
         if not self.http2:
             return None
-        return "agreed" if self.http1 else "alone"
+        return "negotiated" if self.http1 else "always"
 
     def may_multiplex(self, origin: Origin) -> bool:
         """Whether a connection to that origin may serve several requests at once."""
@@ -86,11 +86,11 @@ class ConnectionOptions:
 def connector(
     options: ConnectionOptions, backend: AsyncioBackend, http11: Http11
 ) -> Callable[[Slot], Any]:
-    """Return what makes the connection of a slot, without opening it yet.
+    """Return a function that creates a slot's connection, without opening it yet.
 
     Raises:
         ImportError: llhttp is requested and httptools isn't installed.
-        ValueError: there is no such parser.
+        ValueError: ``http11`` isn't a valid value.
     """
     exchange = load_exchange(http11)
     is_direct = options.proxy is None and options.retries == 0
@@ -100,15 +100,15 @@ def connector(
         recorder = Recorder(backend, slot, http2=options.http2_mode)
         if is_direct:
             return DirectConnection(origin, recorder, exchange, options)
-        return _connection_of_httpcore(origin, recorder, options)
+        return _httpcore_connection(origin, recorder, options)
 
     return connect
 
 
-def _connection_of_httpcore(
+def _httpcore_connection(
     origin: httpcore.Origin, recorder: Recorder, options: ConnectionOptions
 ) -> Any:
-    """Let a pool of httpcore make a connection; the pool itself is dropped."""
+    """Create a connection with a temporary httpcore pool, which picks the class for the proxy."""
     pool = httpcore.AsyncConnectionPool(
         ssl_context=options.ssl_context,
         proxy=options.proxy,
@@ -123,12 +123,12 @@ def _connection_of_httpcore(
     return pool.create_connection(origin)
 
 
-def load_exchange(http11: Http11) -> MakeExchange:
-    """Give the HTTP/1.1 exchange on a parser.
+def load_exchange(http11: Http11) -> ExchangeFactory:
+    """Return what creates HTTP/1.1 exchanges on the requested parser.
 
     Raises:
         ImportError: llhttp is requested and httptools isn't installed.
-        ValueError: there is no such parser.
+        ValueError: ``http11`` isn't a valid value.
     """
     if http11 not in ("auto", "h11", "llhttp"):
         raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
@@ -149,20 +149,20 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
     """One connection without a proxy.
 
     Args:
-        origin: where it leads.
+        origin: the origin to connect to.
         backend: opens the socket.
-        http11: makes an HTTP/1.1 exchange on a stream.
+        http11: creates an HTTP/1.1 exchange on a stream.
         options: how to connect.
 
     Attributes:
-        exchange: what speaks HTTP on it; None until it is open.
+        exchange: speaks HTTP on the connection; None until it is open.
     """
 
     def __init__(
         self,
         origin: httpcore.Origin,
         backend: Recorder,
-        http11: MakeExchange,
+        http11: ExchangeFactory,
         options: ConnectionOptions,
     ) -> None:
         self._origin = origin
@@ -176,32 +176,32 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
     def handle_async_request(
         self, request: httpcore.Request
     ) -> Coroutine[Any, Any, httpcore.Response]:
-        """Send a request, opening the connection first if need be."""
+        """Send a request, after opening the connection if necessary."""
         if self.exchange is None:
             return self._open_and_handle(request)
-        sending: Coroutine[Any, Any, httpcore.Response] = self.exchange.handle_async_request(
+        response: Coroutine[Any, Any, httpcore.Response] = self.exchange.handle_async_request(
             request
         )
-        return sending
+        return response
 
     async def aclose(self) -> None:
-        """Close the exchange, if any was begun."""
+        """Close the exchange, if there is one."""
         if self.exchange is not None:
             await self.exchange.aclose()
 
     def can_handle_request(self, origin: httpcore.Origin) -> bool:
-        """Whether it leads there."""
+        """Whether it connects to that origin."""
         return origin == self._origin
 
     def is_available(self) -> bool:
-        """Whether it may take a further request; before it is open, whether it may turn out to."""
+        """Whether it can serve another request; before it is open, whether it might be able to."""
         if self.exchange is None:
             return self._options.http2 and not self._failed
         available: bool = self.exchange.is_available()
         return available
 
     def has_expired(self) -> bool:
-        """Whether it was idle for too long, or failed to open."""
+        """Whether it has expired while idle, or failed to open."""
         return self._failed if self.exchange is None else self.exchange.has_expired()
 
     def is_idle(self) -> bool:
@@ -213,17 +213,17 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         return self._failed if self.exchange is None else self.exchange.is_closed()
 
     def info(self) -> str:
-        """Tell its state in a few words."""
+        """Return a short description of its state."""
         if self.exchange is None:
             return "CONNECTION FAILED" if self._failed else "CONNECTING"
-        words: str = self.exchange.info()
-        return words
+        description: str = self.exchange.info()
+        return description
 
     def __repr__(self) -> str:
         return f"<DirectConnection [{self.info()}]>"
 
     async def _open_and_handle(self, request: httpcore.Request) -> httpcore.Response:
-        await self._wait_for_turn(request)
+        await self._acquire_opening_lock(request)
         try:
             if self.exchange is None:
                 await self._open(request)
@@ -232,8 +232,8 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         response: httpcore.Response = await self.exchange.handle_async_request(request)
         return response
 
-    async def _wait_for_turn(self, request: httpcore.Request) -> None:
-        """Wait while another request opens the connection, as long as this one may for its own."""
+    async def _acquire_opening_lock(self, request: httpcore.Request) -> None:
+        """Wait while another request opens the connection, for at most the connect timeout."""
         timeout = timeout_of(request, "connect")
         try:
             async with asyncio.timeout(timeout):
@@ -249,11 +249,11 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
             if self._origin.scheme in (b"https", b"wss"):
                 stream = await self._secure(request, stream)
         except asyncio.CancelledError:
-            raise  # whoever waits for it too opens it then
+            raise  # another request that waits for the connection will open it
         except BaseException:
             self._failed = True
             raise
-        self.exchange = self._begin(stream)
+        self.exchange = self._create_exchange(stream)
 
     async def _connect(self, request: httpcore.Request) -> Any:
         timeout = timeout_of(request, "connect")
@@ -276,13 +276,13 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
     async def _secure(self, request: httpcore.Request, stream: Any) -> Any:
         context = self._options.ssl_context or httpcore.default_ssl_context()
         context.set_alpn_protocols(["http/1.1", "h2"] if self._options.http2 else ["http/1.1"])
-        name = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
+        hostname = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
         timeout = timeout_of(request, "connect")
-        async with trace(request, "connection.start_tls", server_hostname=name) as report:
-            report["return_value"] = await stream.start_tls(context, name, timeout)
+        async with trace(request, "connection.start_tls", server_hostname=hostname) as report:
+            report["return_value"] = await stream.start_tls(context, hostname, timeout)
         return report["return_value"]
 
-    def _begin(self, stream: Any) -> Any:
+    def _create_exchange(self, stream: Any) -> Any:
         if stream.alpn_protocol == "h2" or (self._options.http2 and not self._options.http1):
             return Http2Connection(origin=self._origin, stream=stream)
         return self._http11(self._origin, stream)

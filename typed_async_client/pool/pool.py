@@ -1,13 +1,13 @@
-"""A connection pool with httpcore's interface that no cancellation can harm.
+"""A connection pool with httpcore's interface that stays intact when requests are cancelled.
 
 Connections without a proxy are ours, connections through a proxy are httpcore's. Which request gets
-which connection is decided here and in ``slots.py``, by plain calls that take a constant number of
-steps. This file awaits two things only: a slot, and the exchange on it.
+which connection is decided here and in ``slots.py``, by synchronous calls in constant time. This module
+awaits two things only: a slot, and the exchange on it.
 """
 
 import asyncio
 import dataclasses
-import random as chance
+import random as random_module
 import ssl
 import time
 from collections import OrderedDict
@@ -37,12 +37,12 @@ if not httpcore.__version__.startswith("1.0."):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStatistics:
-    """What a pool holds now, and what it has done.
+    """A snapshot of a pool's state and counters.
 
     Attributes:
         active: connections in use.
-        idle: connections kept for further requests.
-        connecting: connections, among the active ones, that aren't established yet.
+        idle: connections kept for later requests.
+        connecting: active connections that aren't established yet.
         waiting: requests waiting for a connection.
         opened: connections opened so far.
         closed: connections closed so far, by reason.
@@ -67,12 +67,12 @@ class _Waiter:
 class ConnectionPool(httpcore.AsyncConnectionPool):
     """A drop-in replacement for ``httpcore.AsyncConnectionPool``.
 
-    A slot belongs to the exchange that holds it and is given back however the exchange ends. An
-    exchange that didn't end cleanly, or that left bytes unread, closes its connection. Waiting
-    requests are served first come, first served.
+    A slot belongs to the exchange that holds it, and is given back however the exchange ends. If
+    the exchange didn't end cleanly, or left bytes unread, its connection is closed. Waiting requests
+    are served in order.
 
     Args:
-        limits: the bounds of the pool.
+        limits: the limits of the pool.
         ssl_context: for https; httpcore's default if None.
         proxy: a forward, tunnel or SOCKS5 proxy.
         http1: allow HTTP/1.1.
@@ -89,7 +89,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
     Raises:
         ImportError: llhttp is requested and httptools isn't installed.
-        ValueError: ``http11`` is none of the three.
+        ValueError: ``http11`` has another value.
     """
 
     def __init__(
@@ -106,9 +106,9 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         network_backend: AsyncioBackend | None = None,
         socket_options: Iterable[Any] | None = None,
         http11: Http11 = "auto",
-        random: Callable[[], float] = chance.random,
+        random: Callable[[], float] = random_module.random,
     ) -> None:
-        super().__init__()  # its bookkeeping stays empty: ours replaces it
+        super().__init__()  # its own bookkeeping isn't used
         options = ConnectionOptions(
             ssl_context=ssl_context,
             proxy=proxy,
@@ -150,17 +150,17 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             try:
                 response = await slot.connection.handle_async_request(request)
             except httpcore.ConnectionNotAvailable as error:
-                self._not_available(slot)
-                pooled.turn_away(error)
+                self._leave_unavailable(slot)
+                pooled.record_unavailable(error)
             except BaseException as error:
-                failure = pooled.fail(slot, error, received=received)
+                failure = pooled.record_failure(slot, error, received=received)
                 self._give_back(slot, clean=False)
                 if failure is error:
                     raise
                 if failure is not None:
                     raise failure from error
             else:
-                return self._answer(slot, request, response, pooled.resends)
+                return self._wrap_response(slot, request, response, pooled.resends)
 
     @property
     def connections(self) -> list[Any]:
@@ -168,12 +168,12 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         return [slot.connection for slot in self._slots.all]
 
     def statistics(self) -> PoolStatistics:
-        """Count what the pool holds and has done."""
-        everyone = self._slots.all
+        """Return a snapshot of the pool's state and counters."""
+        slots = self._slots.all
         return PoolStatistics(
-            active=len(everyone) - self._slots.idle,
+            active=len(slots) - self._slots.idle,
             idle=self._slots.idle,
-            connecting=sum(not slot.layers for slot in everyone),
+            connecting=sum(not slot.layers for slot in slots),
             waiting=sum(not waiter.slot.done() for waiter in self._waiting),
             opened=self._slots.opened,
             closed=dict(self._slots.closed),
@@ -187,11 +187,13 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
                 waiter.slot.set_exception(RuntimeError("the connection pool was closed"))
         self._waiting.clear()
         self._slots.drop_all()
-        await asyncio.sleep(0)  # asyncio closes an aborted socket one turn later
+        await asyncio.sleep(0)  # let asyncio close the aborted sockets
 
     def __repr__(self) -> str:
-        now = self.statistics()
-        return f"<ConnectionPool [{now.active} active, {now.idle} idle, {now.waiting} waiting]>"
+        stats = self.statistics()
+        return (
+            f"<ConnectionPool [{stats.active} active, {stats.idle} idle, {stats.waiting} waiting]>"
+        )
 
     def _take_unless_queued(self, pooled: PooledRequest) -> Slot | None:
         """Take a slot, unless other requests are waiting for one."""
@@ -215,15 +217,15 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             raise
 
     def _leave(self, waiter: _Waiter) -> None:
-        """Stop waiting; a slot that was handed over too late goes to the next in line."""
+        """Stop waiting; a slot that was assigned too late goes to the next waiter."""
         self._waiting.pop(waiter, None)
         if waiter.slot.cancel() or waiter.slot.cancelled():
-            self._serve()  # the next in line may want less
+            self._serve()  # the next waiter may accept a slot that this one couldn't
         elif waiter.slot.exception() is None:
             self._give_back(waiter.slot.result(), clean=True)
 
     def _serve(self) -> None:
-        """Hand slots to those who wait, in order, for as long as there are any."""
+        """Assign slots to waiters, in order, while there are any."""
         while self._waiting:
             waiter = next(iter(self._waiting))
             if not waiter.slot.done():
@@ -235,28 +237,28 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
     def _take(self, pooled: PooledRequest) -> Slot | None:
         return self._slots.take(
-            pooled.origin, after=pooled.after, allow_unconnected=pooled.allow_unconnected
+            pooled.origin, newer_than=pooled.failed_slot, allow_unconnected=pooled.allow_unconnected
         )
 
     def _give_back(self, slot: Slot, *, clean: bool) -> None:
         self._slots.give_back(slot, clean=clean)
         self._serve()
 
-    def _not_available(self, slot: Slot) -> None:
-        """Leave a connection that can't serve more requests at once."""
+    def _leave_unavailable(self, slot: Slot) -> None:
+        """Leave a connection that can't serve another request at the same time."""
         slot.exchanges -= 1  # none was started
-        self._slots.learn(slot)
+        self._slots.stop_sharing(slot)
         self._give_back(slot, clean=True)
 
-    def _answer(
+    def _wrap_response(
         self, slot: Slot, request: httpcore.Request, response: httpcore.Response, resends: int
     ) -> httpcore.Response:
         if self._options.may_multiplex(slot.origin) and not slot.is_multiplexed:
-            self._slots.learn(slot)
+            self._slots.stop_sharing(slot)  # it speaks HTTP/1.1
         framing = body_framing(response.headers)
         response.extensions[COMPLETE] = has_explicit_end(request, response, framing) or None
         if framing.lengths and framing.codings and not slot.is_multiplexed:
-            slot.retire_at = 0.0  # an intermediary may have read it otherwise, RFC 9112 section 6.3
+            slot.retire_at = 0.0  # a proxy may have read it differently, RFC 9112 section 6.3
         if resends:
             response.extensions[RESENDS] = resends
         length = expected_length(request, response, framing) if slot.is_multiplexed else None

@@ -1,8 +1,8 @@
-"""Whether a request whose connection failed may go out again at once, on another connection.
+"""Decides whether a request whose connection failed is resent at once on another connection.
 
-That is no retry: it repairs what the pool itself did, reusing a connection that the server was
-closing at that moment (RFC 9112 section 9.3.1), or using one that refused the request unread
-(RFC 9113 section 8.7).
+A resend isn't a retry. It repairs the pool's own choice of connection: it may have reused one that the
+server was just closing (RFC 9112 section 9.3.1), or used one that refused the request without
+processing it (RFC 9113 section 8.7).
 """
 
 import httpcore
@@ -16,103 +16,106 @@ from typed_async_client.wire.messages import REPLAYABLE_BODIES
 __all__ = ["RESENDS", "PooledRequest"]
 
 RESENDS = "typed_async_client.resends"
-"""Response extension: how often the pool sent the request again on another connection."""
+"""Response extension: how often the pool resent the request on another connection."""
 
 _PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
-"""The schemes that the pool speaks, and their ports."""
+"""The schemes that the pool supports, and their default ports."""
 
-_LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+_CONNECTION_LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 
-_MOST_DRAINED = 10
-"""Connections, one after another, that may say of a request that it came too late for them."""
+_MAX_DRAINING_RESENDS = 10
+"""How often a request is resent because its connection was draining."""
 
-_MOST_TURNED_AWAY = 10
-"""Connections, one after another, that a request may find busy or closed before it begins."""
+_MAX_UNAVAILABLE = 10
+"""How often a request may find its connection busy or closed before it was started."""
 
-_MOST_IN_HOPE = 2
-"""Connections made by others that a request waits for in vain: each may cost a connect timeout."""
+_MAX_UNCONNECTED = 2
+"""How often a request joins a connection that isn't established: each may cost a connect timeout."""
 
 
 class PooledRequest:
-    """The way of one request through the connections of a pool.
+    """A request in the pool, and what happened to it on the connections it was given.
 
     Attributes:
-        after: the number of the slot that it failed on last; 0 before that.
-        origin: where it goes.
-        request: what is sent.
-        resends: how often it was sent again.
+        failed_slot: the number of the slot that it failed on last; 0 if it hasn't failed.
+        origin: the origin of its URL.
+        request: the request itself.
+        resends: how often it was resent.
 
     Raises:
-        httpcore.UnsupportedProtocol: the scheme is none that the pool speaks.
+        httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
     """
 
-    __slots__ = ("_turned_away", "after", "origin", "request", "resends")
+    __slots__ = ("_unavailable", "failed_slot", "origin", "request", "resends")
 
     def __init__(self, request: httpcore.Request) -> None:
-        self.after: int = 0
+        self.failed_slot: int = 0
         self.origin: Origin = _origin_of(request)
         self.request: httpcore.Request = request
         self.resends: int = 0
-        self._turned_away = 0
+        self._unavailable = 0
 
     @property
     def allow_unconnected(self) -> bool:
-        """Whether it waits for connections that others make; twice in vain is enough."""
-        return self._turned_away < _MOST_IN_HOPE
+        """Whether it may join a connection that isn't established yet."""
+        return self._unavailable < _MAX_UNCONNECTED
 
-    def turn_away(self, error: httpcore.ConnectionNotAvailable) -> None:
-        """Note that a connection did not take the request; nothing of it was sent.
+    def record_unavailable(self, error: httpcore.ConnectionNotAvailable) -> None:
+        """Record that a connection didn't accept the request; nothing of it was sent.
 
         Raises:
-            httpcore.ConnectError: too many did so.
+            httpcore.ConnectError: this has happened too often.
         """
-        self._turned_away += 1
-        if self._turned_away > _MOST_TURNED_AWAY:
+        self._unavailable += 1
+        if self._unavailable > _MAX_UNAVAILABLE:
             raise httpcore.ConnectError(
-                f"{self._turned_away} connections closed before they took the request"
+                f"{self._unavailable} connections closed before accepting the request"
             ) from error
 
-    def fail(self, slot: Slot, error: BaseException, *, received: int) -> BaseException | None:
-        """Note that the request failed; give the error to raise, None when it is to go out again.
+    def record_failure(
+        self, slot: Slot, error: BaseException, *, received: int
+    ) -> BaseException | None:
+        """Record that the request failed; return the error to raise, or None to resend it.
 
         Args:
-            slot: the connection that it failed on.
-            error: what it failed with.
-            received: bytes that had come on the connection before.
+            slot: the slot that it failed on.
+            error: the error that it failed with.
+            received: bytes received on the connection before the request.
         """
-        if _was_never_begun(slot, error) and self._turned_away < _MOST_TURNED_AWAY:
-            self._turned_away += 1
-            self.after = slot.number
+        if _was_closed_before_use(slot, error) and self._unavailable < _MAX_UNAVAILABLE:
+            self._unavailable += 1
+            self.failed_slot = slot.number
             return None
         code = slot.reset_code(error)
         if code == REFUSED_STREAM:
-            may_repeat = self.resends < (_MOST_DRAINED if slot.drains else 1)
+            may_resend = self.resends < (_MAX_DRAINING_RESENDS if slot.is_draining else 1)
         else:
-            silent = slot.exchanges > 1 and slot.received == received
-            may_repeat = silent and self.resends == 0 and self._is_lost_and_idempotent(error)
-        if not may_repeat or not isinstance(self.request.stream, REPLAYABLE_BODIES):
-            return _explained(error, code)
+            no_response = slot.exchanges > 1 and slot.received == received
+            may_resend = no_response and self.resends == 0 and self._is_lost_and_idempotent(error)
+        if not may_resend or not isinstance(self.request.stream, REPLAYABLE_BODIES):
+            return _blame_server(error, code)
         self.resends += 1
-        self.after = slot.number
+        self.failed_slot = slot.number
         return None
 
     def _is_lost_and_idempotent(self, error: BaseException) -> bool:
-        return isinstance(error, _LOST) and is_idempotent(
+        return isinstance(error, _CONNECTION_LOST) and is_idempotent(
             self.request.method.decode("ascii", "replace").upper(), self.request.headers
         )
 
 
-def _was_never_begun(slot: Slot, error: BaseException) -> bool:
-    """Whether httpcore would begin with HTTP/2 where a cancelled request had closed it before."""
-    return slot.watch is None and is_from(error, "h2")
+def _was_closed_before_use(slot: Slot, error: BaseException) -> bool:
+    """Whether a cancelled request had closed the HTTP/2 connection before its preface was sent."""
+    return slot.frame_filter is None and is_from(error, "h2")
 
 
-def _explained(error: BaseException, code: int | None) -> BaseException:
-    """Say whose fault it was that a body could not be sent on: httpcore blames the client."""
+def _blame_server(error: BaseException, code: int | None) -> BaseException:
+    """Return a remote error if the server ended the upload; httpcore raises a local one."""
     if code is None or not isinstance(error, httpcore.LocalProtocolError):
         return error
-    said = "did not process it" if code == REFUSED_STREAM else f"gave it up with error code {code}"
-    return httpcore.RemoteProtocolError(f"the server ended the stream of the request: it {said}")
+    if code == REFUSED_STREAM:
+        return httpcore.RemoteProtocolError("the server refused the stream without processing it")
+    return httpcore.RemoteProtocolError(f"the server reset the stream with error code {code}")
 
 
 def _origin_of(request: httpcore.Request) -> Origin:
@@ -120,6 +123,6 @@ def _origin_of(request: httpcore.Request) -> Origin:
     if url.scheme not in _PORTS:
         scheme = url.scheme.decode("ascii", "replace")
         raise httpcore.UnsupportedProtocol(
-            f"unsupported protocol {scheme!r}: a URL begins with http:// or https://"
+            f"unsupported protocol {scheme!r}: the URL must start with http:// or https://"
         )
     return url.scheme, url.host, url.port or _PORTS[url.scheme]

@@ -1,13 +1,9 @@
-"""A response of httpx whose body is read whole by plain calls, where nobody asked for its parts.
+"""An httpx response that reads and decodes its body in one piece, unless it is streamed.
 
-httpx walks even through a body that has come already by four async generators, each of which the
-event loop registers and forgets. And it takes a body that is cut within its gzip or deflate for a
-whole one, and passes over a second gzip member. All else is httpx's own.
-
-Names of httpx 0.28 used that are not in its documentation: ``Response._content``,
-``Response._num_bytes_downloaded``, ``Response._get_content_decoder``, ``Response._request``,
-``_client.BoundAsyncStream`` with its ``_stream``, and of ``_decoders`` ``MultiDecoder`` with its
-``children``, ``GZipDecoder`` and ``DeflateDecoder`` with their ``decompressor``.
+httpx reads every body, even one that has already arrived, through four async generators, each of which
+the event loop registers and forgets. It also treats a body with truncated gzip or deflate data as
+complete, and ignores all gzip members after the first. Everything else is left to httpx. The private
+names used here are listed in ``private.py``.
 """
 
 import contextlib
@@ -20,50 +16,49 @@ from typed_async_client.private import DeflateDecoder, GZipDecoder, MultiDecoder
 
 __all__ = ["SPENT", "WholeResponse"]
 
-_PIECE = 64 * 1024
-"""Bytes given to zlib at once: it copies what it leaves of them behind the end of each member."""
+_CHUNK_SIZE = 64 * 1024
+"""Bytes passed to zlib in one call: at the end of each gzip member, it copies the unused rest."""
 
 
 class _Spent(httpx.AsyncByteStream):
-    """A body that was read to its end."""
+    """The stream of a response whose body was read to its end."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         raise httpx.StreamConsumed
 
 
 SPENT = _Spent()
-"""What a response has for a stream once it was read; httpx's own would lead back to the response."""
+"""Replaces the stream of a response that was read; httpx's stream refers back to the response."""
 
 
 class WholeResponse(httpx.Response):
-    """An ``httpx.Response`` on a stream that has ``read_whole()``."""
+    """An ``httpx.Response`` on a stream with a ``read_whole()`` method."""
 
     def __init__(self, status: int, headers: Any, body: Any, extensions: Any) -> None:
         super().__init__(status, headers=headers, stream=body, extensions=extensions)
         self._raw_body = body
 
     async def aread(self) -> bytes:
-        """Read the body to its end, and give it decoded.
+        """Read the body to its end, and return it decoded.
 
-        A gzip body may have several members, RFC 1952 section 2.2. Each of them, and a deflate
-        body, must be there to its end. What is read in parts, by ``aiter_bytes()`` and the like,
-        or through a stream that was put in the place of this body's, is decoded by httpx, which
-        does not ask for that.
+        A gzip body may have several members, RFC 1952 section 2.2. Each member, and a deflate body,
+        must be complete. If the body is streamed, with ``aiter_bytes()`` and the like, or its
+        stream was replaced, it is decoded by httpx, which doesn't check this.
 
         Raises:
-            httpx.DecodingError: the body is no whole one in its codings.
-            httpx.HTTPError: as ``httpx.Response.aread`` does.
+            httpx.DecodingError: the encoded body is invalid or truncated.
+            httpx.HTTPError: see ``httpx.Response.aread``.
         """
         if hasattr(self, "_content") or self.is_stream_consumed or self.is_closed:
             return await super().aread()
-        if not self._is_the_stream_ours():
+        if not self._has_own_stream():
             return await super().aread()
         self.is_stream_consumed = True
         try:
             raw = await self._raw_body.read_whole()
             self._num_bytes_downloaded = len(raw)
-            content = _decoded(self._get_content_decoder(), raw) if self._is_coded() else raw
-            if "aclose" in vars(self):  # put there by a hook that waits to hear of it
+            content = _decode(self._get_content_decoder(), raw) if self._is_encoded() else raw
+            if "aclose" in vars(self):  # replaced by an event hook that must be called
                 await self.aclose()
             else:
                 self.is_closed = True
@@ -76,15 +71,15 @@ class WholeResponse(httpx.Response):
         self.stream = self._raw_body = SPENT
         return content
 
-    def _is_the_stream_ours(self) -> bool:
-        """Say whether nothing but httpx's own wrapping stands between the stream and the body.
+    def _has_own_stream(self) -> bool:
+        """Whether the stream is this body, with no wrapper except httpx's own.
 
-        An event hook or a transport around ours may have put a stream of its own there, which
-        counts, limits or changes what passes.
+        An event hook or an outer transport may have wrapped it in a stream that counts, limits or
+        changes the bytes.
         """
         return stream_under(self.stream) is self._raw_body
 
-    def _is_coded(self) -> bool:
+    def _is_encoded(self) -> bool:
         return any(name.lower() == b"content-encoding" for name, _ in self.headers.raw)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -93,27 +88,27 @@ class WholeResponse(httpx.Response):
         }
 
 
-def _decoded(decoder: Any, raw: bytes) -> bytes:
-    """Decode a body that is there to its last byte; one without bytes has no coding to end."""
+def _decode(decoder: Any, raw: bytes) -> bytes:
+    """Decode a complete body; an empty one isn't encoded, whatever its headers say."""
     if not raw:
         return raw
     if isinstance(decoder, MultiDecoder):
         for child in decoder.children:
-            raw = _decoded(child, raw)
+            raw = _decode(child, raw)
         return raw
     if isinstance(decoder, GZipDecoder):
-        return _ungzipped(decoder, raw)
+        return _gunzip(decoder, raw)
     content: bytes = decoder.decode(raw) + decoder.flush()
     if isinstance(decoder, DeflateDecoder):
         _check_end(decoder)
     return content
 
 
-def _ungzipped(decoder: GZipDecoder, raw: bytes) -> bytes:
-    """Decode one gzip member after the other; nothing else may stand behind one."""
+def _gunzip(decoder: GZipDecoder, raw: bytes) -> bytes:
+    """Decode all gzip members, which nothing else may follow."""
     parts: list[bytes] = []
-    for start in range(0, len(raw), _PIECE):
-        rest = raw[start : start + _PIECE]
+    for start in range(0, len(raw), _CHUNK_SIZE):
+        rest = raw[start : start + _CHUNK_SIZE]
         while rest:
             if decoder.decompressor.eof:
                 decoder = GZipDecoder()
@@ -125,4 +120,4 @@ def _ungzipped(decoder: GZipDecoder, raw: bytes) -> bytes:
 
 def _check_end(decoder: GZipDecoder | DeflateDecoder) -> None:
     if not decoder.decompressor.eof:
-        raise httpx.DecodingError("the body ends before its content coding does")
+        raise httpx.DecodingError("the body is truncated: its compressed data has no end")

@@ -1,7 +1,7 @@
-"""The connections of a pool and their places: who is idle, who is shared, who must go.
+"""The slots of a pool: which are idle, which are shared, and which must be closed.
 
-All of it decides at once and never waits: a slot is taken, given back and closed by plain calls,
-so no cancellation can fall between two of them. Each costs a constant number of steps.
+Nothing here ever waits. A slot is taken, given back and closed by synchronous calls, so no cancellation
+can fall between two of them. Each call takes constant time.
 """
 
 from collections import Counter
@@ -13,22 +13,22 @@ from typed_async_client.pool.slot import Origin, PoolLimits, Slot
 __all__ = ["Slots"]
 
 _MAX_REMEMBERED = 1000
-"""Origins known not to multiplex that are remembered."""
+"""Most origins that are remembered to speak only HTTP/1.1."""
 
 
 class Slots:
     """All slots of a pool.
 
     Args:
-        limits: the bounds.
-        connect: makes a connection for a slot, without connecting it yet.
-        multiplexes: whether a connection to that origin may serve several requests at once.
-        now: gives monotonic seconds.
-        random: gives a number in [0, 1), to spread the ages of connections.
+        limits: the limits of the pool.
+        connect: creates the connection of a slot, without opening it yet.
+        multiplexes: returns whether connections to an origin may serve several requests at once.
+        now: returns the monotonic time in seconds.
+        random: returns a number in [0, 1), to spread the ages of connections.
 
     Attributes:
         closed: connections closed so far, by reason.
-        opened: connections made so far.
+        opened: connections opened so far.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Slots:
         self.closed: Counter[str] = Counter()
         self.opened: int = 0
         self._all: dict[Slot, None] = {}
-        self._idle: dict[Slot, None] = {}  # the one idle longest comes first
-        self._idle_at: dict[Origin, dict[Slot, None]] = {}
-        self._shared: dict[Origin, dict[Slot, None]] = {}  # others may join, as far as is known
-        self._single: dict[Origin, None] = {}  # known not to multiplex
+        self._idle: dict[Slot, None] = {}  # longest idle first
+        self._idle_by_origin: dict[Origin, dict[Slot, None]] = {}
+        self._shared: dict[Origin, dict[Slot, None]] = {}  # other requests may join these
+        self._http1_only: dict[Origin, None] = {}  # origins
         self._limits = limits
         self._connect = connect
         self._multiplexes = multiplexes
@@ -54,20 +54,21 @@ class Slots:
         self._random = random
 
     def take(
-        self, origin: Origin, *, after: int = 0, allow_unconnected: bool = True
+        self, origin: Origin, *, newer_than: int = 0, allow_unconnected: bool = True
     ) -> Slot | None:
-        """Give a slot for a request to ``origin``; None when it must wait for one.
+        """Return a slot for a request to ``origin``; None if it must wait for one.
 
         Args:
-            origin: where the request goes.
-            after: the number of the slot that the request failed on. It takes one opened later,
-                which is new to it or serves others at the same time; 0 takes any.
-            allow_unconnected: join a connection that is not made yet and may turn out not to multiplex.
+            origin: the origin of the request.
+            newer_than: the number of the slot that the request failed on. Only slots opened later
+                are considered, and no idle ones, which may be broken as well. 0 allows any.
+            allow_unconnected: join a connection that isn't established yet, although it may turn
+                out not to support several requests.
         """
         now = self._now()
         self._expire(now)
-        slot = self._take_shared(origin, now, after, allow_unconnected=allow_unconnected)
-        if slot is None and not after:
+        slot = self._take_shared(origin, now, newer_than, allow_unconnected=allow_unconnected)
+        if slot is None and not newer_than:
             slot = self._take_idle(origin, now)
         if slot is None and self._make_room():
             slot = self._open(origin)
@@ -80,9 +81,9 @@ class Slots:
         """Take a slot back from a request.
 
         Args:
-            slot: what ``take`` gave.
-            clean: whether the exchange ended as it should; another one closes its connection,
-                unless others are on it and it is good for more.
+            slot: a slot returned by ``take``.
+            clean: whether the exchange ended normally. If not, the connection is closed, unless
+                other requests are using it.
         """
         slot.users -= 1
         if slot not in self._all:
@@ -91,32 +92,33 @@ class Slots:
             slot.reset_abandoned()
         now = self._now()
         if slot.users > 0:
-            self._leave_to_others(slot, now, clean=clean)
+            self._update_sharing(slot, now, clean=clean)
         elif not clean:
             self.drop(slot, "failed")
-        elif slot.is_spent(now):
+        elif not slot.is_reusable(now):
             self.drop(slot, "not reusable")
         else:
-            self._keep(slot, now)
+            self._keep_idle(slot, now)
 
-    def learn(self, slot: Slot) -> None:
-        """Note that a connection did not take a request, or that it answered in HTTP/1.1.
+    def stop_sharing(self, slot: Slot) -> None:
+        """Let no more requests join a connection that is full, or turned out to speak HTTP/1.1.
 
-        Before it is connected nobody can know, so it is shared in hope where HTTP/2 is allowed.
-        One that is shared no more has failed before, and says nothing about its origin.
+        If HTTP/2 is allowed, a connection is shared before its protocol is known. Once it turns out
+        to be HTTP/1.1, its origin is remembered. A connection that wasn't shared any more has
+        failed before, and says nothing about its origin.
         """
         if not self._unshare(slot) or slot.is_multiplexed:
             return
-        self._single[slot.origin] = None
-        if len(self._single) > _MAX_REMEMBERED:
-            del self._single[next(iter(self._single))]
+        self._http1_only[slot.origin] = None
+        if len(self._http1_only) > _MAX_REMEMBERED:
+            del self._http1_only[next(iter(self._http1_only))]
 
     def drop(self, slot: Slot, reason: str) -> None:
-        """Close a connection and free its place."""
+        """Close a connection and remove its slot."""
         if slot in self._all:
             del self._all[slot]
             self._unshare(slot)
-            self._forget_idle(slot)
+            self._remove_idle(slot)
             self.closed[reason] += 1
             slot.close()
 
@@ -127,30 +129,30 @@ class Slots:
 
     @property
     def all(self) -> list[Slot]:
-        """Every slot, the oldest first."""
+        """Every slot, oldest first."""
         return list(self._all)
 
     @property
     def idle(self) -> int:
-        """How many connections are idle."""
+        """The number of idle connections."""
         return len(self._idle)
 
     def _take_shared(
-        self, origin: Origin, now: float, after: int, *, allow_unconnected: bool
+        self, origin: Origin, now: float, newer_than: int, *, allow_unconnected: bool
     ) -> Slot | None:
         for slot in reversed(list(self._shared.get(origin, ()))):
-            if slot.number <= after or not (allow_unconnected or slot.is_multiplexed):
+            if slot.number <= newer_than or not (allow_unconnected or slot.is_multiplexed):
                 continue
-            if slot.takes_streams(now):
-                self._forget_idle(slot)
+            if slot.accepts_requests(now):
+                self._remove_idle(slot)
                 return slot
-            self._unshare(slot)  # one that is full comes back when a request has left it
+            self._unshare(slot)  # if it is full, it is shared again once a request has left it
         return None
 
     def _take_idle(self, origin: Origin, now: float) -> Slot | None:
-        while idle := self._idle_at.get(origin):
-            slot = next(reversed(idle))  # the one used last is the likeliest to be alive
-            self._forget_idle(slot)
+        while idle := self._idle_by_origin.get(origin):
+            slot = next(reversed(idle))  # the most recently used one is most likely still alive
+            self._remove_idle(slot)
             if not slot.is_stale(now):
                 if slot.is_multiplexed:
                     self._share(slot)
@@ -174,15 +176,15 @@ class Slots:
         slot = Slot(origin, self.opened, retire_at)
         slot.connection = self._connect(slot)
         self._all[slot] = None
-        if self._multiplexes(origin) and origin not in self._single:
+        if self._multiplexes(origin) and origin not in self._http1_only:
             self._share(slot)
         return slot
 
-    def _keep(self, slot: Slot, now: float) -> None:
+    def _keep_idle(self, slot: Slot, now: float) -> None:
         expiry = self._limits.keepalive_expiry
         slot.idle_until = None if expiry is None else now + expiry
         self._idle[slot] = None
-        self._idle_at.setdefault(slot.origin, {})[slot] = None
+        self._idle_by_origin.setdefault(slot.origin, {})[slot] = None
         limit = self._limits.max_keepalive_connections
         if limit is not None and len(self._idle) > limit:
             self.drop(next(iter(self._idle)), "surplus")
@@ -194,18 +196,18 @@ class Slots:
                 return
             self.drop(oldest, "expired")
 
-    def _forget_idle(self, slot: Slot) -> None:
+    def _remove_idle(self, slot: Slot) -> None:
         if self._idle.pop(slot, self) is self:
             return
-        idle = self._idle_at[slot.origin]
+        idle = self._idle_by_origin[slot.origin]
         del idle[slot]
         if not idle:
-            del self._idle_at[slot.origin]
+            del self._idle_by_origin[slot.origin]
         slot.idle_until = None
 
-    def _leave_to_others(self, slot: Slot, now: float, *, clean: bool) -> None:
-        """Let further requests join those that are on a connection, if it is good for them."""
-        if slot.is_multiplexed and slot.takes_streams(now):
+    def _update_sharing(self, slot: Slot, now: float, *, clean: bool) -> None:
+        """Let more requests join a connection that is in use, if it can still serve them."""
+        if slot.is_multiplexed and slot.accepts_requests(now):
             self._share(slot)
         elif not clean:
             self._unshare(slot)
@@ -214,7 +216,7 @@ class Slots:
         self._shared.setdefault(slot.origin, {})[slot] = None
 
     def _unshare(self, slot: Slot) -> bool:
-        """Let no further request join a connection; say whether one could until now."""
+        """Let no more requests join a connection; return whether it was shared until now."""
         shared = self._shared.get(slot.origin, {})
         if slot not in shared:
             return False

@@ -24,31 +24,32 @@ _DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20
 
 
 class AsyncPoolTransport(httpx.AsyncBaseTransport):
-    """A transport over a connection pool that survives cancellation.
+    """A transport on a connection pool that stays intact when requests are cancelled.
 
-    It takes what ``httpx.AsyncHTTPTransport`` takes, and more.
+    It accepts the arguments of ``httpx.AsyncHTTPTransport``, and some more.
 
     Args:
         verify: an ``ssl.SSLContext``, or whether to verify certificates.
-        cert: a client certificate, as httpx takes it.
-        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count.
-        http1: speak HTTP/1.1.
-        http2: speak HTTP/2 where the server does; needs the extra ``http2``.
-        limits: connections at most, idle ones at most, seconds that they may be idle.
-        proxy: a URL, or an ``httpx.Proxy``: http, https, socks5 or socks5h.
+        cert: a client certificate, in any form that httpx accepts.
+        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are respected.
+        http1: allow HTTP/1.1.
+        http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
+        limits: the most connections, the most idle ones, and how many seconds they may be idle.
+        proxy: a URL or an ``httpx.Proxy``: http, https, socks5 or socks5h.
         uds: path of a Unix socket to connect to.
         local_address: address to connect from.
-        retries: connect attempts after the first, without any wait that we know of; leave it 0
-            under an ``AsyncResilientClient``.
+        retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
+            at 0.
         socket_options: set on each socket.
-        http11: what speaks HTTP/1.1 without a proxy: ``"llhttp"``, which is faster and stricter
-            and needs the extra ``fast``; ``"h11"``; ``"auto"`` is llhttp where it is installed.
-        max_connection_age: seconds after which a connection is used no more; None is no limit.
-        address_guard: tells whether a resolved address may be connected to.
+        http11: the HTTP/1.1 parser used without a proxy: ``"llhttp"``, which is faster and
+            stricter, ``"h11"``, or ``"auto"``, which is llhttp where httptools is installed.
+        max_connection_age: seconds after which a connection isn't used any more; None is no limit.
+        address_guard: returns whether the client may connect to a resolved address; None allows
+            every address.
 
     Raises:
-        ImportError: llhttp is asked for, and the extra ``fast`` is not installed.
-        ValueError: ``http11`` is none of the three.
+        ImportError: llhttp is requested and httptools isn't installed.
+        ValueError: ``http11`` has another value.
 
     Example:
         >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
@@ -92,14 +93,17 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         )
 
     def statistics(self) -> PoolStatistics:
-        """Give the counters of the pool."""
+        """Return a snapshot of the pool's state and counters."""
         return self._pool.statistics()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; its body is read, and its slot given back, by whoever reads it."""
-        inner = TrustedRequest(request)
+        """Send a request, and return its response with an open body.
+
+        The response holds its connection until its body is closed.
+        """
+        core_request = TrustedRequest(request)
         try:
-            response = await self._pool.handle_async_request(inner)
+            response = await self._pool.handle_async_request(core_request)
         except Exception as error:  # noqa: BLE001 - raised again
             _raise_as_httpx(error)
         body = _Stream(response.stream)
@@ -122,15 +126,15 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
 
 
 def _raise_as_httpx(error: Exception) -> NoReturn:
-    """Raise httpx's error in place of httpcore's, and every other one as it is."""
-    raised = as_raised_by_httpx(error)
-    if raised is error:
+    """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
+    converted = as_raised_by_httpx(error)
+    if converted is error:
         raise error
-    raise raised from error
+    raise converted from error
 
 
 class _Stream(httpx.AsyncByteStream):
-    """A body, whose errors are httpx's."""
+    """The body of a response, which raises httpx's errors."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -140,10 +144,10 @@ class _Stream(httpx.AsyncByteStream):
 
     async def read_whole(self) -> bytes:
         try:
-            whole: bytes = await self._stream.read_whole()
+            body: bytes = await self._stream.read_whole()
         except Exception as error:  # noqa: BLE001 - raised again
             _raise_as_httpx(error)
-        return whole
+        return body
 
     def aclose(self) -> Coroutine[Any, Any, None]:
         closing: Coroutine[Any, Any, None] = self._stream.aclose()
@@ -151,7 +155,7 @@ class _Stream(httpx.AsyncByteStream):
 
 
 class _Parts(AsyncIterator[bytes]):
-    """One walk through a body."""
+    """An iterator over the parts of a body."""
 
     __slots__ = ("_parts",)
 
@@ -162,13 +166,15 @@ class _Parts(AsyncIterator[bytes]):
         try:
             return await anext(self._parts)
         except StopAsyncIteration:
-            raise  # by hand it would be a circle with the frame that raised it
+            raise  # raising it in a function would make a reference cycle with its frame
         except Exception as error:  # noqa: BLE001 - raised again
             _raise_as_httpx(error)
 
 
-def _as_httpcore_proxy(given: ProxyTypes) -> httpcore.Proxy:
-    proxy = given if isinstance(given, httpx.Proxy) else httpx.Proxy(url=given)
+def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
+    proxy = url_or_proxy
+    if not isinstance(proxy, httpx.Proxy):
+        proxy = httpx.Proxy(url=proxy)
     return httpcore.Proxy(
         url=httpcore.URL(
             scheme=proxy.url.raw_scheme,
