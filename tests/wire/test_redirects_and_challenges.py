@@ -38,6 +38,23 @@ async def test_a_redirect_to_a_dead_host_never_repeats_what_was_processed(
         assert result.attempts == sends
 
 
+@pytest.mark.parametrize("status", [302, 307])
+async def test_a_post_with_an_idempotency_key_may_repeat_what_was_processed(
+    way: Way, status: int
+) -> None:
+    """The server recognizes the second request by its key."""
+    async with (
+        FaultServer(answer(), refusing=True) as dead,
+        FaultServer(answer(status, b"", f"Location: {dead.url}")) as first,
+        way.client(follow_redirects=True) as client,
+    ):
+        headers = {"Idempotency-Key": "8f2a"}
+        task = await client.post(first.url, CONTEXT, content=b"pay 5", headers=headers)
+        with pytest.raises(ConnectError):
+            await task
+        assert [seen.body for seen in first.requests] == [b"pay 5"] * 3
+
+
 async def test_a_redirect_from_a_host_that_came_up_late_is_followed(way: Way) -> None:
     """A connect failure at the first hop is retried for every method."""
     async with (
