@@ -26,9 +26,10 @@ def impatient(seconds: float = 5.0) -> httpx.Timeout:
 
 
 async def run_out_of_time(seconds: float = 5.0) -> None:
-    """Let the clients start to wait for what they have asked for, then let the time pass."""
+    """Let the clients start to wait, then let time pass, then let what has expired fail."""
     await turns(20)
     advance(seconds)
+    await turns(20)
 
 
 def listen_in_vain(count: int) -> Script:
