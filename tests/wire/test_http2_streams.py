@@ -402,6 +402,7 @@ async def refuse_some(wire: H2Wire) -> None:
     await wire.answer_the_rest()
 
 
+@pytest.mark.bulk
 @pytest.mark.parametrize("script", [answer_slowly, answer_four_and_go, refuse_some])
 async def test_a_request_cancelled_at_any_turn_harms_no_other(
     way: Way, script: Callable[[H2Wire], Awaitable[None]]
