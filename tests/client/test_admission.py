@@ -133,6 +133,26 @@ async def test_admission_waits_while_more_events_are_queued_than_allowed() -> No
 
 
 @in_virtual_time
+async def test_a_caller_cancelled_while_the_queue_is_full_blocks_no_other() -> None:
+    """The client has no limit of concurrent requests whose permit would have to be returned."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200))
+    async with AsyncResilientClient(transport=transport, event_queue_size=2) as client:
+        client.add_event_callback(EventType.SUCCESS, lambda _: None)
+
+        async def give_up() -> None:
+            assert client.event_queue_size == 10
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await client.get("http://a.test/")
+
+        for _ in range(10):
+            await client.get("http://a.test/")
+        await asyncio.create_task(give_up())
+        assert (await (await client.get("http://a.test/"))).status_code == 200
+        assert client.statistics().submitted == 11
+
+
+@in_virtual_time
 async def test_a_request_never_waits_for_the_queue() -> None:
     """At a queue of one, a hundred requests end in the same turn of the clock as at a thousand."""
     for queue_size in (1, 1000):

@@ -109,6 +109,7 @@ async def test_no_callback_delays_or_fails_a_request(name: str) -> None:
         assert {result.attempts for result in client.get_all_results().values()} == {1, 2}
 
 
+@pytest.mark.bulk
 @in_virtual_time
 async def test_ten_thousand_requests_under_all_of_them_have_ten_thousand_ends() -> None:
     """Each exactly one terminal event and one result, at the smallest queue."""

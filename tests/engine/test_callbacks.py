@@ -208,6 +208,18 @@ def test_removing_tells_whether_it_was_there_and_drops_one_of_equals() -> None:
     assert not callbacks.remove(EventType.ERROR, seen.append)
 
 
+def test_removing_a_callback_keeps_those_before_it() -> None:
+    """Only the one that is named goes."""
+    callbacks = Callbacks()
+    first: list[AsyncEvent] = []
+    second: list[AsyncEvent] = []
+    callbacks.add(SUCCESS, first.append)
+    callbacks.add(SUCCESS, second.append)
+    assert callbacks.remove(SUCCESS, second.append)
+    callbacks.deliver(event(), HERE)
+    assert (len(first), second) == (1, [])
+
+
 def test_a_callback_may_remove_itself_while_it_runs() -> None:
     """The others of the same event are still called."""
     callbacks = Callbacks()

@@ -223,8 +223,8 @@ async def test_a_connection_lost_over_a_request_is_no_reason_to_send_it_again(
 
 @on_each_engine
 async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(way: Way) -> None:
-    """A timeout counts from part to part, not from the beginning."""
-    parts = 8
+    """The timeout applies to each part, not to the whole body."""
+    parts = 12
 
     async def dribble(request: Any, wire: Any) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % parts)
@@ -232,7 +232,7 @@ async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(way: Way
             await asyncio.sleep(0.1)
             await wire.send(b".")
 
-    async with FaultServer(each_request(dribble)) as server, way.client(timeout=0.2) as client:
+    async with FaultServer(each_request(dribble)) as server, way.client(timeout=1.0) as client:
         assert (await (await client.get(server.url))).content == parts * b"."
 
 
@@ -433,22 +433,26 @@ async def test_proxies_of_the_environment_count_where_the_environment_does(
 
 @on_each_engine
 async def test_connections_are_counted(way: Way) -> None:
-    """``max_connections`` is kept, and no limit is none."""
+    """``max_connections`` is respected, and None means no limit."""
     peak: list[int] = []
     open_now: set[str] = set()
+    go_on = asyncio.Event()
 
     async def note(request: Any, wire: Any) -> None:
         open_now.add(request.target)
         peak.append(len(open_now))
-        await asyncio.sleep(0.05)
+        await go_on.wait()
         open_now.discard(request.target)
         await wire.answer()
 
     async with FaultServer(each_request(note)) as server:
         for limit, expected in ((2, 2), (None, 6)):
             peak.clear()
+            go_on.clear()
             limits = httpx.Limits(max_connections=limit)
             async with way.client(limits=limits) as client:
                 tasks = [await client.get(f"{server.url}{number}") for number in range(6)]
+                await until(lambda: len(open_now) == expected)  # noqa: B023 - awaited here
+                go_on.set()
                 await asyncio.gather(*tasks)
             assert max(peak) == expected
