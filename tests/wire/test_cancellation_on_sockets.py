@@ -48,7 +48,8 @@ class Stages:
 
     async def until_reached(self, stage: str, client: AsyncResilientClient) -> None:
         """Wait until the only request of a client is in a stage."""
-        server, retries = self.servers[stage], []
+        server = self.servers[stage]
+        retries: list[AsyncEvent] = []
         client.add_event_callback(EventType.RETRY, retries.append)
         if stage == "back-off":
             await until(lambda: bool(retries))
