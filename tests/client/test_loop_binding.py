@@ -66,7 +66,7 @@ def test_a_second_thread_is_refused_by_name() -> None:
     asyncio.run(main())
     assert sorted(complaints) == [
         "this client belongs to thread 'MainThread' and was used in thread "
-        f"'T{n}': make one client for each process, thread and event loop"
+        f"'T{n}': create one client per process, thread and event loop"
         for n in range(3)
     ]
 

@@ -176,7 +176,7 @@ async def test_a_spent_context_is_refused_before_anything_is_sent() -> None:
     """It allows no attempt, and the message says how to mend it."""
     spent = RequestContext(max_retries=1, current_attempt=2, request_id="spent")
     async with AsyncResilientClient() as client:
-        with pytest.raises(ValueError, match=r"'spent' has no attempt left.*reset_attempts"):
+        with pytest.raises(ValueError, match=r"'spent' has no attempts left.*reset_attempts"):
             await client.get("http://a.test/", spent)
 
 

@@ -13,9 +13,9 @@ import pytest
 from typed_async_client import ConnectError
 from typed_async_client.facts import (
     as_httpx_error,
-    as_raised_by_httpx,
     classify_error,
     explain_connect_failure,
+    map_httpcore_error,
 )
 from typed_async_client.outcome import Failed
 from typed_async_client.policies.classify import Fault
@@ -114,7 +114,7 @@ def test_a_group_speaks_with_its_first_members_voice() -> None:
 )
 def test_httpcores_errors_have_twins_in_httpx(raised: Exception, expected: type[Exception]) -> None:
     """Of the same name, and with the same words."""
-    twin = as_raised_by_httpx(raised)
+    twin = map_httpcore_error(raised)
     assert type(twin) is expected
     assert str(twin) == str(raised)
 
@@ -125,9 +125,9 @@ def test_an_error_of_nobodys_kind_has_no_twin() -> None:
     class Odd(httpcore.NetworkError):
         """Neither read nor write nor connect."""
 
-    assert type(as_raised_by_httpx(Odd("no"))) is httpx.NetworkError
+    assert type(map_httpcore_error(Odd("no"))) is httpx.NetworkError
     plain = ValueError("no")
-    assert as_raised_by_httpx(plain) is plain
+    assert map_httpcore_error(plain) is plain
 
 
 @pytest.mark.parametrize(
