@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.policies.hsts import KnownHosts, StrictTransport, is_address, parse
+from typed_async_client.policies.hsts import HSTSPolicy, KnownHosts, is_address, parse
 
-YEAR = StrictTransport(max_age=31_536_000.0, include_subdomains=False)
-YEAR_BELOW = StrictTransport(max_age=31_536_000.0, include_subdomains=True)
-FORGET = StrictTransport(max_age=0.0, include_subdomains=False)
+YEAR = HSTSPolicy(max_age=31_536_000.0, include_subdomains=False)
+YEAR_BELOW = HSTSPolicy(max_age=31_536_000.0, include_subdomains=True)
+FORGET = HSTSPolicy(max_age=0.0, include_subdomains=False)
 
 PIECES = ("max-age", "includeSubDomains", "x", "=", ";", " ", "\t", '"', "\\", ",", "0", "1", "9")
 labels = st.text(string.ascii_lowercase, min_size=1, max_size=3)
 names = st.lists(labels, min_size=1, max_size=4).map(".".join)
 policies = st.builds(
-    StrictTransport, max_age=st.floats(min_value=0, max_value=50), include_subdomains=st.booleans()
+    HSTSPolicy, max_age=st.floats(min_value=0, max_value=50), include_subdomains=st.booleans()
 )
 seconds = st.floats(min_value=0, max_value=100)
 
@@ -41,7 +41,7 @@ seconds = st.floats(min_value=0, max_value=100)
 )
 def test_a_header_is_read_by_its_grammar(header: str, max_age: float, *, below: bool) -> None:
     """Names know no case, empty and unknown directives no meaning, quotes no difference."""
-    assert parse(header) == StrictTransport(max_age=max_age, include_subdomains=below)
+    assert parse(header) == HSTSPolicy(max_age=max_age, include_subdomains=below)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_header_with_any_fault_says_nothing(header: str) -> None:
 def test_no_max_age_is_too_large() -> None:
     """Python refuses to read an integer of more than 4300 digits; a header may hold more."""
     said = parse("max-age=" + "9" * 5000)
-    assert said == StrictTransport(max_age=math.inf, include_subdomains=False)
+    assert said == HSTSPolicy(max_age=math.inf, include_subdomains=False)
 
 
 @given(st.text() | st.lists(st.sampled_from(PIECES)).map("".join))
@@ -101,7 +101,7 @@ def test_the_order_of_directives_has_no_meaning(
 ) -> None:
     """Whatever stands first, the same is said."""
     parts = [f"max-age={max_age}", "includeSubDomains" if below else "", "preload"]
-    assert parse("; ".join(parts[index] for index in order)) == StrictTransport(max_age, below)
+    assert parse("; ".join(parts[index] for index in order)) == HSTSPolicy(max_age, below)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_address_is_never_known(address: str) -> None:
     hosts.note(address, YEAR_BELOW, now=0.0)
     assert not hosts.must_upgrade(address, now=0.0)
     assert len(hosts) == 0
-    with pytest.raises(ValueError, match="only names can be known hosts"):
+    with pytest.raises(ValueError, match="an HSTS host must be a name"):
         KnownHosts(always=("example.org", address))
 
 
@@ -184,7 +184,7 @@ def test_one_host_above_that_speaks_for_all_is_enough() -> None:
 def test_a_host_is_known_until_its_time_is_over() -> None:
     """The instant at which it ends is outside already."""
     hosts = KnownHosts()
-    hosts.note("example.org", StrictTransport(max_age=10.0, include_subdomains=True), now=100.0)
+    hosts.note("example.org", HSTSPolicy(max_age=10.0, include_subdomains=True), now=100.0)
     assert hosts.must_upgrade("example.org", now=109.9)
     assert hosts.must_upgrade("a.example.org", now=109.9)
     assert not hosts.must_upgrade("example.org", now=110.0)
@@ -195,7 +195,7 @@ def test_the_latest_header_counts() -> None:
     """It moves the end, for better or worse, and takes back what it says no more."""
     hosts = KnownHosts()
     hosts.note("example.org", YEAR_BELOW, now=0.0)
-    hosts.note("example.org", StrictTransport(max_age=5.0, include_subdomains=False), now=1.0)
+    hosts.note("example.org", HSTSPolicy(max_age=5.0, include_subdomains=False), now=1.0)
     assert hosts.must_upgrade("example.org", now=5.9)
     assert not hosts.must_upgrade("a.example.org", now=5.9)
     assert not hosts.must_upgrade("example.org", now=6.0)
@@ -241,12 +241,12 @@ def test_a_name_that_no_host_can_have_costs_nothing() -> None:
 
 @given(st.lists(st.tuples(names, policies, seconds)), names, seconds)
 def test_the_answer_is_the_one_that_the_rfc_spells_out(
-    notes: list[tuple[str, StrictTransport, float]], asked: str, later: float
+    notes: list[tuple[str, HSTSPolicy, float]], asked: str, later: float
 ) -> None:
     """Section 8.2, word for word, over the last header of each host."""
     hosts = KnownHosts()
     now = 0.0
-    latest: dict[str, tuple[StrictTransport, float]] = {}
+    latest: dict[str, tuple[HSTSPolicy, float]] = {}
     for name, said, pause in notes:
         now += pause
         hosts.note(name, said, now=now)
@@ -262,7 +262,7 @@ def test_the_answer_is_the_one_that_the_rfc_spells_out(
 
 @given(st.lists(st.tuples(names, policies)), st.integers(min_value=1, max_value=5))
 def test_what_is_learned_never_outgrows_its_bound(
-    notes: list[tuple[str, StrictTransport]], max_hosts: int
+    notes: list[tuple[str, HSTSPolicy]], max_hosts: int
 ) -> None:
     """Whatever hosts say, in whatever order."""
     hosts = KnownHosts(max_hosts=max_hosts)
