@@ -159,7 +159,7 @@ async def test_a_closed_client_refuses_with_a_runtime_error() -> None:
     async with new_client() as client:
         await (await submit(client))
     for refused in (submit(client), client._initialize_client()):
-        with pytest.raises(RuntimeError, match="closed: make a new one"):
+        with pytest.raises(RuntimeError, match="closed: create a new one"):
             await refused
     with pytest.raises(ClientClosedError):
         await client.__aenter__()

@@ -35,7 +35,7 @@ def test_plain_and_async_callbacks_get_the_event() -> None:
         callbacks.add(SUCCESS, lambda got: seen.append(f"plain {got.context.request_id}"))
         callbacks.deliver(event(), HERE)
         assert seen == ["plain r"]
-        await callbacks.settle(grace=2, besides=None)
+        await callbacks.settle(grace=2, excluding=None)
         assert seen == ["plain r", "async r"]
 
     run_virtual(main())
@@ -108,7 +108,7 @@ def test_an_async_callback_that_raises_is_counted_and_logged_once(
         callbacks.add(SUCCESS, failing)
         for _ in range(3):
             callbacks.deliver(event(), HERE)
-        await callbacks.settle(grace=5, besides=None)
+        await callbacks.settle(grace=5, excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())
@@ -159,7 +159,7 @@ def test_a_callback_may_return_any_awaitable() -> None:
         await asyncio.sleep(0)
         assert callbacks.running == 1
         future.set_result(None)
-        await callbacks.settle(grace=1, besides=None)
+        await callbacks.settle(grace=1, excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())
@@ -187,7 +187,7 @@ def test_a_callback_runs_in_a_copy_of_the_callers_context() -> None:
         variable.set("later")
         callbacks.deliver(event(), caller)
         callbacks.deliver(event(), caller)
-        await callbacks.settle(grace=2, besides=None)
+        await callbacks.settle(grace=2, excluding=None)
         assert caller[variable] == "caller's"
 
     run_virtual(main())
@@ -248,7 +248,7 @@ def test_past_the_bound_the_longest_running_callback_makes_room() -> None:
         assert started == list(range(10))
         assert callbacks.running == 3
         assert callbacks.failed == 7
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())
@@ -267,7 +267,7 @@ def test_past_the_bound_in_one_turn_of_the_loop_it_holds_too() -> None:
             callbacks.deliver(event(), HERE)
         await asyncio.sleep(1)
         assert callbacks.running == 3
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
 
     run_virtual(main())
 
@@ -281,13 +281,13 @@ def test_settling_waits_no_longer_than_the_grace_time() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         callbacks = Callbacks()
-        await callbacks.settle(grace=5, besides=None)
+        await callbacks.settle(grace=5, excluding=None)
         assert loop.time() == 0
         callbacks.add(SUCCESS, endless)
         callbacks.deliver(event(), HERE)
-        await callbacks.settle(grace=5, besides=None)
+        await callbacks.settle(grace=5, excluding=None)
         assert loop.time() == 5
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
 
     run_virtual(main())
 
@@ -300,7 +300,7 @@ def test_a_callback_that_settles_does_not_wait_for_itself() -> None:
         callbacks = Callbacks()
 
         async def waiting(_: AsyncEvent) -> None:
-            await callbacks.settle(grace=5, besides=asyncio.current_task())
+            await callbacks.settle(grace=5, excluding=asyncio.current_task())
             ends.append(asyncio.get_running_loop().time())
 
         callbacks.add(SUCCESS, waiting)
@@ -324,7 +324,7 @@ def test_a_callback_that_swallows_its_cancellation_holds_nobody_up() -> None:
         callbacks.add(SUCCESS, stubborn)
         callbacks.deliver(event(), HERE)
         await asyncio.sleep(0)
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
         assert asyncio.get_running_loop().time() == 1.0
 
     run_virtual(main())
@@ -342,7 +342,7 @@ def test_an_eager_callback_that_ends_at_once_is_not_kept() -> None:
         callbacks = Callbacks()
         callbacks.add(SUCCESS, quick)
         callbacks.deliver(event(), HERE)
-        await callbacks.settle(grace=1, besides=None)
+        await callbacks.settle(grace=1, excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
-from typed_async_client.engine.flow import Attempt, Begin, Emit, Step, Wait, request_flow
+from typed_async_client.engine.flow import Attempt, Checkpoint, Emit, Step, Wait, request_flow
 from typed_async_client.engine.state import RequestState
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
@@ -90,7 +90,7 @@ def play(script: list[str], max_retries: int = 2, stop_at: int | None = None) ->
 
 def expected(script: list[str], max_retries: int) -> list[str]:
     """Say in a few lines of plain code which steps the specification asks for."""
-    steps = ["begin"]
+    steps = ["checkpoint"]
     for retries, outcome in enumerate(script):
         steps.append("attempt")
         if outcome == "ok":
@@ -130,7 +130,7 @@ def test_at_n_retries_there_are_n_plus_one_attempts(max_retries: int) -> None:
 def test_a_success_at_once_is_one_attempt_and_one_event() -> None:
     """The common case takes three steps."""
     played = play(["ok"])
-    assert played.told() == ["begin", "attempt", "success"]
+    assert played.told() == ["checkpoint", "attempt", "success"]
     assert played.response is OK
     assert played.events[0].data is OK
 
@@ -145,7 +145,7 @@ def test_retry_events_count_up_and_tell_delay_source_and_cause() -> None:
     assert {event.data.source for event in retries} == {"backoff"}
     assert all(event.data.cause is event.error for event in retries)
     assert played.told() == [
-        "begin",
+        "checkpoint",
         "attempt",
         "retry",
         "wait 1",
@@ -186,7 +186,7 @@ def test_the_error_of_exhausted_retries_keeps_the_request_of_the_last_attempt() 
     """``error.request`` answers, as it does for httpx's own errors."""
     request = httpx.Request("GET", "http://a.test/")
     flow = request_flow(new_state(max_retries=0))
-    assert isinstance(next(flow), Begin)
+    assert isinstance(next(flow), Checkpoint)
     next(flow)
     flow.send(Failed.of(httpx.ConnectError("refused", request=request)))
     with pytest.raises(ConnectError) as raised:
@@ -239,4 +239,4 @@ def test_elapsed_time_is_read_off_the_clock_of_the_request() -> None:
     now = [10.0]
     state = RequestState(RequestContext(), now=lambda: now[0], random=lambda: 0.5, method="POST")
     now[0] = 12.5
-    assert state.ended(Succeeded(OK)).elapsed == 2.5
+    assert state.end_event(Succeeded(OK)).elapsed == 2.5

@@ -37,9 +37,9 @@ def test_a_flight_lands_once() -> None:
     register, ledger = InFlightRequests(), Ledger(max_results=1, max_age=1)
     request = new_request(register, ledger)
     request.abandon()
-    first = request.ending
+    first = request.terminal_event
     request.abandon()
-    assert request.ending is first
+    assert request.terminal_event is first
     assert len(register) == 0
     assert register.active() == []
 

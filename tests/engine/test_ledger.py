@@ -111,8 +111,8 @@ def test_clearing_tells_how_many_results_it_dropped(clock: Clockwork) -> None:
     for name in "abc":
         ledger.record(ending(name))
         clock.now += 10
-    assert ledger.forget_older_than(15) == 2
-    assert ledger.forget_older_than(15) == 0
+    assert ledger.drop_older_than(15) == 2
+    assert ledger.drop_older_than(15) == 0
     assert list(ledger.all()) == ["c"]
 
 
