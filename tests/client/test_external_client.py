@@ -8,7 +8,7 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from external_clients import BROUGHT, WAYS, Way
+from external_clients import ALL_CLIENTS, EXTERNAL, Way
 
 from typed_async_client import (
     AsyncEvent,
@@ -23,7 +23,7 @@ from typed_async_client.testing import in_virtual_time
 
 URL = "http://service.test/"
 
-brought = pytest.mark.parametrize("way", BROUGHT, ids=str)
+each_library = pytest.mark.parametrize("way", EXTERNAL, ids=str)
 
 
 class Down:
@@ -47,7 +47,7 @@ def external_client(way: Way, handler: Any, **options: Any) -> Any:
     return way.library.AsyncClient(transport=way.library.MockTransport(handler), **options)
 
 
-@brought
+@each_library
 async def test_the_external_client_is_used_and_stays_open(way: Way) -> None:
     """Whoever created it closes it."""
     async with external_client(way, Down(way, refusals=0)) as external:
@@ -60,7 +60,7 @@ async def test_the_external_client_is_used_and_stays_open(way: Way) -> None:
     assert external.is_closed
 
 
-@brought
+@each_library
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @in_virtual_time
 async def test_a_connect_failure_is_retried_for_every_method(way: Way, method: str) -> None:
@@ -77,7 +77,7 @@ async def test_a_connect_failure_is_retried_for_every_method(way: Way, method: s
     assert (result.attempts, down.attempts) == (3, 3)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", ALL_CLIENTS, ids=str)
 @in_virtual_time
 async def test_the_connect_error_is_caught_as_the_error_of_every_library(way: Way) -> None:
     """As ours, httpx's, httpcore's, and that of the client's library."""
@@ -92,7 +92,7 @@ async def test_the_connect_error_is_caught_as_the_error_of_every_library(way: Wa
     assert error.__notes__ == ["no connection after 3 attempts"]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", ALL_CLIENTS, ids=str)
 @in_virtual_time
 async def test_the_connect_error_can_be_pickled_and_copied(way: Way) -> None:
     """It keeps its class, message, notes and request."""
@@ -111,7 +111,7 @@ async def test_the_connect_error_can_be_pickled_and_copied(way: Way) -> None:
         assert restored.request.url == URL
 
 
-@brought
+@each_library
 @in_virtual_time
 async def test_a_timeout_error_of_the_clients_library_is_a_timeout(way: Way) -> None:
     """It is recognized by its class name, so the library needn't be installed."""
@@ -133,7 +133,7 @@ async def test_a_timeout_error_of_the_clients_library_is_a_timeout(way: Way) -> 
     assert (result.status, attempts) == (ResultStatus.TIMEOUT, ["GET"])
 
 
-@brought
+@each_library
 async def test_changes_to_an_events_response_do_not_affect_the_callers(way: Way) -> None:
     """An event carries a copy of the response, whichever library it is from."""
     seen: list[AsyncEvent] = []
@@ -156,7 +156,7 @@ async def test_changes_to_an_events_response_do_not_affect_the_callers(way: Way)
     assert "X-Sent" not in response.request.headers
 
 
-@brought
+@each_library
 async def test_cookies_of_the_clients_library_are_copied_on_submission(way: Way) -> None:
     """Later changes by the caller aren't sent."""
     sent: list[str] = []
@@ -180,7 +180,7 @@ async def test_cookies_of_the_clients_library_are_copied_on_submission(way: Way)
 # Hooks
 
 
-@brought
+@each_library
 async def test_the_users_hooks_stay_in_place_and_in_order(way: Way) -> None:
     """While our hooks are installed, and after they are removed."""
     calls: list[str] = []
@@ -203,7 +203,7 @@ async def test_the_users_hooks_stay_in_place_and_in_order(way: Way) -> None:
     assert calls == ["request 1", "request 2", "response 1", "response 2"]
 
 
-@brought
+@each_library
 @in_virtual_time
 async def test_two_resilient_clients_with_the_same_external_client_count_separately(
     way: Way,
@@ -228,7 +228,7 @@ async def test_two_resilient_clients_with_the_same_external_client_count_separat
         assert external.event_hooks == {"request": [], "response": []}
 
 
-@brought
+@each_library
 @pytest.mark.parametrize("place", ["assigned", "inserted first"])
 @in_virtual_time
 async def test_hooks_that_are_added_later_do_not_cause_a_second_send(way: Way, place: str) -> None:
@@ -253,7 +253,7 @@ async def test_hooks_that_are_added_later_do_not_cause_a_second_send(way: Way, p
     assert external.event_hooks["response"] == [audit]
 
 
-@brought
+@each_library
 @in_virtual_time
 async def test_a_body_set_by_a_hook_that_is_added_later_is_watched(way: Way) -> None:
     """Our hook is moved to the end before each attempt, so it sees that body being sent."""
@@ -283,7 +283,7 @@ async def test_a_body_set_by_a_hook_that_is_added_later_is_watched(way: Way) -> 
     assert (result.attempts, handler.attempts) == (1, 1)
 
 
-@brought
+@each_library
 async def test_a_request_made_with_the_external_client_directly_is_not_watched(way: Way) -> None:
     """The external client can still be used directly, and its bodies are unchanged."""
     seen: list[str] = []
@@ -317,7 +317,7 @@ class Wrapped:
         return await self._client.request(method, url, **options)
 
 
-@brought
+@each_library
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 3), ("PUT", 3), ("POST", 1)])
 @in_virtual_time
 async def test_without_hooks_only_idempotent_requests_are_retried(

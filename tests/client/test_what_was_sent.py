@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
-from external_clients import WAYS, Way
+from external_clients import ALL_CLIENTS, Way
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import in_virtual_time
 
 URL = "http://pay.test/"
 
-pytestmark = pytest.mark.parametrize("way", WAYS, ids=str)
+pytestmark = pytest.mark.parametrize("way", ALL_CLIENTS, ids=str)
 
 
 class RecordingHandler:
