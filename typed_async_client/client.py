@@ -40,7 +40,7 @@ __all__ = ["AsyncResilientClient"]
 class AsyncResilientClient(Verbs):
     """An HTTP client that runs each request as a task and retries connect failures.
 
-    Retries use jittered backoff; no other failure is retried. What happens to a request is reported
+    Only connect failures are retried, with jittered backoff. What happens to a request is reported
     as ``AsyncEvent`` objects, and how it ended as a ``RequestResult``.
 
     Args:
@@ -127,7 +127,7 @@ class AsyncResilientClient(Verbs):
         Args:
             method: the HTTP method, in upper or lower case.
             url: the URL.
-            context: the request's id and retry limits; by default, a new one with the client's.
+            context: the request's id and retry limits; by default a random id and the client's limits.
             **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
                 Mutable values are copied here, so that each attempt sends the same request.
 

@@ -133,9 +133,7 @@ class Engine:
         """
         state = RequestState(context, now=self._now, random=self._random, method=method)
         request = InFlight(state, self.monitor, self._on_end)
-        self.requests.add(
-            request
-        )  # before creating its task, which may be eager and end immediately
+        self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
         coroutine = request.start(send)
         try:

@@ -89,7 +89,7 @@ class InFlightRequests:
     def __init__(self) -> None:
         self._by_id: dict[str, list[InFlight]] = {}
         self._count = 0
-        self._submissions: dict[str, asyncio.Event] = {}  # by the ids that somebody waits for
+        self._submissions: dict[str, asyncio.Event] = {}  # by awaited request id
 
     def add(self, request: InFlight) -> None:
         """Add a request."""

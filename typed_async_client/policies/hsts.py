@@ -127,7 +127,7 @@ class KnownHosts:
     def must_upgrade(self, host: str, *, now: float) -> bool:
         """Return whether a host must be contacted over https only, RFC 6797 section 8.2.
 
-        It must if the host has a policy itself, or a parent domain has one for its subdomains.
+        It must if it's known itself, or if a parent domain is known with its subdomains.
 
         Args:
             host: the host of a URL, in ASCII, without brackets.
