@@ -127,7 +127,8 @@ class AsyncResilientClient(Verbs):
         Args:
             method: the HTTP method, in upper or lower case.
             url: the URL.
-            context: the request's id and retry limits; by default a random id and the client's limits.
+            context: the request's id and retry limits; defaults to a random id and the client's
+                limits.
             **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
                 Mutable values are copied here, so that each attempt sends the same request.
 
