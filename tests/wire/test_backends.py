@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from external_clients import ENGINES, Way
+from external_clients import BACKENDS, Way
 from fault_handlers import answering_once, close_at_client_hello, cut_at_client_hello, until
 from fault_rows import BODY, Row, play
 from h2_servers import hypercorn_url
@@ -42,7 +42,7 @@ from typed_async_client.testing import (
     stall,
 )
 
-on_each_engine = pytest.mark.parametrize("way", ENGINES, ids=str)
+on_each_engine = pytest.mark.parametrize("way", BACKENDS, ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
@@ -80,15 +80,15 @@ OTHERWISE_ON_PYREQWEST = {
 @pytest.mark.parametrize(("row", "method"), CASES.values(), ids=CASES.keys())
 async def test_a_fault_ends_as_it_does_on_our_own_pool(row: Row, method: str, way: Way) -> None:
     """Its class, its events, its attempts, and what the server saw of it."""
-    assert way.engine is not None
-    if way.engine == "pyreqwest" and row.name in OTHERWISE_ON_PYREQWEST:
+    assert way.backend is not None
+    if way.backend == "pyreqwest" and row.name in OTHERWISE_ON_PYREQWEST:
         pytest.skip(OTHERWISE_ON_PYREQWEST[row.name])
-    options = {"verify": True, **row.client, "transport": way.engine}
+    options = {"verify": True, **row.client, "transport": way.backend}
     expected = dataclasses.replace(
         row.ending,
         foreign_cause=None,
         connects=0,  # an engine has no trace to tell them
-        **DIFFERENCES.get((way.engine, row.name), {}),
+        **DIFFERENCES.get((way.backend, row.name), {}),
     )
     ending = await play(dataclasses.replace(row, client=options), method)
     assert dataclasses.replace(ending, foreign_cause=None) == expected
@@ -140,7 +140,7 @@ async def test_the_last_connect_failure_tells_the_systems_reason(way: Way) -> No
     assert type(of_httpx) is httpx.ConnectError
     of_engine = of_httpx.__cause__
     assert of_engine is not None
-    assert type(of_engine).__module__.partition(".")[0] == way.engine
+    assert type(of_engine).__module__.partition(".")[0] == way.backend
     assert isinstance(of_engine.__cause__, ConnectionRefusedError)
 
 
@@ -350,7 +350,7 @@ async def test_no_header_is_added_to_httpxs(way: Way) -> None:
 async def test_an_authority_given_as_a_file_is_trusted(way: Way, tmp_path: Path) -> None:
     """And nobody is, where nobody was asked for."""
     verify: Any = authority_file(tmp_path)
-    if way.engine == "aiohttp":
+    if way.backend == "aiohttp":
         verify = httpx.create_ssl_context(verify=False)
         verify.load_verify_locations(authority_file(tmp_path))
     for option in (verify, False):

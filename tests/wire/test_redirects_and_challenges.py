@@ -7,12 +7,12 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from external_clients import ENGINES, WAYS, Way
+from external_clients import ALL_CLIENTS, BACKENDS, Way
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import FaultServer, answer
 
-pytestmark = pytest.mark.parametrize("way", [*WAYS, *ENGINES], ids=str)
+pytestmark = pytest.mark.parametrize("way", [*ALL_CLIENTS, *BACKENDS], ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 

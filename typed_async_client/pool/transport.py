@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Self
 import httpcore
 import httpx
 
-from typed_async_client.facts import as_raised_by_httpx
+from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
@@ -123,7 +123,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
 
 def _raise_as_httpx(error: Exception) -> NoReturn:
     """Raise httpx's error in place of httpcore's, and every other one as it is."""
-    raised = as_raised_by_httpx(error)
+    raised = map_httpcore_error(error)
     if raised is error:
         raise error
     raise raised from error
