@@ -218,7 +218,7 @@ def test_removing_a_callback_keeps_those_before_it() -> None:
     callbacks.add(SUCCESS, first.append)
     callbacks.add(SUCCESS, second.append)
     assert callbacks.remove(SUCCESS, second.append)
-    callbacks.deliver(event(), HERE)
+    callbacks.deliver(event(), CALLER)
     assert (len(first), second) == (1, [])
 
 
