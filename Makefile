@@ -37,6 +37,7 @@ lint: $(VENV)/.linters
 
 types: $(VENV)/.linters
 	$(BIN)/mypy
+	$(BIN)/mypy tests/conftest.py
 	PATH="$(abspath $(BIN)):$$PATH" basedpyright --verifytypes typed_async_client --ignoreexternal
 
 format: $(VENV)/.linters

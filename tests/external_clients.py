@@ -1,4 +1,4 @@
-"""The ways a resilient client comes by the client that it sends through."""
+"""The clients and backends that a resilient client can send with."""
 
 import contextlib
 import dataclasses
@@ -12,40 +12,40 @@ import pytest
 
 from typed_async_client import AsyncResilientClient
 
-__all__ = ["BROUGHT", "ENGINES", "WAYS", "Way"]
+__all__ = ["ALL_CLIENTS", "BACKENDS", "EXTERNAL", "Way"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Way:
-    """One way, with the library whose client sends.
+    """A way of sending requests.
 
     Attributes:
-        name: the library's.
-        is_brought: whether its client is made by the user.
-        engine: name of the library that our own client sends through; None for our pool.
+        name: the library that the client, its responses and its errors come from.
+        is_external: whether the client is created by the user.
+        backend: the backend that our client sends with; None for our pool.
     """
 
     name: str
-    is_brought: bool = True
-    engine: str | None = None
+    is_external: bool = True
+    backend: str | None = None
 
     @property
     def library(self) -> ModuleType:
-        """The library itself."""
+        """The imported library."""
         return importlib.import_module(self.name)
 
     @contextlib.asynccontextmanager
     async def client(self, **options: Any) -> AsyncIterator[AsyncResilientClient]:
-        """Make a resilient client over one that has these options; an application serves too."""
-        served = options.get("transport")
-        if callable(served):
-            options["transport"] = self.library.MockTransport(served)
-        if self.engine is not None:
-            options["transport"] = self.engine
-        if self.is_brought:
+        """Create a resilient client with options of httpx; ``transport`` may be a handler."""
+        transport = options.get("transport")
+        if callable(transport):
+            options["transport"] = self.library.MockTransport(transport)
+        if self.backend is not None:
+            options["transport"] = self.backend
+        if self.is_external:
             async with (
-                self.library.AsyncClient(**options) as theirs,
-                AsyncResilientClient(http_client=theirs) as client,
+                self.library.AsyncClient(**options) as external,
+                AsyncResilientClient(http_client=external) as client,
             ):
                 yield client
         else:
@@ -53,24 +53,24 @@ class Way:
                 yield client
 
     def __str__(self) -> str:
-        return f"{self.name}, brought" if self.is_brought else self.engine or "our own"
+        return f"external {self.name}" if self.is_external else self.backend or "our own"
 
 
-def _where_installed(way: Way, package: str) -> Any:
+def _if_installed(way: Way, package: str) -> Any:
     is_missing = importlib.util.find_spec(package) is None
     return pytest.param(
         way, marks=pytest.mark.skipif(is_missing, reason=f"{package} is not installed")
     )
 
 
-BROUGHT = (Way("httpx"), _where_installed(Way("httpx2"), "httpx2"))
-"""Clients that are brought along."""
+EXTERNAL = (Way("httpx"), _if_installed(Way("httpx2"), "httpx2"))
+"""External clients."""
 
-WAYS = (Way("httpx", is_brought=False), *BROUGHT)
-"""And our own."""
+ALL_CLIENTS = (Way("httpx", is_external=False), *EXTERNAL)
+"""External clients and our own."""
 
-ENGINES = (
-    _where_installed(Way("httpx", is_brought=False, engine="aiohttp"), "httpx_aiohttp"),
-    _where_installed(Way("httpx", is_brought=False, engine="pyreqwest"), "pyreqwest"),
+BACKENDS = (
+    _if_installed(Way("httpx", is_external=False, backend="aiohttp"), "httpx_aiohttp"),
+    _if_installed(Way("httpx", is_external=False, backend="pyreqwest"), "pyreqwest"),
 )
-"""Our own over the engines of other libraries."""
+"""Our own client with each backend."""

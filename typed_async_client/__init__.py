@@ -1,4 +1,4 @@
-"""A resilient asynchronous HTTP client on httpx: every request ends exactly once."""
+"""A resilient asynchronous HTTP client built on httpx."""
 
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext

@@ -1,6 +1,6 @@
-"""Where a client lives: one process, one thread, one event loop.
+"""Binds a client to one process, one thread and one event loop.
 
-A client shared further would hang or mix up sockets, so a second home is refused at once.
+A client shared between several would hang or mix up sockets, so any other use raises immediately.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from typed_async_client.errors import ClientBoundError
 
 __all__ = ["Binding"]
 
-_ADVICE = "make one client for each process, thread and event loop"
+_ADVICE = "create one client per process, thread and event loop"
 
 
 class Binding:
-    """Remembers where a client was first used, and refuses any other place.
+    """Remembers where a client was first used, and rejects its use anywhere else.
 
     Attributes:
-        loop: the event loop of the first use, None before it.
+        loop: the event loop of the first use; None before it.
     """
 
     __slots__ = ("_process", "_thread", "loop")
@@ -29,10 +29,10 @@ class Binding:
         self._thread: threading.Thread | None = None
 
     def check(self) -> asyncio.AbstractEventLoop:
-        """Bind to the running loop, or make sure that it is the one bound to.
+        """Bind to the running event loop on first use; later, check that it's still the same.
 
         Raises:
-            ClientBoundError: it is another one; the message names both.
+            ClientBoundError: the loop, thread or process has changed; the message names both.
             RuntimeError: no event loop is running.
         """
         running = asyncio.get_running_loop()
@@ -41,14 +41,15 @@ class Binding:
             self._process = os.getpid()
             self._thread = threading.current_thread()
         elif self.loop is not running or self._process != os.getpid():
-            raise ClientBoundError(self._complaint(running))
+            raise ClientBoundError(self._describe_mismatch(running))
         return running
 
-    def _complaint(self, running: asyncio.AbstractEventLoop) -> str:
-        home, here = self._process, os.getpid()
-        if home != here:
+    def _describe_mismatch(self, running: asyncio.AbstractEventLoop) -> str:
+        owner, current = self._process, os.getpid()
+        if owner != current:
             return (
-                f"this client belongs to process {home} and was used in process {here}: {_ADVICE}"
+                f"this client belongs to process {owner} and was used in process {current}: "
+                f"{_ADVICE}"
             )
         thread = threading.current_thread()
         if self._thread is not None and thread is not self._thread:

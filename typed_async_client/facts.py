@@ -1,7 +1,7 @@
-"""Reads httpx's and httpcore's errors and responses, and turns them into facts.
+"""Classifies the errors of httpx, httpcore and the libraries below them.
 
-The only room that knows how those libraries, and their fork httpx2, say what happened. It decides
-nothing: what a fact means for the next attempt is said in ``policies/``.
+No other module interprets these errors, or those of the forks httpx2 and httpcore2. Whether a
+failed attempt is retried is decided in ``policies/``.
 """
 
 import os
@@ -20,9 +20,9 @@ from typed_async_client.sent import current_log
 
 __all__ = [
     "as_httpx_error",
-    "as_raised_by_httpx",
     "classify_error",
     "explain_connect_failure",
+    "map_httpcore_error",
     "request_of",
 ]
 
@@ -37,50 +37,50 @@ _HTTPCORE_ERRORS = (
 _CONNECT_ERRORS = (httpx.ConnectError, httpcore.ConnectError)
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
 
-_FOREIGN: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
+_UNTRANSLATED: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (ssl.SSLError, httpx.ReadError),
     (h11.LocalProtocolError, httpx.LocalProtocolError),
     (h11.RemoteProtocolError, httpx.RemoteProtocolError),
 )
-"""Errors that httpx 0.28 lets out although they are not its own, and what they amount to."""
+"""Errors of other libraries that httpx 0.28 doesn't translate, and the httpx errors they become."""
 
-_TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""TLS errors that tell of a lost connection, not of a peer that will refuse again."""
+_TLS_CONNECTION_LOST = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""TLS errors caused by a lost connection; after any other, a new handshake would fail too."""
 
 
-def as_raised_by_httpx(error: Exception) -> Exception:
-    """Give httpx's error of the same name for one of httpcore's; any other is itself."""
+def map_httpcore_error(error: Exception) -> Exception:
+    """Return httpx's equivalent of an httpcore error; any other error is returned unchanged."""
     if not isinstance(error, _HTTPCORE_ERRORS):
         return error
     for kind in type(error).__mro__:
-        twin = getattr(httpx, kind.__name__, None)
-        if isinstance(twin, type) and issubclass(twin, httpx.TransportError):
-            raised: Exception = twin(str(error))
-            return raised
+        equivalent = getattr(httpx, kind.__name__, None)
+        if isinstance(equivalent, type) and issubclass(equivalent, httpx.TransportError):
+            mapped: Exception = equivalent(str(error))
+            return mapped
     return error
 
 
 def as_httpx_error(error: Exception) -> Exception:
-    """Give the error that the caller sees for what an attempt raised.
+    """Return the error that the caller sees for an exception raised by an attempt.
 
-    An error that is httpx's, httpcore's or the caller's own passes as it is. A raw error of the
-    ssl module, of h11, or a group of connect failures becomes the httpx error of the same
-    meaning, with the original as its cause.
+    An error of httpx, of httpcore or of the caller's code is returned unchanged. A raw error of
+    ssl, h11 or h2, or a group of connect failures, becomes the corresponding httpx error, with the
+    original as its cause.
     """
-    kind = _httpx_kind(error)
+    kind = _httpx_class(error)
     if kind is None:
         return error
     first = next(_leaves(error))
-    twin = kind(str(first) or type(first).__name__)
-    twin.__cause__ = error
-    return twin
+    translated = kind(str(first) or type(first).__name__)
+    translated.__cause__ = error
+    return translated
 
 
-def _httpx_kind(error: Exception) -> type[httpx.TransportError] | None:
-    """Give the httpx error that a foreign one amounts to, None when it is not foreign."""
-    for foreign, ours in _FOREIGN:
-        if isinstance(error, foreign):
-            return ours
+def _httpx_class(error: Exception) -> type[httpx.TransportError] | None:
+    """Return the httpx error class to translate ``error`` to; None to leave it unchanged."""
+    for raw, translated in _UNTRANSLATED:
+        if isinstance(error, raw):
+            return translated
     if is_from(error, "h2"):
         return httpx.RemoteProtocolError
     if isinstance(error, ExceptionGroup):
@@ -92,7 +92,7 @@ def _httpx_kind(error: Exception) -> type[httpx.TransportError] | None:
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """Give the errors of a group, and of the groups in it; an error alone is its own leaf."""
+    """Yield the errors in a group and its nested groups, or just ``error`` if it isn't a group."""
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield from _leaves(member)
@@ -106,7 +106,7 @@ def classify_error(error: Exception) -> Fault:
         return Fault.TIMEOUT
     if not isinstance(error, _CONNECT_ERRORS) and not is_fork_instance(error, "ConnectError"):
         return Fault.OTHER
-    if _can_never_connect(error):
+    if any(_is_permanent(cause) for cause in _causes(error)):
         return Fault.UNREACHABLE
     log = current_log()
     if log.body_consumed:  # the next attempt would send an empty body
@@ -118,49 +118,49 @@ def request_of(error: Exception) -> httpx.Request | None:
     """Return the request that an httpx error belongs to; None if it has none."""
     try:
         request: httpx.Request | None = getattr(error, "request", None)
-    except RuntimeError:  # httpx's way of saying that it was never set
+    except RuntimeError:  # httpx raises this if it was never set
         return None
     return request
 
 
 def explain_connect_failure(error: Exception, request: httpx.Request | None) -> str:
-    """Say in the system's own words why no connection came about, and where to if it is known."""
+    """Describe why the connection couldn't be established, in the operating system's words.
+
+    The message names the host and port if the request is known, and no other part of the URL.
+    """
     reason = str(error) or "no connection"
-    for origin in _origins(error):
-        if isinstance(origin, OSError) and origin.errno and not isinstance(origin, socket.gaierror):
-            reason = os.strerror(origin.errno) if origin.errno > 0 else str(origin)
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, socket.gaierror):
+            reason = os.strerror(cause.errno) if cause.errno > 0 else str(cause)
     if request is None:
         return reason
     port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme)
     return f"cannot connect to {request.url.host}:{port}: {reason}"
 
 
-def _can_never_connect(error: BaseException) -> bool:
-    return any(_is_permanent(origin) for origin in _origins(error))
-
-
 def _is_permanent(error: BaseException) -> bool:
+    """Whether connecting again would fail the same way."""
     if isinstance(error, ssl.SSLError):
-        return not isinstance(error, _TLS_CUT_SHORT)
+        return not isinstance(error, _TLS_CONNECTION_LOST)
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
     return isinstance(error, OverflowError | UnicodeError | AddressRefusedError)
 
 
-def _origins(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk from an error to the ones behind it.
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and every error that led to it.
 
-    httpcore raises ``from None``, so the error of the operating system is no longer a cause: it
-    stands in ``args[0]`` of httpcore's error.
+    httpcore raises ``from None``, so the operating system's error isn't the ``__cause__`` of
+    httpcore's error; it is its ``args[0]``.
     """
     seen: set[int] = set()
     pending = [error]
     while pending:
-        origin = pending.pop()
-        if not isinstance(origin, BaseException) or id(origin) in seen:
+        cause = pending.pop()
+        if not isinstance(cause, BaseException) or id(cause) in seen:
             continue
-        seen.add(id(origin))
-        yield origin
-        pending += [origin.__cause__, *origin.args[:1]]
-        if isinstance(origin, BaseExceptionGroup):
-            pending += origin.exceptions
+        seen.add(id(cause))
+        yield cause
+        pending += [cause.__cause__, *cause.args[:1]]
+        if isinstance(cause, BaseExceptionGroup):
+            pending += cause.exceptions

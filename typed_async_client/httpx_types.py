@@ -1,4 +1,4 @@
-"""The types of httpx's arguments, spelled with its public classes; httpx itself keeps its own private."""
+"""Types of httpx's arguments, in terms of its public classes; httpx's own aliases are private."""
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from http.cookiejar import CookieJar

@@ -1,4 +1,4 @@
-"""One client, one process, one thread, one event loop: anything else is refused at once."""
+"""A client can only be used in one process, one thread and one event loop."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from typed_async_client import AsyncResilientClient, ClientBoundError
 
 
 def new_client() -> AsyncResilientClient:
-    """Make a client that answers at once."""
+    """Create a client whose requests get a response immediately."""
     return AsyncResilientClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
 
 
@@ -32,31 +32,31 @@ USES: list[Callable[[AsyncResilientClient], Coroutine[Any, Any, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("again", USES)
-def test_a_second_event_loop_is_refused_by_name(
-    again: Callable[[AsyncResilientClient], Coroutine[Any, Any, Any]],
+@pytest.mark.parametrize("use_again", USES)
+def test_use_on_a_second_event_loop_raises(
+    use_again: Callable[[AsyncResilientClient], Coroutine[Any, Any, Any]],
 ) -> None:
-    """Whatever is asked of the client there; the message names both loops."""
+    """Whichever method is called; the message names both loops."""
     client = new_client()
     assert asyncio.run(use(client)) == 200
     with pytest.raises(ClientBoundError, match=r"belongs to <.*Loop.*was used on <.*Loop"):
-        asyncio.run(again(client))
+        asyncio.run(use_again(client))
 
 
-def test_a_second_thread_is_refused_by_name() -> None:
-    """Each of three threads hears it, and none of them hangs."""
-    complaints: list[str] = []
+def test_use_in_a_second_thread_raises() -> None:
+    """In each of three threads; none of them hangs."""
+    messages: list[str] = []
 
     async def main() -> None:
         async with new_client() as client:
 
-            def elsewhere() -> None:
+            def use_in_thread() -> None:
                 try:
                     asyncio.run(use(client))
                 except RuntimeError as error:
-                    complaints.append(str(error))
+                    messages.append(str(error))
 
-            threads = [threading.Thread(target=elsewhere, name=f"T{n}") for n in range(3)]
+            threads = [threading.Thread(target=use_in_thread, name=f"T{n}") for n in range(3)]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -64,40 +64,40 @@ def test_a_second_thread_is_refused_by_name() -> None:
             assert await use(client) == 200
 
     asyncio.run(main())
-    assert sorted(complaints) == [
+    assert sorted(messages) == [
         "this client belongs to thread 'MainThread' and was used in thread "
-        f"'T{n}': make one client for each process, thread and event loop"
+        f"'T{n}': create one client per process, thread and event loop"
         for n in range(3)
     ]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-def test_a_forked_process_is_refused_by_number() -> None:
-    """The child hears it; the parent goes on."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_use_in_a_forked_process_raises() -> None:
+    """In the child; the parent can continue to use the client."""
     client = new_client()
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(use(client)) == 200
-    reading, writing = os.pipe()
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             asyncio.run(use(client))
         except RuntimeError as error:
-            os.write(writing, str(error).encode())
+            os.write(write_end, str(error).encode())
         os._exit(0)
     os.waitpid(child, 0)
-    complaint = os.read(reading, 1000).decode()
-    os.close(reading)
-    os.close(writing)
-    assert complaint.startswith(f"this client belongs to process {os.getpid()} and was used in")
-    assert str(child) in complaint
+    message = os.read(read_end, 1000).decode()
+    os.close(read_end)
+    os.close(write_end)
+    assert message.startswith(f"this client belongs to process {os.getpid()} and was used in")
+    assert str(child) in message
     assert loop.run_until_complete(use(client)) == 200
     loop.run_until_complete(client.close())
     loop.close()
 
 
-def test_a_client_may_be_made_before_any_loop_runs() -> None:
-    """As a module does; it belongs to the loop of its first use."""
+def test_a_client_can_be_created_before_any_event_loop_runs() -> None:
+    """At import, for example; it belongs to the event loop of its first use."""
     client = new_client()
 
     async def main() -> int:
@@ -107,8 +107,8 @@ def test_a_client_may_be_made_before_any_loop_runs() -> None:
     assert asyncio.run(main()) == 200
 
 
-def test_a_client_started_by_hand_is_started_once() -> None:
-    """A web framework starts it at its own start, and requests find it running."""
+def test_a_client_that_was_initialized_explicitly_is_started_once() -> None:
+    """As a web framework does on startup, before any requests."""
 
     async def main() -> int:
         client = new_client()
@@ -122,8 +122,8 @@ def test_a_client_started_by_hand_is_started_once() -> None:
     assert asyncio.run(main()) == 200
 
 
-def test_results_can_be_read_after_the_loop_has_ended() -> None:
-    """Looking at what happened needs no loop."""
+def test_results_can_be_read_after_the_event_loop_has_ended() -> None:
+    """Reading them needs no event loop."""
     client = new_client()
     asyncio.run(use(client))
     assert len(client.get_all_results()) == 1

@@ -1,4 +1,4 @@
-"""A request in request, and the register of them."""
+"""Requests in flight."""
 
 import asyncio
 import contextvars
@@ -12,40 +12,40 @@ from typed_async_client.engine.state import RequestState
 from typed_async_client.testing import in_virtual_time
 
 
-def new_request(register: InFlightRequests, ledger: Ledger) -> InFlight:
-    """Make a request that is registered and has no task yet, as an eager one while it starts."""
+def new_request(requests: InFlightRequests, ledger: Ledger) -> InFlight:
+    """Create a request that has no task yet, like an eager one while it starts."""
     state = RequestState(
         RequestContext(request_id="r"), now=lambda: 0.0, random=lambda: 0.5, method="GET"
     )
-    request = InFlight(state, Monitor(ledger, Callbacks(), queue_size=1), register.remove)
-    register.add(request)
+    request = InFlight(state, Monitor(ledger, Callbacks(), queue_size=1), requests.remove)
+    requests.add(request)
     return request
 
 
 @in_virtual_time
-async def test_a_flight_without_a_task_is_waited_for_by_giving_way() -> None:
-    """Its task is made in this very turn of the loop."""
+async def test_waiting_for_a_request_without_a_task_yields_to_the_event_loop() -> None:
+    """Its task is created in the current iteration."""
     request = new_request(InFlightRequests(), Ledger(max_results=1, max_age=1))
-    turned: list[str] = []
-    asyncio.get_running_loop().call_soon(turned.append, "turn")
+    called: list[str] = []
+    asyncio.get_running_loop().call_soon(called.append, "iteration")
     await wait_for_tasks([request])
-    assert turned == ["turn"]
+    assert called == ["iteration"]
 
 
-def test_a_flight_lands_once() -> None:
-    """What comes after its end is told to nobody."""
-    register, ledger = InFlightRequests(), Ledger(max_results=1, max_age=1)
-    request = new_request(register, ledger)
+def test_a_request_ends_once() -> None:
+    """Anything after the terminal event is ignored."""
+    requests, ledger = InFlightRequests(), Ledger(max_results=1, max_age=1)
+    request = new_request(requests, ledger)
     request.abandon()
-    first = request.ending
+    first = request.terminal_event
     request.abandon()
-    assert request.ending is first
-    assert len(register) == 0
-    assert register.active() == []
+    assert request.terminal_event is first
+    assert len(requests) == 0
+    assert requests.active() == []
 
 
-def test_publishing_without_a_loop_delivers_at_once() -> None:
-    """There is no monitor coroutine to wait for."""
+def test_publishing_without_an_event_loop_delivers_immediately() -> None:
+    """There is no monitor task to do it later."""
     callbacks = Callbacks()
     seen: list[AsyncEvent] = []
     callbacks.add(EventType.SUCCESS, seen.append)

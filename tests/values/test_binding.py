@@ -1,4 +1,4 @@
-"""The three ways of being in the wrong place, told apart."""
+"""Use from another event loop, thread or process, each with its own message."""
 
 import asyncio
 import os
@@ -11,25 +11,27 @@ from typed_async_client.testing import in_virtual_time, run_virtual
 
 
 @in_virtual_time
-async def test_the_first_check_binds_and_the_others_agree() -> None:
-    """In the same loop, any number of them."""
+async def test_the_first_check_binds_and_later_ones_pass() -> None:
+    """On the same event loop, any number of times."""
     binding = Binding()
     assert binding.check() is binding.check() is asyncio.get_running_loop()
 
 
 @in_virtual_time
-async def test_another_process_is_told_by_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a fork the loop object is the same, and the process is not."""
+async def test_use_from_another_process_names_both_process_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a fork, the event loop is the same object in another process."""
     binding = Binding()
     binding.check()
-    home = os.getpid()
-    monkeypatch.setattr("os.getpid", lambda: home + 1)
-    with pytest.raises(ClientBoundError, match=rf"process {home} .* process {home + 1}:"):
+    owner = os.getpid()
+    monkeypatch.setattr("os.getpid", lambda: owner + 1)
+    with pytest.raises(ClientBoundError, match=rf"process {owner} .* process {owner + 1}:"):
         binding.check()
 
 
-def test_another_loop_is_told_by_both_loops() -> None:
-    """The message shows whether the first one is closed."""
+def test_use_from_another_event_loop_names_both_loops() -> None:
+    """The message shows whether the first loop is closed."""
     binding = Binding()
 
     async def check() -> None:
@@ -40,7 +42,7 @@ def test_another_loop_is_told_by_both_loops() -> None:
         run_virtual(check())
 
 
-def test_no_loop_at_all_is_asyncios_own_error() -> None:
-    """There is nothing to bind to."""
+def test_without_a_running_event_loop_asyncios_error_is_raised() -> None:
+    """There is no loop to bind to."""
     with pytest.raises(RuntimeError, match="no running event loop"):
         Binding().check()

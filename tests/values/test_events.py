@@ -22,15 +22,15 @@ from typed_async_client import (
 from typed_async_client.events import RetryDetails
 
 
-def test_an_event_type_is_found_by_value_and_by_name() -> None:
-    """A string from a configuration file serves as well as the member."""
+def test_an_event_type_is_looked_up_by_value_or_name() -> None:
+    """So a string from a configuration file works too."""
     assert EventType("retry") is EventType("RETRY") is EventType.RETRY
     assert str(EventType.RETRY) == "retry"
 
 
 @pytest.mark.parametrize("unknown", ["retries", "", None, 3])
-def test_an_unknown_event_type_is_refused(unknown: Any) -> None:
-    """The error is the enum's own."""
+def test_an_unknown_event_type_raises(unknown: Any) -> None:
+    """The error is that of the enum."""
     with pytest.raises(ValueError, match="EventType"):
         AsyncEvent(unknown, RequestContext())
 
@@ -40,8 +40,8 @@ def test_all_but_retry_are_terminal() -> None:
     assert [kind for kind in EventType if not kind.is_terminal] == [EventType.RETRY]
 
 
-def test_an_event_is_frozen_and_made_in_the_contracts_order() -> None:
-    """Positional use follows the contract."""
+def test_an_event_is_frozen_and_takes_positional_arguments() -> None:
+    """In the documented order."""
     context = RequestContext()
     error = ValueError("no")
     event = AsyncEvent(EventType.ERROR, context, 12.5, "data", error, {"k": 1})
@@ -52,8 +52,8 @@ def test_an_event_is_frozen_and_made_in_the_contracts_order() -> None:
         event.seq = 3  # type: ignore[misc]  # the point of the test
 
 
-def test_an_event_keeps_a_clone_of_context_and_metadata() -> None:
-    """Its maker and its holder do not see each other's changes."""
+def test_an_event_keeps_a_copy_of_context_and_metadata() -> None:
+    """Changes on either side don't affect the other."""
     context = RequestContext(metadata={"list": [1]})
     metadata = {"nested": {"a": 1}}
     event = AsyncEvent(EventType.RETRY, context, metadata=metadata)
@@ -63,8 +63,8 @@ def test_an_event_keeps_a_clone_of_context_and_metadata() -> None:
     assert event.metadata == {"nested": {"a": 1}}
 
 
-def test_a_clone_shares_nothing_that_can_change() -> None:
-    """Context, metadata and plain data are the clone's own; the error is the caller's."""
+def test_a_cloned_event_shares_no_mutable_state() -> None:
+    """Context, metadata and data are copied; the error is the one the caller gets."""
     error = ValueError("no")
     event = AsyncEvent(
         EventType.ERROR,
@@ -73,19 +73,19 @@ def test_a_clone_shares_nothing_that_can_change() -> None:
         error=error,
         metadata={"m": [1]},
     )
-    twin = event.clone()
-    assert twin == event
-    twin.context.metadata["list"].append(2)
-    twin.data["deep"].append(2)
-    twin.metadata["m"].append(2)
+    clone = event.clone()
+    assert clone == event
+    clone.context.metadata["list"].append(2)
+    clone.data["deep"].append(2)
+    clone.metadata["m"].append(2)
     assert event.context.metadata == {"list": [1]}
     assert event.data == {"deep": [1]}
     assert event.metadata == {"m": [1]}
-    assert twin.error is error
+    assert clone.error is error
 
 
 def response_with_history() -> httpx.Response:
-    """Make a response as a client would give it after one redirect."""
+    """Create a response like the one a client returns after a redirect."""
     request = httpx.Request("GET", "http://a.test/", headers={"X-Sent": "1"})
     first = httpx.Response(302, headers={"Set-Cookie": "a=1"}, request=request)
     return httpx.Response(
@@ -98,10 +98,10 @@ def response_with_history() -> httpx.Response:
     )
 
 
-def test_a_cloned_response_is_whole() -> None:
-    """Status, body, headers, request, history and extensions read as before."""
-    twin = AsyncEvent(EventType.SUCCESS, RequestContext(), data=response_with_history()).clone()
-    response = twin.data
+def test_a_cloned_response_is_complete() -> None:
+    """Status, body, headers, request, history and extensions are equal."""
+    clone = AsyncEvent(EventType.SUCCESS, RequestContext(), data=response_with_history()).clone()
+    response = clone.data
     assert (response.status_code, response.json(), response.headers["x-got"]) == (
         200,
         {"a": 1},
@@ -113,8 +113,8 @@ def test_a_cloned_response_is_whole() -> None:
     assert response.cookies["b"] == "2"
 
 
-def test_what_is_done_to_a_cloned_response_stays_with_it() -> None:
-    """Headers, cookies, request, history and extensions of the original do not change."""
+def test_changes_to_a_cloned_response_do_not_affect_the_original() -> None:
+    """Not its headers, cookies, request, history or extensions."""
     original = response_with_history()
     original.next_request = httpx.Request("GET", "http://a.test/next")
     assert original.cookies["b"] == "2"
@@ -136,38 +136,38 @@ def test_what_is_done_to_a_cloned_response_stays_with_it() -> None:
 
 
 def test_a_response_without_a_request_is_cloned_too() -> None:
-    """A transport of the user's own may leave it out."""
-    twin = AsyncEvent(EventType.SUCCESS, RequestContext(), data=httpx.Response(204)).clone()
-    assert twin.data.status_code == 204
+    """A custom transport may not set one."""
+    clone = AsyncEvent(EventType.SUCCESS, RequestContext(), data=httpx.Response(204)).clone()
+    assert clone.data.status_code == 204
 
 
 def test_data_that_cannot_be_copied_is_shared() -> None:
-    """A generator has no copy; the event still goes out."""
+    """A generator can't be copied; the event is still delivered."""
     data = (number for number in [1])
     assert AsyncEvent(EventType.SUCCESS, RequestContext(), data=data).clone().data is data
 
 
-def test_a_mock_response_is_cloned_or_shared_but_never_fails() -> None:
-    """The specification's own test puts one into the flow."""
+def test_cloning_an_event_with_a_mock_response_does_not_fail() -> None:
+    """Tests of applications use mock responses."""
     event = AsyncEvent(EventType.SUCCESS, RequestContext(), data=MagicMock(status_code=200))
     assert event.clone().data.status_code == 200
 
 
-def test_age_is_counted_on_the_monotonic_clock() -> None:
-    """A clone is as old as its original, and a jump of the wall clock ages neither."""
+def test_age_is_measured_on_the_monotonic_clock() -> None:
+    """A clone has the age of its original; changes of the wall clock affect neither."""
     event = AsyncEvent(EventType.SUCCESS, RequestContext())
     with patch("time.time", return_value=time.time() + 365 * 86400):
         assert 0 <= event.clone().age < 60
 
 
 def result(status: ResultStatus, **fields: Any) -> RequestResult:
-    """Make a result of the given status."""
+    """Create a result with a status."""
     values: dict[str, Any] = {"response": None, "error": None, "attempts": 1, "total_time": 0.5}
     return RequestResult("a", status, **(values | fields))
 
 
-def test_a_successful_result_unwraps_to_its_response() -> None:
-    """And says that it is no error."""
+def test_unwrapping_a_successful_result_returns_its_response() -> None:
+    """It isn't an error."""
     response = httpx.Response(200)
     success = result(ResultStatus.SUCCESS, response=response)
     assert success.unwrap() is response
@@ -176,8 +176,8 @@ def test_a_successful_result_unwraps_to_its_response() -> None:
 
 
 @pytest.mark.parametrize("status", [ResultStatus.ERROR, ResultStatus.TIMEOUT])
-def test_a_failed_result_unwraps_to_its_error(status: ResultStatus) -> None:
-    """The very error that the task raised."""
+def test_unwrapping_a_failed_result_raises_its_error(status: ResultStatus) -> None:
+    """The same object that the task raised."""
     error = httpx.ReadTimeout("slow")
     failure = result(status, error=error)
     assert failure.is_error
@@ -186,8 +186,8 @@ def test_a_failed_result_unwraps_to_its_error(status: ResultStatus) -> None:
     assert raised.value is error
 
 
-def test_a_cancelled_result_does_not_cancel_who_looks_at_it() -> None:
-    """It unwraps to an error of its own, with the cancellation as its cause."""
+def test_unwrapping_a_cancelled_result_does_not_cancel_the_caller() -> None:
+    """It raises ``RequestCancelledError``, with the cancellation as its cause."""
     cancelled = result(ResultStatus.CANCELLED, error=asyncio.CancelledError())
     assert cancelled.is_error
     with pytest.raises(RequestCancelledError, match="'a' was cancelled") as raised:
@@ -195,8 +195,8 @@ def test_a_cancelled_result_does_not_cancel_who_looks_at_it() -> None:
     assert isinstance(raised.value.__cause__, asyncio.CancelledError)
 
 
-def test_a_record_of_attempts_tells_the_time_that_they_took() -> None:
-    """And not the age of the event that it is read off."""
+def test_an_attempt_history_has_the_duration_of_the_attempts() -> None:
+    """And not the age of the event it is created from."""
     event = AsyncEvent.adopt(
         EventType.SUCCESS, RequestContext(request_id="a"), None, None, 2, 3, 7.5
     )
@@ -205,8 +205,8 @@ def test_a_record_of_attempts_tells_the_time_that_they_took() -> None:
     assert AttemptHistory.of(event, retries) == AttemptHistory("a", 3, retries, 7.5)
 
 
-def test_a_result_has_an_age_and_pickles() -> None:
-    """The age starts at the stamp."""
+def test_a_result_has_an_age_and_can_be_pickled() -> None:
+    """The age is counted from ``created_at``."""
     old = result(ResultStatus.ERROR, created_at=time.time() - 50)
     assert 50 <= old.age < 110
     assert pickle.loads(pickle.dumps(old)) == old

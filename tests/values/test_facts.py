@@ -1,4 +1,4 @@
-"""What httpx's errors tell, read off real exception objects; the wire is in ``tests/wire``."""
+"""The classification of errors, with constructed exceptions; ``tests/wire`` uses real ones."""
 
 import socket
 import ssl
@@ -13,22 +13,22 @@ import pytest
 from typed_async_client import ConnectError
 from typed_async_client.facts import (
     as_httpx_error,
-    as_raised_by_httpx,
     classify_error,
     explain_connect_failure,
+    map_httpcore_error,
 )
 from typed_async_client.outcome import Failed
 from typed_async_client.policies.classify import Fault
 
 
 def caused(error: Exception, cause: BaseException) -> Exception:
-    """Give ``error`` with ``cause`` behind it, as ``raise ... from`` does."""
+    """Return ``error`` with ``cause`` as its cause, as after ``raise ... from``."""
     error.__cause__ = cause
     return error
 
 
 def connect_error(origin: Exception) -> Exception:
-    """Build the chain that httpx raises: httpcore keeps the system's error in ``args[0]``."""
+    """Create the chain that httpx raises: httpcore keeps the OS error in ``args[0]``."""
     return caused(httpx.ConnectError("no"), httpcore.ConnectError(origin))
 
 
@@ -55,19 +55,19 @@ def connect_error(origin: Exception) -> Exception:
     ],
     ids=repr,
 )
-def test_each_error_tells_its_kind_of_fault(error: Exception, fault: Fault) -> None:
-    """Connect failures apart by whether another attempt could end otherwise."""
+def test_each_error_is_classified_as_a_fault(error: Exception, fault: Fault) -> None:
+    """Connect failures are divided by whether another attempt could succeed."""
     assert classify_error(error) is fault
 
 
-def test_a_connect_failure_that_ended_all_retries_below_is_not_retried_above() -> None:
-    """A resilient transport in a resilient client would send nine requests for three."""
+def test_a_connect_error_of_exhausted_retries_is_not_retried_again() -> None:
+    """A resilient transport in a resilient client would make nine attempts instead of three."""
     assert Failed.of(ConnectError("given up")).fault is Fault.UNREACHABLE
     assert Failed.of(httpx.ConnectError("no")).fault is Fault.CONNECT
 
 
-def test_a_chain_that_loops_is_read_to_its_end() -> None:
-    """Two errors that name each other as cause do not hang the reader."""
+def test_a_cyclic_chain_of_causes_is_handled() -> None:
+    """Two errors that are each other's cause don't lead to an infinite loop."""
     first, second = httpx.ConnectError("a"), OSError("b")
     first.__cause__, second.__cause__ = second, first
     assert classify_error(first) is Fault.CONNECT
@@ -84,17 +84,17 @@ def test_a_chain_that_loops_is_read_to_its_end() -> None:
     ],
     ids=repr,
 )
-def test_a_foreign_error_becomes_httpxs_with_the_original_as_cause(
+def test_a_raw_error_becomes_an_httpx_error_with_the_original_as_cause(
     raw: Exception, expected: type[Exception]
 ) -> None:
-    """No raw error of ssl, of h11, and no group reaches the caller."""
+    """No raw error of ssl, h11 or h2 and no group of connect failures reaches the caller."""
     error = as_httpx_error(raw)
     assert type(error) is expected
     assert error.__cause__ is raw
 
 
-def test_a_group_speaks_with_its_first_members_voice() -> None:
-    """The words of an outer group help nobody."""
+def test_the_message_of_a_group_is_that_of_its_first_error() -> None:
+    """The message of the group itself isn't helpful."""
     group = ExceptionGroup("outer", [ExceptionGroup("inner", [OverflowError("port 0-65535")])])
     assert str(as_httpx_error(group)) == "port 0-65535"
     assert classify_error(as_httpx_error(group)) is Fault.UNREACHABLE
@@ -112,26 +112,26 @@ def test_a_group_speaks_with_its_first_members_voice() -> None:
     ],
     ids=repr,
 )
-def test_httpcores_errors_have_twins_in_httpx(raised: Exception, expected: type[Exception]) -> None:
-    """Of the same name, and with the same words."""
-    twin = as_raised_by_httpx(raised)
-    assert type(twin) is expected
-    assert str(twin) == str(raised)
+def test_httpcore_errors_map_to_httpx_errors(raised: Exception, expected: type[Exception]) -> None:
+    """With the same name and message."""
+    mapped = map_httpcore_error(raised)
+    assert type(mapped) is expected
+    assert str(mapped) == str(raised)
 
 
-def test_an_error_of_nobodys_kind_has_no_twin() -> None:
-    """A class of the user's own below httpcore's tree is given as it is."""
+def test_other_errors_map_to_the_class_of_a_base_or_are_returned_unchanged() -> None:
+    """A custom subclass maps to the equivalent of its base; other errors are unchanged."""
 
-    class Odd(httpcore.NetworkError):
-        """Neither read nor write nor connect."""
+    class Custom(httpcore.NetworkError):
+        """Not a read, write or connect error."""
 
-    assert type(as_raised_by_httpx(Odd("no"))) is httpx.NetworkError
-    plain = ValueError("no")
-    assert as_raised_by_httpx(plain) is plain
+    assert type(map_httpcore_error(Custom("no"))) is httpx.NetworkError
+    unrelated = ValueError("no")
+    assert map_httpcore_error(unrelated) is unrelated
 
 
 @pytest.mark.parametrize(
-    ("error", "sent", "words"),
+    ("error", "sent_request", "message"),
     [
         (connect_error(OSError(111, "Connect call failed")), None, "Connection refused"),
         (connect_error(OSError("all connection attempts failed")), None, "no"),
@@ -144,18 +144,18 @@ def test_an_error_of_nobodys_kind_has_no_twin() -> None:
     ],
     ids=repr,
 )
-def test_a_connect_failure_is_explained_in_the_systems_words(
-    error: Exception, sent: httpx.Request | None, words: str
+def test_a_connect_failure_is_described_with_the_message_of_the_system(
+    error: Exception, sent_request: httpx.Request | None, message: str
 ) -> None:
-    """With host and port where they are known, and nothing else of the address."""
-    assert explain_connect_failure(error, sent) == words
+    """With host and port if they are known, and no other part of the URL."""
+    assert explain_connect_failure(error, sent_request) == message
 
 
 @pytest.mark.parametrize(
     "make",
     [lambda: httpx.ReadError("x"), lambda: httpcore.ReadError("x"), lambda: ValueError("x")],
 )
-def test_every_other_error_passes_as_it_is(make: Callable[[], Exception]) -> None:
-    """httpx's, httpcore's and the user's own errors are not ours to change."""
+def test_every_other_error_is_returned_unchanged(make: Callable[[], Exception]) -> None:
+    """Errors of httpx, of httpcore and of the user's code."""
     error = make()
     assert as_httpx_error(error) is error

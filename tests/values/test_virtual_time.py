@@ -1,4 +1,4 @@
-"""The clock that jumps, which the tests of all waits stand on."""
+"""The virtual clock that the tests of timeouts and backoff rely on."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from typed_async_client.testing import in_virtual_time, run_virtual
 
 
 def test_an_hour_of_sleep_takes_no_time() -> None:
-    """The loop's clock starts at zero and jumps to the timer."""
+    """The loop's clock starts at zero and jumps to the next timer."""
 
     async def nap() -> float:
         await asyncio.sleep(3600)
@@ -18,16 +18,16 @@ def test_an_hour_of_sleep_takes_no_time() -> None:
 
 
 @in_virtual_time
-async def test_timeouts_obey_the_virtual_clock() -> None:
-    """A time limit of an hour passes in the middle of a day."""
+async def test_timeouts_follow_the_virtual_clock() -> None:
+    """A timeout of an hour expires during a sleep of a day."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(3600):
             await asyncio.sleep(86400)
     assert asyncio.get_running_loop().time() == 3600.0
 
 
-def test_a_program_that_can_never_go_on_is_reported_at_once() -> None:
-    """Every task waits and no timer is set: real time would not help."""
+def test_a_deadlock_is_reported_immediately() -> None:
+    """Every task waits and no timer is set, so no amount of time would help."""
 
     async def stuck() -> None:
         await asyncio.Event().wait()
@@ -37,8 +37,8 @@ def test_a_program_that_can_never_go_on_is_reported_at_once() -> None:
 
 
 @in_virtual_time
-async def test_what_arrives_from_outside_is_served_without_a_jump() -> None:
-    """A call from another thread wakes the loop through a socket of its own."""
+async def test_a_call_from_another_thread_is_handled_without_a_jump() -> None:
+    """It wakes the loop through the loop's self-pipe."""
     loop = asyncio.get_running_loop()
     called: list[float] = []
     loop.call_soon_threadsafe(lambda: called.append(loop.time()))

@@ -185,7 +185,7 @@ async def echo(wire: Wire) -> None:
 async def echoes(stream: httpcore.AsyncNetworkStream) -> bool:
     """Tell whether an echo answers at the other end; hang up afterwards."""
     try:
-        await stream.write(b"is anybody there", timeout=5)
-        return await stream.read(100, timeout=5) == b"is anybody there"
+        await stream.write(b"is anybody there", timeout=20)
+        return await stream.read(100, timeout=20) == b"is anybody there"
     finally:
         await stream.aclose()

@@ -127,7 +127,7 @@ class Row:
     url: str = "{url}"
     methods: tuple[str, ...] = ("GET", "POST")
     client: dict[str, Any] = dataclasses.field(default_factory=dict)
-    timeout: float = 5.0
+    timeout: float = 20.0
     request: Callable[[], dict[str, Any]] = dict
     prelude: Prelude = _nothing
     pickles: bool = True

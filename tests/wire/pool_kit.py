@@ -126,7 +126,7 @@ def new_transport(
 
 def pooled(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
     """Make an httpx client over a transport."""
-    return httpx.AsyncClient(transport=transport, timeout=10.0)
+    return httpx.AsyncClient(transport=transport, timeout=20.0)
 
 
 def verify_of(*, tls: bool) -> ssl.SSLContext | bool:

@@ -46,7 +46,7 @@ async def fetch_resiliently(client: AsyncResilientClient, url: str) -> bytes:
 
 def resilient(transport: httpx.AsyncBaseTransport) -> AsyncResilientClient:
     """Make a resilient client over a transport."""
-    return AsyncResilientClient(transport=transport, timeout=10.0)
+    return AsyncResilientClient(transport=transport, timeout=20.0)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -69,7 +69,7 @@ class Sweep:
     fetch: Callable[[Any, str], Awaitable[bytes]] = fetch_whole
     new_client: Callable[[httpx.AsyncBaseTransport], Any] = pooled
     tls: bool = False
-    patience: float = 10.0
+    patience: float = 20.0
     points: int = 0
     bad: list[str] = dataclasses.field(default_factory=list)
 

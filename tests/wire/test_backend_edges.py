@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from external_clients import ENGINES, Way
+from external_clients import BACKENDS, Way
 from fault_handlers import until
 from leftovers import sockets_to
 
 from typed_async_client.testing import FaultServer, answer, each_request, stall
 
-on_each_engine = pytest.mark.parametrize("way", ENGINES, ids=str)
-on_pyreqwest = pytest.mark.parametrize("way", ENGINES[1:], ids=str)
+on_each_engine = pytest.mark.parametrize("way", BACKENDS, ids=str)
+on_pyreqwest = pytest.mark.parametrize("way", BACKENDS[1:], ids=str)
 
 ENOUGH = 10.0
 """Seconds after which a request that should have ended is taken to wait for ever."""

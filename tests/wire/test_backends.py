@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from external_clients import ENGINES, Way
+from external_clients import BACKENDS, Way
 from fault_handlers import answering_once, close_at_client_hello, cut_at_client_hello, until
 from fault_rows import BODY, Row, play
 from h2_servers import hypercorn_url
@@ -42,7 +42,7 @@ from typed_async_client.testing import (
     stall,
 )
 
-on_each_engine = pytest.mark.parametrize("way", ENGINES, ids=str)
+on_each_engine = pytest.mark.parametrize("way", BACKENDS, ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
@@ -80,15 +80,15 @@ OTHERWISE_ON_PYREQWEST = {
 @pytest.mark.parametrize(("row", "method"), CASES.values(), ids=CASES.keys())
 async def test_a_fault_ends_as_it_does_on_our_own_pool(row: Row, method: str, way: Way) -> None:
     """Its class, its events, its attempts, and what the server saw of it."""
-    assert way.engine is not None
-    if way.engine == "pyreqwest" and row.name in OTHERWISE_ON_PYREQWEST:
+    assert way.backend is not None
+    if way.backend == "pyreqwest" and row.name in OTHERWISE_ON_PYREQWEST:
         pytest.skip(OTHERWISE_ON_PYREQWEST[row.name])
-    options = {"verify": True, **row.client, "transport": way.engine}
+    options = {"verify": True, **row.client, "transport": way.backend}
     expected = dataclasses.replace(
         row.ending,
         foreign_cause=None,
         connects=0,  # an engine has no trace to tell them
-        **DIFFERENCES.get((way.engine, row.name), {}),
+        **DIFFERENCES.get((way.backend, row.name), {}),
     )
     ending = await play(dataclasses.replace(row, client=options), method)
     assert dataclasses.replace(ending, foreign_cause=None) == expected
@@ -140,7 +140,7 @@ async def test_the_last_connect_failure_tells_the_systems_reason(way: Way) -> No
     assert type(of_httpx) is httpx.ConnectError
     of_engine = of_httpx.__cause__
     assert of_engine is not None
-    assert type(of_engine).__module__.partition(".")[0] == way.engine
+    assert type(of_engine).__module__.partition(".")[0] == way.backend
     assert isinstance(of_engine.__cause__, ConnectionRefusedError)
 
 
@@ -223,8 +223,8 @@ async def test_a_connection_lost_over_a_request_is_no_reason_to_send_it_again(
 
 @on_each_engine
 async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(way: Way) -> None:
-    """A timeout counts from part to part, not from the beginning."""
-    parts = 8
+    """The timeout applies to each part, not to the whole body."""
+    parts = 12
 
     async def dribble(request: Any, wire: Any) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % parts)
@@ -232,7 +232,7 @@ async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(way: Way
             await asyncio.sleep(0.1)
             await wire.send(b".")
 
-    async with FaultServer(each_request(dribble)) as server, way.client(timeout=0.2) as client:
+    async with FaultServer(each_request(dribble)) as server, way.client(timeout=1.0) as client:
         assert (await (await client.get(server.url))).content == parts * b"."
 
 
@@ -350,7 +350,7 @@ async def test_no_header_is_added_to_httpxs(way: Way) -> None:
 async def test_an_authority_given_as_a_file_is_trusted(way: Way, tmp_path: Path) -> None:
     """And nobody is, where nobody was asked for."""
     verify: Any = authority_file(tmp_path)
-    if way.engine == "aiohttp":
+    if way.backend == "aiohttp":
         verify = httpx.create_ssl_context(verify=False)
         verify.load_verify_locations(authority_file(tmp_path))
     for option in (verify, False):
@@ -433,22 +433,26 @@ async def test_proxies_of_the_environment_count_where_the_environment_does(
 
 @on_each_engine
 async def test_connections_are_counted(way: Way) -> None:
-    """``max_connections`` is kept, and no limit is none."""
+    """``max_connections`` is respected, and None means no limit."""
     peak: list[int] = []
     open_now: set[str] = set()
+    go_on = asyncio.Event()
 
     async def note(request: Any, wire: Any) -> None:
         open_now.add(request.target)
         peak.append(len(open_now))
-        await asyncio.sleep(0.05)
+        await go_on.wait()
         open_now.discard(request.target)
         await wire.answer()
 
     async with FaultServer(each_request(note)) as server:
         for limit, expected in ((2, 2), (None, 6)):
             peak.clear()
+            go_on.clear()
             limits = httpx.Limits(max_connections=limit)
             async with way.client(limits=limits) as client:
                 tasks = [await client.get(f"{server.url}{number}") for number in range(6)]
+                await until(lambda: len(open_now) == expected)  # noqa: B023 - awaited here
+                go_on.set()
                 await asyncio.gather(*tasks)
             assert max(peak) == expected

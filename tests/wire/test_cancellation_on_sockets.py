@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
+from fault_handlers import until
 
 from typed_async_client import (
     AsyncEvent,
@@ -31,18 +32,33 @@ class Stages:
 
     def __init__(self, stack: contextlib.AsyncExitStack) -> None:
         self._stack = stack
+        self.servers: dict[str, FaultServer] = {}
         self.urls: dict[str, str] = {}
 
     async def open(self) -> None:
         """Start the servers."""
-        refusing = await self._serve(answer(), refusing=True)
-        handshake = await self._serve(stall)
-        self.urls = {
-            "back-off": refusing.url,
-            "handshake": handshake.url.replace("http:", "https:"),
-            "read head": (await self._serve(stall)).url,
-            "read body": (await self._serve(headers_then_silence)).url,
+        self.servers = {
+            "back-off": await self._serve(answer(), refusing=True),
+            "handshake": await self._serve(stall),
+            "read head": await self._serve(stall),
+            "read body": await self._serve(headers_then_silence),
         }
+        self.urls = {stage: server.url for stage, server in self.servers.items()}
+        self.urls["handshake"] = self.urls["handshake"].replace("http:", "https:")
+
+    async def until_reached(self, stage: str, client: AsyncResilientClient) -> None:
+        """Wait until the only request of a client is in a stage."""
+        server = self.servers[stage]
+        retries: list[AsyncEvent] = []
+        client.add_event_callback(EventType.RETRY, retries.append)
+        if stage == "back-off":
+            await until(lambda: bool(retries))
+        elif stage == "handshake":
+            await until(lambda: server.connections == 1)
+        else:
+            await until(lambda: bool(server.requests))
+        for _ in range(20):  # the client reads what the server has sent
+            await asyncio.sleep(0)
 
     async def _serve(self, handler: object, *, refusing: bool = False) -> FaultServer:
         server = FaultServer(handler, refusing=refusing)  # type: ignore[arg-type]  # a handler
@@ -77,7 +93,7 @@ async def test_a_request_cancelled_in_any_stage_has_one_end(stages: Stages, stag
         ends = count_ends(client)
         context = RequestContext(request_id="r", base_delay=60)
         task = await client.get(stages.urls[stage], context)
-        await asyncio.sleep(0.05)
+        await stages.until_reached(stage, client)
         assert not task.done()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

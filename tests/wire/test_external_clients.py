@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from external_clients import BROUGHT, Way
+from external_clients import EXTERNAL, Way
 from fault_handlers import until
 from leftovers import leaving_nothing
 from tls_contexts import trusted, trusting
@@ -13,7 +13,7 @@ from tls_contexts import trusted, trusting
 from typed_async_client import ConnectError, EventType, RequestContext, ResultStatus
 from typed_async_client.testing import FaultServer, answer, drop, reset, stall
 
-pytestmark = pytest.mark.parametrize("way", BROUGHT, ids=str)
+pytestmark = pytest.mark.parametrize("way", EXTERNAL, ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 

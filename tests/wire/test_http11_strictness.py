@@ -195,7 +195,7 @@ async def test_a_head_or_a_trailer_without_an_end_is_refused(first: bytes, then:
     """After a hundred kilobytes, and what a read may bring on top."""
     transport = new_transport()
     async with FaultServer(serving(endless(first, then))) as server, pooled(transport) as client:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             with pytest.raises(httpx.RemoteProtocolError):
                 await client.get(server.url)
         assert is_settled(transport)
@@ -280,7 +280,7 @@ async def test_behind_a_connect_every_byte_is_the_tunnels(length: bytes) -> None
 async def _exactly(stream: httpx.AsyncByteStream, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        data += await stream.read(size - len(data), timeout=5)  # type: ignore[attr-defined]  # httpcore's
+        data += await stream.read(size - len(data), timeout=20)  # type: ignore[attr-defined]  # httpcore's
     return data
 
 

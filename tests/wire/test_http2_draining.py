@@ -55,7 +55,7 @@ async def test_streams_that_a_goaway_covers_end_well_and_new_ones_go_elsewhere(
         bodies = sorted(response.content for response in await covered)
         assert bodies == [b"late"] * 4 + [b"part and rest"]
         assert resends_of(await covered) == [0] * 5
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 20)
         assert (server.connections, sockets_to(server.port)) == (2, 1)
 
 
@@ -164,7 +164,7 @@ async def test_refused_streams_stay_within_the_bound_of_connections(way: Way) ->
     transport = way.transport(limits=httpx.Limits(max_connections=1))
     async with (
         way.serving(refuse_all) as server,
-        httpx.AsyncClient(transport=transport, timeout=10) as client,
+        httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         responses = await posting(client, server.url, 20)
         assert resends_of(responses) == [1] * 20
@@ -372,7 +372,7 @@ async def test_an_upload_that_waits_for_room_on_the_connection_sees_its_end(
 ) -> None:
     """Though the server gives none any more."""
     async with way.serving(script) as server:
-        task = client.post(server.url, content=LARGE, timeout=5)
+        task = client.post(server.url, content=LARGE, timeout=20)
         (result,) = await asyncio.gather(task, return_exceptions=True)
         assert kind_of(result) is end
 

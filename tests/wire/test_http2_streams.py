@@ -112,13 +112,13 @@ async def test_the_wait_for_a_stream_is_bounded_by_the_pool_timeout(way: Way) ->
     transport = way.transport(limits=httpx.Limits(max_connections=1))
     async with (
         way.serving(answer_the_first_and_hold, max_streams=2) as server,
-        httpx.AsyncClient(transport=transport, timeout=10) as client,
+        httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         await client.get(server.url)
         held = [asyncio.ensure_future(client.get(server.url)) for _ in range(2)]
         await turns(5)
         with pytest.raises(httpx.PoolTimeout):
-            await client.get(server.url, timeout=httpx.Timeout(10, pool=0.05))
+            await client.get(server.url, timeout=httpx.Timeout(20.0, pool=0.05))
         held.append(asyncio.ensure_future(client.get(server.url)))
         await until(lambda: transport.statistics().waiting == 1)
         held[0].cancel()
@@ -220,7 +220,7 @@ async def test_a_connection_goes_on_being_shared_when_one_of_its_requests_is_can
     transport = way.transport(limits=httpx.Limits(max_connections=1))
     async with (
         way.serving(answer_the_third) as server,
-        httpx.AsyncClient(transport=transport, timeout=5) as client,
+        httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         first = asyncio.ensure_future(client.get(server.url))
         await _until_begun(wires, 1)
@@ -402,6 +402,7 @@ async def refuse_some(wire: H2Wire) -> None:
     await wire.answer_the_rest()
 
 
+@pytest.mark.bulk
 @pytest.mark.parametrize("script", [answer_slowly, answer_four_and_go, refuse_some])
 async def test_a_request_cancelled_at_any_turn_harms_no_other(
     way: Way, script: Callable[[H2Wire], Awaitable[None]]
@@ -411,7 +412,7 @@ async def test_a_request_cancelled_at_any_turn_harms_no_other(
     for number, count in enumerate(itertools.count(step=3 if way.tls else 1)):
         async with way.serving(script) as server:
             transport = way.transport()
-            async with httpx.AsyncClient(transport=transport, timeout=5) as client:
+            async with httpx.AsyncClient(transport=transport, timeout=20) as client:
                 tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(6)]
                 target = tasks.pop(number % 6)
                 await turns(count)
@@ -436,7 +437,7 @@ async def test_a_connection_given_up_by_the_first_is_made_for_the_others(way: Wa
     for count in range(30):
         async with way.serving() as server:
             transport = way.transport()
-            async with httpx.AsyncClient(transport=transport, timeout=10) as client:
+            async with httpx.AsyncClient(transport=transport, timeout=20) as client:
                 tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(20)]
                 await turns(count)
                 tasks[0].cancel()

@@ -1,14 +1,15 @@
 """On one HTTP/2 connection, each request waits for its own time, and ends alone."""
 
 import asyncio
-import time
 from typing import Any
 
 import httpx
 import pytest
-from h2_servers import H2Wire
+from fault_handlers import until
+from h2_servers import H2Wire, Script
 from h2_ways import EVERY_WAY, Way
 from pool_kit import turns
+from steady_loop import advance
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, stall
@@ -19,9 +20,27 @@ LARGE = bytes(1_000_000)
 """More than a window."""
 
 
-def impatient(seconds: float = 0.1) -> httpx.Timeout:
-    """Wait so long for an answer, and for all else as long as it takes."""
-    return httpx.Timeout(20, read=seconds)
+def impatient(seconds: float = 5.0) -> httpx.Timeout:
+    """Wait so long for a response, and for anything else as long as it takes."""
+    return httpx.Timeout(60, read=seconds)
+
+
+async def run_out_of_time(seconds: float = 5.0) -> None:
+    """Let the clients start to wait, then let time pass, then let what has expired fail."""
+    await turns(20)
+    advance(seconds)
+    await turns(20)
+
+
+def listen_in_vain(count: int) -> Script:
+    """Let the first ``count`` requests time out, without a word."""
+
+    async def script(wire: H2Wire) -> None:
+        await wire.receive(count)
+        await run_out_of_time()
+        await wire.listen()
+
+    return script
 
 
 async def answer_others(wire: H2Wire) -> None:
@@ -35,8 +54,10 @@ async def answer_others(wire: H2Wire) -> None:
 
 
 async def answer_after_a_reset(wire: H2Wire) -> None:
-    """Answer nobody before somebody has given up; then every other one, and all who come."""
-    await wire.read_until(lambda: bool(wire.resets) and len(wire.requests) > 1)
+    """Answer nothing until a request times out; then answer all others, and all further ones."""
+    await wire.receive(2)
+    await run_out_of_time()
+    await wire.read_until(lambda: bool(wire.resets))
     for request in wire.requests:
         if request.stream_id not in wire.resets:
             await wire.answer(request)
@@ -52,7 +73,7 @@ async def test_a_request_that_waits_too_long_ends_alone(
         other = asyncio.ensure_future(client.get(server.url))
         await turns(5)
         with pytest.raises(
-            httpx.ReadTimeout, match=r"nothing received on the stream within 0\.1 s"
+            httpx.ReadTimeout, match=r"nothing received on the stream within 5\.0 s"
         ):
             await client.get(f"{server.url}slow", timeout=impatient())
         assert (await other).content == b"ok"
@@ -68,6 +89,7 @@ async def test_a_connection_that_brings_answers_to_others_stays_in_use(
         slow = asyncio.ensure_future(client.get(f"{server.url}slow", timeout=impatient()))
         while not slow.done():
             assert (await client.get(server.url)).content == b"ok"
+            advance(1.0)
         with pytest.raises(httpx.ReadTimeout):
             await slow
         assert (await client.get(server.url)).content == b"ok"
@@ -79,7 +101,7 @@ async def test_nobody_joins_a_connection_that_was_silent_for_all(
     way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """It may be dead: the next request takes another; who was on it may go on waiting."""
-    async with way.serving(H2Wire.listen) as server:
+    async with way.serving(listen_in_vain(2)) as server:
         patient = asyncio.ensure_future(client.get(server.url))
         await turns(5)
         with pytest.raises(httpx.ReadTimeout):
@@ -122,9 +144,16 @@ async def test_each_request_of_a_dead_connection_ends_in_its_own_time(
             await client.get(url, timeout=impatient(seconds))
         ended.append(seconds)
 
-    async with way.serving(H2Wire.listen, H2Wire.listen) as server:
-        await asyncio.gather(*(ask(server.url, seconds) for seconds in (0.3, 0.2, 0.1)))
-        assert ended == [0.1, 0.2, 0.3]
+    async def let_each_time_out(wire: H2Wire) -> None:
+        await wire.receive(3)
+        for seconds in (1.0, 2.0, 3.0):
+            await run_out_of_time(1.0)
+            await until(lambda: ended[-1:] == [seconds])  # noqa: B023 - awaited here
+        await wire.listen()
+
+    async with way.serving(let_each_time_out) as server:
+        await asyncio.gather(*(ask(server.url, seconds) for seconds in (3.0, 2.0, 1.0)))
+        assert ended == [1.0, 2.0, 3.0]
 
 
 async def test_who_joins_a_connection_that_is_being_made_waits_for_its_own_time() -> None:
@@ -134,10 +163,12 @@ async def test_who_joins_a_connection_that_is_being_made_waits_for_its_own_time(
         httpx.AsyncClient(transport=AsyncPoolTransport(http2=True)) as client,
     ):
         url = server.url.replace("http:", "https:")
-        first = asyncio.ensure_future(client.get(url, timeout=20))
-        await turns(5)
-        with pytest.raises(httpx.ConnectTimeout, match=r"not connected within 0\.1 s"):
-            await client.get(url, timeout=httpx.Timeout(20, connect=0.1))
+        first = asyncio.ensure_future(client.get(url, timeout=60))
+        await until(lambda: server.connections == 1)
+        second = asyncio.ensure_future(client.get(url, timeout=httpx.Timeout(60, connect=5.0)))
+        await run_out_of_time()
+        with pytest.raises(httpx.ConnectTimeout, match=r"not connected within 5\.0 s"):
+            await second
         assert not first.done()
         first.cancel()
         await asyncio.wait({first})
@@ -151,7 +182,9 @@ async def test_an_upload_that_gets_no_room_ends_alone(
 
     async def give_no_room(wire: H2Wire) -> None:
         wire.gives_room = False
-        await wire.read_until(lambda: bool(wire.resets) and bool(wire.requests))
+        await wire.read_until(lambda: wire.came >= 65_535 and bool(wire.requests))
+        await run_out_of_time()
+        await wire.read_until(lambda: bool(wire.resets))
         await wire.answer(wire.requests[0])
         await wire.listen()
 
@@ -165,11 +198,11 @@ async def test_an_upload_that_gets_no_room_ends_alone(
 
 
 async def give_room_bit_by_bit(wire: H2Wire) -> None:
-    """Make room for one frame on the connection again and again, and for no stream of its own."""
+    """Make room for one frame on the connection every second, and never on a stream alone."""
 
     async def give() -> None:
         while True:
-            await asyncio.sleep(0.05)
+            await run_out_of_time(1.0)
             await wire.give_room(size=16_384)
 
     wire.gives_room = False
@@ -188,8 +221,7 @@ async def test_uploads_that_take_room_from_each_other_wait_for_their_turn(
     """The server is not silent: what it gives goes to one of them at a time."""
     async with way.serving(give_room_bit_by_bit) as server:
         posts = (
-            client.post(server.url, content=LARGE[:20_000], timeout=impatient(0.3))
-            for _ in range(15)
+            client.post(server.url, content=LARGE[:20_000], timeout=impatient()) for _ in range(15)
         )
         assert [response.content for response in await asyncio.gather(*posts)] == [b"ok"] * 15
 
@@ -201,9 +233,7 @@ async def test_an_upload_whose_own_stream_gets_no_room_does_not_wait_for_others(
     """That the server gives room on the connection is nothing to it."""
     async with way.serving(give_room_bit_by_bit) as server:
         with pytest.raises(httpx.ReadTimeout):
-            await asyncio.wait_for(
-                client.post(server.url, content=LARGE, timeout=impatient(0.3)), 10
-            )
+            await client.post(server.url, content=LARGE, timeout=impatient())
 
 
 @EVERY_WAY
@@ -215,11 +245,11 @@ async def test_answers_that_came_in_time_count_though_the_loop_was_held_up(
     async def answer_and_hold_up(wire: H2Wire) -> None:
         for request in await wire.receive(2):
             await wire.answer(request)
-        time.sleep(0.4)  # noqa: ASYNC251 - it is what holds the loop up
+        advance(10.0)
         await wire.listen()
 
     async with way.serving(answer_and_hold_up) as server:
-        gets = (client.get(server.url, timeout=impatient(0.3)) for _ in range(2))
+        gets = (client.get(server.url, timeout=impatient()) for _ in range(2))
         assert [response.content for response in await asyncio.gather(*gets)] == [b"ok"] * 2
         assert transport.statistics().opened == 1
 
@@ -244,10 +274,11 @@ async def test_a_trace_that_does_not_return_takes_no_answer_from_another_request
 
     async with way.serving(settle_and_answer) as server:
         traced = asyncio.ensure_future(
-            client.get(server.url, timeout=impatient(0.3), extensions={"trace": trace})
+            client.get(server.url, timeout=impatient(), extensions={"trace": trace})
         )
         await turns(5)
-        assert (await client.get(server.url, timeout=impatient(3))).content == b"ok"
+        assert (await client.get(server.url)).content == b"ok"
+        await run_out_of_time()
         with pytest.raises(httpx.ReadTimeout):
             await traced
 
@@ -257,7 +288,7 @@ async def test_a_request_that_waits_too_long_harms_none_that_waits_for_its_strea
     way: Way, client: httpx.AsyncClient
 ) -> None:
     """One is all there may be: it has ended before the next one begins, there or elsewhere."""
-    async with way.serving(H2Wire.listen, max_streams=1) as server:
+    async with way.serving(listen_in_vain(1), max_streams=1) as server:
         first = asyncio.ensure_future(client.post(server.url, content=b"x", timeout=impatient()))
         await turns(5)
         others = [client.post(server.url, content=b"x") for _ in range(3)]

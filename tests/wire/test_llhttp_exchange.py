@@ -17,7 +17,7 @@ Respond = Callable[[SeenRequest, Wire], Awaitable[None]]
 
 def pooled(http11: Http11 = "auto") -> httpx.AsyncClient:
     """Make a plain httpx client over the pool."""
-    return httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11), timeout=5)
+    return httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11), timeout=20)
 
 
 def sending(data: bytes) -> Respond:

@@ -79,7 +79,7 @@ class Table:
     async def _fetch(self, parser: Http11, number: int) -> End:
         request = httpx.Request("GET", f"{self._url}{number}")
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 response = await self._pools[parser].handle_async_request(request)
                 body = b"".join([part async for part in response.aiter_raw()])
         except httpx.TransportError as error:

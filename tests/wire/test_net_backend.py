@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 async def test_a_stream_reaches_a_server(host: str) -> None:
     """By address, and by the one name that needs no name server."""
     async with FaultServer(echo) as server:
-        assert await echoes(await AsyncioBackend().connect_tcp(host, server.port, timeout=5))
+        assert await echoes(await AsyncioBackend().connect_tcp(host, server.port, timeout=20))
 
 
 @pytest.mark.parametrize("dead", ["127.0.0.2", "::1"])
@@ -41,7 +41,7 @@ async def test_the_second_address_answers_when_the_first_one_refuses(
     """Whether the first one is of the same family or of the other one."""
     resolve_to(monkeypatch, {"two.test": [dead, "127.0.0.1"]})
     async with FaultServer(echo) as server:
-        assert await echoes(await AsyncioBackend().connect_tcp("two.test", server.port, timeout=5))
+        assert await echoes(await AsyncioBackend().connect_tcp("two.test", server.port, timeout=20))
 
 
 async def test_the_second_address_answers_when_the_first_one_hangs(
@@ -51,7 +51,7 @@ async def test_the_second_address_answers_when_the_first_one_hangs(
     resolve_to(monkeypatch, {"two.test": ["127.0.0.2", "127.0.0.1"]})
     async with FaultServer(echo) as server:
         with full_backlog("127.0.0.2", server.port):
-            stream = await AsyncioBackend().connect_tcp("two.test", server.port, timeout=5)
+            stream = await AsyncioBackend().connect_tcp("two.test", server.port, timeout=20)
             assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
             assert await echoes(stream)
 
@@ -73,7 +73,7 @@ async def test_an_address_of_the_other_family_is_tried_second(
         patched.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
         patched.setattr(asyncio.BaseEventLoop, "create_connection", refuse)
         with pytest.raises(httpcore.ConnectError):
-            await AsyncioBackend().connect_tcp("four.test", 80, timeout=5)
+            await AsyncioBackend().connect_tcp("four.test", 80, timeout=20)
     assert tried == ["::1", "127.0.0.1", "::2", "::3"]
 
 
@@ -87,7 +87,7 @@ async def test_an_error_of_every_address_has_the_system_s_own_behind_it(
     resolve_to(monkeypatch, {"dead.test": addresses})
     async with FaultServer(answer(), refusing=True) as server:
         with pytest.raises(httpcore.ConnectError) as caught:
-            await AsyncioBackend().connect_tcp("dead.test", server.port, timeout=5)
+            await AsyncioBackend().connect_tcp("dead.test", server.port, timeout=20)
     origin = caught.value.args[0]
     assert isinstance(origin, OSError)
     assert caught.value.__cause__ is origin
@@ -118,14 +118,14 @@ async def test_of_two_that_connect_at_the_same_moment_one_is_closed(
 async def test_a_port_beyond_all_ports_is_a_connect_error() -> None:
     """It is an OverflowError to the system."""
     with pytest.raises(httpcore.ConnectError) as caught:
-        await AsyncioBackend().connect_tcp("127.0.0.1", 65536, timeout=5)
+        await AsyncioBackend().connect_tcp("127.0.0.1", 65536, timeout=20)
     assert isinstance(caught.value.args[0], OverflowError)
 
 
 async def test_a_name_that_can_be_none_is_a_connect_error() -> None:
     """A label has 63 characters at most."""
     with pytest.raises(httpcore.ConnectError) as caught:
-        await AsyncioBackend().connect_tcp("x" * 64 + ".test", 80, timeout=5)
+        await AsyncioBackend().connect_tcp("x" * 64 + ".test", 80, timeout=20)
     assert isinstance(caught.value.args[0], UnicodeError)
 
 
@@ -147,7 +147,7 @@ async def test_the_local_address_is_the_one_asked_for() -> None:
     """The server sees the connection come from it."""
     async with FaultServer(echo) as server:
         stream = await AsyncioBackend().connect_tcp(
-            "127.0.0.1", server.port, timeout=5, local_address="127.0.0.3"
+            "127.0.0.1", server.port, timeout=20, local_address="127.0.0.3"
         )
         assert stream.get_extra_info("client_addr")[0] == "127.0.0.3"
         assert await echoes(stream)
@@ -158,7 +158,7 @@ async def test_a_local_address_of_nobody_is_a_connect_error() -> None:
     async with FaultServer(echo) as server:
         with pytest.raises(httpcore.ConnectError):
             await AsyncioBackend().connect_tcp(
-                "127.0.0.1", server.port, timeout=5, local_address="192.0.2.1"
+                "127.0.0.1", server.port, timeout=20, local_address="192.0.2.1"
             )
 
 
@@ -167,7 +167,7 @@ async def test_socket_options_are_set() -> None:
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     async with FaultServer(echo) as server:
         stream = await AsyncioBackend().connect_tcp(
-            "127.0.0.1", server.port, timeout=5, socket_options=options
+            "127.0.0.1", server.port, timeout=20, socket_options=options
         )
         sock = stream.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
@@ -210,7 +210,7 @@ async def test_a_client_talks_to_a_server_on_a_unix_socket(tmp_path: Path) -> No
 async def test_a_unix_socket_that_is_not_there_is_a_connect_error(tmp_path: Path) -> None:
     """The system's own error is behind it."""
     with pytest.raises(httpcore.ConnectError) as caught:
-        await AsyncioBackend().connect_unix_socket(str(tmp_path / "nothing"), timeout=5)
+        await AsyncioBackend().connect_unix_socket(str(tmp_path / "nothing"), timeout=20)
     assert isinstance(caught.value.args[0], FileNotFoundError)
 
 
@@ -220,9 +220,9 @@ async def test_a_unix_socket_that_is_not_there_is_a_connect_error(tmp_path: Path
 async def test_a_stream_tells_what_httpcore_asks_for() -> None:
     """Both addresses, the socket, the TLS object once there is one, nothing for other names."""
     async with FaultServer(echo, tls=trusted()) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         assert stream.get_extra_info("ssl_object") is None
-        secure = await stream.start_tls(trusting(), "localhost", timeout=5)
+        secure = await stream.start_tls(trusting(), "localhost", timeout=20)
         tls = secure.get_extra_info("ssl_object")
         assert tls.version() in {"TLSv1.2", "TLSv1.3"}
         sock = secure.get_extra_info("socket")
@@ -245,9 +245,9 @@ async def test_a_stream_is_readable_when_bytes_or_the_end_have_come(
         await go_on.wait()
 
     async with FaultServer(two_steps, tls=tls and tls()) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         if tls:
-            stream = await stream.start_tls(trusting(), "localhost", timeout=5)
+            stream = await stream.start_tls(trusting(), "localhost", timeout=20)
         ask = stream.get_extra_info
         assert (ask("is_readable"), ask("has_ended")) == (False, False)
         await stream.write(b"?")

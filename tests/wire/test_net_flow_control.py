@@ -30,8 +30,8 @@ plain_and_secured = pytest.mark.parametrize("tls", [None, trusted], ids=["plain"
 
 async def stream_to(server: FaultServer, tls: Secured) -> AsyncioStream:
     """Connect, and shake hands where TLS is spoken."""
-    stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
-    return await stream.start_tls(trusting(), "localhost", timeout=5) if tls else stream
+    stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
+    return await stream.start_tls(trusting(), "localhost", timeout=20) if tls else stream
 
 
 class PatientReader:
@@ -71,11 +71,11 @@ async def test_a_server_is_held_up_while_nobody_reads(tls: Secured) -> None:
         assert stream.received < LITTLE
         digest = hashlib.sha256()
         while stream.received < 4 * LITTLE:
-            digest.update(await stream.read(65536, timeout=5))
+            digest.update(await stream.read(65536, timeout=20))
         for _ in range(200):
             await asyncio.sleep(0)
         assert len(stream.protocol._buffer) < LITTLE
-        while data := await stream.read(65536, timeout=5):
+        while data := await stream.read(65536, timeout=20):
             digest.update(data)
             assert len(stream.protocol._buffer) < LITTLE
         assert digest.hexdigest() == MUCH_DIGEST
@@ -145,7 +145,7 @@ async def test_a_silent_server_ends_a_read_with_a_timeout(tls: Secured) -> None:
         with pytest.raises(httpcore.ReadTimeout):
             await stream.read(10, timeout=0.02)
         await stream.write(b"late")
-        assert await stream.read(10, timeout=5) == b"late"
+        assert await stream.read(10, timeout=20) == b"late"
         await stream.aclose()
 
 
@@ -187,7 +187,7 @@ async def test_what_came_before_the_end_is_read_before_it(tls: Secured) -> None:
     async with FaultServer(say_goodbye, tls=tls and tls()) as server:
         stream = await stream_to(server, tls)
         await until(lambda: bool(stream.get_extra_info("has_ended")))
-        parts = [await stream.read(4, timeout=5) for _ in range(4)]
+        parts = [await stream.read(4, timeout=20) for _ in range(4)]
         assert parts == [b"good", b"bye", b"", b""]
         await stream.aclose()
 
@@ -197,7 +197,7 @@ async def test_a_cut_connection_is_a_read_error() -> None:
     async with FaultServer(cut_at_once) as server:
         stream = await stream_to(server, None)
         with pytest.raises(httpcore.ReadError) as caught:
-            await stream.read(10, timeout=5)
+            await stream.read(10, timeout=20)
         assert isinstance(caught.value.args[0], ConnectionResetError)
         assert caught.value.__cause__ is caught.value.args[0]
         await stream.aclose()
@@ -239,14 +239,14 @@ async def test_a_cut_connection_is_a_write_error() -> None:
         with pytest.raises(httpcore.WriteError):
             await writing
         with pytest.raises(httpcore.WriteError):
-            await stream.write(b"more", timeout=5)
+            await stream.write(b"more", timeout=20)
         await stream.aclose()
 
 
 async def _write_that_waits(stream: AsyncioStream) -> "asyncio.Task[None]":
     """Write little by little until a write waits; give it."""
     while True:
-        writing = asyncio.ensure_future(stream.write(bytes(65536), timeout=5))
+        writing = asyncio.ensure_future(stream.write(bytes(65536), timeout=20))
         await asyncio.sleep(0)
         if not writing.done():
             return writing
@@ -263,7 +263,7 @@ async def test_a_write_after_the_end_is_a_write_error() -> None:
         stream = await stream_to(server, None)
         await until(lambda: bool(stream.get_extra_info("has_ended")))
         with pytest.raises(httpcore.WriteError):
-            await stream.write(b"too late", timeout=5)
+            await stream.write(b"too late", timeout=20)
         await stream.aclose()
 
 

@@ -18,9 +18,9 @@ from typed_async_client.testing import FaultServer, Wire, answer, stall
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-async def secured(server: FaultServer, *, patience: float = 5) -> AsyncioStream:
+async def secured(server: FaultServer, *, patience: float = 20) -> AsyncioStream:
     """Connect, and shake hands within ``patience`` seconds."""
-    stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+    stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
     return await stream.start_tls(trusting(), "localhost", timeout=patience)
 
 
@@ -64,20 +64,20 @@ async def test_no_handshake_is_made_over_bytes_that_came_before_it() -> None:
         await wire.stall()
 
     async with FaultServer(speak_first) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         await until(lambda: stream.received > 0)
         with pytest.raises(httpcore.ConnectError, match="before the TLS handshake"):
-            await stream.start_tls(trusting(), "localhost", timeout=5)
+            await stream.start_tls(trusting(), "localhost", timeout=20)
         await until(lambda: sockets_to(server.port) == 0)
 
 
 async def test_no_handshake_is_made_on_a_stream_that_was_closed() -> None:
     """It is an error at once."""
     async with FaultServer(stall) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         stream.abort()
         with pytest.raises(httpcore.ConnectError, match="lost before the TLS handshake"):
-            await stream.start_tls(trusting(), "localhost", timeout=5)
+            await stream.start_tls(trusting(), "localhost", timeout=20)
 
 
 async def test_no_handshake_is_made_with_a_peer_that_has_gone() -> None:
@@ -87,7 +87,7 @@ async def test_no_handshake_is_made_with_a_peer_that_has_gone() -> None:
         """Do nothing, so that the connection is closed."""
 
     async with FaultServer(leave) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         await until(lambda: bool(stream.get_extra_info("has_ended")))
         with pytest.raises(httpcore.ConnectError, match="lost before the TLS handshake"):
             await stream.start_tls(trusting(), "localhost", timeout=None)
@@ -96,9 +96,9 @@ async def test_no_handshake_is_made_with_a_peer_that_has_gone() -> None:
 async def test_a_server_name_that_is_none_is_a_connect_error() -> None:
     """It is a UnicodeError to asyncio."""
     async with FaultServer(stall) as server:
-        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=5)
+        stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         with pytest.raises(httpcore.ConnectError):
-            await stream.start_tls(trusting(), "a..b", timeout=5)
+            await stream.start_tls(trusting(), "a..b", timeout=20)
         await until(lambda: sockets_to(server.port) == 0)
 
 

@@ -19,7 +19,7 @@ def test_a_second_event_loop_hears_whose_pool_it_is(
 
     async def ask() -> int:
         async with FaultServer(answer()) as server:
-            client = httpx.AsyncClient(transport=transport, timeout=5.0)
+            client = httpx.AsyncClient(transport=transport, timeout=20.0)
             return (await client.get(address_of(server))).status_code
 
     with asyncio.Runner() as home:

@@ -118,11 +118,13 @@ async def test_what_arrives_between_two_requests_is_never_an_answer(
     stray: bytes,
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """The second request finds that its connection has said something, and takes another."""
+    """The second request finds that data has arrived on its connection, and takes another."""
+    was_read = asyncio.Event()
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
+        was_read.clear()
         await wire.send(whole(request))
-        await asyncio.sleep(0.005)
+        await was_read.wait()
         if stray:
             await wire.send(stray)
         else:
@@ -134,6 +136,7 @@ async def test_what_arrives_between_two_requests_is_never_an_answer(
             for number in range(20):
                 task = await client.get(f"{address_of(server)}{number}")
                 assert (await task).text == f"/{number}"
+                was_read.set()
                 await until_stale(transport)
             assert transport.statistics().closed == {"stale": 19}
             assert len(server.requests) == 20
@@ -194,7 +197,7 @@ class BusyProgram:
         self._has_spoken = threading.Event()
         self._stray = stray
         self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._listener.settimeout(5.0)
+        self._listener.settimeout(20.0)
 
     @property
     def url(self) -> str:
@@ -212,19 +215,19 @@ class BusyProgram:
     def hold_up(self) -> None:
         """Stop the event loop until the server has spoken."""
         self._may_speak.set()
-        self._has_spoken.wait(5.0)
+        self._has_spoken.wait(20.0)
 
     def _serve(self) -> None:
         first, _ = self._listener.accept()
         with first:
             self._answer(first)
-            self._may_speak.wait(5.0)
+            self._may_speak.wait(20.0)
             if self._stray:
                 first.sendall(self._stray)
             else:
                 first.shutdown(socket.SHUT_WR)
             self._has_spoken.set()
-            first.settimeout(5.0)
+            first.settimeout(20.0)
             with contextlib.suppress(ConnectionResetError):
                 if first.recv(65536):
                     return  # the client has used this connection again

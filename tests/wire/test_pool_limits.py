@@ -201,7 +201,7 @@ async def test_a_wait_that_takes_too_long_ends_and_leaves_no_trace() -> None:
             holder = asyncio.create_task(client.get(f"{server.url}holder"))
             await until(lambda: len(hold.held) == 1)
             patient = asyncio.create_task(client.get(f"{server.url}patient"))
-            hurry = httpx.Timeout(10.0, pool=0.01)
+            hurry = httpx.Timeout(20.0, pool=0.01)
             late = [client.get(server.url, timeout=hurry) for _ in range(100)]
             ends = await asyncio.gather(*late, return_exceptions=True)
             assert {type(end) for end in ends} == {httpx.PoolTimeout}
@@ -224,7 +224,7 @@ async def test_a_wait_that_takes_too_long_is_a_timeout_of_the_resilient_client()
         async with AsyncResilientClient(transport=transport) as client:
             await client.get(server.url)
             await until(lambda: len(server.requests) == 1)
-            task = await client.get(server.url, timeout=httpx.Timeout(10.0, pool=0.01))
+            task = await client.get(server.url, timeout=httpx.Timeout(20.0, pool=0.01))
             with pytest.raises(httpx.PoolTimeout):
                 await task
             late = [it for it in client.get_all_results().values() if it.is_error]

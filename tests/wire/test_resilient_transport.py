@@ -11,6 +11,7 @@ import httpcore
 import httpx
 import pytest
 from both_clients import KINDS, mounted, request_by
+from fault_handlers import until
 from leftovers import leaving_nothing
 from tls_contexts import trusted, trusting
 
@@ -107,12 +108,13 @@ async def test_a_port_that_stays_closed_ends_in_an_error_of_both_libraries(kind:
 
 
 @pytest.mark.parametrize(
-    ("handler", "error"), [(drop, httpx.RemoteProtocolError), (stall, httpx.ReadTimeout)]
+    ("handler", "error", "read"),
+    [(drop, httpx.RemoteProtocolError, 20.0), (stall, httpx.ReadTimeout, 0.05)],
 )
 async def test_what_may_have_been_processed_is_not_sent_again(
-    kind: str, handler: Any, error: type[Exception]
+    kind: str, handler: Any, error: type[Exception], read: float
 ) -> None:
-    """A lost answer and a slow one are told as httpx tells them, after one attempt."""
+    """A lost response and a slow one raise httpx's own errors, after one attempt."""
     async with FaultServer(handler) as server:
         with pytest.raises(error) as raised:
             await request_by(
@@ -120,9 +122,10 @@ async def test_what_may_have_been_processed_is_not_sent_again(
                 "POST",
                 server.url,
                 client=mounted(ResilientTransport(**HASTY)),
-                timeout=httpx.Timeout(10.0, read=0.05),
+                timeout=httpx.Timeout(20.0, read=read),
             )
         assert type(raised.value) is error
+        await until(lambda: bool(server.requests))
         assert len(server.requests) == 1
 
 

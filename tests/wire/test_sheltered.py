@@ -62,7 +62,7 @@ async def test_a_churn_of_deadlines_leaves_httpx_every_slot() -> None:
 
     async with FaultServer(serving(answer_a_little_later)) as server:
         url = address_of(server)
-        async with httpx.AsyncClient(**mounted(sheltered(10)), timeout=10.0) as client:
+        async with httpx.AsyncClient(**mounted(sheltered(10)), timeout=20.0) as client:
 
             async def work() -> None:
                 nonlocal cut
@@ -84,12 +84,12 @@ async def test_a_request_that_finds_no_connection_in_time_is_told_so() -> None:
     async with (
         leaving_nothing(),
         FaultServer(stall) as server,
-        httpx.AsyncClient(**mounted(sheltered(1)), timeout=10.0) as client,
+        httpx.AsyncClient(**mounted(sheltered(1)), timeout=20.0) as client,
     ):
         first = asyncio.create_task(client.get(server.url))
         await until(lambda: bool(server.requests))
         with pytest.raises(httpx.PoolTimeout, match=r"0\.01 s"):
-            await client.get(server.url, timeout=httpx.Timeout(10.0, pool=0.01))
+            await client.get(server.url, timeout=httpx.Timeout(20.0, pool=0.01))
         assert not first.done()
         first.cancel()
         await asyncio.wait({first})
@@ -113,13 +113,13 @@ async def test_the_trace_extension_of_a_request_is_told_all_the_same() -> None:
 
 async def test_as_many_requests_as_asked_for_use_the_pool_at_once() -> None:
     """``max_connections`` may be less than what the pool itself allows."""
-    present, most = 0, 0
+    present, most, go_on = 0, 0, asyncio.Event()
 
     async def count(_: SeenRequest, wire: Wire) -> None:
         nonlocal present, most
         present += 1
         most = max(most, present)
-        await asyncio.sleep(0.001)
+        await go_on.wait()
         present -= 1
         await wire.answer()
 
@@ -128,7 +128,10 @@ async def test_as_many_requests_as_asked_for_use_the_pool_at_once() -> None:
         FaultServer(serving(count)) as server,
         httpx.AsyncClient(**mounted(transport)) as client,
     ):
-        await asyncio.gather(*(client.get(server.url) for _ in range(20)))
+        requests = asyncio.gather(*(client.get(server.url) for _ in range(20)))
+        await until(lambda: present == 3)
+        go_on.set()
+        await requests
     assert most == 3
 
 
@@ -136,7 +139,7 @@ async def test_a_refused_port_and_two_cancellations_cost_no_permit() -> None:
     """Wherever they land, the next request finds the only connection free."""
     async with FaultServer(answer(), refusing=True) as closed, FaultServer(answer()) as server:
         for first, second in itertools.product(range(24), (None, 0, 1)):
-            async with httpx.AsyncClient(**mounted(sheltered(1)), timeout=5.0) as client:
+            async with httpx.AsyncClient(**mounted(sheltered(1)), timeout=20.0) as client:
                 task = asyncio.create_task(client.get(closed.url))
                 await turns(first)
                 task.cancel()
@@ -165,7 +168,7 @@ def test_a_second_event_loop_finds_every_permit() -> None:
 
     async def ask() -> int:
         async with FaultServer(answer()) as server:
-            client = httpx.AsyncClient(**mounted(transport), timeout=5.0)
+            client = httpx.AsyncClient(**mounted(transport), timeout=20.0)
             asked = (client.get(server.url) for _ in range(3))
             return sum(one.status_code for one in await asyncio.gather(*asked))
 
@@ -213,7 +216,7 @@ async def test_an_error_that_comes_too_late_for_anybody_is_not_logged(
 
     async with FaultServer(serving(half)) as server:
         for count in range(40):
-            async with httpx.AsyncClient(**mounted(sheltered(1)), timeout=5.0) as client:
+            async with httpx.AsyncClient(**mounted(sheltered(1)), timeout=20.0) as client:
                 task = asyncio.create_task(client.get(server.url))
                 await turns(count)
                 task.cancel()

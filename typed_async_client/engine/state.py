@@ -1,6 +1,6 @@
-"""What the flow of one request remembers: its counters, and the events made of them.
+"""The state of one request: its counters, and the events created from them.
 
-It asks the policies and words their answers as events; the order of things is the flow's.
+It asks the policies what follows a failed attempt. The order of the steps is up to ``flow.py``.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,19 @@ __all__ = ["RequestState"]
 
 
 class RequestState:
-    """The counters of one request.
+    """The state of one request.
 
     Args:
         context: the request's context.
         now: returns monotonic seconds.
-        random: returns a number in [0, 1).
+        random: returns a number in [0, 1), for the jitter.
         method: the request's method, in upper case.
-        request: what is sent, where an error does not know it yet.
+        request: the request that is sent, for error messages; None if it isn't known here.
 
     Attributes:
-        context: the request's context as it stands now.
-        attempts: attempts begun so far.
-        request: what is sent, where it is known.
+        context: the request's current context.
+        attempts: attempts started so far.
+        request: the request that is sent; None if unknown.
     """
 
     __slots__ = ("_method", "_now", "_random", "_seq", "_started", "attempts", "context", "request")
@@ -55,8 +55,8 @@ class RequestState:
         self._seq = 0
         self._started = now()
 
-    def judge(self, failed: Failed) -> RetryAfter | GiveUp:
-        """Count a failed attempt, and ask the policies what follows it."""
+    def handle_failure(self, failed: Failed) -> RetryAfter | GiveUp:
+        """Count a failed attempt and decide what follows it."""
         idempotent = failed.has_idempotency_key or is_idempotent(self._method)
         verdict = classify(failed.fault, idempotent=idempotent)
         if verdict is Verdict.TRANSIENT:
@@ -69,21 +69,21 @@ class RequestState:
             random=self._random(),
         )
 
-    def retried(self, cause: Exception, delay: float) -> AsyncEvent:
-        """Make the event that announces a retry."""
+    def retry_event(self, cause: Exception, delay: float) -> AsyncEvent:
+        """Create the event that announces a retry."""
         details = RetryDetails(self.attempts, delay, "backoff", cause)
         return self._event(EventType.RETRY, details, cause)
 
-    def ended(self, outcome: Outcome) -> AsyncEvent:
-        """Make the terminal event of a request that ran to its end."""
+    def end_event(self, outcome: Outcome) -> AsyncEvent:
+        """Create the terminal event of a request that wasn't interrupted."""
         if isinstance(outcome, Succeeded):
             return self._event(EventType.SUCCESS, outcome.response, None)
         kind = EventType.TIMEOUT if outcome.fault is Fault.TIMEOUT else EventType.ERROR
         return self._event(kind, None, outcome.error)
 
-    def cancelled(self, stop: BaseException) -> AsyncEvent:
-        """Make the terminal event of a request that something from outside stopped."""
-        return self._event(EventType.CANCELLED, None, stop)
+    def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
+        """Create the terminal event of a request that was cancelled or interrupted."""
+        return self._event(EventType.CANCELLED, None, interruption)
 
     def _event(self, kind: EventType, data: Any, error: BaseException | None) -> AsyncEvent:
         seq = self._seq

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Self
 import httpcore
 import httpx
 
-from typed_async_client.facts import as_raised_by_httpx
+from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
@@ -127,7 +127,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
 
 def _raise_as_httpx(error: Exception) -> NoReturn:
     """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
-    converted = as_raised_by_httpx(error)
+    converted = map_httpcore_error(error)
     if converted is error:
         raise error
     raise converted from error

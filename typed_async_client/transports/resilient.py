@@ -145,8 +145,8 @@ class ResilientTransport(WrappingTransport):
         """Give running async callbacks a second to end, then close the wrapped transport."""
         caller = asyncio.current_task()
         try:
-            await self._callbacks.settle(_GRACE, besides=caller)
-            await self._callbacks.cancel(besides=caller)
+            await self._callbacks.settle(_GRACE, excluding=caller)
+            await self._callbacks.cancel(excluding=caller)
         finally:
             await super().aclose()
 

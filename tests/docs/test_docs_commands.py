@@ -1,5 +1,7 @@
-"""The shell commands of the READMEs and of CONTRIBUTING.md work."""
+"""The shell commands of the pages and of CONTRIBUTING.md work."""
 
+import ast
+import itertools
 import os
 import re
 import shlex
@@ -13,15 +15,15 @@ from typing import Final
 
 import pytest
 import trustme
+from docs_pages import ROOT, TWINS, read_page
 from local_internet import LocalInternet
-from readmes import ROOT, read_page
 
-_PAGES: Final = ("README.md", "README.fr.md", "CONTRIBUTING.md")
+_PAGES: Final = (*TWINS, *TWINS.values(), "CONTRIBUTING.md")
 _SCRIPTS: Final = Path(sysconfig.get_path("scripts"))
 
 
 def _commands() -> Iterator[str]:
-    """Give each command of a shell block once."""
+    """Yield each command of a shell block once."""
     blocks = [block for name in _PAGES for block in read_page(name).blocks]
     lines = [
         line for block in blocks if block.language == "bash" for line in block.code.split("\n")
@@ -36,19 +38,23 @@ def _starting_with(*words: str) -> list[str]:
     return [command for command in _COMMANDS if tuple(command.split()[: len(words)]) == words]
 
 
-def test_every_command_is_of_a_kind_that_a_test_executes() -> None:
-    """A command that nothing tests cannot be added unseen."""
-    tested = [
-        *_starting_with("make"),
-        *_starting_with("pip", "install"),
-        *_starting_with("typed-async-client"),
-    ]
-    assert sorted(tested) == sorted(_COMMANDS)
+_KINDS: Final = {
+    "make": _starting_with("make"),
+    "install": _starting_with("pip", "install"),
+    "own": _starting_with("typed-async-client"),
+    "script": _starting_with("python"),
+}
 
 
-@pytest.mark.parametrize("command", _starting_with("make"))
-def test_a_make_command_names_a_target_that_make_can_plan(command: str) -> None:
-    """``make --dry-run`` knows the target and all that it depends on."""
+def test_commands_are_of_a_kind_that_a_test_executes() -> None:
+    """Nobody can add a command that no test looks at, and each kind has some."""
+    assert all(_KINDS.values())
+    assert sorted(itertools.chain(*_KINDS.values())) == sorted(_COMMANDS)
+
+
+@pytest.mark.parametrize("command", _KINDS["make"])
+def test_make_commands_name_targets_that_make_can_plan(command: str) -> None:
+    """``make --dry-run`` knows the target and everything it depends on."""
     make = shutil.which("make")
     assert make is not None
     _, *targets = shlex.split(command)
@@ -66,8 +72,8 @@ def test_a_make_command_names_a_target_that_make_can_plan(command: str) -> None:
     assert planned.stdout
 
 
-@pytest.mark.parametrize("command", _starting_with("pip", "install"))
-def test_an_installation_names_extras_that_exist(command: str) -> None:
+@pytest.mark.parametrize("command", _KINDS["install"])
+def test_installations_name_extras_that_exist(command: str) -> None:
     """Each ``pip install`` is from the checkout, with extras that pyproject.toml declares."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     *_, what = shlex.split(command)
@@ -77,9 +83,16 @@ def test_an_installation_names_extras_that_exist(command: str) -> None:
     assert wanted <= project["optional-dependencies"].keys()
 
 
-@pytest.mark.parametrize("command", _starting_with("typed-async-client"))
-def test_a_command_of_the_library_runs_as_it_stands(command: str, tmp_path: Path) -> None:
-    """It ends well, and has something to say."""
+@pytest.mark.parametrize("command", _KINDS["script"])
+def test_scripts_exist(command: str) -> None:
+    """They measure for minutes, so they are only parsed here."""
+    _, script = shlex.split(command)
+    assert ast.parse((ROOT / script).read_text("utf-8")).body
+
+
+@pytest.mark.parametrize("command", _KINDS["own"])
+def test_commands_of_the_library_run_as_they_are(command: str, tmp_path: Path) -> None:
+    """They succeed, and print something."""
     name, *arguments = shlex.split(command)
     authority = trustme.CA()
     authority_file = tmp_path / "authority.pem"

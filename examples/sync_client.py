@@ -1,7 +1,7 @@
-"""Retries in a plain, synchronous httpx client; nothing else in the program changes.
+"""Add retries to a synchronous httpx client; the rest of the program stays the same.
 
-The server comes up only after the first attempt, on a port of this machine. Run it as it is:
-``python examples/plain_client.py``.
+The server, on a local port, only starts after the first attempt. Run it as it is:
+``python examples/sync_client.py``.
 """
 
 import http.server
@@ -13,23 +13,23 @@ from typed_async_client import AsyncEvent, EventType, ResilientTransport
 
 
 class Greeter(http.server.BaseHTTPRequestHandler):
-    """Answers every GET with a greeting."""
+    """Answers every GET request with a greeting."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Send the greeting."""
         self.send_response(200)
         self.send_header("Content-Length", "5")
         self.end_headers()
         self.wfile.write(b"hello")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def main() -> None:
-    """Ask a server that is late."""
+    """Send a request to a server that starts late."""
     server = http.server.HTTPServer(("127.0.0.1", 0), Greeter, bind_and_activate=False)
-    server.server_bind()  # the port is ours, and refuses connections
+    server.server_bind()  # reserves the port, which refuses connections
 
     def watch(event: AsyncEvent) -> None:
         print(f"{event.event_type} at attempt {event.attempts}")

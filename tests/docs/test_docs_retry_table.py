@@ -1,4 +1,7 @@
-"""The table "What is retried" of the README is true, row by row, on real sockets."""
+"""The tables "What is retried" are true, row by row.
+
+The full one is checked on real sockets, and the README's summary against the full one.
+"""
 
 import asyncio
 import dataclasses
@@ -11,25 +14,27 @@ from typing import Any, Final
 import httpx
 import pytest
 import trustme
-from readmes import read_page
+from docs_pages import code_names, read_page
 
 import typed_async_client
 from typed_async_client import EventType, RequestContext, create_async_resilient_client
 from typed_async_client.testing import FaultServer, Wire, answer, drop, half_body, reset, stall
 
-_TABLE: Final = next(table for table in read_page("README.md").tables if "Retried" in table[0])
+_TABLE: Final = next(t for t in read_page("docs/usage.md").tables if "Retried" in t[0])
+
+_SUMMARY: Final = next(t for t in read_page("README.md").tables if "Retried" in t[0])
 
 _LIBRARIES: Final = {"httpx": httpx, "asyncio": asyncio, "typed_async_client": typed_async_client}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to bring about what a row tells of.
+    """One way to cause what a row describes.
 
     Attributes:
-        server: makes the server that the request goes to.
-        url: its address, when the server's own is not what is asked for.
-        options: further options of the client.
+        server: creates the server that the request goes to.
+        url: returns the address to request, when it isn't the server's own.
+        options: returns further options of the client.
     """
 
     server: Callable[[], FaultServer] = lambda: FaultServer(answer())
@@ -42,7 +47,7 @@ async def _cut_handshake(wire: Wire) -> None:
     wire.reset()
 
 
-async def _speak_plainly(wire: Wire) -> None:
+async def _answer_without_tls(wire: Wire) -> None:
     await wire.read(1)
     await wire.answer(400)
 
@@ -74,7 +79,7 @@ _FAULTS: Final[list[tuple[Fault, ...]]] = [
     (Fault(lambda: FaultServer(_cut_handshake), _tls),),
     (Fault(url=_by_name),),
     (Fault(url=_by_name),),
-    (Fault(_self_certified), Fault(lambda: FaultServer(_speak_plainly), _tls)),
+    (Fault(_self_certified), Fault(lambda: FaultServer(_answer_without_tls), _tls)),
     (Fault(url=lambda _: "http://127.0.0.1:65536/"),),
     (Fault(url=lambda _: "ftp://127.0.0.1/"),),
     (Fault(url=lambda _: "http://127.0.0.1:x/"), Fault(url=lambda _: "http://127.0.0.1/\n")),
@@ -98,13 +103,13 @@ _FAULTS: Final[list[tuple[Fault, ...]]] = [
     (Fault(lambda: FaultServer(answer(404))), Fault(lambda: FaultServer(answer(503)))),
     (Fault(lambda: FaultServer(stall)),),
 ]
-"""How to bring about each row, in the order of the table."""
+"""How to cause each row, in the order of the table."""
 
-_NAME_SERVICE: Final = {
-    "Temporary failure of the name service": socket.EAI_AGAIN,
+_DNS: Final = {
+    "Temporary DNS failure": socket.EAI_AGAIN,
     "Unknown host": socket.EAI_NONAME,
 }
-"""What the name service answers in the rows that tell of it."""
+"""What the resolver answers in the rows about DNS."""
 
 _CASES: Final = [
     pytest.param(row, fault, id=f"{row[0]}-{number}")
@@ -114,25 +119,25 @@ _CASES: Final = [
 
 
 @pytest.mark.parametrize(("row", "fault"), _CASES)
-async def test_a_row_tells_what_happens(
-    row: tuple[str, str, str, str], fault: Fault, monkeypatch: pytest.MonkeyPatch
+async def test_rows_describe_what_happens(
+    row: tuple[str, str, str, str, str], fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The retries, the events and what the caller gets are those of the row."""
-    what, retried, events, outcome = row
-    if what in _NAME_SERVICE:
-        monkeypatch.setattr(socket, "getaddrinfo", _failing_with(_NAME_SERVICE[what]))
+    what, retried, _, events, outcome = row
+    if what in _DNS:
+        monkeypatch.setattr(socket, "getaddrinfo", _failing_with(_DNS[what]))
     cancelling = "cancelled" in what
 
     seen, came = await _live(fault, cancelling=cancelling)
 
-    assert [kind.name for kind in seen] == _names(events)
+    assert [kind.name for kind in seen] == code_names(events)
     assert (EventType.RETRY in seen) is (retried == "yes")
     kind = httpx.Response if isinstance(came, httpx.Response) else type(came)
-    assert kind in [_class_of(name) for name in _names(outcome)]
+    assert kind in [_class_of(name) for name in code_names(outcome)]
 
 
 async def _live(fault: Fault, *, cancelling: bool) -> tuple[list[EventType], object]:
-    """Make one request, with one retry allowed; give its events, and what its caller got."""
+    """Make one request with one retry allowed; return its events and what its caller got."""
     seen: list[EventType] = []
     async with fault.server() as server, _client(fault, server) as client:
         for kind in EventType:
@@ -158,13 +163,9 @@ async def _client(
 
 def _failing_with(code: int) -> Callable[..., None]:
     def fail(*_: object, **__: object) -> None:
-        raise socket.gaierror(code, "as the test wants it")
+        raise socket.gaierror(code, "simulated")
 
     return fail
-
-
-def _names(cell: str) -> list[str]:
-    return cell.split("`")[1::2]
 
 
 def _class_of(name: str) -> type:
@@ -173,8 +174,37 @@ def _class_of(name: str) -> type:
     return found
 
 
-def test_every_class_that_the_table_names_exists() -> None:
+def test_every_class_in_the_table_exists() -> None:
     """A reader can write ``except`` with each of them."""
-    for *_, outcome in _TABLE[1:]:
-        for name in _names(outcome):
-            assert isinstance(_class_of(name), type), name
+    names = [name for row in _TABLE[1:] for name in code_names(row[-1])]
+    assert len(names) >= len(_TABLE[1:])
+    for name in names:
+        assert isinstance(_class_of(name), type), name
+
+
+_SUMMARIZED: Final = {
+    "Connection refused, TLS handshake cut, temporary DNS failure": (0, 1, 2),
+    "Unknown host, certificate refused": (3, 4),
+    "Timeout": (10,),
+    "Connection lost after it was established": (11,),
+    "Status 4xx or 5xx": (12,),
+    "Task cancelled": (13,),
+}
+"""The rows of the full table that each row of the README summarizes."""
+
+
+def test_the_summary_has_the_rows_that_are_checked() -> None:
+    """Nobody can add a row to the README's table that no test looks at."""
+    assert [row[0] for row in _SUMMARY[1:]] == list(_SUMMARIZED)
+
+
+@pytest.mark.parametrize("row", _SUMMARY[1:], ids=[row[0] for row in _SUMMARY[1:]])
+def test_the_summary_agrees_with_the_full_table(row: tuple[str, str, str]) -> None:
+    """It says the same of retries, and its class catches whatever the caller gets."""
+    what, retried, outcome = row
+    (caught,) = code_names(outcome)
+    for number in _SUMMARIZED[what]:
+        full = _TABLE[1 + number]
+        assert full[1] == retried
+        for name in code_names(full[-1]):
+            assert issubclass(_class_of(name), _class_of(caught)), name
