@@ -8,7 +8,7 @@ import sys
 
 import typed_async_client
 from typed_async_client import EventType, create_async_resilient_client, simple_async_request
-from typed_async_client.pool.connection import load_exchange
+from typed_async_client.pool.connector import load_exchange
 from typed_async_client.testing import FaultServer, answer
 
 EXTRAS = ("cyclopts", "pytest", "h2", "uvloop", "fastapi")

@@ -23,7 +23,7 @@ from idle import origins
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.net.backend import AsyncioBackend
-from typed_async_client.pool.connection import Http11, load_exchange
+from typed_async_client.pool.connector import Http11, load_exchange
 from typed_async_client.pool.pool import ConnectionPool
 from typed_async_client.pool.slot import PoolLimits
 

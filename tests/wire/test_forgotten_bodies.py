@@ -8,7 +8,7 @@ import pytest
 from pool_kit import pooled
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.pool.connection import Http11
+from typed_async_client.pool.connector import Http11
 from typed_async_client.testing import FaultServer, answer
 
 

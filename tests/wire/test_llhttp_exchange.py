@@ -7,7 +7,7 @@ import pytest
 from pool_kit import without_httptools
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
-from typed_async_client.pool.connection import Http11
+from typed_async_client.pool.connector import Http11
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 
 both_parsers = pytest.mark.usefixtures("http11")

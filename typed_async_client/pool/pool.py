@@ -19,7 +19,8 @@ import httpcore
 from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
-from typed_async_client.pool.connection import ConnectionOptions, Http11, connector
+from typed_async_client.pool.connection import ConnectionOptions
+from typed_async_client.pool.connector import Http11, connector
 from typed_async_client.pool.resend import RESENDS, PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import Slots

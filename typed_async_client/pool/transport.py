@@ -12,7 +12,7 @@ from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
-from typed_async_client.pool.connection import Http11
+from typed_async_client.pool.connector import Http11
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import PoolLimits
