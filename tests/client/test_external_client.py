@@ -326,7 +326,7 @@ async def test_a_client_without_hooks_is_believed_for_idempotent_methods_alone(
 async def test_options_beside_a_client_are_refused_by_name() -> None:
     """They would be nobody's."""
     async with httpx.AsyncClient() as theirs:
-        with pytest.raises(ValueError, match="give limits, timeout to it"):
+        with pytest.raises(ValueError, match="pass limits, timeout to it"):
             AsyncResilientClient(http_client=theirs, timeout=5.0, limits=httpx.Limits())
         assert create_async_resilient_client(http_client=theirs, max_retries=5)._client is theirs
 
