@@ -138,7 +138,8 @@ async def compare_memory() -> None:
         tracemalloc.stop()
     print(f"memory per request in flight, of {IN_FLIGHT}:")
     print(
-        f"(a) httpx {bare_kib:.1f} KiB, (b) ours {our_kib:.1f} KiB, overhead: {our_kib - bare_kib:.1f} KiB"
+        f"(a) httpx {bare_kib:.1f} KiB, (b) ours {our_kib:.1f} KiB, "
+        f"overhead: {our_kib - bare_kib:.1f} KiB"
     )
     print(f"target: below {TARGET_KIB:g} KiB of overhead")
 

@@ -61,7 +61,7 @@ async def warmed_up(urls: list[str], per_origin: int) -> AsyncIterator[httpx.Asy
     async with httpx.AsyncClient(transport=transport, timeout=30) as client:
         for url in urls:
             await asyncio.gather(*(client.get(url) for _ in range(per_origin)))
-        assert transport.statistics().idle == per_origin * len(urls)  # noqa: S101 - else the measurement is invalid
+        assert transport.statistics().idle == per_origin * len(urls)  # noqa: S101 - a check
         yield client
 
 

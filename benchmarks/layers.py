@@ -1,7 +1,7 @@
 """Measures the CPU time of each layer of a request, from the bare socket up to the client.
 
-Each stack of layers makes the same GETs, with one layer more than the stack before it, in turn and in
-one process; the difference is the cost of that layer. The server runs in a separate process.
+Each stack of layers makes the same GETs, with one layer more than the stack before it, in turn and
+in one process; the difference is the cost of that layer. The server runs in a separate process.
 
 Run it with ``python benchmarks/layers.py``; it prints the lower quartile of the rounds, because
 other load on the machine can only make a round slower.

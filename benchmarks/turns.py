@@ -78,7 +78,7 @@ class Turn:
 
 
 def compare(clients: Sequence[Client], url: str, concurrency: int, schedule: Schedule) -> Results:
-    """Measure all clients in turn; one that fails gets no further turns, and its error is returned."""
+    """Measure all clients in turn; one that fails gets no further turns, but an error."""
     turns: dict[str, list[Turn]] = {client.name: [] for client in clients}
     errors: dict[str, str] = {}
     for number in range(schedule.rounds):
@@ -143,7 +143,7 @@ def _run_and_send(
 class _WithoutSniffio(importlib.abc.MetaPathFinder):
     """Makes importing sniffio fail at the same cost as if only httpx had been installed.
 
-    httpcore tries to import it for each lock. httpx no longer depends on it, but it may be installed.
+    httpcore tries to import it for each lock. httpx no longer depends on it, but it may be there.
     """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:

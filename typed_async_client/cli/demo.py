@@ -1,4 +1,4 @@
-"""The command ``demo``: sends planned requests through the public client and summarizes the results.
+"""The command ``demo``: sends planned requests with the public client, and summarizes the results.
 
 It sends and cancels the requests, and collects the events. ``plan.py`` generates the requests,
 ``demo_server.py`` produces the faults, and ``report.py`` prints the results.

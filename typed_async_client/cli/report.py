@@ -19,7 +19,10 @@ __all__ = ["show_progress", "show_start", "show_summary"]
 _LINE_INTERVAL = 50
 """Finished requests from one progress line to the next."""
 
-_COUNTS = "in flight {task.fields[in_flight]}, retries {task.fields[retries]}, failures {task.fields[failures]}"
+_COUNTS = (
+    "in flight {task.fields[in_flight]}, retries {task.fields[retries]}, "
+    "failures {task.fields[failures]}"
+)
 
 _ALL_ENDED_ONCE = "every request ended exactly once"
 

@@ -67,7 +67,7 @@ class FastPathClient(httpx.AsyncClient):
         super().__init__(**options)
         self._encoding = options.get("default_encoding", "utf-8")
         self._jar = _FastPathCookies(super().cookies.jar)
-        # Not shared between clients: the headers may contain secrets, and are freed with the client.
+        # Not shared by clients: the headers may contain secrets, and are freed with the client.
         self._headers_of = functools.lru_cache(_CACHE_SIZE)(_headers_of)
 
     @property
@@ -123,12 +123,12 @@ class FastPathClient(httpx.AsyncClient):
         history: list[httpx.Response],
     ) -> Coroutine[Any, Any, httpx.Response]:
         adds_nothing = type(auth) is httpx.Auth
-        if adds_nothing and _is_unpatched(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - see private.py
+        if adds_nothing and _is_unpatched(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001
             return self._send_handling_redirects(request, follow_redirects, history)
         return super()._send_handling_auth(request, auth, follow_redirects, history)
 
     async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
-        is_unpatched = _is_unpatched(httpx.AsyncClient._send_single_request)  # noqa: SLF001 - same
+        is_unpatched = _is_unpatched(httpx.AsyncClient._send_single_request)  # noqa: SLF001
         if not (is_unpatched and isinstance(request.stream, httpx.AsyncByteStream)):
             return await super()._send_single_request(request)  # raises for a synchronous body
         start = time.perf_counter()

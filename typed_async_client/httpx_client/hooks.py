@@ -18,8 +18,8 @@ class AssumeSent(httpx.AsyncBaseTransport):
     """Records a request as answered as soon as it is sent, since it may be processed from then on.
 
     Args:
-        transport: a transport for which ``may_send_before_failing`` is true; it is closed together with
-            this one.
+        transport: a transport for which ``may_send_before_failing`` is true; it is closed together
+            with this one.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:

@@ -32,8 +32,8 @@ _SCALARS = frozenset({bytes, str, int, float, bool, type(None)})
 class PackedResponse:
     """A response: the original object while somebody else holds it, later a reconstruction.
 
-    The reconstruction is an ``httpx.Response`` in the state that the original had when it was packed,
-    without what is useless once a response is closed: its stream, and the extension
+    The reconstruction is an ``httpx.Response`` in the state that the original had when it was
+    packed, without what is useless once a response is closed: its stream, and the extension
     ``network_stream``.
 
     Args:
@@ -72,7 +72,7 @@ class PackedResponse:
             return None
         try:
             return cls(response)
-        except Exception:  # noqa: BLE001 - a hook may have left it in any state; then it is kept unpacked
+        except Exception:  # noqa: BLE001 - a hook may have left it in any state
             return None
 
     def unpack(self) -> httpx.Response:

@@ -74,7 +74,7 @@ def _check(options: BackendOptions) -> None:
 
 
 def _with_auth_header(proxy: httpx.Proxy | None) -> httpx.Proxy | None:
-    """Move a proxy's password to a header; from the URL, aiohttp reads it with a deprecation warning."""
+    """Move a proxy's password to a header; aiohttp deprecates reading it from the URL."""
     if proxy is None or proxy.raw_auth is None:
         return proxy
     credentials = base64.b64encode(b":".join(proxy.raw_auth)).decode()

@@ -14,7 +14,7 @@ _MODULES = {
     "aiohttp": "typed_async_client.transports.backends.aiohttp",
     "pyreqwest": "typed_async_client.transports.backends.pyreqwest",
 }
-"""The module of each backend. Each name is also that of an extra, so modules are imported lazily."""
+"""The module of each backend, imported lazily because each one needs the extra of its name."""
 
 
 def backend_maker(name: str) -> Callable[[BackendOptions], httpx.AsyncBaseTransport]:

@@ -53,8 +53,8 @@ def make_transport(options: BackendOptions) -> httpx.AsyncBaseTransport:
 _CANCELLATION_DELAY = 0.05
 """Seconds to let pyreqwest's thread process a cancellation before its client is closed.
 
-A client that is closed earlier keeps the connections that were being opened, and pyreqwest offers no
-way to wait for the cancellation.
+A client that is closed earlier keeps the connections that were being opened, and pyreqwest offers
+no way to wait for the cancellation.
 """
 
 
