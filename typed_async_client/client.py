@@ -274,7 +274,7 @@ class AsyncResilientClient(Verbs):
             if self._external is None:
                 await self._client.aclose()
             else:
-                self._external.leave()
+                self._external.remove_hooks()
 
     async def _initialize_client(self) -> None:
         self._engine.start()

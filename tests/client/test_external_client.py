@@ -341,7 +341,7 @@ async def test_without_hooks_only_idempotent_requests_are_retried(
 async def test_options_together_with_an_external_client_raise() -> None:
     """They would have no effect."""
     async with httpx.AsyncClient() as external:
-        with pytest.raises(ValueError, match="give limits, timeout to it"):
+        with pytest.raises(ValueError, match="pass limits, timeout to it"):
             AsyncResilientClient(http_client=external, timeout=5.0, limits=httpx.Limits())
         assert (
             create_async_resilient_client(http_client=external, max_retries=5)._client is external

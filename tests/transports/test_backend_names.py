@@ -1,4 +1,4 @@
-"""Engines by name: which there are, what they need, and what they cannot keep."""
+"""Backends by name: which exist, what they need, and which options they don't support."""
 
 import importlib.util
 import ssl
@@ -13,19 +13,21 @@ from typed_async_client import AsyncResilientClient
 PACKAGES = {"aiohttp": "httpx_aiohttp", "pyreqwest": "pyreqwest"}
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    """The message is all one needs."""
+def test_an_unknown_name_raises_an_error_that_lists_the_known_ones() -> None:
+    """The message is enough to fix the mistake."""
     with pytest.raises(ValueError, match="unknown transport 'curl': use one of aiohttp, pyreqwest"):
         AsyncResilientClient(transport="curl")  # type: ignore[arg-type]  # it is unknown
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_a_missing_package_is_answered_with_the_extra(
+def test_a_missing_package_raises_an_error_that_names_the_extra(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What to type stands in the message."""
+    """The message has the command to run."""
     monkeypatch.setitem(sys.modules, PACKAGES[name], None)
-    monkeypatch.delitem(sys.modules, f"typed_async_client.transports.on_{name}", raising=False)
+    monkeypatch.delitem(
+        sys.modules, f"typed_async_client.transports.backends.{name}", raising=False
+    )
     with pytest.raises(ImportError, match=rf"pip install 'typed-async-client\[{name}\]'"):
         AsyncResilientClient(transport=name)  # type: ignore[arg-type]  # it is one of the names
 
@@ -52,20 +54,20 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "options", "words"), REFUSED, ids=lambda value: str(value)[:40])
-def test_an_option_that_an_engine_cannot_keep_is_refused_by_name(
+def test_an_option_that_a_backend_does_not_support_raises(
     name: Any, options: dict[str, Any], words: str
 ) -> None:
-    """Nothing is silently left out."""
+    """No option is silently ignored."""
     if importlib.util.find_spec(PACKAGES[name]) is None:
         pytest.skip(f"{PACKAGES[name]} is not installed")
-    with pytest.raises(ValueError, match=f"transport='{name}' cannot keep") as raised:
+    with pytest.raises(ValueError, match=f"transport='{name}' does not support") as raised:
         AsyncResilientClient(transport=name, **options)
     assert words in str(raised.value)
 
 
-def test_pyreqwest_cannot_look_away_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reads the certificates that the environment names whatever it is told."""
+def test_pyreqwest_cannot_ignore_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It always reads the certificates that the environment specifies."""
     pytest.importorskip("pyreqwest", reason="pyreqwest is not installed")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    with pytest.raises(ValueError, match="trust_env=False: it reads SSL_CERT_FILE"):
+    with pytest.raises(ValueError, match="trust_env=False: it always reads SSL_CERT_FILE"):
         AsyncResilientClient(transport="pyreqwest", trust_env=False)

@@ -1,1 +1,1 @@
-"""The httpx client that a resilient one sends through: built here, or brought by the user."""
+"""The httpx client that a resilient client sends through: built here, or supplied by the user."""

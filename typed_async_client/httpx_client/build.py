@@ -1,7 +1,7 @@
-"""What a client sends through when it is given no transport: our pool, with and without proxies.
+"""Builds the httpx client of a resilient client: with our hooks, and our pool unless one is given.
 
-httpx forgets the proxies of the environment as soon as it is given a transport; so they are read
-here, by the rules that httpx follows.
+httpx ignores the proxies of the environment as soon as it is given a transport, so they are read
+here, by the same rules as in httpx.
 """
 
 import ipaddress
@@ -22,48 +22,48 @@ from typed_async_client.transports.pair import may_send_before_failing
 
 __all__ = ["build_httpx_client", "environment_proxies"]
 
-_OF_TRANSPORT = ("http1", "http2", "limits", "trust_env")
+_TRANSPORT_OPTIONS = ("http1", "http2", "limits", "trust_env")
 
-_Make = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
-"""Makes the transport that goes through a proxy, or through none."""
+_MakeTransport = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
+"""Makes a transport that sends through a proxy, or directly if it is None."""
 
 
 def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
-    """Build the httpx client of a resilient client: our hooks, and our pool where none is given.
+    """Build the httpx client of a resilient client.
 
     Raises:
-        ValueError: the engine named as transport is unknown, or cannot keep an option.
-        TypeError: a transport does not serve async clients.
-        ImportError: it is an extra that is not installed.
+        ValueError: the backend named as transport is unknown, or doesn't support an option.
+        TypeError: a transport doesn't support asynchronous clients.
+        ImportError: the backend is an extra that isn't installed.
     """
     transport = options.get("transport")
-    complete: Any = {**options, "event_hooks": with_hooks(options.get("event_hooks"))}
+    arguments: Any = {**options, "event_hooks": with_hooks(options.get("event_hooks"))}
     if mounts := options.get("mounts"):
-        complete["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
+        arguments["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
     if isinstance(transport, str):
-        complete |= _routed(complete, _named_maker(transport, options))
+        arguments |= _with_proxies(arguments, _named_maker(transport, options))
     elif transport is None:
-        complete |= _routed(complete, _pool_maker(options))
+        arguments |= _with_proxies(arguments, _pool_maker(options))
     else:
-        complete["transport"] = _checked(transport)
-    return FastPathClient(**complete)
+        arguments["transport"] = _checked(transport)
+    return FastPathClient(**arguments)
 
 
 def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTransport | None:
-    """Give a transport of the caller's, watched where its errors do not tell what was sent."""
+    """Check a transport of the caller; wrap it if its errors don't reveal what was sent."""
     if transport is None:
         return None
     if isinstance(transport, type) or not hasattr(transport, "handle_async_request"):
         name = transport.__name__ if isinstance(transport, type) else type(transport).__name__
         raise TypeError(
             f"transport must be an httpx.AsyncBaseTransport, got {name}: "
-            "give an instance of one that serves async clients"
+            "pass an instance that supports async clients"
         )
     return AssumeSent(transport) if may_send_before_failing(transport) else transport
 
 
-def _pool_maker(options: HttpxClientOptions) -> _Make:
-    shared: Any = {name: value for name, value in options.items() if name in _OF_TRANSPORT}
+def _pool_maker(options: HttpxClientOptions) -> _MakeTransport:
+    shared: Any = {name: value for name, value in options.items() if name in _TRANSPORT_OPTIONS}
     shared["verify"] = httpx.create_ssl_context(
         verify=options.get("verify", True),
         cert=options.get("cert"),
@@ -72,15 +72,15 @@ def _pool_maker(options: HttpxClientOptions) -> _Make:
     return lambda proxy: AsyncPoolTransport(proxy=proxy, **shared)
 
 
-def _named_maker(name: str, options: HttpxClientOptions) -> _Make:
+def _named_maker(name: str, options: HttpxClientOptions) -> _MakeTransport:
     make = backend_maker(name)
-    known = {"verify", "cert", *_OF_TRANSPORT}
+    known = {"verify", "cert", *_TRANSPORT_OPTIONS}
     shared: Any = {name: value for name, value in options.items() if name in known}
     return lambda proxy: make(BackendOptions(proxy=proxy, **shared))
 
 
-def _routed(options: HttpxClientOptions, make: _Make) -> dict[str, Any]:
-    """Give the transports of a client: one for all, and one for each proxy."""
+def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str, Any]:
+    """Return the options for the transports of a client: the default, and one for each proxy."""
     proxies: dict[str, ProxyTypes | None] = {}
     if (given := options.get("proxy")) is not None:
         proxies = {"all://": given}
@@ -97,15 +97,15 @@ def _routed(options: HttpxClientOptions, make: _Make) -> dict[str, Any]:
     }
 
 
-def _as_proxy(given: ProxyTypes) -> httpx.Proxy:
-    return given if isinstance(given, httpx.Proxy) else httpx.Proxy(given)
+def _as_proxy(proxy: ProxyTypes) -> httpx.Proxy:
+    return proxy if isinstance(proxy, httpx.Proxy) else httpx.Proxy(proxy)
 
 
 def environment_proxies() -> dict[str, str | None]:
-    """Read ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in both cases.
+    """Read ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in upper or lower case.
 
     Returns:
-        URL patterns as ``mounts`` has them, with the proxy of each, or None for no proxy.
+        A proxy for each URL pattern, in the form that ``mounts`` takes; None means no proxy.
     """
     found = urllib.request.getproxies()
     proxies: dict[str, str | None] = {}
@@ -119,14 +119,14 @@ def environment_proxies() -> dict[str, str | None]:
 
 
 def _pattern(host: str) -> str:
-    """Give the URL pattern of one entry of ``NO_PROXY``: a name means its subdomains too."""
+    """Return the URL pattern of one ``NO_PROXY`` entry; a host name includes its subdomains."""
     if "://" in host:
         return host
     try:
         version = ipaddress.ip_address(host.split("/", maxsplit=1)[0]).version
     except ValueError:
         return f"all://{host}" if host.lower() == "localhost" else f"all://*{host}"
-    return f"all://{host}" if version == _V4 else f"all://[{host}]"
+    return f"all://{host}" if version == _IPV4 else f"all://[{host}]"
 
 
-_V4 = 4
+_IPV4 = 4

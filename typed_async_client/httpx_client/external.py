@@ -1,7 +1,7 @@
-"""A client that the user brings: ours sends through it, watches what it sends, and lets it be.
+"""Sends through an httpx client that the user supplies, and records what it sends.
 
-What an attempt has sent is told by hooks of ours among the client's own event hooks. A client
-without such hooks tells nothing, and then any request of an attempt may have been sent.
+Event hooks added to the user's client record what an attempt has sent. If the client has no event
+hooks, nothing is recorded, and any request of an attempt may have been sent.
 """
 
 import functools
@@ -21,44 +21,44 @@ __all__ = ["ExternalClient"]
 
 
 class ExternalClient:
-    """Watches a client of the user's for one resilient client, from its first attempt on.
+    """A user's client, with hooks for one resilient client, added at its first attempt.
 
-    Several may watch one client: each counts the attempts of its own resilient client alone.
+    Several resilient clients can share a user's client: each one records its own attempts only.
 
     Args:
-        client: the client of the user's.
+        client: the user's client.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._may_send_before_failing = _may_send_unseen(client)
+        self._may_send_before_failing = _any_may_send_before_failing(client)
 
     @classmethod
     def of(cls, client: HttpClient | None, options: Mapping[str, Any]) -> Self | None:
-        """Take a client that was given along with ``options`` of httpx's; None where none was.
+        """Check the client passed along with httpx ``options``; None if no client was passed.
 
         Raises:
-            TypeError: it has no ``request`` to be awaited.
-            ValueError: it was given options, which it cannot take any more.
+            TypeError: it has no async method ``request``.
+            ValueError: options were passed too, which can't apply to an existing client.
         """
         if client is None:
             return None
-        if not callable(getattr(client, "request", None)) or _is_plain(client):
+        if not callable(getattr(client, "request", None)) or _is_not_async(client):
             raise TypeError(
                 "http_client must have the async request() of an httpx.AsyncClient, got "
                 f"{client!r:.100}"
             )
         if options:
             raise ValueError(
-                f"http_client has options of its own: give {', '.join(sorted(options))} to it, "
+                f"http_client already has its options: pass {', '.join(sorted(options))} to it, "
                 "not to the resilient client"
             )
         return cls(client)
 
     def begin_attempt(self) -> None:
-        """Start a new log for the running task, and make sure that it is kept."""
+        """Start a new log for the running task, and make sure that our hooks are in place."""
         hooks = getattr(self._client, "event_hooks", None)
-        if isinstance(hooks, Mapping) and not self._watches(hooks):
+        if isinstance(hooks, Mapping) and not self._is_hooked(hooks):
             self._client.event_hooks = {
                 **hooks,
                 "request": [*_without(self._before_each, hooks.get("request")), self._before_each],
@@ -66,8 +66,8 @@ class ExternalClient:
             }
         begin_attempt(SentLog(self))
 
-    def leave(self) -> None:
-        """Take our hooks away; the user's stay as they are. The client stays open."""
+    def remove_hooks(self) -> None:
+        """Remove our hooks. The user's own hooks remain, and the client stays open."""
         hooks = getattr(self._client, "event_hooks", None)
         if isinstance(hooks, Mapping):
             self._client.event_hooks = {
@@ -76,8 +76,8 @@ class ExternalClient:
                 "response": _without(self._after_each, hooks.get("response")),
             }
 
-    def _watches(self, hooks: Mapping[str, Any]) -> bool:
-        """Say whether no hook of the user's runs between ours and the wire."""
+    def _is_hooked(self, hooks: Mapping[str, Any]) -> bool:
+        """Whether our hooks are in place, with no hook of the user between them and the send."""
         last = itertools.takewhile(_is_ours, reversed(hooks.get("request", ())))
         first = itertools.takewhile(_is_ours, hooks.get("response", ()))
         return self._before_each in last and self._after_each in first
@@ -91,7 +91,7 @@ class ExternalClient:
         log.answered = log.answered or self._may_send_before_failing
         library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
         if not isinstance(request.stream, library.ByteStream):
-            request.stream = _watched_body(library.AsyncByteStream)(request.stream, log)
+            request.stream = _watched_body_class(library.AsyncByteStream)(request.stream, log)
 
     async def _after_each(self, _: Any) -> None:
         log = current_log()
@@ -100,7 +100,7 @@ class ExternalClient:
 
 
 def _is_ours(hook: Any) -> bool:
-    """Say whether a hook is of a watcher, this one or another: these raise no error."""
+    """Whether a hook was added by any ``ExternalClient``: these never raise."""
     return isinstance(getattr(hook, "__self__", None), ExternalClient)
 
 
@@ -108,23 +108,23 @@ def _without(hook: Any, hooks: Iterable[Any] | None) -> list[Any]:
     return [other for other in hooks or () if other != hook]
 
 
-def _is_plain(client: object) -> bool:
-    """Say whether a client blocks, or is none yet but a class or a module.
+def _is_not_async(client: object) -> bool:
+    """Whether this is a synchronous client, or a class or module instead of a client.
 
-    What one that blocks is asked to send is sent before anything is awaited.
+    A synchronous client would send the request before anything is awaited.
     """
     if isinstance(client, type | types.ModuleType):
         return True
     return hasattr(client, "__enter__") and not hasattr(client, "__aenter__")
 
 
-def _may_send_unseen(client: object) -> bool:
+def _any_may_send_before_failing(client: object) -> bool:
     return any(map(may_send_before_failing, transports_of(client)))
 
 
 @functools.cache
-def _watched_body(of_library: type) -> type[WatchedBody]:
-    """Make the class of a watched body that a library knows as a body of its own."""
-    if issubclass(WatchedBody, of_library):
+def _watched_body_class(base: type) -> type[WatchedBody]:
+    """Return a ``WatchedBody`` class that a library accepts as one of its own streams."""
+    if issubclass(WatchedBody, base):
         return WatchedBody
-    return type("WatchedBody", (WatchedBody, of_library), {})
+    return type("WatchedBody", (WatchedBody, base), {})

@@ -1,7 +1,7 @@
-"""How the client learns what an attempt sends: event hooks of httpx, and a wrapper for transports.
+"""Records what an attempt sends, through httpx's event hooks and a wrapper for transports.
 
-An attempt is more than one request when it follows a redirect or answers a challenge. The hooks made
-here see each request go out and be answered, and record it in the attempt's log.
+An attempt sends more than one request if it follows a redirect or answers an authentication
+challenge. The hooks see each request and each response, and record them in the attempt's log.
 """
 
 from collections.abc import Mapping
@@ -15,27 +15,28 @@ __all__ = ["AssumeSent", "with_hooks"]
 
 
 class AssumeSent(httpx.AsyncBaseTransport):
-    """Records a request as answered as soon as it is handed over: it may be processed from then on.
+    """Records a request as answered as soon as it is sent, since it may be processed from then on.
 
     Args:
-        transport: one for which ``may_send_before_failing`` is true; it is closed with this one.
+        transport: a transport for which ``may_send_before_failing`` is true; it is closed together
+            with this one.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Hand the request over."""
+        """Record the request, and send it."""
         current_log().answered = True
         return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Close the transport."""
+        """Close the wrapped transport."""
         await self._transport.aclose()
 
 
 def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
-    """Return the given event hooks with ours around them: ours run last before and first after."""
+    """Return the event hooks with ours added: last for requests, and first for responses."""
     hooks = dict(given or {})
     return {
         **hooks,

@@ -1,7 +1,7 @@
-"""Requests to an ASGI application in this process, and which template it answered with.
+"""An ASGI transport that also reports which template the application rendered.
 
-It owns the ASGI extension ``http.response.debug``; all the rest is httpx's ``ASGITransport``. It
-knows no framework.
+It adds the ASGI extension ``http.response.debug`` to httpx's ``ASGITransport``. It doesn't depend
+on any framework.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,22 +19,23 @@ _App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
 
 class ASGITransport(httpx.ASGITransport):
-    """Send requests to an ASGI application, and learn which template it answered with.
+    """Send requests to an ASGI application, and expose the template it rendered.
 
-    It takes what ``httpx.ASGITransport`` takes, and does the same. Beside that it offers the ASGI
-    extension ``http.response.debug``, by which applications tell of their templates; Starlette
-    and FastAPI do. Then the response has
+    It takes the same arguments as ``httpx.ASGITransport`` and behaves the same. In addition, it
+    offers the ASGI extension ``http.response.debug``, through which applications report the
+    templates they render; Starlette and FastAPI do. The response then has
 
-    - ``extensions["template"]``: the name of the template, a ``str``; None if it has none;
-    - ``extensions["context"]``: what the template was filled with.
+    - ``extensions["template"]``: the name of the template, a ``str``; None if it has no name;
+    - ``extensions["context"]``: the context that the template was rendered with.
 
-    A response of an application that tells nothing has neither.
+    If the application reports no template, neither key is set.
 
     Args:
         app: the application.
-        raise_app_exceptions: whether its errors reach the requester, or are answers of status 500.
+        raise_app_exceptions: whether exceptions of the application are raised to the caller. If
+            False, the response is a 500.
         root_path: the path that the application is mounted at.
-        client: address and port that requests seem to come from.
+        client: the address and port that requests appear to come from.
 
     Example:
         >>> async with httpx.AsyncClient(
@@ -46,38 +47,38 @@ class ASGITransport(httpx.ASGITransport):
     """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request, and wait for the whole answer."""
-        told: dict[str, Any] = {}
-        # One transport for each request: what is told belongs to that request alone.
+        """Send one request, and wait for the complete response."""
+        reported: dict[str, Any] = {}
+        # A new transport for each request, so that concurrent requests don't mix their templates.
         transport = httpx.ASGITransport(
-            app=_listening(self.app, told),
+            app=_with_debug_extension(self.app, reported),
             raise_app_exceptions=self.raise_app_exceptions,
             root_path=self.root_path,
             client=self.client,
         )
         response = await transport.handle_async_request(request)
-        response.extensions.update(told)
+        response.extensions.update(reported)
         return response
 
 
-def _listening(app: _App, told: dict[str, Any]) -> _App:
-    """Offer the extension to an application, and keep what it tells by it."""
+def _with_debug_extension(app: _App, reported: dict[str, Any]) -> _App:
+    """Wrap an application so that it is offered the extension; store what it reports."""
 
-    async def offering(scope: _Message, receive: _Receive, send: _Send) -> None:
-        async def listening(message: _Message) -> None:
+    async def wrapped(scope: _Message, receive: _Receive, send: _Send) -> None:
+        async def intercept(message: _Message) -> None:
             if message["type"] == _DEBUG:
-                told.update(_of_template(message["info"]))
+                reported.update(_template_info(message["info"]))
             else:
                 await send(message)
 
         extensions = {**scope.get("extensions", {}), _DEBUG: {}}
-        await app({**scope, "extensions": extensions}, receive, listening)
+        await app({**scope, "extensions": extensions}, receive, intercept)
 
-    return offering
+    return wrapped
 
 
-def _of_template(info: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {key: info[key] for key in ("template", "context") if key in info}
-    if "template" in told:
-        told["template"] = getattr(told["template"], "name", told["template"])
-    return told
+def _template_info(info: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {key: info[key] for key in ("template", "context") if key in info}
+    if "template" in found:
+        found["template"] = getattr(found["template"], "name", found["template"])
+    return found

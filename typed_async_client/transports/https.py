@@ -1,7 +1,7 @@
-"""Three ways to keep requests off plain http: redirect them, refuse them, or learn from the host.
+"""Three transports that keep requests off plaintext HTTP: by redirect, by refusal, and by HSTS.
 
-It owns what becomes of a request on its way to the transport that sends it. The rules of HSTS are
-in ``policies/hsts.py``; of connections nothing is known here.
+They change or refuse a request on its way to the transport that sends it. The rules of HSTS are in
+``policies/hsts.py``; connections are handled by the wrapped transport.
 """
 
 import contextlib
@@ -19,17 +19,17 @@ __all__ = ["HSTSTransport", "HTTPSOnlyTransport", "HTTPSRedirectTransport"]
 
 
 class HTTPSRedirectTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Answer every http request with a redirect to https, and send nothing.
+    """Answer every http request with a redirect to https, without sending anything.
 
-    The answer is 308 (RFC 9110 section 15.4.9), so that a client that follows redirects keeps
-    method and body. Port 80 becomes the default one of https, any other port stays (RFC 6797
-    section 8.3). User and password of the URL are not in the ``Location``.
+    The status is 308 (RFC 9110 section 15.4.9), so a client that follows redirects keeps the
+    method and the body. Port 80 becomes the default port of https, any other port is kept (RFC 6797
+    section 8.3). The ``Location`` doesn't include the URL's user and password.
 
-    Mount it for http, on a plain client or an asynchronous one.
+    Mount it for http, on a synchronous or an asynchronous client.
 
     Raises:
-        httpx.UnsupportedProtocol: the request is not for http; redirecting one that is for https
-            already would never end.
+        httpx.UnsupportedProtocol: the request isn't for http. Redirecting an https request to
+            https would never end.
 
     Example:
         >>> redirect = {"http://": HTTPSRedirectTransport()}
@@ -37,70 +37,74 @@ class HTTPSRedirectTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer the request of a plain client."""
+        """Answer a request of a synchronous client."""
         return _redirect(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer the request of an asynchronous client."""
+        """Answer a request of an asynchronous client."""
         return _redirect(request)
 
 
 class HTTPSOnlyTransport(WrappingTransport):
-    """Refuse whatever is neither https nor wss, before anything of it is sent.
+    """Refuse any request that isn't https or wss, before anything is sent.
 
-    For plain clients and asynchronous ones. Requests that a redirect leads to come this way too.
+    It works with synchronous and asynchronous clients. The targets of redirects are checked too.
 
     Args:
-        transport: what sends the requests: of the kind of the client, or of both. None is
-            ``httpx.HTTPTransport()`` for a plain client, and ``AsyncPoolTransport()`` for an
-            asynchronous one, neither with a proxy of the environment. It is closed with this one.
+        transport: the transport to send with, of the client's kind or of both. None means
+            ``httpx.HTTPTransport()`` for a synchronous client and ``AsyncPoolTransport()`` for an
+            asynchronous one, both without the proxies of the environment. It is closed together
+            with this one.
 
     Raises:
-        TypeError: the transport is none, or serves the other kind of client alone.
-        httpx.UnsupportedProtocol: raised to the requester whose request is refused; the message
-            has neither user and password of the URL nor its query.
+        TypeError: ``transport`` isn't an httpx transport, or only supports the other kind of
+            client.
+        httpx.UnsupportedProtocol: raised to the caller whose request is refused; the message
+            leaves out the URL's user, password and query.
 
     Example:
         >>> client = AsyncResilientClient(transport=HTTPSOnlyTransport())
     """
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request of a plain client, if it goes over TLS."""
-        _refuse_unless_over_tls(request)
-        return self._pair.plain.handle_request(request)
+        """Send a request of a synchronous client, if it uses TLS."""
+        _require_tls(request)
+        return self._pair.sync_transport.handle_request(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request of an asynchronous client, if it goes over TLS."""
-        _refuse_unless_over_tls(request)
-        return await self._pair.asynchronous.handle_async_request(request)
+        """Send a request of an asynchronous client, if it uses TLS."""
+        _require_tls(request)
+        return await self._pair.async_transport.handle_async_request(request)
 
 
 class HSTSTransport(WrappingTransport):
-    """Ask those hosts over https that have asked for it: HTTP Strict Transport Security, RFC 6797.
+    """Use https for hosts that have asked for it: HTTP Strict Transport Security, RFC 6797.
 
-    A host that answers over https with ``Strict-Transport-Security`` is known for as long as it
-    says. A http request to a known host is sent over https, and a ws request over wss:
-    ``request.url`` is changed before it is sent, so that ``response.url`` tells what was done.
-    Port 80 becomes the default one of https, any other port stays (section 8.3). An address is
-    never known; nor is a host learned from a connection on which certificate and name were not
-    both checked. Cookies are chosen before, for the http URL: those for https alone are not among
-    them.
+    A host that answers over https with ``Strict-Transport-Security`` is remembered for as long as
+    the header says. Requests to a known host are sent over https instead of http, and over wss
+    instead of ws. ``request.url`` is changed before the request is sent, so that ``response.url``
+    is the URL that was used. Port 80 becomes the default port of https, any other port is kept
+    (section 8.3). IP addresses are never remembered, nor are hosts whose connection didn't verify
+    both certificate and host name. httpx selects cookies earlier, for the http URL, so cookies that
+    are restricted to https aren't sent.
 
-    For plain clients and asynchronous ones; safe for every thread of a plain client. Make it the
-    transport of the whole client: one that is mounted for http learns nothing. What was learned
-    lives as long as this object: up to 10,000 hosts, of which the one noted longest ago makes
-    room.
+    It works with synchronous and asynchronous clients, and is thread-safe. Make it the transport
+    of the whole client: if it is mounted for http only, it never sees the header. Hosts are
+    remembered as long as this object lives, up to 10,000; beyond that, the host that was noted
+    longest ago is dropped.
 
     Args:
-        transport: what sends the requests: of the kind of the client, or of both. None is
-            ``httpx.HTTPTransport()`` for a plain client, and ``AsyncPoolTransport()`` for an
-            asynchronous one, neither with a proxy of the environment. It is closed with this one.
-        known: hosts known from the start and for ever, with all hosts below them.
+        transport: the transport to send with, of the client's kind or of both. None means
+            ``httpx.HTTPTransport()`` for a synchronous client and ``AsyncPoolTransport()`` for an
+            asynchronous one, both without the proxies of the environment. It is closed together
+            with this one.
+        known: hosts that are known from the start and never expire, including their subdomains.
 
     Raises:
-        TypeError: the transport is none, or serves the other kind of client alone.
-        ValueError: something in ``known`` that is no name of a host, such as an address, a URL,
-            or a pattern.
+        TypeError: ``transport`` isn't an httpx transport, or only supports the other kind of
+            client; or ``known`` is a string.
+        ValueError: ``known`` contains something other than a host name, such as an IP address, a
+            URL, or a pattern.
 
     Example:
         >>> client = httpx.Client(transport=HSTSTransport(known=["example.org"]))
@@ -110,50 +114,50 @@ class HSTSTransport(WrappingTransport):
 
     def __init__(self, transport: AnyTransport | None = None, *, known: Iterable[str] = ()) -> None:
         super().__init__(transport)
-        if isinstance(known, str):  # each of its letters would be a host
-            raise TypeError(f"known is a collection of hosts, got {known!r}")
-        self._hosts = KnownHosts(always=[_name_of(host) for host in known])
+        if isinstance(known, str):  # each of its characters would count as a host
+            raise TypeError(f"known must be a collection of host names, got {known!r}")
+        self._hosts = KnownHosts(always=[_checked_name(host) for host in known])
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request of a plain client, over https if its host is known."""
+        """Send a request of a synchronous client, over https if its host is known."""
         self._upgrade(request)
-        response = self._pair.plain.handle_request(request)
-        self._learn(request.url, response)
+        response = self._pair.sync_transport.handle_request(request)
+        self._note_policy(request.url, response)
         return response
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request of an asynchronous client, over https if its host is known."""
+        """Send a request of an asynchronous client, over https if its host is known."""
         self._upgrade(request)
-        response = await self._pair.asynchronous.handle_async_request(request)
-        self._learn(request.url, response)
+        response = await self._pair.async_transport.handle_async_request(request)
+        self._note_policy(request.url, response)
         return response
 
     def _upgrade(self, request: httpx.Request) -> None:
-        if request.url.scheme not in _OVER_TLS:
+        if request.url.scheme not in _TLS_SCHEMES:
             return
         with self._lock:
             known = self._hosts.must_upgrade(_host_of(request.url), now=time.monotonic())
         if known:
-            _send_over_tls(request)
+            _switch_to_tls(request)
 
-    def _learn(self, url: httpx.URL, response: httpx.Response) -> None:
+    def _note_policy(self, url: httpx.URL, response: httpx.Response) -> None:
         headers = response.headers.get_list("Strict-Transport-Security")
-        if url.scheme != "https" or not headers or not _was_checked(response):
+        if url.scheme != "https" or not headers or not _was_verified(response):
             return
-        if (said := parse(headers[0])) is not None:  # the first field alone, section 8.1
+        if (policy := parse(headers[0])) is not None:  # only the first field counts, section 8.1
             with self._lock:
-                self._hosts.note(_host_of(url), said, now=time.monotonic())
+                self._hosts.note(_host_of(url), policy, now=time.monotonic())
 
 
-_OVER_TLS = {"http": "https", "ws": "wss"}
-"""Each plain scheme, with the one that stands for the same over TLS."""
+_TLS_SCHEMES = {"http": "https", "ws": "wss"}
+"""Each plaintext scheme, and its counterpart over TLS."""
 
 
 def _redirect(request: httpx.Request) -> httpx.Response:
     if request.url.scheme != "http":
         raise httpx.UnsupportedProtocol(
-            f"HTTPSRedirectTransport redirects http alone, got {_shown(request.url)}; "
+            f"HTTPSRedirectTransport only redirects http, got {_without_secrets(request.url)}; "
             'mount it for "http://"',
             request=request,
         )
@@ -161,50 +165,51 @@ def _redirect(request: httpx.Request) -> httpx.Response:
     return httpx.Response(308, headers={"Location": str(location)}, request=request)
 
 
-def _refuse_unless_over_tls(request: httpx.Request) -> None:
-    if request.url.scheme not in _OVER_TLS.values():
+def _require_tls(request: httpx.Request) -> None:
+    if request.url.scheme not in _TLS_SCHEMES.values():
         raise httpx.UnsupportedProtocol(
-            f"only https and wss are allowed, refused {_shown(request.url)}", request=request
+            f"only https and wss are allowed, refused {_without_secrets(request.url)}",
+            request=request,
         )
 
 
-def _send_over_tls(request: httpx.Request) -> None:
-    plain = request.url.netloc.decode("ascii")
-    request.url = request.url.copy_with(scheme=_OVER_TLS[request.url.scheme])
-    if request.headers.get("Host", "").lower() in {plain, f"{plain}:80"}:  # else it is the user's
+def _switch_to_tls(request: httpx.Request) -> None:
+    netloc = request.url.netloc.decode("ascii")
+    request.url = request.url.copy_with(scheme=_TLS_SCHEMES[request.url.scheme])
+    if request.headers.get("Host", "").lower() in {netloc, f"{netloc}:80"}:  # else set by the user
         request.headers["Host"] = request.url.netloc.decode("ascii")
 
 
-def _was_checked(response: httpx.Response) -> bool:
-    """Say whether TLS checked who answered; a transport that shows no TLS is believed."""
+def _was_verified(response: httpx.Response) -> bool:
+    """Whether TLS verified the host name; assumed if the transport doesn't expose its TLS state."""
     stream = response.extensions.get("network_stream")
     tls = None if stream is None else stream.get_extra_info("ssl_object")
     context = getattr(tls, "context", None)
     return context is None or bool(context.check_hostname)
 
 
-def _name_of(host: str) -> str:
-    """Read a name that the user gave, in ASCII.
+def _checked_name(host: str) -> str:
+    """Return a host name given by the user, in ASCII.
 
     Raises:
-        ValueError: it is none, even where a URL could be made of it.
+        ValueError: it isn't a host name, even if it could be part of a URL.
     """
     with contextlib.suppress(httpx.InvalidURL, TypeError):
         name = _host_of(httpx.URL(scheme="https", host=host))
         if _NAME.fullmatch(name):
             return name
-    raise ValueError(f"only names of hosts can be known, got {host!r}")
+    raise ValueError(f"known must only contain host names, got {host!r}")
 
 
 _LABEL = r"(?!-)[a-z0-9_-]+(?<!-)"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
-"""Labels of letters, digits, hyphens and the underscore that some names have."""
+"""Labels of letters, digits and hyphens, and the underscores that some names contain."""
 
 
 def _host_of(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-def _shown(url: httpx.URL) -> str:
-    """Give a URL without what may be secret in it."""
+def _without_secrets(url: httpx.URL) -> str:
+    """Return a URL without the parts that may be secret."""
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))

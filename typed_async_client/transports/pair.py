@@ -1,7 +1,7 @@
-"""One transport behind both kinds of client: the wrapped one, or a default for each kind.
+"""The transports behind both kinds of client: the wrapped one, or a default for each kind.
 
-It owns which transport a plain and an asynchronous request go to, closing it, and what it ends
-in. It knows nothing of what a wrapping transport does with a request.
+It picks the transport for a synchronous or an asynchronous request, and closes what was used. What
+a wrapping transport does with a request is up to the subclass.
 """
 
 import threading
@@ -26,87 +26,91 @@ AnyTransport = httpx.BaseTransport | httpx.AsyncBaseTransport
 
 
 class TransportPair:
-    """What a transport that serves both kinds of client sends through.
+    """The synchronous and the asynchronous transport below one that serves both kinds of client.
 
-    Safe for every thread: two first requests at once make one default between them.
+    Thread-safe: if two threads send their first request concurrently, they share one default.
 
     Args:
-        transport: for plain clients, for asynchronous ones or for both. None is a default for
-            each kind, made when it is first asked for: ``httpx.HTTPTransport()`` and
-            ``AsyncPoolTransport()``. An ``httpx.AsyncHTTPTransport`` is put into shelter.
-        max_connections: what such a one allows; None reads it off the transport.
+        transport: a transport for synchronous clients, for asynchronous ones, or for both. None
+            means a default for each kind, created on first use: ``httpx.HTTPTransport()`` and
+            ``AsyncPoolTransport()``. An ``httpx.AsyncHTTPTransport`` is wrapped in a
+            ``ShelteredTransport``.
+        max_connections: how many connections an ``httpx.AsyncHTTPTransport`` allows; None reads
+            the limit from the transport.
 
     Raises:
-        TypeError: the transport is of neither kind.
-        ValueError: ``max_connections`` is out of range, or for another transport.
+        TypeError: ``transport`` isn't an httpx transport.
+        ValueError: ``max_connections`` is out of range, or was passed with another transport.
     """
 
     def __init__(
         self, transport: AnyTransport | None = None, *, max_connections: int | None = None
     ) -> None:
         if transport is not None and not isinstance(transport, AnyTransport):
-            raise TypeError(f"expected a transport of httpx, or None, got {transport!r}")
-        self.given = transport  #: the wrapped transport; None stands for the defaults
+            raise TypeError(f"expected an httpx transport or None, got {transport!r}")
+        self.wrapped = transport  #: the transport passed in; None means the defaults
         self._lock = threading.Lock()
-        self._plain = transport if isinstance(transport, httpx.BaseTransport) else None
-        self._asynchronous = transport if isinstance(transport, httpx.AsyncBaseTransport) else None
+        self._sync = transport if isinstance(transport, httpx.BaseTransport) else None
+        self._async = transport if isinstance(transport, httpx.AsyncBaseTransport) else None
         if isinstance(transport, httpx.AsyncHTTPTransport):
-            self._asynchronous = ShelteredTransport(transport, max_connections)
+            self._async = ShelteredTransport(transport, max_connections)
         elif max_connections is not None:
             raise ValueError(
-                f"max_connections={max_connections!r} bounds an httpx.AsyncHTTPTransport alone: "
-                "give limits to the transport instead"
+                f"max_connections={max_connections!r} only applies to an httpx.AsyncHTTPTransport: "
+                "set the limits on the transport instead"
             )
 
     @property
-    def plain(self) -> httpx.BaseTransport:
-        """The transport of ``httpx.Client``.
+    def sync_transport(self) -> httpx.BaseTransport:
+        """The transport for ``httpx.Client``.
 
         Raises:
-            TypeError: the wrapped transport serves ``httpx.AsyncClient`` alone.
+            TypeError: the wrapped transport only supports ``httpx.AsyncClient``.
         """
         with self._lock:
-            if self._plain is None:
-                if self.given is not None:
-                    raise _wrong_kind(self.given, "httpx.AsyncClient", "httpx.HTTPTransport()")
-                self._plain = httpx.HTTPTransport()
-            return self._plain
+            if self._sync is None:
+                if self.wrapped is not None:
+                    raise _wrong_kind(self.wrapped, "httpx.AsyncClient", "httpx.HTTPTransport()")
+                self._sync = httpx.HTTPTransport()
+            return self._sync
 
     @property
-    def asynchronous(self) -> httpx.AsyncBaseTransport:
-        """The transport of ``httpx.AsyncClient``.
+    def async_transport(self) -> httpx.AsyncBaseTransport:
+        """The transport for ``httpx.AsyncClient``.
 
         Raises:
-            TypeError: the wrapped transport serves ``httpx.Client`` alone.
+            TypeError: the wrapped transport only supports ``httpx.Client``.
         """
         with self._lock:
-            if self._asynchronous is None:
-                if self.given is not None:
-                    raise _wrong_kind(self.given, "httpx.Client", "AsyncPoolTransport()")
-                self._asynchronous = AsyncPoolTransport()
-            return self._asynchronous
+            if self._async is None:
+                if self.wrapped is not None:
+                    raise _wrong_kind(self.wrapped, "httpx.Client", "AsyncPoolTransport()")
+                self._async = AsyncPoolTransport()
+            return self._async
 
     def close(self) -> None:
-        """Close the plain transport, if there is one."""
-        if self._plain is not None:
-            self._plain.close()
+        """Close the synchronous transport, if there is one."""
+        if self._sync is not None:
+            self._sync.close()
 
     async def aclose(self) -> None:
         """Close the asynchronous transport, if there is one."""
-        if self._asynchronous is not None:
-            await self._asynchronous.aclose()
+        if self._async is not None:
+            await self._async.aclose()
 
 
 class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport that serves both kinds of client, and closes what it wraps.
+    """Base class of transports that serve both kinds of client and close what they wrap.
 
-    A subclass says what becomes of a request.
+    Subclasses implement ``handle_request`` and ``handle_async_request``.
 
     Args:
-        transport: as ``TransportPair`` takes it.
+        transport: the transport to wrap, as for ``TransportPair``.
+        max_connections: as for ``TransportPair``.
 
     Raises:
-        TypeError: the transport is of neither kind.
+        TypeError: ``transport`` isn't an httpx transport.
+        ValueError: ``max_connections`` is out of range, or was passed with another transport.
     """
 
     def __init__(
@@ -116,31 +120,32 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @property
     def wrapped(self) -> AnyTransport | None:
-        """What was wrapped; None stands for the default of either kind."""
-        return self._pair.given
+        """The wrapped transport; None means the default for each kind of client."""
+        return self._pair.wrapped
 
     def close(self) -> None:
-        """Close the plain transport below, if there is one."""
+        """Close the wrapped synchronous transport, if there is one."""
         self._pair.close()
 
     async def aclose(self) -> None:
-        """Close the asynchronous transport below, if there is one."""
+        """Close the wrapped asynchronous transport, if there is one."""
         await self._pair.aclose()
 
 
 def innermost(transport: AnyTransport | None) -> AnyTransport | None:
-    """Give what requests end in: the transport below every one that wraps another."""
+    """Return the transport that requests end up in, below all wrapping transports."""
     while isinstance(transport, WrappingTransport):
         transport = transport.wrapped
     return transport
 
 
 def may_send_before_failing(transport: Any) -> bool:
-    """Say whether what looks like a failed connection may come after a request was processed.
+    """Whether a request may have been processed although the error looks like a failed connect.
 
-    An application in this process has a request as soon as it is handed over, and may have
-    upstreams of its own. pyreqwest's transport calls a connection lost later on a failed one too.
-    This goes by names, so that httpx2's classes count and nothing need be installed.
+    An in-process application receives the request right away, and may call upstreams that fail to
+    connect. pyreqwest's own transport reports connections that are lost later as connect failures
+    too. Classes are compared by name, so that httpx2's count as well and nothing needs to be
+    installed.
     """
     last = innermost(transport)
     in_process = any(kind.__name__ in _IN_PROCESS for kind in type(last).__mro__)
@@ -150,8 +155,8 @@ def may_send_before_failing(transport: Any) -> bool:
 _IN_PROCESS = ("ASGITransport", "WSGITransport")
 
 
-def _wrong_kind(transport: AnyTransport, served: str, instead: str) -> TypeError:
+def _wrong_kind(transport: AnyTransport, supported: str, replacement: str) -> TypeError:
     return TypeError(
-        f"{type(transport).__name__} serves {served} alone, and was used by the other kind of "
-        f"client; wrap a transport of that kind in its place, such as {instead}"
+        f"{type(transport).__name__} only supports {supported}, but was used with the other kind "
+        f"of client; wrap a transport of that kind instead, such as {replacement}"
     )

@@ -1,14 +1,15 @@
 """The client's retries as a transport: one class for ``httpx.Client`` and ``httpx.AsyncClient``.
 
-It plays the same flow that ``AsyncResilientClient`` plays, under the plain driver or the async one,
-around any other transport. What it sees is one hop: redirects, challenges and cookies are above it.
+It runs the same flow as ``AsyncResilientClient``, with the synchronous or the asynchronous driver,
+around any other transport. It sees one hop at a time: redirects, authentication and cookies are
+handled by the httpx client above it.
 """
 
 import asyncio
 import contextvars
 import functools
 import inspect
-import random as chance
+import random as random_module
 import time
 from collections.abc import Callable
 from typing import cast
@@ -41,45 +42,46 @@ CONTEXT = "request_context"
 """Request extension: the ``RequestContext`` to use in place of a new one."""
 
 _GRACE = 1.0
-"""Seconds that running callbacks get to end when the transport is closed."""
+"""Seconds that running callbacks get to finish when the transport is closed."""
 
 
 class ResilientTransport(WrappingTransport):
-    """Retries what could not be sent, around any transport, for either kind of httpx client.
+    """A transport that retries connect failures, around any transport, for either httpx client.
 
     It retries connect failures with jittered backoff, as ``AsyncResilientClient`` does, and
-    nothing else. Below such a client, or below another of its kind, it alone retries. A redirect
-    that fails to connect is retried by itself, not with the hops before it.
+    nothing else. Inside such a client, or inside another ``ResilientTransport``, only the inner
+    one retries. A redirect that fails to connect is retried alone, without the hops before it.
     ``response.extensions["typed_async_client.attempts"]`` is the ``AttemptHistory``.
-    A request may bring a context of its own: ``extensions={"request_context": context}``.
+    A request can carry its own context: ``extensions={"request_context": context}``.
 
-    Around an ``httpx.AsyncHTTPTransport`` it keeps asyncio's cancellations away from that pool,
-    which would lose connections for good; at most ``max_connections`` requests use it at once.
+    Around an ``httpx.AsyncHTTPTransport`` it shields the pool from asyncio's cancellations, which
+    would leak connections; at most ``max_connections`` requests use the pool at the same time.
 
     Args:
-        transport: what sends; one for plain clients, for async ones, or for both. Without one,
-            ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``. ``"aiohttp"`` or
-            ``"pyreqwest"`` is that engine, with its errors told apart; the httpx transports
-            that come with these libraries call connect failures otherwise.
+        transport: the transport to send with, for synchronous clients, for asynchronous ones, or
+            for both. None means ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``.
+            ``"aiohttp"`` and ``"pyreqwest"`` select that backend, with its errors translated
+            precisely; the httpx transports that ship with these libraries don't report connect
+            failures as such.
         max_retries: retries after the first attempt.
         base_delay: seconds before the first retry.
-        backoff_factor: growth of the delay.
-        max_delay: seconds that no delay exceeds.
-        on_event: called with a clone of each ``AsyncEvent``; what it raises is logged once and
-            harms nobody. ``SUCCESS`` comes with the head of a response: its body is not read yet.
-            Under async clients it may be async.
-        max_connections: connections that a given ``httpx.AsyncHTTPTransport`` may have; None
-            takes what it was made with.
-        random: gives a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
+        backoff_factor: factor by which the delay grows.
+        max_delay: upper limit of a delay, in seconds.
+        on_event: called with a clone of each ``AsyncEvent``; an exception it raises is logged once
+            and otherwise ignored. ``SUCCESS`` is emitted when the response headers arrive: the
+            body hasn't been read yet. With asynchronous clients it may be async.
+        max_connections: how many connections a wrapped ``httpx.AsyncHTTPTransport`` allows; None
+            reads the limit from the transport.
+        random: returns a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
 
     Raises:
-        ValueError: a number is out of range, or there is no such engine; the message names it.
-        TypeError: ``on_event`` cannot be called.
-        ImportError: the engine is an extra that is not installed.
+        ValueError: a number is out of range, or the backend is unknown; the message names it.
+        TypeError: ``transport`` isn't an httpx transport, or ``on_event`` isn't callable.
+        ImportError: the backend is an extra that isn't installed.
 
     Example:
-        >>> polite = ResilientTransport(max_retries=5, base_delay=0.5)
-        >>> client = httpx.Client(mounts={"all://flaky.example.com": polite})
+        >>> retrying = ResilientTransport(max_retries=5, base_delay=0.5)
+        >>> client = httpx.Client(mounts={"all://flaky.example.com": retrying})
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class ResilientTransport(WrappingTransport):
         max_delay: float = 60.0,
         on_event: Callback | None = None,
         max_connections: int | None = None,
-        random: Callable[[], float] = chance.random,
+        random: Callable[[], float] = random_module.random,
     ) -> None:
         self._defaults = RequestContext(
             max_retries=max_retries,
@@ -105,44 +107,46 @@ class ResilientTransport(WrappingTransport):
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
-        self._tells_async = any(map(inspect.iscoroutinefunction, (on_event, _call_of(on_event))))
+        self._has_async_callback = any(
+            map(inspect.iscoroutinefunction, (on_event, _call_method_of(on_event)))
+        )
         if isinstance(transport, str):
             transport = backend_maker(transport)(BackendOptions())
         super().__init__(transport, max_connections=max_connections)
         self._may_send_before_failing = may_send_before_failing(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request of a plain client.
+        """Send a request of a synchronous client.
 
         Raises:
             ConnectError: every allowed attempt to connect has failed.
-            TypeError: the wrapped transport, or ``on_event``, serves async clients only.
+            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients.
             Exception: whatever else the wrapped transport raises.
         """
-        if self._tells_async:
-            raise TypeError("on_event is async, and a plain client cannot run it: give a plain one")
-        send = self._pair.plain.handle_request
-        run = self._begin(request)
+        if self._has_async_callback:
+            raise TypeError("on_event is async, which a synchronous client can't run: use a def")
+        send = self._pair.sync_transport.handle_request
+        run = self._start(request)
         attempt = functools.partial(send, request)
         outer = begin_attempt(run.sent)
         try:
-            return run.record(drive_sync(run.flow, attempt, run.emit))
+            return run.attach_history(drive_sync(run.flow, attempt, run.emit))
         finally:
             end_attempt(outer)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request of an async client; raises what ``handle_request`` does."""
-        send = self._pair.asynchronous.handle_async_request
-        run = self._begin(request)
+        """Send a request of an asynchronous client; raises the same as ``handle_request``."""
+        send = self._pair.async_transport.handle_async_request
+        run = self._start(request)
         attempt = functools.partial(send, request)
         outer = begin_attempt(run.sent)
         try:
-            return run.record(await drive(run.flow, attempt, run.emit))
+            return run.attach_history(await drive(run.flow, attempt, run.emit))
         finally:
             end_attempt(outer)
 
     async def aclose(self) -> None:
-        """Give running async callbacks a second to end, then close the wrapped transport."""
+        """Give running async callbacks one second to finish, then close the wrapped transport."""
         caller = asyncio.current_task()
         try:
             await self._callbacks.settle(_GRACE, excluding=caller)
@@ -150,7 +154,7 @@ class ResilientTransport(WrappingTransport):
         finally:
             await super().aclose()
 
-    def _begin(self, request: httpx.Request) -> "_Run":
+    def _start(self, request: httpx.Request) -> "_Run":
         given = request.extensions.get(CONTEXT)
         context = self._defaults.renew() if given is None else checked_context(given).clone()
         state = RequestState(
@@ -167,39 +171,39 @@ class ResilientTransport(WrappingTransport):
         return run
 
 
-def _call_of(on_event: object) -> object:
-    return getattr(type(on_event), "__call__", None)  # noqa: B004 - it is looked at, not called
+def _call_method_of(on_event: object) -> object:
+    return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
 
 
 class _Run:
-    """One request on its way through the transport.
+    """One request passing through the transport.
 
     Attributes:
-        flow: its life, begun: it runs in a task that is under way already.
-        sent: what it has sent.
+        flow: the flow of the request, already started: the task that drives it is running.
+        sent: what the request has sent so far.
     """
 
-    __slots__ = ("_callbacks", "_ending", "_retries", "flow", "sent")
+    __slots__ = ("_callbacks", "_final_event", "_retries", "flow", "sent")
 
     def __init__(self, state: RequestState, callbacks: Callbacks) -> None:
         self.flow: Flow = request_flow(state)
         self.flow.send(None)
         self.sent: SentLog = SentLog()
         self._callbacks = callbacks
-        self._ending: AsyncEvent | None = None
+        self._final_event: AsyncEvent | None = None
         self._retries: tuple[RetryDetails, ...] = ()
 
     def emit(self, event: AsyncEvent) -> None:
-        """Note an event, and tell whoever wants it."""
+        """Record an event, and deliver it to the callbacks."""
         if event.event_type is EventType.RETRY:
             self._retries += (event.data,)
         else:
-            self._ending = event
+            self._final_event = event
         if event.event_type in self._callbacks.wanted:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
 
-    def record(self, response: httpx.Response) -> httpx.Response:
-        """Write into a response how it came about."""
-        ending = cast("AsyncEvent", self._ending)  # a response comes after its event
-        response.extensions[ATTEMPTS] = AttemptHistory.of(ending, self._retries)
+    def attach_history(self, response: httpx.Response) -> httpx.Response:
+        """Attach the ``AttemptHistory`` to a response."""
+        final_event = cast("AsyncEvent", self._final_event)  # emitted before the response
+        response.extensions[ATTEMPTS] = AttemptHistory.of(final_event, self._retries)
         return response

@@ -1,7 +1,7 @@
-"""Keeps the cancellations of asyncio away from a pool of httpcore's own, which they would harm.
+"""Shields a pool of httpcore from asyncio's cancellations, which would make it leak connections.
 
-httpcore shields its bookkeeping from anyio's cancellations alone. So each thing asked of its pool
-runs in a task of its own, which is cancelled anyio's way; and no request waits in its queue.
+httpcore shields its bookkeeping from anyio's cancellation only. So every operation on its pool runs
+in a separate task that is cancelled through anyio, and no request ever waits in the pool's queue.
 """
 
 import asyncio
@@ -19,24 +19,24 @@ __all__ = ["ShelteredTransport"]
 
 _T = TypeVar("_T")
 _DEFAULT_CONNECTIONS = 100
-"""What httpx's transport allows by default."""
+"""Connections that httpx's transport allows by default."""
 
 _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete")
 
 _UNWIND = 1.0
-"""Seconds that what was cancelled gets to unwind, before it is cancelled the hard way."""
+"""Seconds that a task gets to unwind through anyio, before asyncio cancels it."""
 
 
 class ShelteredTransport(httpx.AsyncBaseTransport):
-    """Stands before an ``httpx.AsyncHTTPTransport``, so that no cancellation costs it a connection.
+    """Wraps an ``httpx.AsyncHTTPTransport``, so that cancelled requests don't leak its connections.
 
     Args:
-        transport: the transport; it is closed with this one.
-        max_connections: requests that may hold one of its connections at once: at most what it
-            allows itself; None reads it off the transport.
+        transport: the transport to wrap; it is closed together with this one.
+        max_connections: how many requests may use the transport at the same time; at most what the
+            transport itself allows. None reads the limit from the transport.
 
     Raises:
-        ValueError: ``max_connections`` is no number >= 1.
+        ValueError: ``max_connections`` isn't an integer >= 1.
     """
 
     def __init__(self, transport: httpx.AsyncHTTPTransport, max_connections: int | None) -> None:
@@ -44,7 +44,7 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
             max_connections = _connections_of(transport)
         elif type(max_connections) is not int or max_connections < 1:
             raise ValueError(
-                f"max_connections must be a whole number >= 1 or None, got {max_connections!r}"
+                f"max_connections must be an integer >= 1 or None, got {max_connections!r}"
             )
         self._max_connections = max_connections
         self._transport = transport
@@ -52,28 +52,28 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
         self._permits = asyncio.Semaphore(max_connections)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; its permit is given back when the body of the response is closed.
+        """Send a request; it holds a permit until the response body is closed.
 
         Raises:
-            httpx.PoolTimeout: no permit was free for the ``pool`` timeout of the request.
+            httpx.PoolTimeout: no permit became free within the request's ``pool`` timeout.
         """
-        permits = self._permits_here()
+        permits = self._permits_of_loop()
         await _acquire(permits, timeout_of(request, "pool"))
-        opening = _Opening(request.extensions.get("trace"))
+        connecting = _ConnectWatcher(request.extensions.get("trace"))
         inner = httpx.Request(
             request.method,
             request.url,
             headers=request.headers,
             stream=request.stream,
-            extensions={**request.extensions, "trace": opening},
+            extensions={**request.extensions, "trace": connecting},
         )
         try:
             response = await _shelter(
-                self._transport.handle_async_request(inner), too_late=httpx.Response.aclose
+                self._transport.handle_async_request(inner), undo=httpx.Response.aclose
             )
         except BaseException:
             try:
-                await _shelter(opening.give_up())
+                await _shelter(connecting.close_unowned())
             finally:
                 permits.release()
             raise
@@ -81,11 +81,11 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close the transport."""
+        """Close the wrapped transport."""
         await _shelter(self._transport.aclose())
 
-    def _permits_here(self) -> asyncio.Semaphore:
-        """Give the permits of the running loop; what an earlier one left is of no use to it."""
+    def _permits_of_loop(self) -> asyncio.Semaphore:
+        """Return the semaphore of the running loop; one from an earlier loop can't be used."""
         running = asyncio.get_running_loop()
         if self._loop is not running:
             self._loop = running
@@ -101,10 +101,10 @@ async def _acquire(permits: asyncio.Semaphore, timeout: float | None) -> None:
         raise httpx.PoolTimeout(f"no connection was free within {timeout} s") from error
 
 
-class _Opening:
-    """Watches how a connection opens, which httpcore loses when it is cancelled at that moment.
+class _ConnectWatcher:
+    """Tracks the socket of a connection being opened, which httpcore leaks if cancelled then.
 
-    It is the ``trace`` extension of a request, and passes all that it is told on to the given one.
+    It is the ``trace`` extension of a request, and forwards every event to the caller's own trace.
     """
 
     def __init__(self, trace: Callable[[str, dict[str, Any]], Awaitable[None]] | None) -> None:
@@ -113,7 +113,7 @@ class _Opening:
         self._unowned: Any = None
 
     async def __call__(self, name: str, info: dict[str, Any]) -> None:
-        """Take what httpcore tells, and let a cancellation in where it does no harm."""
+        """Handle a trace event, and let a cancellation in where it does no harm."""
         if name.endswith(_CONNECTED):
             self._socket = info["return_value"]
         if self._trace is not None:
@@ -124,14 +124,14 @@ class _Opening:
         if name.endswith((*_CONNECTED, "start_tls.complete")):
             self._unowned = None
 
-    async def give_up(self) -> None:
-        """Close a socket that no connection owns yet."""
+    async def close_unowned(self) -> None:
+        """Close the socket if no connection owns it yet."""
         if self._unowned is not None:
             await self._unowned.aclose()
 
 
 class _ShelteredBody(httpx.AsyncByteStream):
-    """The body of a response, each part of which is read in shelter."""
+    """A response body, each part of which is read under the same shield."""
 
     def __init__(self, body: Any, release: Callable[[], None]) -> None:
         self._body = body
@@ -144,7 +144,7 @@ class _ShelteredBody(httpx.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        """Close the body, and give the permit back."""
+        """Close the body, and release the permit."""
         if self._is_open:
             self._is_open = False
             try:
@@ -160,36 +160,38 @@ async def _next(parts: AsyncIterator[bytes]) -> bytes | None:
 async def _shelter(
     work: Coroutine[Any, Any, _T],
     *,
-    too_late: Callable[[_T], Coroutine[Any, Any, None]] | None = None,
+    undo: Callable[[_T], Coroutine[Any, Any, None]] | None = None,
 ) -> _T:
-    """Do some work that asyncio's cancellations do not reach; the caller waits until it is over.
+    """Run ``work`` out of reach of asyncio's cancellations, and wait until it has finished.
+
+    If the caller is cancelled, ``work`` is cancelled through anyio instead.
 
     Args:
-        work: what to do.
-        too_late: undoes what it gave, when the caller was cancelled as it came.
+        work: the coroutine to run.
+        undo: undoes the result of ``work`` if it finished although the caller was cancelled.
     """
     scope = anyio.CancelScope()
 
-    async def inside() -> Any:
+    async def in_scope() -> Any:
         with scope:
             return await work
 
-    task = asyncio.create_task(inside())
+    task = asyncio.create_task(in_scope())
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
         scope.cancel()
-        task.add_done_callback(_look_at)
-        await _until_over(task)
-        if too_late is not None and _has_result(task):
-            await _shelter(too_late(task.result()))
+        task.add_done_callback(_retrieve_exception)
+        await _wait_or_cancel(task)
+        if undo is not None and _has_result(task):
+            await _shelter(undo(task.result()))
         raise
     result: _T = task.result()
     return result
 
 
-def _look_at(task: "asyncio.Task[Any]") -> None:
-    """Keep asyncio from logging an error that came too late for anybody."""
+def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
+    """Keep asyncio from logging an exception that nobody waits for any more."""
     if not task.cancelled():
         task.exception()
 
@@ -203,16 +205,16 @@ def _has_result(task: "asyncio.Task[Any]") -> bool:
     )
 
 
-async def _until_over(task: "asyncio.Task[Any]") -> None:
-    """Wait for a task whatever happens; past its time it is cancelled the hard way, then left."""
-    await _outlast(task)
+async def _wait_or_cancel(task: "asyncio.Task[Any]") -> None:
+    """Wait for a task to unwind; if it takes too long, cancel it, wait again, then abandon it."""
+    await _wait_uncancelled(task)
     if not task.done():
         task.cancel()
-        await _outlast(task)
+        await _wait_uncancelled(task)
 
 
-async def _outlast(task: "asyncio.Task[Any]") -> None:
-    """Wait for a task for its time to unwind; a cancellation is on its way to the caller already."""
+async def _wait_uncancelled(task: "asyncio.Task[Any]") -> None:
+    """Wait for a task, at most ``_UNWIND`` seconds, even if cancelled: the caller already is."""
     loop = asyncio.get_running_loop()
     end = loop.time() + _UNWIND
     while not task.done() and (left := end - loop.time()) > 0:

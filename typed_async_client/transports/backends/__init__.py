@@ -1,1 +1,1 @@
-"""Other libraries below the client, by name; each has one file."""
+"""Other HTTP libraries that a client can send through, one file each."""

@@ -1,8 +1,8 @@
-"""aiohttp as the engine, by way of httpx-aiohttp: its options, and what its errors mean.
+"""The aiohttp backend, on top of httpx-aiohttp: its options, and what its errors mean.
 
-httpx-aiohttp calls every failed connection a timeout, and aiohttp sends an idempotent request
-again when a connection fails. Here its errors are read anew, and nothing is sent behind the
-engine's back.
+httpx-aiohttp reports every failed connection as a timeout, and aiohttp itself resends idempotent
+requests when a connection fails. Here aiohttp's errors are translated again, and every resend is
+left to our engine.
 """
 
 import base64
@@ -18,19 +18,19 @@ __all__ = ["make_transport"]
 _PROXY_SCHEMES = {"http", "https"}
 
 _ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-"""Headers that aiohttp adds unless told not to; httpx has added those that it wants."""
+"""Headers that aiohttp would add by default; httpx has already set those it wants."""
 
 
 def make_transport(options: BackendOptions) -> httpx.AsyncBaseTransport:
     """Make a transport on aiohttp.
 
-    It speaks HTTP/1.1 alone, writes an address as yarl does (``%7E`` becomes ``~``), and cannot
-    tell waiting for the pool from connecting: both are a ``ConnectTimeout``. It knows nothing of
-    the request extensions ``target`` and ``trace``, and a header that is not UTF-8 is refused
-    with ``ValueError`` before anything is sent.
+    It only supports HTTP/1.1. It normalizes URLs as yarl does (``%7E`` becomes ``~``), and can't
+    distinguish waiting for the pool from connecting: both end in a ``ConnectTimeout``. The request
+    extensions ``target`` and ``trace`` aren't supported. A header that isn't UTF-8 raises
+    ``ValueError`` before anything is sent.
 
     Raises:
-        ValueError: aiohttp cannot keep an option; the message names it.
+        ValueError: aiohttp doesn't support an option; the message names it.
     """
     _check(options)
     context = httpx.create_ssl_context(options.verify, options.cert, options.trust_env)
@@ -45,36 +45,36 @@ def make_transport(options: BackendOptions) -> httpx.AsyncBaseTransport:
         )
         return aiohttp.ClientSession(
             connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),  # the cookies are httpx's affair
+            cookie_jar=aiohttp.DummyCookieJar(),  # httpx handles cookies
             middlewares=[_send_once],
             skip_auto_headers=_ADDED,
         )
 
-    inner = AiohttpTransport(verify=context, proxy=_as_aiohttp_has_it(options.proxy))
+    inner = AiohttpTransport(verify=context, proxy=_with_auth_header(options.proxy))
     inner.client = open_session
-    return ForeignTransport(inner, _translate, keeps_time=True)
+    return ForeignTransport(inner, _translate, enforces_timeouts=True)
 
 
 def _check(options: BackendOptions) -> None:
     idle, limit = options.limits.max_keepalive_connections, options.limits.max_connections
     if options.http2 or not options.http1:
-        asked = "http2=True" if options.http2 else "http1=False"
-        raise refuse("aiohttp", asked, "it speaks HTTP/1.1 alone")
+        option = "http2=True" if options.http2 else "http1=False"
+        raise refuse("aiohttp", option, "it only speaks HTTP/1.1")
     if idle and (limit is None or idle < limit):
         raise refuse(
-            "aiohttp", f"limits.max_keepalive_connections={idle}", "any connection may be idle"
+            "aiohttp", f"limits.max_keepalive_connections={idle}", "it can't limit idle connections"
         )
     proxy = options.proxy
     if proxy is None:
         return
     if proxy.url.scheme not in _PROXY_SCHEMES:
-        raise refuse("aiohttp", f"a proxy of scheme {proxy.url.scheme!r}", "it knows http proxies")
+        raise refuse("aiohttp", f"a proxy of scheme {proxy.url.scheme!r}", "use http or https")
     if proxy.headers or proxy.ssl_context:
-        raise refuse("aiohttp", "the headers and ssl_context of a proxy", "it takes none")
+        raise refuse("aiohttp", "headers or ssl_context of a proxy", "it has no such options")
 
 
-def _as_aiohttp_has_it(proxy: httpx.Proxy | None) -> httpx.Proxy | None:
-    """Put a proxy's password where aiohttp reads it without calling it out of date."""
+def _with_auth_header(proxy: httpx.Proxy | None) -> httpx.Proxy | None:
+    """Move a proxy's password to a header; aiohttp deprecates reading it from the URL."""
     if proxy is None or proxy.raw_auth is None:
         return proxy
     credentials = base64.b64encode(b":".join(proxy.raw_auth)).decode()
@@ -84,7 +84,7 @@ def _as_aiohttp_has_it(proxy: httpx.Proxy | None) -> httpx.Proxy | None:
 async def _send_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Let no error through that aiohttp would answer by sending the request again."""
+    """Translate errors inside aiohttp, so that it doesn't resend the request on them."""
     try:
         return await handler(request)
     except aiohttp.ClientError as error:
@@ -93,17 +93,17 @@ async def _send_once(
 
 
 def _translate(error: Exception) -> Exception:
-    """Give httpx's error for one of aiohttp's, as such or behind one of httpx-aiohttp."""
+    """Map an error of aiohttp to httpx's, whether bare or wrapped by httpx-aiohttp."""
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     if isinstance(origin, UnicodeError):
-        return _caused(httpx.ConnectError, origin)
+        return _with_cause(httpx.ConnectError, origin)
     if not isinstance(origin, aiohttp.ClientError):
         return error
-    kind = next((ours for theirs, ours in _MEANINGS if isinstance(origin, theirs)), None)
-    return _caused(kind or httpx.TransportError, origin)
+    error_type = next((ours for theirs, ours in _ERROR_TYPES if isinstance(origin, theirs)), None)
+    return _with_cause(error_type or httpx.TransportError, origin)
 
 
-_MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
+_ERROR_TYPES: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
     (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
     (aiohttp.ClientProxyConnectionError, httpx.ConnectError),
@@ -117,10 +117,10 @@ _MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.NonHttpUrlClientError, httpx.UnsupportedProtocol),
     (aiohttp.ClientConnectionError, httpx.ReadError),
 )
-"""What aiohttp's errors amount to; the first that fits counts."""
+"""httpx's error for each of aiohttp's; the first match counts."""
 
 
-def _caused(kind: type[httpx.TransportError], origin: Exception) -> httpx.TransportError:
-    error = kind(str(origin) or type(origin).__name__)
+def _with_cause(error_type: type[httpx.TransportError], origin: Exception) -> httpx.TransportError:
+    error = error_type(str(origin) or type(origin).__name__)
     error.__cause__ = origin
     return error

@@ -1,7 +1,6 @@
-"""What every engine of another library needs around it: httpx's errors, and its time limits.
+"""Adapts another library's httpx transport: httpx's errors, and httpx's timeouts.
 
-It knows no such library: one file for each of them says what it is given, and what its errors
-mean.
+It doesn't know any of these libraries. Each has a file that maps its options and its errors.
 """
 
 import asyncio
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BackendOptions", "ForeignTransport", "refuse"]
 
-_PIECE = 65536
-"""Bytes that an engine takes at once without waiting for the network."""
+_MAX_PART = 65536
+"""Bytes that a backend buffers without waiting for the network."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BackendOptions:
-    """The options of a client that are its transport's, with httpx's meanings and defaults."""
+    """The client options that belong to the transport, with httpx's meanings and defaults."""
 
     verify: "ssl.SSLContext | str | bool" = True
     cert: CertTypes | None = None
@@ -41,30 +40,30 @@ class BackendOptions:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether connections may be used again."""
+        """Whether connections may be reused."""
         return self.limits.max_keepalive_connections != 0
 
 
-def refuse(engine: str, option: str, reason: str) -> ValueError:
-    """Make the error for an option that an engine cannot keep.
+def refuse(backend: str, option: str, reason: str) -> ValueError:
+    """Make the error for an option that a backend doesn't support.
 
     Args:
-        engine: name of the engine.
-        option: the option with its value.
-        reason: why it cannot.
+        backend: name of the backend.
+        option: the option and its value.
+        reason: why it isn't supported.
     """
-    return ValueError(f"transport={engine!r} cannot keep {option}: {reason}")
+    return ValueError(f"transport={backend!r} does not support {option}: {reason}")
 
 
 class ForeignTransport(httpx.AsyncBaseTransport):
-    """An engine of another library, seen from httpx.
+    """Wraps the httpx transport of another library, so that it behaves like httpx's own.
 
     Args:
-        inner: the library's own transport for httpx.
-        translate: gives httpx's error for one of the library's, with the original as its cause;
-            any other is itself.
-        keeps_time: whether the library keeps the connect, read and pool timeouts itself. The
-            write timeout is kept here for all.
+        inner: a transport for httpx on top of the library.
+        translate: maps an error of the library to httpx's, with the original as its cause; returns
+            any other error unchanged.
+        enforces_timeouts: whether the library enforces the connect, read and pool timeouts. The
+            write timeout is always enforced here.
     """
 
     def __init__(
@@ -72,56 +71,60 @@ class ForeignTransport(httpx.AsyncBaseTransport):
         inner: httpx.AsyncBaseTransport,
         translate: Callable[[Exception], Exception],
         *,
-        keeps_time: bool,
+        enforces_timeouts: bool,
     ) -> None:
         self._inner = inner
         self._translate = translate
-        self._keeps_time = keeps_time
+        self._enforces_timeouts = enforces_timeouts
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
         _check_address(request.url)
         _check_headers(request.headers)
-        patience = PhaseTimeouts(request.extensions.get("timeout", {}), keeps_time=self._keeps_time)
-        async with patience.until_answered():
-            with self._translated(patience):
-                response = await self._inner.handle_async_request(patience.applied_to(request))
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - it came async
-        translated = functools.partial(self._translated, patience)
-        response.stream = TranslatedBody(response.stream, translated, patience.read)
+        timeouts = PhaseTimeouts(
+            request.extensions.get("timeout", {}), enforced_by_library=self._enforces_timeouts
+        )
+        async with timeouts.until_response():
+            with self._translated(timeouts):
+                response = await self._inner.handle_async_request(timeouts.prepare(request))
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - sent async
+        translated = functools.partial(self._translated, timeouts)
+        response.stream = TranslatedBody(response.stream, translated, timeouts.read)
         return response
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._inner.aclose()
 
     @contextlib.contextmanager
-    def _translated(self, patience: "PhaseTimeouts") -> Iterator[None]:
+    def _translated(self, timeouts: "PhaseTimeouts") -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raised = patience.error_of_body or self._translate(error)
+            raised = timeouts.body_error or self._translate(error)
             if raised is error:
                 raise
             raise raised from raised.__cause__
 
 
 def _check_address(url: httpx.URL) -> None:
-    """Refuse what each library refuses in words of its own."""
+    """Refuse URLs that every library rejects with a different error."""
     if url.scheme not in {"http", "https"}:
         raise httpx.UnsupportedProtocol(f"cannot send to {url.scheme or 'no scheme'}://")
-    if url.port is not None and url.port > _LAST_PORT:
+    if url.port is not None and url.port > _MAX_PORT:
         raise httpx.ConnectError("no such port") from OverflowError("port must be 0-65535")
 
 
-_LAST_PORT = 65535
+_MAX_PORT = 65535
 
 
 def _check_headers(headers: httpx.Headers) -> None:
-    """Refuse bytes that would not arrive as they are: each library takes text, and writes UTF-8."""
+    """Refuse bytes that would be changed: the libraries take text, and encode it as UTF-8."""
     for name, value in headers.raw:
         if not (_is_utf8(name) and _is_utf8(value)):
-            raise ValueError(f"header {name!r} has bytes that this engine cannot send: use UTF-8")
+            raise ValueError(
+                f"header {name!r} contains bytes that this transport cannot send: use UTF-8"
+            )
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -133,135 +136,141 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 class PhaseTimeouts:
-    """The time limits of one request.
+    """The timeouts of one request.
 
-    Where they are kept here, the phases before the answer cannot be told apart from outside: they
-    share the sum of the limits, and a ``ReadTimeout`` tells that it has passed.
+    If they are enforced here, the phases before the response can't be told apart from outside: they
+    share the sum of the timeouts, and a ``ReadTimeout`` reports that it was exceeded.
     """
 
-    def __init__(self, timeout: dict[str, float | None], *, keeps_time: bool) -> None:
+    def __init__(self, timeout: dict[str, float | None], *, enforced_by_library: bool) -> None:
         self._timeout = timeout
-        self._keeps_time = keeps_time
-        self._limit: asyncio.Timeout | None = None
-        self._kind: type[httpx.TimeoutException] = httpx.ReadTimeout
-        #: what the caller's own body failed with; an engine may take it for one of the network
-        self.error_of_body: Exception | None = None
-        #: seconds between two parts of the answer; None where the library sees to it
-        self.read: float | None = None if keeps_time else timeout.get("read")
+        self._enforced_by_library = enforced_by_library
+        self._scope: asyncio.Timeout | None = None
+        self._seconds: float | None = None
+        self._error_type: type[httpx.TimeoutException] = httpx.ReadTimeout
+        #: what the caller's request body raised; a backend may mistake it for a network error
+        self.body_error: Exception | None = None
+        #: seconds between two parts of the response; None if the library enforces it
+        self.read: float | None = None if enforced_by_library else timeout.get("read")
 
     @contextlib.asynccontextmanager
-    async def until_answered(self) -> AsyncIterator[None]:
-        """Limit the time inside, from the connection to the head of the answer."""
+    async def until_response(self) -> AsyncIterator[None]:
+        """Limit the time inside, from connecting to the response headers."""
+        self._seconds = self._total()
         try:
-            async with asyncio.timeout(self._until_answered()) as self._limit:
+            async with asyncio.timeout(self._seconds) as self._scope:
                 yield
         except TimeoutError as error:
-            if self._limit is None or not self._limit.expired():
+            if self._scope is None or not self._scope.expired():
                 raise
-            raise self._kind("the server let the client wait too long") from error
+            is_write = self._error_type is httpx.WriteTimeout
+            missing = "could not send the body" if is_write else "no response"
+            raise self._error_type(f"{missing} within {self._seconds} s") from error
         finally:
-            self._limit = None
+            self._scope = None
 
-    def applied_to(self, request: httpx.Request) -> httpx.Request:
-        """Give the request as the library gets it: its own to change, its body watched."""
+    def prepare(self, request: httpx.Request) -> httpx.Request:
+        """Return a copy of the request for the library, with its body watched."""
         extensions = dict(request.extensions)
-        if not self._keeps_time:
+        if not self._enforced_by_library:
             extensions.pop("timeout", None)
         body: Any = request.stream
         declared = request.headers.get("content-length", "")
         size = int(declared) if declared.isdecimal() else None
         is_short = isinstance(body, httpx.ByteStream) and len(b"".join(body)) in {0, size}
-        is_short = is_short and (size or 0) <= _PIECE
-        twin = httpx.Request(
+        is_short = is_short and (size or 0) <= _MAX_PART
+        copy = httpx.Request(
             request.method,
             _without_userinfo(request.url),
             headers=request.headers,
             stream=body if is_short else _Upload(body, size, self),
             extensions=extensions,
         )
-        twin.headers.encoding = "utf-8"  # as the library writes what it reads here
+        copy.headers.encoding = "utf-8"  # the library reads them as text and encodes it as UTF-8
         if is_short:
-            twin.read()
-        return twin
+            copy.read()
+        return copy
 
     def begin_write(self) -> None:
-        """A part of the body goes out from now on."""
-        self._allow(self._timeout.get("write"), httpx.WriteTimeout)
+        """Start the write timeout: a part of the body is being sent."""
+        self._limit(self._timeout.get("write"), httpx.WriteTimeout)
 
     def end_write(self) -> None:
-        """The part is out; how long the next takes to come is its maker's affair."""
-        self._allow(None, httpx.WriteTimeout)
+        """Stop the write timeout: the caller may take any time to produce the next part."""
+        self._limit(None, httpx.WriteTimeout)
 
     def end_body(self) -> None:
-        """The body is out; the answer is waited for."""
-        self._allow(None if self._keeps_time else self._timeout.get("read"), httpx.ReadTimeout)
+        """Start the read timeout: the whole body has been sent."""
+        seconds = None if self._enforced_by_library else self._timeout.get("read")
+        self._limit(seconds, httpx.ReadTimeout)
 
-    def _allow(self, seconds: float | None, kind: type[httpx.TimeoutException]) -> None:
-        if self._limit is None:  # answered before the whole body was sent
+    def _limit(self, seconds: float | None, error_type: type[httpx.TimeoutException]) -> None:
+        if self._scope is None:  # the response arrived before the whole body was sent
             return
-        self._kind = kind
+        self._error_type = error_type
+        self._seconds = seconds
         now = asyncio.get_running_loop().time()
-        self._limit.reschedule(None if seconds is None else now + seconds)
+        self._scope.reschedule(None if seconds is None else now + seconds)
 
-    def _until_answered(self) -> float | None:
-        """Give the sum of the limits; a phase without one adds nothing to it."""
-        if self._keeps_time or self._timeout.get("read") is None:
+    def _total(self) -> float | None:
+        """Return the sum of the timeouts; a phase without one adds nothing to it."""
+        if self._enforced_by_library or self._timeout.get("read") is None:
             return None
         return sum(self._timeout.get(phase) or 0 for phase in ("pool", "connect", "read"))
 
 
 def _without_userinfo(url: httpx.URL) -> httpx.URL:
-    """Leave out what httpx has made a header of: an engine would make a second one."""
+    """Remove what httpx has already turned into a header: a backend would add a second one."""
     return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
 class _Upload(httpx.AsyncByteStream):
-    """A body on its way out: as long as it says, with a limit to the time each part takes."""
+    """A request body, checked against its declared length, with a timeout for each part."""
 
-    def __init__(self, body: Any, size: int | None, patience: PhaseTimeouts) -> None:
+    def __init__(self, body: Any, size: int | None, timeouts: PhaseTimeouts) -> None:
         self._body = body
         self._size = size
-        self._patience = patience
+        self._timeouts = timeouts
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for part in _parts(self._body, self._size):
-                self._patience.begin_write()
+                self._timeouts.begin_write()
                 yield part
-                self._patience.end_write()
+                self._timeouts.end_write()
         except Exception as error:
-            self._patience.error_of_body = error
+            self._timeouts.body_error = error
             raise
-        self._patience.end_body()
+        self._timeouts.end_body()
 
     async def aclose(self) -> None:
         await self._body.aclose()
 
 
 async def _parts(body: Any, size: int | None) -> AsyncIterator[bytes]:
-    """Give a body in parts of which each is soon out, and in all as much as it has declared."""
+    """Yield a body in parts small enough to time, and check it against its declared length."""
     left = size
     async for chunk in body:
         if left is not None and (left := left - len(chunk)) < 0:
             raise httpx.LocalProtocolError("Too much data for declared Content-Length")
-        for start in range(0, len(chunk), _PIECE):
-            yield chunk[start : start + _PIECE]
+        for start in range(0, len(chunk), _MAX_PART):
+            yield chunk[start : start + _MAX_PART]
     if left:
         raise httpx.LocalProtocolError("Too little data for declared Content-Length")
 
 
 class TranslatedBody(httpx.AsyncByteStream):
-    """The body of an answer, whose errors are httpx's."""
+    """A response body whose errors are translated to httpx's."""
 
     def __init__(
         self,
         stream: httpx.AsyncByteStream,
         translated: Callable[[], contextlib.AbstractContextManager[None]],
-        read: float | None,
+        read_timeout: float | None,
     ) -> None:
         self._stream = stream
         self._translated = translated
-        self._read = read
+        self._read_timeout = read_timeout
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = aiter(self._stream)
@@ -273,12 +282,13 @@ class TranslatedBody(httpx.AsyncByteStream):
             await self._stream.aclose()
 
     async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
-        limit = asyncio.timeout(self._read)
+        scope = asyncio.timeout(self._read_timeout)
         try:
-            async with limit:
+            async with scope:
                 with self._translated():
                     return await anext(parts, None)
         except TimeoutError as error:
-            if not limit.expired():
+            if not scope.expired():
                 raise
-            raise httpx.ReadTimeout("the answer stopped coming") from error
+            message = f"no part of the body within {self._read_timeout} s"
+            raise httpx.ReadTimeout(message) from error

@@ -1,4 +1,4 @@
-"""Finds the engine that a client names, and says what to install where it is missing."""
+"""Looks up a backend by name, and says what to install if it is missing."""
 
 import importlib
 from collections.abc import Callable
@@ -10,24 +10,24 @@ from typed_async_client.transports.backends.foreign import BackendOptions
 
 __all__ = ["backend_maker"]
 
-_ENGINES = {
+_MODULES = {
     "aiohttp": "typed_async_client.transports.backends.aiohttp",
     "pyreqwest": "typed_async_client.transports.backends.pyreqwest",
 }
-"""Each is an extra of its name; its module is imported when it is asked for, not before."""
+"""The module of each backend, imported lazily because each one needs the extra of its name."""
 
 
 def backend_maker(name: str) -> Callable[[BackendOptions], httpx.AsyncBaseTransport]:
-    """Give what makes a transport of the engine of that name.
+    """Return the function that makes a transport on the named backend.
 
     Raises:
-        ValueError: there is no such engine.
-        ImportError: its extra is not installed.
+        ValueError: there is no such backend.
+        ImportError: its extra isn't installed.
     """
-    if name not in _ENGINES:
-        raise ValueError(f"unknown transport {name!r}: use one of {', '.join(sorted(_ENGINES))}")
+    if name not in _MODULES:
+        raise ValueError(f"unknown transport {name!r}: use one of {', '.join(sorted(_MODULES))}")
     try:
-        module: Any = importlib.import_module(_ENGINES[name])
+        module: Any = importlib.import_module(_MODULES[name])
     except ModuleNotFoundError as error:
         raise ImportError(
             f"transport={name!r} needs an extra: pip install 'typed-async-client[{name}]'"

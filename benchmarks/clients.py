@@ -1,6 +1,6 @@
-"""Who is compared, in which words, and which libraries each of them needs.
+"""The clients that are compared, their descriptions, and the libraries that they need.
 
-It opens nothing by itself: ``peers.py`` and ``ours.py`` do.
+``peers.py`` and ``ours.py`` open them.
 """
 
 import dataclasses
@@ -10,133 +10,131 @@ import importlib.util
 import ours
 import peers
 
-__all__ = ["CONTESTANTS", "STOCK", "Contestant", "available", "versions"]
+__all__ = ["BASELINE", "CLIENTS", "Client", "available", "versions"]
 
-STOCK = "httpx"
-"""The one that all others are measured by."""
+BASELINE = "httpx"
+"""The client that the others are compared with."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Contestant:
+class Client:
     """One row of the comparison.
 
     Attributes:
-        name: what the row is called.
-        says: what it does, in one line.
-        opener: opens its client for a number of connections.
-        needs: modules that must be installed.
-        retries: whether it retries failed requests, or would.
+        name: the name of the row.
+        description: what it is, in one line.
+        opener: opens the client for a number of connections.
+        requires: modules that must be installed.
+        retries: whether it retries failed requests.
         is_ours: whether it is this library's client.
-        on_uvloop: whether its turns are played on uvloop.
-        has_sniffio: whether it may find sniffio, which pip does not install with httpx.
+        on_uvloop: whether it runs on uvloop.
+        has_sniffio: whether it can import sniffio, which isn't installed with httpx.
     """
 
     name: str
-    says: str
+    description: str
     opener: peers.Opener
-    needs: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     retries: bool = False
     is_ours: bool = False
     on_uvloop: bool = False
     has_sniffio: bool = False
 
 
-def _ours(over: str, opener: peers.Opener, *needs: str, on_uvloop: bool = False) -> Contestant:
-    return Contestant(
+def _ours(over: str, opener: peers.Opener, *requires: str, on_uvloop: bool = False) -> Client:
+    return Client(
         f"typed_async_client, {over}",
         f"ours over {over}: tasks, events, results, retries",
         opener,
-        needs,
+        requires,
         retries=True,
         is_ours=True,
         on_uvloop=on_uvloop,
     )
 
 
-CONTESTANTS = (
+CLIENTS = (
     _ours("h11", ours.over_pool("h11")),
     _ours("llhttp", ours.over_pool("llhttp"), "httptools"),
     _ours("h11, uvloop", ours.over_pool("h11"), "uvloop", on_uvloop=True),
     _ours("llhttp, uvloop", ours.over_pool("llhttp"), "httptools", "uvloop", on_uvloop=True),
     _ours("httpx-aiohttp", ours.over_httpx_aiohttp, "httpx_aiohttp"),
     _ours("pyreqwest", ours.over_pyreqwest, "pyreqwest"),
-    Contestant(
+    Client(
         "httpx-retries",
         "httpx with a retrying transport",
         peers.httpx_retries,
         ("httpx_retries",),
         retries=True,
     ),
-    Contestant(
+    Client(
         "tenacity + httpx",
         "httpx's get under tenacity's retry decorator",
         peers.tenacity_httpx,
         ("tenacity",),
         retries=True,
     ),
-    Contestant(
+    Client(
         "httpware",
         "resilient client on httpx2, with its retry middleware",
         peers.httpware,
         ("httpware",),
         retries=True,
     ),
-    Contestant(
+    Client(
         "aiohttp-retry",
         "aiohttp with a retrying client",
         peers.aiohttp_retry,
         ("aiohttp_retry",),
         retries=True,
     ),
-    Contestant(STOCK, "httpx as pip installs it, the measure of all", peers.stock_httpx),
-    Contestant(
+    Client(BASELINE, "httpx as installed by pip, the baseline", peers.stock_httpx),
+    Client(
         "httpx, sniffio",
-        "httpx, with sniffio installed beside it",
+        "httpx with sniffio installed",
         peers.stock_httpx,
         ("sniffio",),
         has_sniffio=True,
     ),
-    Contestant(
-        "httpx, uvloop", "httpx as it is, on uvloop", peers.stock_httpx, ("uvloop",), on_uvloop=True
-    ),
-    Contestant(
+    Client("httpx, uvloop", "httpx on uvloop", peers.stock_httpx, ("uvloop",), on_uvloop=True),
+    Client(
         "httpx on our pool",
         "httpx over AsyncPoolTransport, llhttp: no tasks, events or retries",
         peers.on_transport(ours.pool("llhttp")),
         ("httptools",),
     ),
-    Contestant("httpx2", "the maintained fork of httpx", peers.httpx2, ("httpx2",)),
-    Contestant("httpx-aiohttp", "httpx over aiohttp", peers.httpx_aiohttp, ("httpx_aiohttp",)),
-    Contestant("aiohttp", "aiohttp as it is", peers.aiohttp, ("aiohttp",)),
-    Contestant(
+    Client("httpx2", "the maintained fork of httpx", peers.httpx2, ("httpx2",)),
+    Client("httpx-aiohttp", "httpx over aiohttp", peers.httpx_aiohttp, ("httpx_aiohttp",)),
+    Client("aiohttp", "aiohttp", peers.aiohttp, ("aiohttp",)),
+    Client(
         "aiohttp, uvloop",
-        "aiohttp as it is, on uvloop",
+        "aiohttp on uvloop",
         peers.aiohttp,
         ("aiohttp", "uvloop"),
         on_uvloop=True,
     ),
-    Contestant("niquests", "descendant of requests, as it is", peers.niquests, ("niquests",)),
-    Contestant(
+    Client("niquests", "a fork of requests", peers.niquests, ("niquests",)),
+    Client(
         "pyreqwest",
-        "written in Rust, with threads of its own",
+        "written in Rust, with its own threads",
         peers.pyreqwest,
         ("pyreqwest",),
     ),
 )
-"""Those that retry stand first; all of them make the same requests."""
+"""Clients that retry come first; all of them make the same requests."""
 
 
-def available() -> dict[str, Contestant]:
-    """Give the contestants whose libraries are installed, by name."""
+def available() -> dict[str, Client]:
+    """Return the clients whose libraries are installed, by name."""
     return {
-        one.name: one
-        for one in CONTESTANTS
-        if all(importlib.util.find_spec(module) for module in one.needs)
+        client.name: client
+        for client in CLIENTS
+        if all(importlib.util.find_spec(module) for module in client.requires)
     }
 
 
 def versions() -> dict[str, str]:
-    """Give the version of each library that plays, by the name of its distribution."""
-    modules = {module for one in available().values() for module in one.needs}
+    """Return the version of each library in use, by distribution name."""
+    modules = {module for client in available().values() for module in client.requires}
     names = {module.replace("_", "-") for module in modules} | {"httpx", "httpcore"}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
