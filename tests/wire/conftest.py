@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from h2_ways import Way
-from leftovers import leaving_nothing
-from pool_kit import without_httptools
+from h2_setups import H2Setup
+from leak_checks import no_leaks
+from pool_helpers import hide_httptools
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.pool.connector import Http11
@@ -18,21 +18,21 @@ def http11(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> H
     """Play a test with each parser, as the default of a client that has it installed or not."""
     chosen: Http11 = request.param
     if chosen == "h11":
-        without_httptools(monkeypatch)
+        hide_httptools(monkeypatch)
     return chosen
 
 
-@pytest_asyncio.fixture(name="nothing_left")
+@pytest_asyncio.fixture(name="no_leaks")
 async def _nothing_left() -> AsyncIterator[None]:
     """Make sure that a test leaves no task and no socket behind."""
-    async with leaving_nothing():
+    async with no_leaks():
         yield
 
 
 @pytest.fixture(name="transport")
-def _transport(way: Way) -> AsyncPoolTransport:
+def _transport(setup: H2Setup) -> AsyncPoolTransport:
     """Give a transport that speaks HTTP/2 in one of its ways."""
-    return way.transport()
+    return setup.transport()
 
 
 @pytest_asyncio.fixture(name="client")

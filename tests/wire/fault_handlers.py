@@ -13,28 +13,28 @@ from typed_async_client.testing import Wire, answer
 from typed_async_client.testing.server import Handler
 
 __all__ = [
-    "answering_once",
-    "close_at_client_hello",
-    "close_over_the_request",
-    "cut",
-    "cut_at_client_hello",
-    "cut_at_once",
-    "cut_mid_upload",
+    "answer_then",
+    "close_after_client_hello",
+    "close_without_close_notify",
+    "close_without_reading",
     "echo",
-    "echoes",
-    "garble",
-    "hang_up_beneath_tls",
+    "fail_handshake_with_alert",
+    "is_echoing",
     "never_read",
-    "redirecting",
-    "refuse_upload_early",
-    "refusing_aloud",
-    "sending",
-    "take_leave_at_client_hello",
-    "until",
+    "redirect_to",
+    "reject_upload_early",
+    "reset_after_client_hello",
+    "reset_connection",
+    "reset_mid_upload",
+    "reset_on_connect",
+    "respond_with",
+    "send_close_notify_after_client_hello",
+    "send_invalid_tls_record",
+    "wait_until",
 ]
 
 
-async def until(happened: Callable[[], bool]) -> None:
+async def wait_until(happened: Callable[[], bool]) -> None:
     """Let the event loop run until ``happened()``.
 
     Raises:
@@ -48,37 +48,37 @@ async def until(happened: Callable[[], bool]) -> None:
 # Once connected
 
 
-async def cut_at_once(wire: Wire) -> None:
+async def reset_on_connect(wire: Wire) -> None:
     """Cut the connection (RST) as soon as it is there."""
     wire.reset()
 
 
-async def close_over_the_request(wire: Wire) -> None:
+async def close_without_reading(wire: Wire) -> None:
     """Let the request come as far as the kernel, and close the connection over it."""
     wire.transport.pause_reading()
     sock = wire.transport.get_extra_info("socket")
-    await until(lambda: bool(select.select([sock], [], [], 0)[0]))
+    await wait_until(lambda: bool(select.select([sock], [], [], 0)[0]))
 
 
-async def close_at_client_hello(wire: Wire) -> None:
+async def close_after_client_hello(wire: Wire) -> None:
     """Read the first message of a TLS handshake, then close the connection (FIN)."""
     await wire.read(65536)
 
 
-async def take_leave_at_client_hello(wire: Wire) -> None:
+async def send_close_notify_after_client_hello(wire: Wire) -> None:
     """Read the first message of a TLS handshake, and answer it with TLS's farewell."""
     await wire.read(65536)
     await wire.send(b"\x15\x03\x03\x00\x02\x01\x00")  # an alert, TLS 1.2, 2 bytes: close_notify
     await wire.stall()
 
 
-async def cut_at_client_hello(wire: Wire) -> None:
+async def reset_after_client_hello(wire: Wire) -> None:
     """Read the first message of a TLS handshake, then cut the connection (RST)."""
     await wire.read(65536)
     wire.reset()
 
 
-def refusing_aloud(context: Callable[[], ssl.SSLContext]) -> Handler:
+def fail_handshake_with_alert(context: Callable[[], ssl.SSLContext]) -> Handler:
     """Shake hands over TLS, and when that fails send the alert that tells why.
 
     asyncio's own server cuts the connection without it; servers at large do send it.
@@ -116,13 +116,13 @@ async def never_read(wire: Wire) -> None:
     await asyncio.Event().wait()
 
 
-async def cut_mid_upload(wire: Wire) -> None:
+async def reset_mid_upload(wire: Wire) -> None:
     """Read a little of the request, then cut the connection (RST)."""
     await wire.read(1000)
     wire.reset()
 
 
-async def refuse_upload_early(wire: Wire) -> None:
+async def reject_upload_early(wire: Wire) -> None:
     """Answer 413 before the whole body has come, and read on until the client is done."""
     await wire.read(1000)
     await wire.answer(413, b"too large")
@@ -132,7 +132,7 @@ async def refuse_upload_early(wire: Wire) -> None:
 # Once the request is read
 
 
-def sending(data: bytes, then: Callable[[Wire], Awaitable[None]] = Wire.finish) -> Handler:
+def respond_with(data: bytes, then: Callable[[Wire], Awaitable[None]] = Wire.finish) -> Handler:
     """Read a request, send ``data`` as it is, and do ``then``: close in good order, unless told."""
 
     async def handler(wire: Wire) -> None:
@@ -143,7 +143,7 @@ def sending(data: bytes, then: Callable[[Wire], Awaitable[None]] = Wire.finish) 
     return handler
 
 
-def answering_once(then: Handler) -> Handler:
+def answer_then(then: Handler) -> Handler:
     """Answer a first request well, and do ``then`` on the same connection."""
 
     async def handler(wire: Wire) -> None:
@@ -154,23 +154,23 @@ def answering_once(then: Handler) -> Handler:
     return handler
 
 
-def redirecting(location: str, *, status: int = 302) -> Handler:
+def redirect_to(location: str, *, status: int = 302) -> Handler:
     """Send every request somewhere else."""
     return answer(status, b"", f"Location: {location}")
 
 
-async def cut(wire: Wire) -> None:
+async def reset_connection(wire: Wire) -> None:
     """Cut the connection (RST)."""
     wire.reset()
 
 
-async def garble(wire: Wire) -> None:
+async def send_invalid_tls_record(wire: Wire) -> None:
     """Send bytes that are no TLS record beneath TLS, and wait for the client to go."""
     os.write(wire.transport.get_extra_info("socket").fileno(), b"no record of TLS at all")
     await wire.stall()
 
 
-async def hang_up_beneath_tls(wire: Wire) -> None:
+async def close_without_close_notify(wire: Wire) -> None:
     """End the connection (FIN) without the farewell of TLS, and wait for the client to go."""
     wire.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
     await wire.stall()
@@ -182,7 +182,7 @@ async def echo(wire: Wire) -> None:
         await wire.send(data)
 
 
-async def echoes(stream: httpcore.AsyncNetworkStream) -> bool:
+async def is_echoing(stream: httpcore.AsyncNetworkStream) -> bool:
     """Tell whether an echo answers at the other end; hang up afterwards."""
     try:
         await stream.write(b"is anybody there", timeout=20)

@@ -23,27 +23,27 @@ from hyperframe.frame import GoAwayFrame
 
 from typed_async_client.testing import FaultServer, Handler, Wire
 
-__all__ = ["H2Wire", "Script", "StreamRequest", "hypercorn_url", "speaking_h2", "trusting_h2"]
+__all__ = ["H2Wire", "Script", "StreamRequest", "h2_client_context", "h2_server", "hypercorn_url"]
 
 
 @functools.cache
-def _authority() -> trustme.CA:
+def _ca() -> trustme.CA:
     return trustme.CA()
 
 
 @functools.cache
 def _certificate() -> trustme.LeafCert:
-    return _authority().issue_cert("localhost", "127.0.0.1")
+    return _ca().issue_cert("localhost", "127.0.0.1")
 
 
 @functools.cache
-def trusting_h2() -> ssl.SSLContext:
+def h2_client_context() -> ssl.SSLContext:
     """Trust the servers of this file."""
-    return ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+    return ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
 
 
 @functools.cache
-def _serving_h2() -> ssl.SSLContext:
+def _h2_server_context() -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _certificate().configure_cert(context)
     context.set_alpn_protocols(["h2"])
@@ -101,9 +101,9 @@ class H2Wire:
     """
 
     def __init__(self, wire: Wire, max_streams: int | None) -> None:
-        self.begun: list[int] = []
-        self.came: int = 0
-        self.gives_room: bool = True
+        self.started: list[int] = []
+        self.body_bytes: int = 0
+        self.opens_window: bool = True
         self.requests: list[StreamRequest] = []
         self.resets: list[int] = []
         self._bodies: dict[int, bytes] = {}
@@ -130,13 +130,13 @@ class H2Wire:
         await self.read_until(lambda: len(self.requests) >= count)
         return self.requests[:count]
 
-    async def read_until(self, there: Callable[[], bool]) -> None:
+    async def read_until(self, condition: Callable[[], bool]) -> None:
         """Read until a condition holds.
 
         Raises:
             EOFError: the client hung up before.
         """
-        while not there():
+        while not condition():
             data = await self._wire.read(65536)
             if not data:
                 raise EOFError
@@ -153,17 +153,17 @@ class H2Wire:
         await self._flush()
 
     async def answer_with_trailers(
-        self, request: StreamRequest, body: bytes, *, told: int, status: int = 200
+        self, request: StreamRequest, body: bytes, *, content_length: int, status: int = 200
     ) -> None:
-        """Send a whole response of ``told`` bytes, as it says, that is ended by trailers."""
-        head = [(":status", str(status)), ("content-length", str(told))]
+        """Send a whole response of ``content_length`` bytes, as it says, that is ended by trailers."""
+        head = [(":status", str(status)), ("content-length", str(content_length))]
         self._h2.send_headers(request.stream_id, head)
         if body:
             self._h2.send_data(request.stream_id, body)
         self._h2.send_headers(request.stream_id, [("x-checksum", "1")], end_stream=True)
         await self._flush()
 
-    async def begin_answer(self, request: StreamRequest) -> None:
+    async def start_answer(self, request: StreamRequest) -> None:
         """Send a head, and a part of a body."""
         if request.stream_id in self.resets:
             return
@@ -171,7 +171,7 @@ class H2Wire:
         self._h2.send_data(request.stream_id, b"part")
         await self._flush()
 
-    async def answer_at_length(self, request: StreamRequest, size: int) -> None:
+    async def answer_with_size(self, request: StreamRequest, size: int) -> None:
         """Send a whole response with a body of ``size`` bytes.
 
         Raises:
@@ -204,7 +204,7 @@ class H2Wire:
         self._h2.reset_stream(request.stream_id, code)
         await self._flush()
 
-    async def break_off(self, request: StreamRequest) -> None:
+    async def abort_stream(self, request: StreamRequest) -> None:
         """Break one stream off for a reason of the server's own (INTERNAL_ERROR)."""
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
         await self._flush()
@@ -214,19 +214,19 @@ class H2Wire:
         frame = GoAwayFrame(0, last_stream_id=last_stream_id, error_code=error_code)
         await self._wire.send(frame.serialize())
 
-    async def answer_and_go(self, request: StreamRequest) -> None:
+    async def answer_and_go_away(self, request: StreamRequest) -> None:
         """Send a whole response and a GOAWAY right behind it, in one piece."""
         self._h2.send_headers(request.stream_id, [(":status", "200")])
         self._h2.send_data(request.stream_id, b"ok", end_stream=True)
         goodbye = GoAwayFrame(0, last_stream_id=request.stream_id).serialize()
         await self._wire.send(self._h2.data_to_send() + goodbye)
 
-    async def allow(self, max_streams: int) -> None:
+    async def set_max_streams(self, max_streams: int) -> None:
         """Change how many streams there may be at once (SETTINGS)."""
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
         await self._flush()
 
-    async def give_room(self, *stream_ids: int, size: int = 1_000_000) -> None:
+    async def open_window(self, *stream_ids: int, size: int = 1_000_000) -> None:
         """Make room for ``size`` bytes on the connection, and on some streams (WINDOW_UPDATE)."""
         for stream_id in (None, *stream_ids):
             self._h2.increment_flow_control_window(size, stream_id)
@@ -236,7 +236,7 @@ class H2Wire:
         """Send frames as they are."""
         await self._wire.send(b"".join(frames))
 
-    async def answer_the_rest(self) -> None:
+    async def answer_remaining(self) -> None:
         """Answer each further request until the client hangs up."""
         answered = len(self.requests)
         with contextlib.suppress(EOFError, ConnectionError):
@@ -246,7 +246,7 @@ class H2Wire:
                     await self.answer(request)
                 answered = len(self.requests)
 
-    async def listen(self) -> None:
+    async def read_to_end(self) -> None:
         """Say nothing more, and note what comes until the client hangs up."""
         with contextlib.suppress(EOFError, ConnectionError):
             await self.receive(1_000_000)
@@ -256,11 +256,11 @@ class H2Wire:
             case h2.events.RequestReceived(stream_id=int(stream_id), headers=headers):
                 self._heads[stream_id] = {bytes(k): bytes(v) for k, v in headers or ()}
                 self._bodies[stream_id] = b""
-                self.begun.append(stream_id)
+                self.started.append(stream_id)
             case h2.events.DataReceived(stream_id=int(stream_id), data=data):
                 self._bodies[stream_id] += data or b""
-                self.came += len(data or b"")
-                if self.gives_room:
+                self.body_bytes += len(data or b"")
+                if self.opens_window:
                     self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
             case h2.events.StreamEnded(stream_id=int(stream_id)):
                 head = self._heads[stream_id]
@@ -278,7 +278,7 @@ Script = Callable[[H2Wire], Awaitable[None]]
 """Serves one HTTP/2 connection, from the settings to its end."""
 
 
-def speaking_h2(*scripts: Script, max_streams: int | None = 100, tls: bool = True) -> FaultServer:
+def h2_server(*scripts: Script, max_streams: int | None = 100, tls: bool = True) -> FaultServer:
     """Give a server whose first connection follows the first script, and so on.
 
     Connections beyond the scripts are answered well.
@@ -292,10 +292,10 @@ def speaking_h2(*scripts: Script, max_streams: int | None = 100, tls: bool = Tru
 
     async def handler(wire: Wire) -> None:
         served = H2Wire(wire, max_streams)
-        script = left.pop(0) if left else H2Wire.answer_the_rest
+        script = left.pop(0) if left else H2Wire.answer_remaining
         await served.start()
         with contextlib.suppress(EOFError, h2.exceptions.ProtocolError):
             await script(served)
 
     followed: Handler = handler
-    return FaultServer(followed, tls=_serving_h2() if tls else None)
+    return FaultServer(followed, tls=_h2_server_context() if tls else None)

@@ -7,17 +7,17 @@ from typing import Any
 
 import httpx
 
-__all__ = ["KINDS", "Ask", "opened"]
+__all__ = ["KINDS", "Send", "open_client"]
 
-KINDS = ["plain", "async"]
+KINDS = ["sync", "async"]
 """The two kinds of client that a transport may serve."""
 
-Ask = Callable[..., Awaitable[httpx.Response]]
+Send = Callable[..., Awaitable[httpx.Response]]
 """Takes what ``httpx.Client.request`` takes; a method alone may be left out, it is GET."""
 
 
 @contextlib.asynccontextmanager
-async def opened(kind: str, **options: Any) -> AsyncIterator[Ask]:
+async def open_client(kind: str, **options: Any) -> AsyncIterator[Send]:
     """Open a client of that kind, and close it at the end.
 
     Args:

@@ -8,24 +8,24 @@ from typing import Any
 
 import httpx
 import pytest
-from fault_handlers import until
-from h2_servers import H2Wire, hypercorn_url, speaking_h2, trusting_h2
-from leftovers import sockets_to
-from pool_kit import kind_of, until_stale
-from tls_contexts import trusted, trusting
+from fault_handlers import wait_until
+from h2_servers import H2Wire, h2_client_context, h2_server, hypercorn_url
+from leak_checks import count_sockets_to
+from pool_helpers import result_type, wait_until_stale
+from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.pool.resend import RESENDS
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 
-pytestmark = pytest.mark.usefixtures("http11", "nothing_left")
+pytestmark = pytest.mark.usefixtures("http11", "no_leaks")
 
 BODY = bytes(range(256)) * 4000
 
 
 @pytest.fixture(name="transport")
 def _transport() -> AsyncPoolTransport:
-    return AsyncPoolTransport(http2=True, verify=trusting_h2())
+    return AsyncPoolTransport(http2=True, verify=h2_client_context())
 
 
 # A server of the trade
@@ -85,9 +85,9 @@ async def test_a_server_of_http_1_serves_as_many_at_once_as_ever() -> None:
         await together.wait()
         await wire.answer(200, request.body)
 
-    transport = AsyncPoolTransport(http2=True, verify=trusting())
+    transport = AsyncPoolTransport(http2=True, verify=client_context())
     async with (
-        FaultServer(each_request(answer_together), tls=trusted()) as server,
+        FaultServer(each_request(answer_together), tls=server_context()) as server,
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         for _ in range(2):
@@ -112,9 +112,9 @@ async def test_a_body_of_http_1_may_look_like_the_beginning_of_http_2() -> None:
     async def echo_it(request: SeenRequest, wire: Wire) -> None:
         await wire.answer(200, request.body)
 
-    transport = AsyncPoolTransport(http2=True, verify=trusting())
+    transport = AsyncPoolTransport(http2=True, verify=client_context())
     async with (
-        FaultServer(each_request(echo_it), tls=trusted()) as server,
+        FaultServer(each_request(echo_it), tls=server_context()) as server,
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         for _ in range(2):
@@ -134,13 +134,13 @@ async def test_a_refused_stream_is_sent_again(client: httpx.AsyncClient, method:
         connections.append(wire)
         (request,) = await wire.receive(1)
         await wire.refuse(request)
-        await wire.listen()
+        await wire.read_to_end()
 
     async def serve(wire: H2Wire) -> None:
         connections.append(wire)
-        await wire.answer_the_rest()
+        await wire.answer_remaining()
 
-    async with speaking_h2(refuse, serve) as server:
+    async with h2_server(refuse, serve) as server:
         response = await client.request(method, server.url, content=b"whole")
         assert (response.status_code, response.extensions[RESENDS]) == (200, 1)
         assert [[request.body for request in wire.requests] for wire in connections] == [
@@ -161,13 +161,13 @@ async def test_streams_above_the_last_one_of_a_goaway_are_sent_again(
         first.extend(request.path for request in requests)
         await wire.answer(requests[0])
         await wire.go_away(requests[0].stream_id)
-        await wire.listen()
+        await wire.read_to_end()
 
     async def serve(wire: H2Wire) -> None:
         later.append(wire)
-        await wire.answer_the_rest()
+        await wire.answer_remaining()
 
-    async with speaking_h2(answer_one_and_go, *[serve] * 10) as server:
+    async with h2_server(answer_one_and_go, *[serve] * 10) as server:
         urls = [f"{server.url}{number}" for number in range(5)]
         responses = await asyncio.gather(*(client.post(url, content=b"x") for url in urls))
         assert [response.status_code for response in responses] == [200] * 5
@@ -182,15 +182,15 @@ async def test_a_stream_broken_off_by_the_server_is_not_sent_again(
 
     async def break_one(wire: H2Wire) -> None:
         first, second = await wire.receive(2)
-        await wire.break_off(first)
+        await wire.abort_stream(first)
         await wire.answer(second)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with speaking_h2(break_one) as server:
+    async with h2_server(break_one) as server:
         results = await asyncio.gather(
             *(client.post(server.url, content=b"x") for _ in range(2)), return_exceptions=True
         )
-        kinds = sorted(kind_of(result).__name__ for result in results)
+        kinds = sorted(result_type(result).__name__ for result in results)
         assert kinds == ["RemoteProtocolError", "Response"]
         assert server.connections == 1
 
@@ -212,7 +212,7 @@ async def test_a_connection_lost_mid_way_fails_what_was_on_it(
         for request in (await wire.receive(4))[:answered]:
             await wire.answer(request)
 
-    async with speaking_h2(lose) as server:
+    async with h2_server(lose) as server:
         tasks = [client.post(server.url, content=b"x") for _ in range(4)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         answers = [result for result in results if isinstance(result, httpx.Response)]
@@ -236,10 +236,10 @@ async def test_an_idle_connection_that_the_server_left_is_not_used(
         if say_so:
             await wire.go_away(request.stream_id)
 
-    async with speaking_h2(serve_one) as server:
+    async with h2_server(serve_one) as server:
         assert (await client.post(server.url, content=b"x")).status_code == 200
         answered.set()
-        await until_stale(transport)
+        await wait_until_stale(transport)
         response = await client.post(server.url, content=b"x")
         assert (response.status_code, RESENDS in response.extensions) == (200, False)
         assert transport.statistics().opened == 2
@@ -257,16 +257,16 @@ async def test_a_cancelled_stream_does_not_hurt_the_others(
     async def slowly(wire: H2Wire) -> None:
         requests = await wire.receive(6)
         for request in requests[:4]:
-            await wire.begin_answer(request)
+            await wire.start_answer(request)
         all_begun.set()
         await go_on.wait()
         for request in requests[:4]:
             await wire.finish_answer(request)
         for request in requests[4:]:
             await wire.answer(request, b"at once")
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with speaking_h2(slowly) as server:
+    async with h2_server(slowly) as server:
         tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(6)]
         await all_begun.wait()
         for _ in range(50):
@@ -284,11 +284,11 @@ async def test_a_cancelled_stream_does_not_hurt_the_others(
 
 
 async def _hear(wire: H2Wire) -> None:
-    await wire.listen()
+    await wire.read_to_end()
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 5, 8, 13, 21, 34, 55, 200])
-@pytest.mark.parametrize("script", [_hear, drop, H2Wire.answer_the_rest])
+@pytest.mark.parametrize("script", [_hear, drop, H2Wire.answer_remaining])
 async def test_streams_cancelled_at_any_turn_leave_the_pool_clean(
     client: httpx.AsyncClient,
     transport: AsyncPoolTransport,
@@ -296,7 +296,7 @@ async def test_streams_cancelled_at_any_turn_leave_the_pool_clean(
     turns: int,
 ) -> None:
     """Ten at once, whatever the server does; a request after them is answered."""
-    async with speaking_h2(script) as server:
+    async with h2_server(script) as server:
         tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(10)]
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -305,7 +305,7 @@ async def test_streams_cancelled_at_any_turn_leave_the_pool_clean(
         await asyncio.wait(tasks)
         told = transport.statistics()
         assert (told.active, told.waiting) == (0, 0)
-        await until(lambda: sockets_to(server.port) == told.idle)
+        await wait_until(lambda: count_sockets_to(server.port) == told.idle)
         assert (await _first_answer(client, server.url)).status_code == 200
 
 
@@ -321,7 +321,7 @@ async def test_more_requests_than_streams_wait_for_each_other(
     client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """The server allows three at once."""
-    async with speaking_h2(max_streams=3) as server:
+    async with h2_server(max_streams=3) as server:
         responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
         assert [response.status_code for response in responses] == [200] * 30
         assert transport.statistics().opened == 1

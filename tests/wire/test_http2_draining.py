@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fault_handlers import until
+from fault_handlers import wait_until
 from h2_servers import H2Wire, Script, StreamRequest
-from h2_ways import EVERY_WAY, Way, posting, resends_of
-from leftovers import sockets_to
-from pool_kit import kind_of
+from h2_setups import ALL_SETUPS, H2Setup, post_many, resend_counts
+from leak_checks import count_sockets_to
+from pool_helpers import result_type
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.pool.resend import RESENDS
 
-pytestmark = [EVERY_WAY, pytest.mark.usefixtures("nothing_left")]
+pytestmark = [ALL_SETUPS, pytest.mark.usefixtures("no_leaks")]
 
 EVERY_STREAM = 2**31 - 1
 INTERNAL_ERROR, REFUSED_STREAM, ENHANCE_YOUR_CALM = 2, 7, 11
@@ -30,37 +30,37 @@ def drains(transport: AsyncPoolTransport) -> bool:
 
 @pytest.mark.parametrize("last", [9, EVERY_STREAM], ids=["the last open one", "every stream"])
 async def test_streams_that_a_goaway_covers_end_well_and_new_ones_go_elsewhere(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, last: int
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, last: int
 ) -> None:
     """The old connection is closed, by the client, when its last stream is done."""
     go_on, left = asyncio.Event(), asyncio.Event()
 
     async def go_gently(wire: H2Wire) -> None:
         requests = await wire.receive(5)
-        await wire.begin_answer(requests[0])
+        await wire.start_answer(requests[0])
         await wire.go_away(last)
         await go_on.wait()
         await wire.finish_answer(requests[0])
         for request in requests[1:]:
             await wire.answer(request, b"late")
-        await wire.listen()
+        await wire.read_to_end()
         left.set()
 
-    async with way.serving(go_gently) as server:
-        covered = asyncio.ensure_future(posting(client, server.url, 5))
-        await until(lambda: transport.statistics().opened == 1 and drains(transport))
-        assert [it.content for it in await posting(client, server.url, 10)] == [b"ok"] * 10
-        assert sockets_to(server.port) == 2
+    async with setup.server(go_gently) as server:
+        covered = asyncio.ensure_future(post_many(client, server.url, 5))
+        await wait_until(lambda: transport.statistics().opened == 1 and drains(transport))
+        assert [it.content for it in await post_many(client, server.url, 10)] == [b"ok"] * 10
+        assert count_sockets_to(server.port) == 2
         go_on.set()
         bodies = sorted(response.content for response in await covered)
         assert bodies == [b"late"] * 4 + [b"part and rest"]
-        assert resends_of(await covered) == [0] * 5
+        assert resend_counts(await covered) == [0] * 5
         await asyncio.wait_for(left.wait(), 20)
-        assert (server.connections, sockets_to(server.port)) == (2, 1)
+        assert (server.connections, count_sockets_to(server.port)) == (2, 1)
 
 
 async def test_a_farewell_in_two_steps_loses_nothing(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """First every stream may go on; then the two that the server never saw move."""
 
@@ -71,17 +71,17 @@ async def test_a_farewell_in_two_steps_loses_nothing(
         await wire.go_away(requests[2].stream_id)
         for request in requests[1:3]:
             await wire.answer(request)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(go_in_two_steps) as server:
-        responses = await posting(client, server.url, 5)
+    async with setup.server(go_in_two_steps) as server:
+        responses = await post_many(client, server.url, 5)
         assert [response.status_code for response in responses] == [200] * 5
-        assert resends_of(responses) == [0, 0, 0, 1, 1]
+        assert resend_counts(responses) == [0, 0, 0, 1, 1]
         assert transport.statistics().opened == server.connections == 2
 
 
 async def test_an_idle_connection_that_was_told_goodbye_is_not_used(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """Though the server leaves it open: a body that cannot be sent twice arrives at another."""
     answered = asyncio.Event()
@@ -91,15 +91,15 @@ async def test_an_idle_connection_that_was_told_goodbye_is_not_used(
         await wire.answer(request)
         await answered.wait()
         await wire.go_away(EVERY_STREAM)
-        await wire.listen()
+        await wire.read_to_end()
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"once"
 
-    async with way.serving(serve_one) as server:
+    async with setup.server(serve_one) as server:
         await client.get(server.url)
         answered.set()
-        await until(lambda: drains(transport))
+        await wait_until(lambda: drains(transport))
         response = await client.post(server.url, content=parts())
         assert (response.status_code, RESENDS in response.extensions) == (200, False)
         assert transport.statistics().opened == server.connections == 2
@@ -110,7 +110,7 @@ async def test_an_idle_connection_that_was_told_goodbye_is_not_used(
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
 async def test_streams_above_the_last_one_share_one_other_connection(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, taken: int
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, taken: int
 ) -> None:
     """Each goes out once more, whatever its method; those that were taken do not."""
     first: list[str] = []
@@ -122,57 +122,57 @@ async def test_streams_above_the_last_one_share_one_other_connection(
         await wire.go_away(requests[taken - 1].stream_id if taken else 0)
         for request in requests[:taken]:
             await wire.answer(request)
-        await wire.listen()
+        await wire.read_to_end()
 
     async def serve(wire: H2Wire) -> None:
         later.append(wire)
-        await wire.answer_the_rest()
+        await wire.answer_remaining()
 
-    async with way.serving(go_at_once, serve) as server:
-        responses = await posting(client, server.url, 50)
+    async with setup.server(go_at_once, serve) as server:
+        responses = await post_many(client, server.url, 50)
         assert [response.status_code for response in responses] == [200] * 50
-        assert resends_of(responses) == [0] * taken + [1] * (50 - taken)
+        assert resend_counts(responses) == [0] * taken + [1] * (50 - taken)
         assert transport.statistics().opened == server.connections == 2
     again = sorted(request.path for wire in later for request in wire.requests)
     assert again == sorted(first[taken:])
 
 
 async def test_refused_streams_share_one_other_connection(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """Fifty of them, refused one by one."""
 
     async def refuse_all(wire: H2Wire) -> None:
         for request in await wire.receive(50):
             await wire.refuse(request)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(refuse_all) as server:
-        responses = await posting(client, server.url, 50)
-        assert resends_of(responses) == [1] * 50
+    async with setup.server(refuse_all) as server:
+        responses = await post_many(client, server.url, 50)
+        assert resend_counts(responses) == [1] * 50
         assert transport.statistics().opened == server.connections == 2
 
 
-async def test_refused_streams_stay_within_the_bound_of_connections(way: Way) -> None:
+async def test_refused_streams_stay_within_the_bound_of_connections(setup: H2Setup) -> None:
     """One is all there may be: they wait until it is closed."""
 
     async def refuse_all(wire: H2Wire) -> None:
         for request in await wire.receive(20):
             await wire.refuse(request)
-        await wire.listen()
+        await wire.read_to_end()
 
-    transport = way.transport(limits=httpx.Limits(max_connections=1))
+    transport = setup.transport(limits=httpx.Limits(max_connections=1))
     async with (
-        way.serving(refuse_all) as server,
+        setup.server(refuse_all) as server,
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
-        responses = await posting(client, server.url, 20)
-        assert resends_of(responses) == [1] * 20
+        responses = await post_many(client, server.url, 20)
+        assert resend_counts(responses) == [1] * 20
         assert transport.statistics().closed == {"failed": 1}
 
 
 async def test_a_server_that_serves_ten_requests_a_connection_serves_a_hundred(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """Those that come too late for one connection, again and again, arrive in the end."""
 
@@ -181,25 +181,25 @@ async def test_a_server_that_serves_ten_requests_a_connection_serves_a_hundred(
         await wire.go_away(requests[-1].stream_id)
         for request in requests:
             await wire.answer(request)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(*[serve_ten] * 10) as server:
-        responses = await posting(client, server.url, 100)
+    async with setup.server(*[serve_ten] * 10) as server:
+        responses = await post_many(client, server.url, 100)
         assert [response.status_code for response in responses] == [200] * 100
         assert transport.statistics().opened == server.connections == 10
 
 
 async def test_a_server_that_takes_nobody_is_given_up(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """After ten more connections, which all requests share."""
 
     async def take_nobody(wire: H2Wire) -> None:
         await wire.receive(1)
         await wire.go_away(0)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(*[take_nobody] * 20) as server:
+    async with setup.server(*[take_nobody] * 20) as server:
         tasks = [client.post(server.url, content=b"x") for _ in range(5)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(result) for result in results} == {httpx.RemoteProtocolError}
@@ -207,7 +207,7 @@ async def test_a_server_that_takes_nobody_is_given_up(
 
 
 async def test_requests_that_wait_for_a_stream_move_when_the_server_goes(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """Three streams are allowed: the seven behind them were never sent, and cost nothing."""
 
@@ -216,13 +216,13 @@ async def test_requests_that_wait_for_a_stream_move_when_the_server_goes(
         await wire.go_away(EVERY_STREAM)
         for request in requests:
             await wire.answer(request)
-        await wire.listen()
-        assert len(wire.begun) == 3
+        await wire.read_to_end()
+        assert len(wire.started) == 3
 
-    async with way.serving(go_with_three, max_streams=3) as server:
-        responses = await posting(client, server.url, 10)
+    async with setup.server(go_with_three, max_streams=3) as server:
+        responses = await post_many(client, server.url, 10)
         assert [response.status_code for response in responses] == [200] * 10
-        assert resends_of(responses) == [0] * 3 + [1] * 7
+        assert resend_counts(responses) == [0] * 3 + [1] * 7
         assert 2 <= transport.statistics().opened <= 4  # of three streams each
 
 
@@ -231,21 +231,21 @@ async def test_requests_that_wait_for_a_stream_move_when_the_server_goes(
 
 @pytest.mark.parametrize("code", [INTERNAL_ERROR, REFUSED_STREAM, ENHANCE_YOUR_CALM])
 async def test_a_goaway_with_an_error_fails_what_the_server_took(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, code: int
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, code: int
 ) -> None:
     """Once each, as it may have been processed; the others go out again."""
 
     async def break_down(wire: H2Wire) -> None:
         requests = await wire.receive(5)
         await wire.go_away(requests[1].stream_id, code)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(break_down) as server:
+    async with setup.server(break_down) as server:
         tasks = [client.post(server.url, content=b"x") for _ in range(5)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         answers = [result for result in results if isinstance(result, httpx.Response)]
         errors = [result for result in results if isinstance(result, httpx.RemoteProtocolError)]
-        assert (resends_of(answers), len(errors)) == ([1, 1, 1], 2)
+        assert (resend_counts(answers), len(errors)) == ([1, 1, 1], 2)
         assert transport.statistics().opened == server.connections == 2
 
 
@@ -257,7 +257,7 @@ async def part_by_part() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("last", [0, 1])
 async def test_a_body_that_cannot_be_sent_twice_fails_at_once(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, last: int
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, last: int
 ) -> None:
     """With the error of the stream, and no second connection is opened."""
 
@@ -265,28 +265,28 @@ async def test_a_body_that_cannot_be_sent_twice_fails_at_once(
         for request in (await wire.receive(2))[: (last + 1) // 2]:
             await wire.answer(request)
         await wire.go_away(last)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(go) as server:
+    async with setup.server(go) as server:
         tasks = [client.post(server.url, content=part_by_part()) for _ in range(2)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        kinds = sorted(kind_of(result).__name__ for result in results)
+        kinds = sorted(result_type(result).__name__ for result in results)
         assert kinds == sorted(["RemoteProtocolError"] * (2 - last) + ["Response"] * last)
         assert transport.statistics().opened == server.connections == 1
 
 
 async def refuse_a_body(wire: H2Wire) -> None:
     """Refuse a request whose body is still coming."""
-    await wire.read_until(lambda: wire.begun == [1])
+    await wire.read_until(lambda: wire.started == [1])
     await wire.refuse(StreamRequest(1, "POST", "/", b""))
-    await wire.listen()
+    await wire.read_to_end()
 
 
 async def go_during_a_body(wire: H2Wire) -> None:
     """Go away from a request whose body is still coming."""
-    await wire.read_until(lambda: wire.begun == [1])
+    await wire.read_until(lambda: wire.started == [1])
     await wire.go_away(0)
-    await wire.listen()
+    await wire.read_to_end()
 
 
 LARGE = bytes(1_000_000)
@@ -295,17 +295,17 @@ LARGE = bytes(1_000_000)
 
 @pytest.mark.parametrize("script", [refuse_a_body, go_during_a_body])
 async def test_an_upload_that_is_refused_half_way_goes_out_again(
-    way: Way, client: httpx.AsyncClient, script: Script
+    setup: H2Setup, client: httpx.AsyncClient, script: Script
 ) -> None:
     """Whole: the server has said that it did nothing with what it got."""
-    async with way.serving(script) as server:
+    async with setup.server(script) as server:
         response = await client.post(server.url, content=LARGE)
         assert (response.status_code, response.extensions[RESENDS]) == (200, 1)
 
 
 @pytest.mark.parametrize("script", [refuse_a_body, go_during_a_body])
 async def test_an_upload_that_cannot_be_sent_twice_blames_the_server(
-    way: Way, client: httpx.AsyncClient, script: Script
+    setup: H2Setup, client: httpx.AsyncClient, script: Script
 ) -> None:
     """Not the client, who sent on what the server wanted no more."""
 
@@ -313,7 +313,7 @@ async def test_an_upload_that_cannot_be_sent_twice_blames_the_server(
         for _ in range(100):
             yield LARGE[:10_000]
 
-    async with way.serving(script) as server:
+    async with setup.server(script) as server:
         with pytest.raises(
             httpx.RemoteProtocolError, match="refused the stream without processing it"
         ):
@@ -327,35 +327,35 @@ WINDOW = 65_535
 
 async def fill(wire: H2Wire) -> StreamRequest:
     """Read what the client may send, give room for no more; give the first request."""
-    wire.gives_room = False
-    await wire.read_until(lambda: wire.came == WINDOW)
+    wire.opens_window = False
+    await wire.read_until(lambda: wire.body_bytes == WINDOW)
     return StreamRequest(1, "POST", "/", b"")
 
 
 async def fill_and_refuse(wire: H2Wire) -> None:
     """Refuse a request that waits for room on the connection."""
     await wire.refuse(await fill(wire))
-    await wire.listen()
+    await wire.read_to_end()
 
 
 async def fill_and_break_off(wire: H2Wire) -> None:
     """Break a request off that waits for room on the connection."""
-    await wire.break_off(await fill(wire))
-    await wire.listen()
+    await wire.abort_stream(await fill(wire))
+    await wire.read_to_end()
 
 
 async def fill_and_go(wire: H2Wire) -> None:
     """Go away from a request that waits for room on the connection."""
     await fill(wire)
     await wire.go_away(0)
-    await wire.listen()
+    await wire.read_to_end()
 
 
 async def fill_and_fail(wire: H2Wire) -> None:
     """Go away with an error during a request that waits for room on the connection."""
     await fill(wire)
     await wire.go_away(1, INTERNAL_ERROR)
-    await wire.listen()
+    await wire.read_to_end()
 
 
 @pytest.mark.parametrize(
@@ -368,33 +368,33 @@ async def fill_and_fail(wire: H2Wire) -> None:
     ],
 )
 async def test_an_upload_that_waits_for_room_on_the_connection_sees_its_end(
-    way: Way, client: httpx.AsyncClient, script: Script, end: type
+    setup: H2Setup, client: httpx.AsyncClient, script: Script, end: type
 ) -> None:
     """Though the server gives none any more."""
-    async with way.serving(script) as server:
+    async with setup.server(script) as server:
         task = client.post(server.url, content=LARGE, timeout=20)
         (result,) = await asyncio.gather(task, return_exceptions=True)
-        assert kind_of(result) is end
+        assert result_type(result) is end
 
 
 async def test_an_upload_that_is_ended_lends_no_room_to_another(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """The other one waits until the server gives room, which would fail one that does not."""
     failed = asyncio.Event()
 
     async def end_one(wire: H2Wire) -> None:
         first = await fill(wire)
-        await wire.read_until(lambda: wire.begun == [1, 3])
-        await wire.break_off(first)
+        await wire.read_until(lambda: wire.started == [1, 3])
+        await wire.abort_stream(first)
         await failed.wait()
-        wire.gives_room = True
-        await wire.give_room(3)
+        wire.opens_window = True
+        await wire.open_window(3)
         await wire.read_until(lambda: bool(wire.requests))
         await wire.answer(wire.requests[0], b"%d" % len(wire.requests[0].body))
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(end_one) as server:
+    async with setup.server(end_one) as server:
         posts = [asyncio.ensure_future(client.post(server.url, content=LARGE)) for _ in range(2)]
         with pytest.raises(httpx.RemoteProtocolError, match="reset the stream with error code 2"):
             await posts[0]
@@ -420,17 +420,17 @@ async def go_and_hang_up(wire: H2Wire) -> None:
 async def answer_and_go(wire: H2Wire) -> None:
     """Answer a request and go away, in one breath."""
     (request,) = await wire.receive(1)
-    await wire.answer_and_go(request)
-    await wire.listen()
+    await wire.answer_and_go_away(request)
+    await wire.read_to_end()
 
 
 @pytest.mark.parametrize("script", [hang_up, go_and_hang_up, answer_and_go])
 async def test_the_first_connection_may_end_badly_and_the_second_is_shared(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport, script: Script
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, script: Script
 ) -> None:
     """That a server ended a connection does not say that it speaks HTTP/1.1."""
-    async with way.serving(script) as server:
+    async with setup.server(script) as server:
         await asyncio.gather(client.post(server.url, content=b"x"), return_exceptions=True)
-        responses = await posting(client, server.url, 20)
+        responses = await post_many(client, server.url, 20)
         assert [response.status_code for response in responses] == [200] * 20
         assert transport.statistics().opened == server.connections == 2

@@ -5,25 +5,25 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from h2_servers import H2Wire, speaking_h2, trusting_h2
-from tls_contexts import trusted, trusting
-from toy_proxies import Socks5Proxy, tunnelling
+from h2_servers import H2Wire, h2_client_context, h2_server
+from proxy_handlers import Socks5Proxy, tunnel_proxy
+from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.pool.resend import RESENDS
 from typed_async_client.testing import FaultServer, Handler, SeenRequest, Wire, each_request
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 PROXIES = pytest.mark.parametrize(
-    ("scheme", "proxy_of"), [("http", tunnelling), ("socks5", Socks5Proxy)]
+    ("scheme", "proxy_of"), [("http", tunnel_proxy), ("socks5", Socks5Proxy)]
 )
 
 
 def through(scheme: str, proxy: FaultServer) -> AsyncPoolTransport:
     """Make a transport that speaks HTTP/2 through a proxy."""
     return AsyncPoolTransport(
-        http2=True, verify=trusting_h2(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
+        http2=True, verify=h2_client_context(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
     )
 
 
@@ -32,7 +32,7 @@ async def test_many_requests_share_one_connection_through_a_proxy(
     scheme: str, proxy_of: Callable[[], Handler]
 ) -> None:
     """Thirty at once, after a first one; the proxy carries one connection."""
-    async with speaking_h2() as server, FaultServer(proxy_of()) as proxy:
+    async with h2_server() as server, FaultServer(proxy_of()) as proxy:
         transport = through(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             assert (await client.get(server.url)).http_version == "HTTP/2"
@@ -46,7 +46,7 @@ async def test_requests_at_once_share_the_connection_that_a_proxy_is_still_makin
     scheme: str, proxy_of: Callable[[], Handler]
 ) -> None:
     """Thirty, from the very first on."""
-    async with speaking_h2() as server, FaultServer(proxy_of()) as proxy:
+    async with h2_server() as server, FaultServer(proxy_of()) as proxy:
         transport = through(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
@@ -65,9 +65,9 @@ async def test_a_goaway_behind_a_proxy_is_followed(
         await wire.go_away(requests[1].stream_id)
         for request in requests[:2]:
             await wire.answer(request)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with speaking_h2(go) as server, FaultServer(proxy_of()) as proxy:
+    async with h2_server(go) as server, FaultServer(proxy_of()) as proxy:
         transport = through(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             tasks = [client.post(server.url, content=b"x") for _ in range(5)]
@@ -79,7 +79,7 @@ async def test_a_goaway_behind_a_proxy_is_followed(
 
 async def test_a_proxy_that_refuses_to_connect_is_reported_to_all() -> None:
     """Though they waited for one connection: each learns of it, and none waits for long."""
-    async with FaultServer(tunnelling(reply=b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
+    async with FaultServer(tunnel_proxy(reply=b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
         transport = AsyncPoolTransport(http2=True, proxy=f"http://127.0.0.1:{proxy.port}")
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             tasks = [client.get("https://behind.test/") for _ in range(20)]
@@ -99,11 +99,11 @@ async def test_a_server_of_http_1_behind_a_proxy_serves_as_many_at_once_as_ever(
         await wire.answer(200, request.body)
 
     async with (
-        FaultServer(each_request(answer_together), tls=trusted()) as server,
+        FaultServer(each_request(answer_together), tls=server_context()) as server,
         FaultServer(proxy_of()) as proxy,
     ):
         transport = AsyncPoolTransport(
-            http2=True, verify=trusting(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
+            http2=True, verify=client_context(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
         )
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             bodies = [f"body {number}".encode() for number in range(10)]

@@ -5,16 +5,16 @@ from typing import Any
 
 import httpx
 import pytest
-from fault_handlers import until
+from fault_handlers import wait_until
 from h2_servers import H2Wire, Script
-from h2_ways import EVERY_WAY, Way
-from pool_kit import turns
+from h2_setups import ALL_SETUPS, H2Setup
+from pool_helpers import run_loop_turns
 from steady_loop import advance
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, stall
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 LARGE = bytes(1_000_000)
 """More than a window."""
@@ -27,9 +27,9 @@ def impatient(seconds: float = 5.0) -> httpx.Timeout:
 
 async def run_out_of_time(seconds: float = 5.0) -> None:
     """Let the clients start to wait, then let time pass, then let what has expired fail."""
-    await turns(20)
+    await run_loop_turns(20)
     advance(seconds)
-    await turns(20)
+    await run_loop_turns(20)
 
 
 def listen_in_vain(count: int) -> Script:
@@ -38,7 +38,7 @@ def listen_in_vain(count: int) -> Script:
     async def script(wire: H2Wire) -> None:
         await wire.receive(count)
         await run_out_of_time()
-        await wire.listen()
+        await wire.read_to_end()
 
     return script
 
@@ -61,17 +61,17 @@ async def answer_after_a_reset(wire: H2Wire) -> None:
     for request in wire.requests:
         if request.stream_id not in wire.resets:
             await wire.answer(request)
-    await wire.answer_the_rest()
+    await wire.answer_remaining()
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_a_request_that_waits_too_long_ends_alone(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """The server hears of it; the other one, which may wait, gets its answer there."""
-    async with way.serving(answer_after_a_reset) as server:
+    async with setup.server(answer_after_a_reset) as server:
         other = asyncio.ensure_future(client.get(server.url))
-        await turns(5)
+        await run_loop_turns(5)
         with pytest.raises(
             httpx.ReadTimeout, match=r"nothing received on the stream within 5\.0 s"
         ):
@@ -80,12 +80,12 @@ async def test_a_request_that_waits_too_long_ends_alone(
         assert transport.statistics().opened == 1
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_a_connection_that_brings_answers_to_others_stays_in_use(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """One stream that the server forgets is no sign against it."""
-    async with way.serving(answer_others) as server:
+    async with setup.server(answer_others) as server:
         slow = asyncio.ensure_future(client.get(f"{server.url}slow", timeout=impatient()))
         while not slow.done():
             assert (await client.get(server.url)).content == b"ok"
@@ -96,14 +96,14 @@ async def test_a_connection_that_brings_answers_to_others_stays_in_use(
         assert transport.statistics().opened == 1
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_nobody_joins_a_connection_that_was_silent_for_all(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """It may be dead: the next request takes another; who was on it may go on waiting."""
-    async with way.serving(listen_in_vain(2)) as server:
+    async with setup.server(listen_in_vain(2)) as server:
         patient = asyncio.ensure_future(client.get(server.url))
-        await turns(5)
+        await run_loop_turns(5)
         with pytest.raises(httpx.ReadTimeout):
             await client.get(server.url, timeout=impatient())
         assert (await client.get(server.url)).content == b"ok"
@@ -116,14 +116,14 @@ async def test_nobody_joins_a_connection_that_was_silent_for_all(
         assert (told.opened, told.idle) == (2, 1)
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_a_connection_that_was_silent_is_not_used_when_all_have_left_it_well(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """Answers came late on it after all, and it is closed behind them."""
-    async with way.serving(answer_after_a_reset) as server:
+    async with setup.server(answer_after_a_reset) as server:
         other = asyncio.ensure_future(client.get(server.url))
-        await turns(5)
+        await run_loop_turns(5)
         with pytest.raises(httpx.ReadTimeout):
             await client.get(server.url, timeout=impatient())
         await other
@@ -132,9 +132,9 @@ async def test_a_connection_that_was_silent_is_not_used_when_all_have_left_it_we
         assert transport.statistics().opened == 2
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_each_request_of_a_dead_connection_ends_in_its_own_time(
-    way: Way, client: httpx.AsyncClient
+    setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
     """Not one behind the other, though only one of them reads."""
     ended: list[float] = []
@@ -148,10 +148,10 @@ async def test_each_request_of_a_dead_connection_ends_in_its_own_time(
         await wire.receive(3)
         for seconds in (1.0, 2.0, 3.0):
             await run_out_of_time(1.0)
-            await until(lambda: ended[-1:] == [seconds])  # noqa: B023 - awaited here
-        await wire.listen()
+            await wait_until(lambda: ended[-1:] == [seconds])  # noqa: B023 - awaited here
+        await wire.read_to_end()
 
-    async with way.serving(let_each_time_out) as server:
+    async with setup.server(let_each_time_out) as server:
         await asyncio.gather(*(ask(server.url, seconds) for seconds in (3.0, 2.0, 1.0)))
         assert ended == [1.0, 2.0, 3.0]
 
@@ -164,7 +164,7 @@ async def test_who_joins_a_connection_that_is_being_made_waits_for_its_own_time(
     ):
         url = server.url.replace("http:", "https:")
         first = asyncio.ensure_future(client.get(url, timeout=60))
-        await until(lambda: server.connections == 1)
+        await wait_until(lambda: server.connections == 1)
         second = asyncio.ensure_future(client.get(url, timeout=httpx.Timeout(60, connect=5.0)))
         await run_out_of_time()
         with pytest.raises(httpx.ConnectTimeout, match=r"not connected within 5\.0 s"):
@@ -174,23 +174,23 @@ async def test_who_joins_a_connection_that_is_being_made_waits_for_its_own_time(
         await asyncio.wait({first})
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_an_upload_that_gets_no_room_ends_alone(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """The other one is answered on the same connection."""
 
     async def give_no_room(wire: H2Wire) -> None:
-        wire.gives_room = False
-        await wire.read_until(lambda: wire.came >= 65_535 and bool(wire.requests))
+        wire.opens_window = False
+        await wire.read_until(lambda: wire.body_bytes >= 65_535 and bool(wire.requests))
         await run_out_of_time()
         await wire.read_until(lambda: bool(wire.resets))
         await wire.answer(wire.requests[0])
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(give_no_room) as server:
+    async with setup.server(give_no_room) as server:
         other = asyncio.ensure_future(client.get(server.url))
-        await turns(5)
+        await run_loop_turns(5)
         with pytest.raises(httpx.ReadTimeout):
             await client.post(server.url, content=LARGE, timeout=impatient())
         assert (await other).content == b"ok"
@@ -203,42 +203,42 @@ async def give_room_bit_by_bit(wire: H2Wire) -> None:
     async def give() -> None:
         while True:
             await run_out_of_time(1.0)
-            await wire.give_room(size=16_384)
+            await wire.open_window(size=16_384)
 
-    wire.gives_room = False
+    wire.opens_window = False
     giving = asyncio.ensure_future(give())
     try:
-        await wire.answer_the_rest()
+        await wire.answer_remaining()
     finally:
         giving.cancel()
         await asyncio.wait({giving})
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_uploads_that_take_room_from_each_other_wait_for_their_turn(
-    way: Way, client: httpx.AsyncClient
+    setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
     """The server is not silent: what it gives goes to one of them at a time."""
-    async with way.serving(give_room_bit_by_bit) as server:
+    async with setup.server(give_room_bit_by_bit) as server:
         posts = (
             client.post(server.url, content=LARGE[:20_000], timeout=impatient()) for _ in range(15)
         )
         assert [response.content for response in await asyncio.gather(*posts)] == [b"ok"] * 15
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_an_upload_whose_own_stream_gets_no_room_does_not_wait_for_others(
-    way: Way, client: httpx.AsyncClient
+    setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
     """That the server gives room on the connection is nothing to it."""
-    async with way.serving(give_room_bit_by_bit) as server:
+    async with setup.server(give_room_bit_by_bit) as server:
         with pytest.raises(httpx.ReadTimeout):
             await client.post(server.url, content=LARGE, timeout=impatient())
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_answers_that_came_in_time_count_though_the_loop_was_held_up(
-    way: Way, client: httpx.AsyncClient, transport: AsyncPoolTransport
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """Beyond the time of both requests, though only one of them reads."""
 
@@ -246,17 +246,17 @@ async def test_answers_that_came_in_time_count_though_the_loop_was_held_up(
         for request in await wire.receive(2):
             await wire.answer(request)
         advance(10.0)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(answer_and_hold_up) as server:
+    async with setup.server(answer_and_hold_up) as server:
         gets = (client.get(server.url, timeout=impatient()) for _ in range(2))
         assert [response.content for response in await asyncio.gather(*gets)] == [b"ok"] * 2
         assert transport.statistics().opened == 1
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_a_trace_that_does_not_return_takes_no_answer_from_another_request(
-    way: Way, client: httpx.AsyncClient
+    setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
     """The answer comes behind settings, which whoever reads would trace first."""
     is_answering = asyncio.Event()
@@ -268,29 +268,29 @@ async def test_a_trace_that_does_not_return_takes_no_answer_from_another_request
     async def settle_and_answer(wire: H2Wire) -> None:
         _, other = await wire.receive(2)
         is_answering.set()
-        await wire.allow(101)
+        await wire.set_max_streams(101)
         await wire.answer(other)
-        await wire.listen()
+        await wire.read_to_end()
 
-    async with way.serving(settle_and_answer) as server:
+    async with setup.server(settle_and_answer) as server:
         traced = asyncio.ensure_future(
             client.get(server.url, timeout=impatient(), extensions={"trace": trace})
         )
-        await turns(5)
+        await run_loop_turns(5)
         assert (await client.get(server.url)).content == b"ok"
         await run_out_of_time()
         with pytest.raises(httpx.ReadTimeout):
             await traced
 
 
-@EVERY_WAY
+@ALL_SETUPS
 async def test_a_request_that_waits_too_long_harms_none_that_waits_for_its_stream(
-    way: Way, client: httpx.AsyncClient
+    setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
     """One is all there may be: it has ended before the next one begins, there or elsewhere."""
-    async with way.serving(listen_in_vain(1), max_streams=1) as server:
+    async with setup.server(listen_in_vain(1), max_streams=1) as server:
         first = asyncio.ensure_future(client.post(server.url, content=b"x", timeout=impatient()))
-        await turns(5)
+        await run_loop_turns(5)
         others = [client.post(server.url, content=b"x") for _ in range(3)]
         answers = await asyncio.gather(first, *others, return_exceptions=True)
         assert isinstance(answers[0], httpx.ReadTimeout)

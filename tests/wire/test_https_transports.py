@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from open_clients import KINDS, opened
-from tls_contexts import authority_file, trusted, trusting
+from open_clients import KINDS, open_client
+from tls_contexts import ca_file, client_context, server_context
 
 from typed_async_client import (
     AsyncPoolTransport,
@@ -18,7 +18,7 @@ from typed_async_client import (
 )
 from typed_async_client.testing import FaultServer, answer
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 SECRET = "http://ann:pass@localhost/a%20b?token=secret#part"
 
@@ -50,9 +50,9 @@ async def test_a_redirect_keeps_method_and_body(kind: str, content: Any) -> None
         body: Any = parts_later() if kind == "async" else parts()
     else:
         body = content
-    options: Any = {"mounts": {"http://": HTTPSRedirectTransport()}, "verify": trusting()}
-    async with FaultServer(answer(), tls=trusted()) as server:
-        async with opened(kind, follow_redirects=True, **options) as ask:
+    options: Any = {"mounts": {"http://": HTTPSRedirectTransport()}, "verify": client_context()}
+    async with FaultServer(answer(), tls=server_context()) as server:
+        async with open_client(kind, follow_redirects=True, **options) as ask:
             url = f"http://localhost:{server.port}/a%20b?c=d"
             response = await ask(url, "PUT", content=body)
         assert response.text == "ok"
@@ -67,7 +67,7 @@ async def test_a_redirect_keeps_method_and_body(kind: str, content: Any) -> None
 @both_kinds
 async def test_a_client_that_follows_nothing_gets_the_redirect(kind: str) -> None:
     """With the next request ready to be sent."""
-    async with opened(kind, mounts={"http://": HTTPSRedirectTransport()}) as ask:
+    async with open_client(kind, mounts={"http://": HTTPSRedirectTransport()}) as ask:
         response = await ask("http://localhost/a", "POST", content=b"pay 5")
     assert response.status_code == 308
     assert response.content == b""
@@ -78,9 +78,11 @@ async def test_a_client_that_follows_nothing_gets_the_redirect(kind: str) -> Non
 async def test_a_resilient_client_is_redirected_too() -> None:
     """Its pool serves what the mount does not."""
     async with (
-        FaultServer(answer(), tls=trusted()) as server,
+        FaultServer(answer(), tls=server_context()) as server,
         AsyncResilientClient(
-            mounts={"http://": HTTPSRedirectTransport()}, verify=trusting(), follow_redirects=True
+            mounts={"http://": HTTPSRedirectTransport()},
+            verify=client_context(),
+            follow_redirects=True,
         ) as client,
     ):
         response = await (await client.get(f"http://localhost:{server.port}/"))
@@ -90,7 +92,7 @@ async def test_a_resilient_client_is_redirected_too() -> None:
 @both_kinds
 async def test_what_is_not_http_is_not_redirected(kind: str) -> None:
     """Mounted for everything by mistake, it would redirect for ever."""
-    async with opened(
+    async with open_client(
         kind, mounts={"all://": HTTPSRedirectTransport()}, follow_redirects=True
     ) as ask:
         with pytest.raises(httpx.UnsupportedProtocol, match='mount it for "http://"') as raised:
@@ -106,9 +108,14 @@ async def test_what_is_not_http_is_not_redirected(kind: str) -> None:
 @both_kinds
 async def test_https_goes_through_and_http_is_refused_unsent(kind: str) -> None:
     """The server that would have got it in the clear is not even connected to."""
-    sender = {"plain": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind](verify=trusting())
-    async with FaultServer(answer(), tls=trusted()) as server, FaultServer(answer()) as clear:
-        async with opened(kind, transport=HTTPSOnlyTransport(sender)) as ask:
+    sender = {"sync": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind](
+        verify=client_context()
+    )
+    async with (
+        FaultServer(answer(), tls=server_context()) as server,
+        FaultServer(answer()) as clear,
+    ):
+        async with open_client(kind, transport=HTTPSOnlyTransport(sender)) as ask:
             assert (await ask(server.url)).text == "ok"
             with pytest.raises(httpx.UnsupportedProtocol) as raised:
                 await ask(f"http://ann:pass@127.0.0.1:{clear.port}/a?token=secret#part")
@@ -123,12 +130,14 @@ async def test_https_goes_through_and_http_is_refused_unsent(kind: str) -> None:
 @both_kinds
 async def test_a_redirect_out_of_https_is_refused(kind: str) -> None:
     """The hops of a redirect come the same way as the first request."""
-    sender = {"plain": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind](verify=trusting())
+    sender = {"sync": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind](
+        verify=client_context()
+    )
     async with FaultServer(answer()) as clear:
         redirect = answer(302, b"", f"Location: {clear.url}")
         async with (
-            FaultServer(redirect, tls=trusted()) as server,
-            opened(kind, transport=HTTPSOnlyTransport(sender), follow_redirects=True) as ask,
+            FaultServer(redirect, tls=server_context()) as server,
+            open_client(kind, transport=HTTPSOnlyTransport(sender), follow_redirects=True) as ask,
         ):
             with pytest.raises(httpx.UnsupportedProtocol, match="refused http://127"):
                 await ask(server.url)
@@ -156,12 +165,12 @@ async def test_without_a_transport_each_kind_has_its_own_default(
     kind: str, wrap: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It checks certificates as httpx does, and is closed with the client."""
-    async with FaultServer(answer(), tls=trusted()) as server:
-        async with opened(kind, transport=wrap()) as ask:
+    async with FaultServer(answer(), tls=server_context()) as server:
+        async with open_client(kind, transport=wrap()) as ask:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await ask(server.url)
-        monkeypatch.setenv("SSL_CERT_FILE", authority_file(tmp_path))
-        async with opened(kind, transport=wrap()) as ask:
+        monkeypatch.setenv("SSL_CERT_FILE", ca_file(tmp_path))
+        async with open_client(kind, transport=wrap()) as ask:
             assert (await ask(server.url)).text == "ok"
 
 
@@ -169,7 +178,7 @@ async def test_without_a_transport_each_kind_has_its_own_default(
 @pytest.mark.parametrize(
     ("kind", "transport", "message"),
     [
-        ("plain", AsyncPoolTransport(), r"AsyncPoolTransport only supports httpx\.AsyncClient"),
+        ("sync", AsyncPoolTransport(), r"AsyncPoolTransport only supports httpx\.AsyncClient"),
         ("async", httpx.HTTPTransport(), r"HTTPTransport only supports httpx\.Client"),
     ],
 )
@@ -177,7 +186,7 @@ async def test_a_transport_of_the_other_kind_is_told_apart(
     kind: str, transport: Any, message: str, wrap: Any
 ) -> None:
     """The error says whom it serves, and what to wrap in its place."""
-    async with opened(kind, transport=wrap(transport)) as ask:
+    async with open_client(kind, transport=wrap(transport)) as ask:
         with pytest.raises(TypeError, match=f"{message}.*wrap a transport of that kind"):
             await ask("https://localhost/")
 
@@ -190,5 +199,5 @@ async def test_a_wsgi_application_may_be_wrapped(wrap: Any) -> None:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [environ["wsgi.url_scheme"].encode()]
 
-    async with opened("plain", transport=wrap(httpx.WSGITransport(app=app))) as ask:
+    async with open_client("sync", transport=wrap(httpx.WSGITransport(app=app))) as ask:
         assert (await ask("https://testserver/")).text == "https"

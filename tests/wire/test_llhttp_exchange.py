@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
-from pool_kit import without_httptools
+from pool_helpers import hide_httptools
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.pool.connector import Http11
@@ -53,7 +53,7 @@ def test_requesting_llhttp_without_httptools_raises_an_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A caller who wants the strict parser never gets the other one silently."""
-    without_httptools(monkeypatch)
+    hide_httptools(monkeypatch)
     with pytest.raises(ImportError, match="pip install httptools"):
         AsyncPoolTransport(http11="llhttp")
 

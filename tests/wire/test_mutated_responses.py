@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mutations import mutants
-from response_corpus import CORPUS, KEPT
-from strict_reader import Answer, read_strictly
+from reference_parser import ParsedResponse, parse_response
+from response_corpus import CORPUS, REGRESSIONS
 
 from typed_async_client.pool.connector import Http11
 from typed_async_client.pool.transport import AsyncPoolTransport
@@ -20,7 +20,7 @@ PARSERS: tuple[Http11, ...] = ("h11", "llhttp")
 BATCH, BATCHES = 50, 200
 LIMITS = httpx.Limits(max_connections=BATCH, max_keepalive_connections=0)
 
-End = Answer | type[httpx.TransportError]
+End = ParsedResponse | type[httpx.TransportError]
 
 
 class Sending(asyncio.Protocol):
@@ -87,18 +87,18 @@ class Table:
         except BaseException as error:
             error.add_note(f"{parser} at {self._responses[number]!r}")
             raise
-        return Answer(response.status_code, body)
+        return ParsedResponse(response.status_code, body)
 
 
 def complaints(response: bytes, h11: End, llhttp: End) -> list[str]:
     """Say what is wrong with two ends of a response."""
-    strict, lax = read_strictly(response), read_strictly(response, lax=True)
+    strict, lax = parse_response(response), parse_response(response, lax=True)
     wrong = []
-    if isinstance(llhttp, Answer) and llhttp != strict:
+    if isinstance(llhttp, ParsedResponse) and llhttp != strict:
         wrong.append(f"llhttp gave {llhttp}, and it is {strict}")
-    if isinstance(h11, Answer) and h11 not in (strict, lax):
+    if isinstance(h11, ParsedResponse) and h11 not in (strict, lax):
         wrong.append(f"h11 gave {h11}, and it is {strict}, or {lax} at best")
-    if isinstance(llhttp, Answer) and isinstance(h11, Answer) and llhttp != h11:
+    if isinstance(llhttp, ParsedResponse) and isinstance(h11, ParsedResponse) and llhttp != h11:
         wrong.append(f"llhttp gave {llhttp}, and h11 {h11}")
     return [f"{fault}: {response!r}" for fault in wrong]
 
@@ -107,8 +107,8 @@ async def test_each_response_of_the_corpus_is_read_by_both_parsers() -> None:
     """As it is written out there, and as the plain reader reads it."""
     responses = [data for data, _ in CORPUS.values()]
     expected = [answer for _, answer in CORPUS.values()]
-    assert [read_strictly(data) for data in responses] == expected
-    assert [read_strictly(data, lax=True) for data in responses] == expected
+    assert [parse_response(data) for data in responses] == expected
+    assert [parse_response(data, lax=True) for data in responses] == expected
     async with Table() as table:
         assert await table.ends_of(responses) == [(answer, answer) for answer in expected]
 
@@ -116,18 +116,18 @@ async def test_each_response_of_the_corpus_is_read_by_both_parsers() -> None:
 async def test_what_was_once_read_wrongly_is_no_more() -> None:
     """None of it is an answer to llhttp, which had made one of each."""
     async with Table() as table:
-        ends = await table.ends_of(list(KEPT))
+        ends = await table.ends_of(list(REGRESSIONS))
     assert {llhttp for _, llhttp in ends} == {httpx.RemoteProtocolError}
-    assert [complaints(*row) for row in _rows(list(KEPT), ends)] == [[]] * len(KEPT)
+    assert [complaints(*row) for row in _rows(list(REGRESSIONS), ends)] == [[]] * len(REGRESSIONS)
 
 
 @pytest.mark.parametrize(
     ("h11", "llhttp"),
     [
-        (Answer(200, b"Hello"), Answer(200, b"Hello, world")),
-        (Answer(200, b"Hello, world"), Answer(200, b"Hello")),
-        (Answer(200, b"Hello"), httpx.ReadError),
-        (httpx.ReadError, Answer(500, b"Hello, world")),
+        (ParsedResponse(200, b"Hello"), ParsedResponse(200, b"Hello, world")),
+        (ParsedResponse(200, b"Hello, world"), ParsedResponse(200, b"Hello")),
+        (ParsedResponse(200, b"Hello"), httpx.ReadError),
+        (httpx.ReadError, ParsedResponse(500, b"Hello, world")),
     ],
 )
 def test_a_wrong_body_or_status_would_be_seen(h11: End, llhttp: End) -> None:
@@ -155,8 +155,8 @@ def test_ten_thousand_spoilt_responses_are_read_right_or_refused() -> None:
             ends = runner.run(table.ends_of(responses))
             for response, h11, llhttp in _rows(responses, ends):
                 assert complaints(response, h11, llhttp) == []
-                answers += isinstance(llhttp, Answer)
-                errors += not isinstance(llhttp, Answer)
+                answers += isinstance(llhttp, ParsedResponse)
+                errors += not isinstance(llhttp, ParsedResponse)
 
         runner.run(table.__aenter__())
         try:

@@ -11,17 +11,17 @@ from pathlib import Path
 import httpcore
 import httpx
 import pytest
-from fault_handlers import echo, echoes, never_read, until
-from leftovers import full_backlog, leaving_nothing, other_tasks, sockets_to
-from tls_contexts import trusted, trusting
-from toy_names import resolve_to
+from fake_dns import resolve_to
+from fault_handlers import echo, is_echoing, never_read, wait_until
+from leak_checks import count_sockets_to, full_backlog, no_leaks, other_tasks
+from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.net.backend import AsyncioBackend, _race
 from typed_async_client.net.stream import AsyncioStream
 from typed_async_client.testing import FaultServer, Wire, answer, stall
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 # Connecting
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 async def test_a_stream_reaches_a_server(host: str) -> None:
     """By address, and by the one name that needs no name server."""
     async with FaultServer(echo) as server:
-        assert await echoes(await AsyncioBackend().connect_tcp(host, server.port, timeout=20))
+        assert await is_echoing(await AsyncioBackend().connect_tcp(host, server.port, timeout=20))
 
 
 @pytest.mark.parametrize("dead", ["127.0.0.2", "::1"])
@@ -41,7 +41,9 @@ async def test_the_second_address_answers_when_the_first_one_refuses(
     """Whether the first one is of the same family or of the other one."""
     resolve_to(monkeypatch, {"two.test": [dead, "127.0.0.1"]})
     async with FaultServer(echo) as server:
-        assert await echoes(await AsyncioBackend().connect_tcp("two.test", server.port, timeout=20))
+        assert await is_echoing(
+            await AsyncioBackend().connect_tcp("two.test", server.port, timeout=20)
+        )
 
 
 async def test_the_second_address_answers_when_the_first_one_hangs(
@@ -53,7 +55,7 @@ async def test_the_second_address_answers_when_the_first_one_hangs(
         with full_backlog("127.0.0.2", server.port):
             stream = await AsyncioBackend().connect_tcp("two.test", server.port, timeout=20)
             assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
-            assert await echoes(stream)
+            assert await is_echoing(stream)
 
 
 async def test_an_address_of_the_other_family_is_tried_second(
@@ -110,7 +112,7 @@ async def test_of_two_that_connect_at_the_same_moment_one_is_closed(
             return stream
 
         stream = await _race([connect_together, connect_together])
-        await until(lambda: sockets_to(server.port) == 1)
+        await wait_until(lambda: count_sockets_to(server.port) == 1)
         await stream.write(b"still open")
         await stream.aclose()
 
@@ -150,7 +152,7 @@ async def test_the_local_address_is_the_one_asked_for() -> None:
             "127.0.0.1", server.port, timeout=20, local_address="127.0.0.3"
         )
         assert stream.get_extra_info("client_addr")[0] == "127.0.0.3"
-        assert await echoes(stream)
+        assert await is_echoing(stream)
 
 
 async def test_a_local_address_of_nobody_is_a_connect_error() -> None:
@@ -171,7 +173,7 @@ async def test_socket_options_are_set() -> None:
         )
         sock = stream.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-        assert await echoes(stream)
+        assert await is_echoing(stream)
 
 
 async def test_a_socket_option_that_the_system_refuses_is_a_connect_error() -> None:
@@ -182,7 +184,7 @@ async def test_a_socket_option_that_the_system_refuses_is_a_connect_error() -> N
                 "127.0.0.1", server.port, socket_options=[(socket.SOL_SOCKET, 9999, 1)]
             )
         await asyncio.sleep(0)
-        assert sockets_to(server.port) == 0
+        assert count_sockets_to(server.port) == 0
 
 
 # Unix sockets
@@ -219,20 +221,20 @@ async def test_a_unix_socket_that_is_not_there_is_a_connect_error(tmp_path: Path
 
 async def test_a_stream_tells_what_httpcore_asks_for() -> None:
     """Both addresses, the socket, the TLS object once there is one, nothing for other names."""
-    async with FaultServer(echo, tls=trusted()) as server:
+    async with FaultServer(echo, tls=server_context()) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         assert stream.get_extra_info("ssl_object") is None
-        secure = await stream.start_tls(trusting(), "localhost", timeout=20)
+        secure = await stream.start_tls(client_context(), "localhost", timeout=20)
         tls = secure.get_extra_info("ssl_object")
         assert tls.version() in {"TLSv1.2", "TLSv1.3"}
         sock = secure.get_extra_info("socket")
         assert secure.get_extra_info("server_addr") == ("127.0.0.1", server.port)
         assert secure.get_extra_info("client_addr") == sock.getsockname()
         assert secure.get_extra_info("whatever") is None
-        assert await echoes(secure)
+        assert await is_echoing(secure)
 
 
-@pytest.mark.parametrize("tls", [None, trusted])
+@pytest.mark.parametrize("tls", [None, server_context])
 async def test_a_stream_is_readable_when_bytes_or_the_end_have_come(
     tls: Callable[[], ssl.SSLContext] | None,
 ) -> None:
@@ -247,16 +249,16 @@ async def test_a_stream_is_readable_when_bytes_or_the_end_have_come(
     async with FaultServer(two_steps, tls=tls and tls()) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         if tls:
-            stream = await stream.start_tls(trusting(), "localhost", timeout=20)
+            stream = await stream.start_tls(client_context(), "localhost", timeout=20)
         ask = stream.get_extra_info
         assert (ask("is_readable"), ask("has_ended")) == (False, False)
         await stream.write(b"?")
-        await until(lambda: stream.received == 1)
+        await wait_until(lambda: stream.received == 1)
         assert (ask("is_readable"), ask("has_ended")) == (True, False)
         assert await stream.read(10) == b"x"
         assert ask("is_readable") is False
         go_on.set()
-        await until(lambda: bool(ask("has_ended")))
+        await wait_until(lambda: bool(ask("has_ended")))
         assert ask("is_readable") is True
         assert await stream.read(10) == b""
         await stream.aclose()
@@ -274,14 +276,14 @@ async def connect(host: str, port: int) -> None:
 async def shake_hands(_: str, port: int) -> None:
     """Connect and shake hands."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", port)
-    await stream.start_tls(trusting(), "localhost")
+    await stream.start_tls(client_context(), "localhost")
 
 
 async def read(_: str, port: int) -> None:
     """Connect, shake hands and read."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", port)
     try:
-        stream = await stream.start_tls(trusting(), "localhost")
+        stream = await stream.start_tls(client_context(), "localhost")
         await stream.read(1)
     finally:
         stream.abort()
@@ -291,7 +293,7 @@ async def write(_: str, port: int) -> None:
     """Connect, shake hands and write more than anybody takes."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", port)
     try:
-        stream = await stream.start_tls(trusting(), "localhost")
+        stream = await stream.start_tls(client_context(), "localhost")
         await stream.write(bytes(20_000_000))
     finally:
         stream.abort()
@@ -318,7 +320,7 @@ async def test_a_cancelled_connect_leaves_no_socket(
     """To one address that hangs, or to two."""
     resolve_to(monkeypatch, {"twice.test": ["127.0.0.1", "127.0.0.2"]})
     with full_backlog() as port, full_backlog("127.0.0.2", port):
-        async with leaving_nothing():
+        async with no_leaks():
             await cancel_after(turns, connect(host, port))
 
 
@@ -328,10 +330,10 @@ async def test_a_race_cancelled_while_both_addresses_hang_leaves_no_socket(
     """The second one has been tried by then, and both are given up."""
     resolve_to(monkeypatch, {"twice.test": ["127.0.0.1", "127.0.0.2"]})
     with full_backlog() as port, full_backlog("127.0.0.2", port):
-        async with leaving_nothing():
+        async with no_leaks():
             idle = len(other_tasks())
             task = asyncio.ensure_future(connect("twice.test", port))
-            await until(lambda: len(other_tasks()) == idle + 3)
+            await wait_until(lambda: len(other_tasks()) == idle + 3)
             task.cancel()
             await asyncio.wait({task})
 
@@ -339,7 +341,11 @@ async def test_a_race_cancelled_while_both_addresses_hang_leaves_no_socket(
 @TURNS
 @pytest.mark.parametrize(
     ("work", "handler", "tls"),
-    [(shake_hands, stall, None), (read, stall, trusted), (write, never_read, trusted)],
+    [
+        (shake_hands, stall, None),
+        (read, stall, server_context),
+        (write, never_read, server_context),
+    ],
 )
 async def test_what_is_cancelled_leaves_no_socket(
     work: Callable[[str, int], Awaitable[None]],
@@ -350,7 +356,7 @@ async def test_what_is_cancelled_leaves_no_socket(
     """After any turn of the loop, in a handshake, a read and a write."""
     async with FaultServer(handler, tls=tls and tls()) as server:
         await cancel_after(turns, work("", server.port))
-        await until(lambda: sockets_to(server.port) == 0)
+        await wait_until(lambda: count_sockets_to(server.port) == 0)
 
 
 @pytest.mark.parametrize("turns", range(12))
@@ -361,7 +367,7 @@ async def test_a_connect_cancelled_as_it_succeeds_leaves_no_socket(
     resolve_to(monkeypatch, {"twice.test": ["127.0.0.2", "127.0.0.1"]})
     async with FaultServer(stall) as server:
         for host in ("127.0.0.1", "twice.test"):
-            async with leaving_nothing():
+            async with no_leaks():
                 task = asyncio.ensure_future(AsyncioBackend().connect_tcp(host, server.port))
                 for _ in range(turns):
                     time.sleep(0.0005)  # noqa: ASYNC251 - the loop has everything ready at once
@@ -371,4 +377,4 @@ async def test_a_connect_cancelled_as_it_succeeds_leaves_no_socket(
                 if not task.cancelled():
                     task.result().abort()
                     del task
-                await until(lambda: not server._serving)
+                await wait_until(lambda: not server._serving)

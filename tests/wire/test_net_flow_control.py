@@ -9,29 +9,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpcore
 import httpx
 import pytest
-from fault_handlers import cut, cut_at_once, never_read, sending, until
-from leftovers import sockets_to
-from tls_contexts import trusted, trusting
+from fault_handlers import never_read, reset_connection, reset_on_connect, respond_with, wait_until
+from leak_checks import count_sockets_to
+from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.stream import AsyncioStream
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 MUCH = random.Random(20).randbytes(20_000_000)
 MUCH_DIGEST = hashlib.sha256(MUCH).hexdigest()
 LITTLE = 1_000_000  # far above what may be held, far below what is sent
 
 Secured = Callable[[], ssl.SSLContext] | None
-plain_and_secured = pytest.mark.parametrize("tls", [None, trusted], ids=["plain", "tls"])
+plain_and_secured = pytest.mark.parametrize("tls", [None, server_context], ids=["plain", "tls"])
 
 
 async def stream_to(server: FaultServer, tls: Secured) -> AsyncioStream:
     """Connect, and shake hands where TLS is spoken."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
-    return await stream.start_tls(trusting(), "localhost", timeout=20) if tls else stream
+    return await stream.start_tls(client_context(), "localhost", timeout=20) if tls else stream
 
 
 class PatientReader:
@@ -65,7 +65,7 @@ async def test_a_server_is_held_up_while_nobody_reads(tls: Secured) -> None:
 
     async with FaultServer(send_much, tls=tls and tls()) as server:
         stream = await stream_to(server, tls)
-        await until(lambda: stream.protocol._reading_paused)
+        await wait_until(lambda: stream.protocol._reading_paused)
         for _ in range(200):
             await asyncio.sleep(0)
         assert stream.received < LITTLE
@@ -96,14 +96,14 @@ async def test_a_writer_is_held_up_while_the_server_does_not_read(tls: Secured, 
                 await stream.write(MUCH[start : start + piece], timeout=30)
 
         writing = asyncio.ensure_future(write_all())
-        await until(lambda: stream.protocol._writing_paused)
+        await wait_until(lambda: stream.protocol._writing_paused)
         for _ in range(200):
             await asyncio.sleep(0)
         assert not writing.done()
         assert stream._transport.get_write_buffer_size() < LITTLE
         reader.go_on.set()
         await writing
-        await until(lambda: reader.read == len(MUCH))
+        await wait_until(lambda: reader.read == len(MUCH))
         assert reader.digest.hexdigest() == MUCH_DIGEST
         await stream.aclose()
         assert stream._write_timer._timer is None
@@ -169,7 +169,7 @@ async def test_bytes_that_came_while_the_loop_stood_still_beat_the_timeout() -> 
     async with FaultServer(speak) as server:
         stream = await stream_to(server, None)
         await stream.write(b"?")
-        await until(lambda: stream.received > 0)
+        await wait_until(lambda: stream.received > 0)
         assert await stream.read(100, timeout=0.0) == b"in time"
         await stream.aclose()
 
@@ -186,7 +186,7 @@ async def test_what_came_before_the_end_is_read_before_it(tls: Secured) -> None:
 
     async with FaultServer(say_goodbye, tls=tls and tls()) as server:
         stream = await stream_to(server, tls)
-        await until(lambda: bool(stream.get_extra_info("has_ended")))
+        await wait_until(lambda: bool(stream.get_extra_info("has_ended")))
         parts = [await stream.read(4, timeout=20) for _ in range(4)]
         assert parts == [b"good", b"bye", b"", b""]
         await stream.aclose()
@@ -194,7 +194,7 @@ async def test_what_came_before_the_end_is_read_before_it(tls: Secured) -> None:
 
 async def test_a_cut_connection_is_a_read_error() -> None:
     """The system's own error is behind it."""
-    async with FaultServer(cut_at_once) as server:
+    async with FaultServer(reset_on_connect) as server:
         stream = await stream_to(server, None)
         with pytest.raises(httpcore.ReadError) as caught:
             await stream.read(10, timeout=20)
@@ -214,9 +214,9 @@ async def test_what_came_before_a_cut_is_read_before_the_error() -> None:
 
     async with FaultServer(speak_and_cut) as server:
         stream = await stream_to(server, None)
-        await until(lambda: stream.received > 0)
+        await wait_until(lambda: stream.received > 0)
         go_on.set()
-        await until(lambda: stream.has_ended)
+        await wait_until(lambda: stream.has_ended)
         assert [await stream.read(5), await stream.read(5)] == [b"last ", b"words"]
         with pytest.raises(httpcore.ReadError):
             await stream.read(5)
@@ -261,7 +261,7 @@ async def test_a_write_after_the_end_is_a_write_error() -> None:
 
     async with FaultServer(leave) as server:
         stream = await stream_to(server, None)
-        await until(lambda: bool(stream.get_extra_info("has_ended")))
+        await wait_until(lambda: bool(stream.get_extra_info("has_ended")))
         with pytest.raises(httpcore.WriteError):
             await stream.write(b"too late", timeout=20)
         await stream.aclose()
@@ -282,12 +282,12 @@ async def test_a_connection_that_ended_while_it_had_still_to_write_can_be_closed
         stream = await stream_to(server, None)
         transport = stream._transport
         transport.write(MUCH)
-        await until(lambda: bool(stream.get_extra_info("has_ended")))
+        await wait_until(lambda: bool(stream.get_extra_info("has_ended")))
         assert transport.get_write_buffer_size() > 0
         has_ended.set()
-        await until(lambda: transport.get_extra_info("socket").fileno() < 0)
+        await wait_until(lambda: transport.get_extra_info("socket").fileno() < 0)
         await stream.aclose()
-        assert sockets_to(server.port) == 0
+        assert count_sockets_to(server.port) == 0
 
 
 async def test_an_early_answer_is_read_although_the_upload_was_cut_off() -> None:
@@ -309,7 +309,7 @@ async def test_an_early_answer_is_read_although_the_upload_was_cut_off() -> None
 
 
 def _transport() -> AsyncPoolTransport:
-    return AsyncPoolTransport(verify=trusting())
+    return AsyncPoolTransport(verify=client_context())
 
 
 @plain_and_secured
@@ -333,14 +333,14 @@ async def test_large_bodies_pass_both_ways_unharmed(tls: Secured) -> None:
 
 @pytest.mark.parametrize(
     ("end", "error"),
-    [(Wire.finish, httpx.RemoteProtocolError), (cut, httpx.ReadError)],
+    [(Wire.finish, httpx.RemoteProtocolError), (reset_connection, httpx.ReadError)],
 )
 async def test_a_body_that_ends_too_early_is_no_answer(
     end: Callable[[Wire], Awaitable[None]], error: type[httpx.TransportError]
 ) -> None:
     """Closed or cut."""
     head_and_part = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart"
-    server = FaultServer(sending(head_and_part, end))
+    server = FaultServer(respond_with(head_and_part, end))
     async with server, httpx.AsyncClient(transport=_transport()) as client:
         with pytest.raises(error):
             await client.get(server.url)

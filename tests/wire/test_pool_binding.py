@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import pytest
-from pool_kit import address_of
+from pool_helpers import ip_url
 
 from typed_async_client import AsyncPoolTransport, ClientBoundError, ResilientTransport
 from typed_async_client.testing import FaultServer, answer
@@ -20,7 +20,7 @@ def test_a_second_event_loop_hears_whose_pool_it_is(
     async def ask() -> int:
         async with FaultServer(answer()) as server:
             client = httpx.AsyncClient(transport=transport, timeout=20.0)
-            return (await client.get(address_of(server))).status_code
+            return (await client.get(ip_url(server))).status_code
 
     with asyncio.Runner() as home:
         assert home.run(ask()) == 200

@@ -7,20 +7,27 @@ from typing import Any
 
 import httpx
 import pytest
-from pool_kit import (
-    address_of,
-    all_alone,
-    certificate_of,
-    in_pieces,
-    is_settled,
-    kind_of,
-    new_transport,
-    pooled,
-    serving,
-    turns,
-    verify_of,
+from cancellation_sweeps import (
+    ANSWER,
+    Sweep,
+    fetch_resiliently,
+    fetch_streamed,
+    fetch_whole,
+    resilient_client,
 )
-from sweeps import ANSWER, Sweep, fetch_resiliently, fetch_streamed, fetch_whole, resilient
+from pool_helpers import (
+    answer_in_pieces,
+    ip_url,
+    is_idle,
+    new_transport,
+    other_tasks_end,
+    pool_client,
+    result_type,
+    run_loop_turns,
+    serve_requests,
+    server_context_or_none,
+    verify_option,
+)
 
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 
@@ -30,7 +37,11 @@ pytestmark = [pytest.mark.usefixtures("http11"), pytest.mark.bulk]
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize(
     ("fetch", "new_client"),
-    [(fetch_whole, pooled), (fetch_streamed, pooled), (fetch_resiliently, resilient)],
+    [
+        (fetch_whole, pool_client),
+        (fetch_streamed, pool_client),
+        (fetch_resiliently, resilient_client),
+    ],
     ids=["whole", "streamed", "resilient"],
 )
 async def test_a_cancellation_after_any_turn_costs_no_slot_no_socket_and_no_task(
@@ -45,12 +56,12 @@ async def test_a_cancellation_after_any_turn_costs_no_slot_no_socket_and_no_task
         new_client=new_client,
         tls=tls,
     )
-    await sweep.go(0, 8, slots=3)
-    await sweep.go(4, slots=1)
+    await sweep.run(0, 8, slots=3)
+    await sweep.run(4, slots=1)
     for others in (2, 4, 1, 6, 3, 7, 5):  # the fewer turns an exchange takes, the more company
         if sweep.points < 360:
-            await sweep.go(others, slots=3)
-    assert sweep.bad == []
+            await sweep.run(others, slots=3)
+    assert sweep.failures == []
     assert sweep.points >= 360
 
 
@@ -58,18 +69,18 @@ async def test_the_same_sweep_sees_that_httpx_alone_loses_slots() -> None:
     """So the sweep can fail; no company is needed to see it."""
     sweep = Sweep(
         new_transport=lambda slots: httpx.AsyncHTTPTransport(
-            verify=verify_of(tls=False), limits=httpx.Limits(max_connections=slots)
+            verify=verify_option(tls=False), limits=httpx.Limits(max_connections=slots)
         ),
-        patience=0.2,
+        slot_timeout=0.2,
     )
-    await sweep.go(0, slots=1)
-    assert "a slot was lost" in {it.rpartition(": ")[2] for it in sweep.bad}
+    await sweep.run(0, slots=1)
+    assert "a slot was lost" in {it.rpartition(": ")[2] for it in sweep.failures}
 
 
 async def answer_a_little_later(request: SeenRequest, wire: Wire) -> None:
     """Answer within 30 ms, in pieces, so that a deadline can fall into each of them."""
     await asyncio.sleep(int(request.target.rpartition("/")[2]) / 1000)
-    await in_pieces(request, wire)
+    await answer_in_pieces(request, wire)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
@@ -78,9 +89,9 @@ async def test_a_churn_of_deadlines_leaves_every_slot_in_use(
 ) -> None:
     """Twenty workers on ten slots, 80 requests each, each request with 0 to 40 ms of its own."""
     chance, cut = random.Random(1), 0
-    handler = serving(answer_a_little_later)
-    async with FaultServer(handler, tls=certificate_of(tls=tls)) as server:
-        url, transport = address_of(server), new_transport(connections=10, tls=tls)
+    handler = serve_requests(answer_a_little_later)
+    async with FaultServer(handler, tls=server_context_or_none(tls=tls)) as server:
+        url, transport = ip_url(server), new_transport(connections=10, tls=tls)
 
         async def work(client: httpx.AsyncClient) -> None:
             nonlocal cut
@@ -91,14 +102,14 @@ async def test_a_churn_of_deadlines_leaves_every_slot_in_use(
                 except TimeoutError:
                     cut += 1
 
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             await asyncio.gather(*(work(client) for _ in range(20)))
-            assert is_settled(transport), transport.statistics()
+            assert is_idle(transport), transport.statistics()
             answers = await asyncio.gather(*(client.get(f"{url}0") for _ in range(20)))
             assert [answer.content for answer in answers] == [ANSWER] * 20
-            assert is_settled(transport), transport.statistics()
+            assert is_idle(transport), transport.statistics()
         assert cut > 0
-        assert await all_alone()
+        assert await other_tasks_end()
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
@@ -108,16 +119,20 @@ async def test_closing_a_pool_at_any_turn_leaves_no_connection_and_nobody_hangin
     """Requests that connect, that are answered and that wait end; what connects late is closed."""
     ends: set[type[object]] = set()
     for count in range(60):
-        async with FaultServer(serving(in_pieces), tls=certificate_of(tls=tls)) as server:
+        async with FaultServer(
+            serve_requests(answer_in_pieces), tls=server_context_or_none(tls=tls)
+        ) as server:
             transport = new_transport(connections=2, tls=tls)
-            client = pooled(transport)
-            requests = [client.get(address_of(server)) for _ in range(4)]
+            client = pool_client(transport)
+            requests = [client.get(ip_url(server)) for _ in range(4)]
             tasks = [asyncio.ensure_future(request) for request in requests]
-            await turns(count)
+            await run_loop_turns(count)
             await transport.aclose()
-            ends |= {kind_of(end) for end in await asyncio.gather(*tasks, return_exceptions=True)}
-            assert is_settled(transport), transport.statistics()
-            assert await all_alone(), f"turn {count}"
+            ends |= {
+                result_type(end) for end in await asyncio.gather(*tasks, return_exceptions=True)
+            }
+            assert is_idle(transport), transport.statistics()
+            assert await other_tasks_end(), f"turn {count}"
     assert ends >= {RuntimeError, httpx.RemoteProtocolError, httpx.Response}
     assert ends <= {
         RuntimeError,

@@ -6,8 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
-from fault_handlers import cut, hang_up_beneath_tls
-from pool_kit import address_of, certificate_of, is_settled, new_transport, pooled, serving
+from fault_handlers import close_without_close_notify, reset_connection
+from pool_helpers import (
+    ip_url,
+    is_idle,
+    new_transport,
+    pool_client,
+    serve_requests,
+    server_context_or_none,
+)
 
 from typed_async_client import AsyncResilientClient, RequestContext, ResultStatus
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
@@ -29,9 +36,9 @@ Farewell = Callable[[Wire], Awaitable[None]]
 
 FAREWELLS = {
     "FIN": (False, Wire.finish),
-    "RST": (False, cut),
+    "RST": (False, reset_connection),
     "close_notify": (True, Wire.finish),
-    "FIN without close_notify": (True, hang_up_beneath_tls),
+    "FIN without close_notify": (True, close_without_close_notify),
 }
 
 
@@ -47,13 +54,13 @@ def cutting(answer: bytes, farewell: Farewell) -> Callable[[SeenRequest, Wire], 
 
 async def ends_of(answer: bytes, *, tls: bool, farewell: Farewell) -> list[Any]:
     """Ask for an answer cut at each offset, up to the whole of it."""
-    handler = serving(cutting(answer, farewell))
-    async with FaultServer(handler, tls=certificate_of(tls=tls)) as server:
+    handler = serve_requests(cutting(answer, farewell))
+    async with FaultServer(handler, tls=server_context_or_none(tls=tls)) as server:
         transport = new_transport(connections=20, tls=tls)
-        async with pooled(transport) as client:
-            requests = [client.get(f"{address_of(server)}{n}") for n in range(len(answer) + 1)]
+        async with pool_client(transport) as client:
+            requests = [client.get(f"{ip_url(server)}{n}") for n in range(len(answer) + 1)]
             ends = await asyncio.gather(*requests, return_exceptions=True)
-            assert is_settled(transport)
+            assert is_idle(transport)
     return ends
 
 
@@ -71,7 +78,7 @@ async def test_an_answer_cut_at_any_byte_is_an_error(
     if isinstance(last, httpx.Response):
         assert (last.content, last.extensions["complete"]) == (_BODY, True)
     else:
-        assert farewell is cut  # a reset may overtake what was sent before it
+        assert farewell is reset_connection  # a reset may overtake what was sent before it
 
 
 @pytest.mark.parametrize(("tls", "farewell"), FAREWELLS.values(), ids=FAREWELLS.keys())
@@ -88,13 +95,13 @@ async def test_an_answer_that_ends_with_its_connection_does_not_claim_to_be_whol
             assert (end.content, end.extensions["complete"]) == (_BODY[:offset], None)
         else:
             assert isinstance(end, httpx.ReadError)
-            assert farewell is cut
+            assert farewell is reset_connection
 
 
 @pytest.mark.parametrize("answer", [BY_LENGTH, BY_CHUNKS], ids=["length", "chunks"])
 async def test_a_resilient_client_gives_no_cut_answer_for_a_success(answer: bytes) -> None:
     """Each cut is an error of one attempt; the whole answer alone is a success."""
-    async with FaultServer(serving(cutting(answer, Wire.finish))) as server:
+    async with FaultServer(serve_requests(cutting(answer, Wire.finish))) as server:
         transport = new_transport(connections=20)
         async with AsyncResilientClient(transport=transport) as client:
             for offset in range(len(answer) + 1):
@@ -102,7 +109,7 @@ async def test_a_resilient_client_gives_no_cut_answer_for_a_success(answer: byte
             results = await client.wait_for_all_requests()
             told = [results[str(offset)] for offset in range(len(answer) + 1)]
             statuses = [(result.status, result.attempts) for result in told]
-            assert is_settled(transport)
+            assert is_idle(transport)
     assert statuses == [(ResultStatus.ERROR, 1)] * len(answer) + [(ResultStatus.SUCCESS, 1)]
 
 
@@ -132,6 +139,9 @@ async def test_a_response_says_whether_its_end_can_be_told(
         await wire.send(answer)
         await wire.finish()
 
-    async with FaultServer(serving(respond)) as server, pooled(new_transport()) as client:
+    async with (
+        FaultServer(serve_requests(respond)) as server,
+        pool_client(new_transport()) as client,
+    ):
         response = await client.request(method, server.url)
         assert response.extensions["complete"] is complete

@@ -10,16 +10,16 @@ from typing import Self
 
 import httpx
 import pytest
-from pool_kit import (
-    address_of,
-    certificate_of,
-    is_settled,
+from pool_helpers import (
+    ip_url,
+    is_idle,
     new_transport,
-    pooled,
-    serving,
-    turns,
-    until_stale,
-    verify_of,
+    pool_client,
+    run_loop_turns,
+    serve_requests,
+    server_context_or_none,
+    verify_option,
+    wait_until_stale,
 )
 
 from typed_async_client import AsyncResilientClient
@@ -87,27 +87,27 @@ STRAYS = {
 @pytest.mark.parametrize("respond", STRAYS.values(), ids=STRAYS.keys())
 async def test_what_follows_an_answer_is_never_another_answer(respond: Responder) -> None:
     """Ten at a time on four connections: each body is its own request's, and none hangs."""
-    async with FaultServer(serving(respond)) as server:
+    async with FaultServer(serve_requests(respond)) as server:
         transport = new_transport(connections=4)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
 
             async def work(worker: int) -> None:
                 for number in range(80):
                     method = "HEAD" if number % 2 else "GET"
                     target = f"/{worker}/{number}"
-                    response = await client.request(method, address_of(server)[:-1] + target)
+                    response = await client.request(method, ip_url(server)[:-1] + target)
                     has_body = method == "GET" and response.status_code == 200
                     assert response.text == (target if has_body else "")
 
             await asyncio.gather(*(work(worker) for worker in range(10)))
-            assert is_settled(transport)
+            assert is_idle(transport)
         assert len(server.requests) == 800
 
 
 async def test_httpx_alone_gives_a_stray_answer_to_the_next_request() -> None:
     """So the test above can fail."""
-    async with FaultServer(serving(followed_by(STRAY))) as server:
-        async with pooled(httpx.AsyncHTTPTransport(verify=verify_of(tls=False))) as client:
+    async with FaultServer(serve_requests(followed_by(STRAY))) as server:
+        async with pool_client(httpx.AsyncHTTPTransport(verify=verify_option(tls=False))) as client:
             texts = [(await client.get(f"{server.url}{n}")).text for n in range(2)]
         assert texts == ["/0", "stray"]
 
@@ -130,14 +130,14 @@ async def test_what_arrives_between_two_requests_is_never_an_answer(
         else:
             await wire.finish()
 
-    async with FaultServer(serving(respond), tls=certificate_of(tls=tls)) as server:
+    async with FaultServer(serve_requests(respond), tls=server_context_or_none(tls=tls)) as server:
         transport = new_transport(connections=1, tls=tls)
         async with AsyncResilientClient(transport=transport) as client:
             for number in range(20):
-                task = await client.get(f"{address_of(server)}{number}")
+                task = await client.get(f"{ip_url(server)}{number}")
                 assert (await task).text == f"/{number}"
                 was_read.set()
-                await until_stale(transport)
+                await wait_until_stale(transport)
             assert transport.statistics().closed == {"stale": 19}
             assert len(server.requests) == 20
 
@@ -149,33 +149,33 @@ async def test_an_answer_that_its_caller_did_not_wait_for_is_nobody_elses() -> N
     async def respond(request: SeenRequest, wire: Wire) -> None:
         answer = whole(request)
         cut = chance.randrange(len(answer))
-        await turns(chance.randrange(10))
+        await run_loop_turns(chance.randrange(10))
         await wire.send(answer[:cut])
-        await turns(chance.randrange(10))
+        await run_loop_turns(chance.randrange(10))
         await wire.send(answer[cut:])
 
-    async with FaultServer(serving(respond)) as server:
+    async with FaultServer(serve_requests(respond)) as server:
         transport = new_transport(connections=4)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
 
             async def work(worker: int) -> None:
                 for number in range(100):
                     task = asyncio.create_task(client.get(f"{server.url}{worker}/{number}"))
-                    await turns(chance.randrange(40))
+                    await run_loop_turns(chance.randrange(40))
                     if chance.random() < 0.5:
                         task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         assert (await task).text == f"/{worker}/{number}"
 
             await asyncio.gather(*(work(worker) for worker in range(10)))
-            assert is_settled(transport)
+            assert is_idle(transport)
 
 
 async def test_a_clean_answer_keeps_its_connection() -> None:
     """The check costs no honest server a connection."""
-    async with FaultServer(serving(followed_by(b"", head_alone=True))) as server:
+    async with FaultServer(serve_requests(followed_by(b"", head_alone=True))) as server:
         transport = new_transport(connections=1)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             for number in range(100):
                 await client.request("HEAD" if number % 2 else "GET", server.url)
             assert transport.statistics().opened == 1
@@ -248,7 +248,7 @@ async def test_a_loop_that_was_held_up_asks_the_kernel_before_it_reuses_a_connec
 ) -> None:
     """Neither is a stray answer taken, nor is a POST sent into a connection that has ended."""
     with BusyProgram(stray) as server:
-        async with pooled(new_transport()) as client:
+        async with pool_client(new_transport()) as client:
             assert (await client.get(f"{server.url}first")).text == "/first"
             server.hold_up()
             response = await client.post(f"{server.url}second")

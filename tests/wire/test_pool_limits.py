@@ -9,16 +9,16 @@ from typing import Any, cast
 import httpcore
 import httpx
 import pytest
-from fault_handlers import until
-from pool_kit import (
-    Crowd,
-    all_alone,
-    in_pieces,
-    is_settled,
+from fault_handlers import wait_until
+from pool_helpers import (
+    ConnectionCounter,
+    answer_in_pieces,
+    is_idle,
     new_transport,
-    pooled,
-    serving,
-    turns,
+    other_tasks_end,
+    pool_client,
+    run_loop_turns,
+    serve_requests,
 )
 
 from typed_async_client import AsyncResilientClient, ResultStatus
@@ -74,31 +74,31 @@ class Holding:
 # The number of connections
 
 
-@pytest.mark.parametrize("respond", [in_pieces, answer_and_close], ids=["kept", "closed"])
+@pytest.mark.parametrize("respond", [answer_in_pieces, answer_and_close], ids=["kept", "closed"])
 @pytest.mark.parametrize("cancelling", [False, True], ids=["patient", "cancelled"])
 async def test_a_server_never_sees_more_connections_than_allowed(
     respond: Callable[[SeenRequest, Wire], Awaitable[None]],
     cancelling: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """Two origins compete for five connections, whether or not requests are cancelled midway."""
-    crowd, chance, ends = Crowd(), random.Random(1), set()
-    handler = crowd.counting(serving(respond))
+    crowd, chance, ends = ConnectionCounter(), random.Random(1), set()
+    handler = crowd.wrap(serve_requests(respond))
     async with FaultServer(handler) as first, FaultServer(handler) as second:
         crowd.servers += [first, second]
         transport = new_transport(connections=5)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
 
             async def get(server: FaultServer) -> None:
                 task = asyncio.create_task(client.get(server.url))
                 if cancelling:
-                    await turns(chance.randrange(400))
+                    await run_loop_turns(chance.randrange(400))
                     task.cancel()
                 await asyncio.wait({task})
                 ends.add("cancelled" if task.cancelled() else (await task).status_code)
 
             for _ in range(3):
                 await asyncio.gather(*(get(chance.choice([first, second])) for _ in range(60)))
-                assert is_settled(transport)
+                assert is_idle(transport)
         assert 0 < crowd.peak <= 5
         assert ends == ({200, "cancelled"} if cancelling else {200})
 
@@ -106,12 +106,15 @@ async def test_a_server_never_sees_more_connections_than_allowed(
 async def test_every_connection_that_is_allowed_is_used() -> None:
     """Whichever origin asks for it."""
     hold = Holding()
-    async with FaultServer(serving(hold)) as first, FaultServer(serving(hold)) as second:
+    async with (
+        FaultServer(serve_requests(hold)) as first,
+        FaultServer(serve_requests(hold)) as second,
+    ):
         transport = new_transport(connections=5)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             servers = [first, second] * 5
             tasks = [asyncio.create_task(client.get(server.url)) for server in servers]
-            await until(lambda: len(hold.held) == 5)
+            await wait_until(lambda: len(hold.held) == 5)
             assert transport.statistics() == counted(active=5, waiting=5, opened=5)
             for task in tasks:
                 task.cancel()
@@ -125,19 +128,19 @@ class Looking(AsyncioBackend):
         crowd: counts them.
     """
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: ConnectionCounter) -> None:
         super().__init__()
         self._crowd = crowd
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
         """Look, and connect."""
-        self._crowd.look()
+        self._crowd.update()
         return await super().connect_tcp(*args, **kwargs)
 
 
 async def test_a_connection_that_makes_room_is_closed_before_the_next_is_opened() -> None:
     """Two origins take turns in one place, and never is there more than one socket."""
-    crowd = Crowd()
+    crowd = ConnectionCounter()
     async with FaultServer(answer()) as first, FaultServer(answer()) as second:
         crowd.servers += [first, second]
         limits = PoolLimits(max_connections=1)
@@ -153,11 +156,11 @@ async def test_a_connection_that_makes_room_is_closed_before_the_next_is_opened(
 async def test_none_is_no_limit() -> None:
     """A hundred and one requests have as many connections."""
     hold = Holding()
-    async with FaultServer(serving(hold)) as server:
+    async with FaultServer(serve_requests(hold)) as server:
         transport = new_transport(connections=None, idle=None, expiry=None)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             tasks = [asyncio.create_task(client.get(server.url)) for _ in range(101)]
-            await until(lambda: len(hold.held) == 101)
+            await wait_until(lambda: len(hold.held) == 101)
             hold.release()
             await asyncio.gather(*tasks)
             assert transport.statistics() == counted(idle=101, opened=101)
@@ -168,7 +171,7 @@ async def test_an_idle_connection_of_another_origin_makes_room() -> None:
     async with contextlib.AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(FaultServer(answer())) for _ in range(3)]
         transport = new_transport(connections=2)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             for index in (0, 1, 2, 1, 0):
                 await client.get(servers[index].url)
             assert transport.statistics() == counted(idle=2, opened=4, made_room=2)
@@ -180,11 +183,11 @@ async def test_an_idle_connection_of_another_origin_makes_room() -> None:
 
 async def test_who_waits_is_served_first_come_first_served() -> None:
     """Those who gave up in between make no difference."""
-    async with FaultServer(serving(in_pieces)) as server:
+    async with FaultServer(serve_requests(answer_in_pieces)) as server:
         transport = new_transport(connections=1)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             tasks = [asyncio.create_task(client.get(f"{server.url}{n}")) for n in range(30)]
-            await until(lambda: transport.statistics().waiting == 29)
+            await wait_until(lambda: transport.statistics().waiting == 29)
             for task in tasks[5::5]:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -195,11 +198,11 @@ async def test_who_waits_is_served_first_come_first_served() -> None:
 async def test_a_wait_that_takes_too_long_ends_and_leaves_no_trace() -> None:
     """The pool forgets a hundred of them, though the one in front of them waits on."""
     hold = Holding()
-    async with FaultServer(serving(hold)) as server:
+    async with FaultServer(serve_requests(hold)) as server:
         transport = new_transport(connections=1)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             holder = asyncio.create_task(client.get(f"{server.url}holder"))
-            await until(lambda: len(hold.held) == 1)
+            await wait_until(lambda: len(hold.held) == 1)
             patient = asyncio.create_task(client.get(f"{server.url}patient"))
             hurry = httpx.Timeout(20.0, pool=0.01)
             late = [client.get(server.url, timeout=hurry) for _ in range(100)]
@@ -210,10 +213,10 @@ async def test_a_wait_that_takes_too_long_ends_and_leaves_no_trace() -> None:
             assert len(transport._pool._waiting) == 1
             hold.release()
             assert (await holder).text == "/holder"
-            await until(lambda: len(hold.held) == 2)
+            await wait_until(lambda: len(hold.held) == 2)
             hold.release()
             assert (await patient).text == "/patient"
-            assert is_settled(transport)
+            assert is_idle(transport)
         assert [request.target for request in server.requests] == ["/holder", "/patient"]
 
 
@@ -223,14 +226,14 @@ async def test_a_wait_that_takes_too_long_is_a_timeout_of_the_resilient_client()
         transport = new_transport(connections=1)
         async with AsyncResilientClient(transport=transport) as client:
             await client.get(server.url)
-            await until(lambda: len(server.requests) == 1)
+            await wait_until(lambda: len(server.requests) == 1)
             task = await client.get(server.url, timeout=httpx.Timeout(20.0, pool=0.01))
             with pytest.raises(httpx.PoolTimeout):
                 await task
             late = [it for it in client.get_all_results().values() if it.is_error]
             assert [(it.status, it.attempts) for it in late] == [(ResultStatus.TIMEOUT, 1)]
             assert transport.statistics() == counted(active=1, opened=1)
-        assert is_settled(transport)
+        assert is_idle(transport)
 
 
 # Keeping connections
@@ -239,11 +242,11 @@ async def test_a_wait_that_takes_too_long_is_a_timeout_of_the_resilient_client()
 async def test_only_idle_connections_count_as_kept() -> None:
     """Ten at work are no more than three idle ones later; the longest idle go."""
     hold = Holding()
-    async with FaultServer(serving(hold)) as server:
+    async with FaultServer(serve_requests(hold)) as server:
         transport = new_transport(connections=10, idle=3)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             tasks = [asyncio.create_task(client.get(server.url)) for _ in range(10)]
-            await until(lambda: len(hold.held) == 10)
+            await wait_until(lambda: len(hold.held) == 10)
             assert transport.statistics() == counted(active=10, opened=10)
             hold.release()
             await asyncio.gather(*tasks)
@@ -260,7 +263,7 @@ async def test_a_connection_is_idle_no_longer_than_allowed(
     """One that has expired is closed when the next request asks."""
     async with FaultServer(answer()) as server:
         transport = new_transport(expiry=expiry)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             for _ in range(3):
                 await client.get(server.url)
             assert transport.statistics() == expected
@@ -276,7 +279,7 @@ async def test_a_connection_is_used_no_longer_than_its_age(
     """One that has reached its age while it served is closed with its answer."""
     async with FaultServer(answer()) as server:
         transport = new_transport(max_connection_age=age)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             for _ in range(3):
                 await client.get(server.url)
             assert transport.statistics() == expected
@@ -300,7 +303,7 @@ async def test_a_response_that_is_closed_unread_closes_its_connection() -> None:
     """What was not read is in the way of the next answer."""
     async with FaultServer(answer(200, b"x" * 100_000)) as server:
         transport = new_transport(connections=1)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             async with client.stream("GET", server.url):
                 assert transport.statistics() == counted(active=1, opened=1)
             assert transport.statistics() == counted(opened=1, not_reusable=1)
@@ -311,7 +314,7 @@ async def test_a_body_that_breaks_off_gives_its_place_back_before_anybody_closes
     """ResponseParser it to the error is enough."""
     async with FaultServer(half_body) as server:
         transport = new_transport(connections=1)
-        async with pooled(transport) as client, client.stream("GET", server.url) as response:
+        async with pool_client(transport) as client, client.stream("GET", server.url) as response:
             body = cast("httpx.AsyncByteStream", response.stream)
             with pytest.raises(httpx.RemoteProtocolError):
                 assert [part async for part in body] == [b"half."]
@@ -324,18 +327,18 @@ async def test_a_body_that_breaks_off_gives_its_place_back_before_anybody_closes
 async def test_the_statistics_tell_each_stage() -> None:
     """Connecting, at work, waiting, idle, closed."""
     hold = Holding()
-    async with FaultServer(serving(hold)) as server:
+    async with FaultServer(serve_requests(hold)) as server:
         transport = new_transport(connections=1)
         assert transport.statistics() == counted()
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             tasks = [asyncio.create_task(client.get(server.url)) for _ in range(2)]
-            await until(lambda: transport.statistics().waiting == 1)
+            await wait_until(lambda: transport.statistics().waiting == 1)
             assert transport.statistics() == counted(active=1, connecting=1, waiting=1, opened=1)
             assert repr(transport._pool) == "<ConnectionPool [1 active, 0 idle, 1 waiting]>"
-            await until(lambda: len(hold.held) == 1)
+            await wait_until(lambda: len(hold.held) == 1)
             assert transport.statistics() == counted(active=1, waiting=1, opened=1)
             hold.release()
-            await until(lambda: len(hold.held) == 2)
+            await wait_until(lambda: len(hold.held) == 2)
             hold.release()
             await asyncio.gather(*tasks)
             assert transport.statistics() == counted(idle=1, opened=1)
@@ -348,9 +351,9 @@ async def test_closing_a_pool_ends_every_wait_with_an_error() -> None:
     """Those at work lose their connection, those who wait are told, later ones are refused."""
     async with FaultServer(stall) as server:
         transport = new_transport(connections=2)
-        client = pooled(transport)
+        client = pool_client(transport)
         tasks = [asyncio.create_task(client.get(server.url)) for _ in range(10)]
-        await until(lambda: len(server.requests) == 2)
+        await wait_until(lambda: len(server.requests) == 2)
         await asyncio.gather(transport.aclose(), transport.aclose())
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(end) for end in ends[:2]] == [httpx.RemoteProtocolError] * 2
@@ -360,7 +363,7 @@ async def test_closing_a_pool_ends_every_wait_with_an_error() -> None:
         assert transport.statistics() == counted(opened=2, pool_closed=2)
         with pytest.raises(RuntimeError, match="the connection pool is closed"):
             await client.get(server.url)
-    assert await all_alone()
+    assert await other_tasks_end()
 
 
 async def test_a_scheme_that_the_pool_does_not_speak_is_refused() -> None:

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fault_handlers import answering_once, cut, sending
-from pool_kit import (
-    address_of,
-    certificate_of,
-    kind_of,
+from fault_handlers import answer_then, reset_connection, respond_with
+from pool_helpers import (
+    in_order,
+    ip_url,
     new_transport,
-    one_by_one,
-    pooled,
-    until_stale,
+    pool_client,
+    result_type,
+    server_context_or_none,
+    wait_until_stale,
 )
 
 from typed_async_client import AsyncResilientClient, ResultStatus
@@ -65,12 +65,12 @@ async def test_a_safe_request_goes_out_once_more_and_is_no_retry(
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """One attempt, whole again on a fresh connection, and the response tells of it."""
-    handler = one_by_one(answering_once(death), answer())
-    async with FaultServer(handler, tls=certificate_of(tls=tls)) as server:
+    handler = in_order(answer_then(death), answer())
+    async with FaultServer(handler, tls=server_context_or_none(tls=tls)) as server:
         transport = new_transport(tls=tls)
         async with AsyncResilientClient(transport=transport, max_retries=0) as client:
-            await (await client.get(address_of(server)))
-            url = address_of(server) + "again"
+            await (await client.get(ip_url(server)))
+            url = ip_url(server) + "again"
             task = await client.request_async(method, url, headers=headers, content=b"body")
             response = await task
             assert response.content == b"ok"
@@ -86,7 +86,7 @@ async def test_a_safe_request_goes_out_once_more_and_is_no_retry(
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_an_unsafe_request_goes_out_once(death: Handler, method: str) -> None:
     """The server may have acted on it."""
-    handler = one_by_one(answering_once(death), answer())
+    handler = in_order(answer_then(death), answer())
     async with FaultServer(handler) as server, AsyncResilientClient() as client:
         await (await client.get(server.url))
         task = await client.request_async(method, server.url, content=b"body")
@@ -98,8 +98,8 @@ async def test_an_unsafe_request_goes_out_once(death: Handler, method: str) -> N
 @pytest.mark.parametrize("death", [one_byte_for_a_request, an_interim_answer_for_a_request])
 async def test_a_request_whose_answer_had_begun_goes_out_once(death: Handler) -> None:
     """One byte is a sign that the server got it."""
-    handler = one_by_one(answering_once(death), answer())
-    async with FaultServer(handler) as server, pooled(new_transport()) as client:
+    handler = in_order(answer_then(death), answer())
+    async with FaultServer(handler) as server, pool_client(new_transport()) as client:
         await client.get(server.url)
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(server.url)
@@ -109,8 +109,8 @@ async def test_a_request_whose_answer_had_begun_goes_out_once(death: Handler) ->
 @pytest.mark.parametrize("death", DEATHS)
 async def test_a_request_on_a_fresh_connection_goes_out_once(death: Handler) -> None:
     """Its connection was never idle, so the server had no reason to close it."""
-    handler = one_by_one(death, answer())
-    async with FaultServer(handler) as server, pooled(new_transport()) as client:
+    handler = in_order(death, answer())
+    async with FaultServer(handler) as server, pool_client(new_transport()) as client:
         with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
             await client.get(server.url)
         assert len(server.requests) == 1
@@ -118,13 +118,13 @@ async def test_a_request_on_a_fresh_connection_goes_out_once(death: Handler) -> 
 
 async def test_a_connection_that_was_shared_in_hope_counts_as_fresh_for_its_first_request() -> None:
     """Who left it, because the server speaks no HTTP/2, has not used it."""
-    handler = one_by_one(hang_up_over_a_request, answer())
-    async with FaultServer(handler, tls=certificate_of(tls=True)) as server:
+    handler = in_order(hang_up_over_a_request, answer())
+    async with FaultServer(handler, tls=server_context_or_none(tls=True)) as server:
         transport = new_transport(tls=True, http2=True)
-        async with pooled(transport) as client:
-            requests = [client.get(address_of(server)) for _ in range(3)]
+        async with pool_client(transport) as client:
+            requests = [client.get(ip_url(server)) for _ in range(3)]
             ends = await asyncio.gather(*requests, return_exceptions=True)
-            kinds = Counter(kind_of(end) for end in ends)
+            kinds = Counter(result_type(end) for end in ends)
             assert kinds == {httpx.RemoteProtocolError: 1, httpx.Response: 2}
         assert len(server.requests) == 3
 
@@ -132,7 +132,7 @@ async def test_a_connection_that_was_shared_in_hope_counts_as_fresh_for_its_firs
 @pytest.mark.parametrize("death", DEATHS)
 async def test_a_request_goes_out_no_third_time(death: Handler) -> None:
     """When the fresh connection dies as well, the caller is told."""
-    handler = one_by_one(answering_once(death), death, answer())
+    handler = in_order(answer_then(death), death, answer())
     async with FaultServer(handler) as server, AsyncResilientClient() as client:
         await (await client.get(server.url))
         task = await client.get(server.url)
@@ -148,11 +148,11 @@ async def test_a_request_goes_out_no_third_time(death: Handler) -> None:
 
 async def test_a_resend_takes_no_other_used_connection() -> None:
     """Of five connections that all die, one is tried; the fresh one answers."""
-    dying = answering_once(hang_up_over_a_request)
-    handler = one_by_one(dying, dying, dying, dying, dying, answer())
+    dying = answer_then(hang_up_over_a_request)
+    handler = in_order(dying, dying, dying, dying, dying, answer())
     async with FaultServer(handler) as server:
         transport = new_transport(connections=5)
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             await _open_together(client, server.url, 5)
             response = await client.get(server.url)
             assert response.extensions["typed_async_client.resends"] == 1
@@ -172,26 +172,26 @@ async def _open_together(client: httpx.AsyncClient, url: str, count: int) -> Non
 
 async def test_a_body_that_comes_from_a_generator_goes_out_once() -> None:
     """It cannot be had a second time."""
-    handler = one_by_one(answering_once(hang_up_over_a_request), answer())
+    handler = in_order(answer_then(hang_up_over_a_request), answer())
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"body"
 
-    async with FaultServer(handler) as server, pooled(new_transport()) as client:
+    async with FaultServer(handler) as server, pool_client(new_transport()) as client:
         await client.get(server.url)
         with pytest.raises(httpx.RemoteProtocolError):
             await client.put(server.url, content=parts())
         assert [request.method for request in server.requests] == ["GET", "PUT"]
 
 
-@pytest.mark.parametrize("after", [Wire.finish, cut])
+@pytest.mark.parametrize("after", [Wire.finish, reset_connection])
 async def test_a_connection_that_died_while_idle_is_not_used(after: Handler) -> None:
     """The pool sees it before it sends, so nothing has to be sent again."""
-    async with FaultServer(one_by_one(sending_whole(after), answer())) as server:
+    async with FaultServer(in_order(sending_whole(after), answer())) as server:
         transport = new_transport()
-        async with pooled(transport) as client:
+        async with pool_client(transport) as client:
             await client.get(server.url)
-            await until_stale(transport)
+            await wait_until_stale(transport)
             response = await client.post(server.url)
             assert "typed_async_client.resends" not in response.extensions
             assert transport.statistics().opened == 2
@@ -200,4 +200,4 @@ async def test_a_connection_that_died_while_idle_is_not_used(after: Handler) -> 
 
 def sending_whole(after: Handler) -> Handler:
     """Answer one request, then do ``after`` without being asked."""
-    return sending(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", after)
+    return respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", after)

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
-from leftovers import sockets_to
-from tls_contexts import issued_by_a_stranger, trusted, trusting
-from toy_proxies import Socks5Proxy, authorization_of, forwarding, tunnelling
+from leak_checks import count_sockets_to
+from proxy_handlers import Socks5Proxy, basic_auth, forward_proxy, tunnel_proxy
+from tls_contexts import client_context, server_context, unknown_issuer
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, refuse_private_addresses
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request, stall
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 BODY = bytes(range(256)) * 8000
 
@@ -25,7 +25,7 @@ async def send_back(request: SeenRequest, wire: Wire) -> None:
 
 def through(proxy: "str | httpx.Proxy") -> AsyncResilientClient:
     """Give a client that goes through a proxy, and does not retry."""
-    return AsyncResilientClient(proxy=proxy, verify=trusting(), max_retries=0)
+    return AsyncResilientClient(proxy=proxy, verify=client_context(), max_retries=0)
 
 
 def address_of(proxy: FaultServer, scheme: str, user: str = "") -> str:
@@ -41,7 +41,7 @@ async def test_a_plain_request_goes_through_a_forward_proxy() -> None:
     async with (
         FaultServer(answer(200, b"first")) as first,
         FaultServer(answer(200, b"second")) as second,
-        FaultServer(forwarding()) as proxy,
+        FaultServer(forward_proxy()) as proxy,
         through(address_of(proxy, "http")) as client,
     ):
         for server, body in [(first, b"first"), (second, b"second"), (first, b"first")]:
@@ -55,7 +55,7 @@ async def test_a_plain_request_goes_through_a_forward_proxy() -> None:
 
 async def test_a_forward_proxy_that_knows_the_user_lets_it_pass() -> None:
     """The user stands in the proxy's URL, and is no business of the server's."""
-    handler = forwarding(demanding=authorization_of("ann", "s3cret"))
+    handler = forward_proxy(required_auth=basic_auth("ann", "s3cret"))
     async with (
         FaultServer(answer()) as server,
         FaultServer(handler) as proxy,
@@ -69,7 +69,7 @@ async def test_a_forward_proxy_that_knows_nobody_answers_407() -> None:
     """That is a response like any other, and nothing reaches the server."""
     async with (
         FaultServer(answer()) as server,
-        FaultServer(forwarding(demanding="nobody")) as proxy,
+        FaultServer(forward_proxy(required_auth="nobody")) as proxy,
         through(address_of(proxy, "http")) as client,
     ):
         assert (await (await client.get(server.url))).status_code == 407
@@ -80,7 +80,7 @@ async def test_a_proxy_that_is_not_there_is_a_connect_error() -> None:
     """The server is not asked instead."""
     async with (
         FaultServer(answer()) as server,
-        FaultServer(forwarding(), refusing=True) as proxy,
+        FaultServer(forward_proxy(), refusing=True) as proxy,
         through(address_of(proxy, "http")) as client,
     ):
         with pytest.raises(httpx.ConnectError):
@@ -95,8 +95,8 @@ async def test_a_proxy_that_is_not_there_is_a_connect_error() -> None:
 async def test_tls_passes_through_a_tunnel(*, secured_proxy: bool) -> None:
     """Large bodies both ways, on one connection; through an https proxy it is TLS inside TLS."""
     async with (
-        FaultServer(each_request(send_back), tls=trusted()) as server,
-        FaultServer(tunnelling(), tls=trusted() if secured_proxy else None) as proxy,
+        FaultServer(each_request(send_back), tls=server_context()) as server,
+        FaultServer(tunnel_proxy(), tls=server_context() if secured_proxy else None) as proxy,
     ):
         url = httpx.URL(proxy.url)
         async with through(httpx.Proxy(url, ssl_context=_for(url))) as client:
@@ -109,16 +109,16 @@ async def test_tls_passes_through_a_tunnel(*, secured_proxy: bool) -> None:
 
 
 def _for(url: httpx.URL) -> ssl.SSLContext | None:
-    return trusting() if url.scheme == "https" else None
+    return client_context() if url.scheme == "https" else None
 
 
 async def test_a_tunnel_carries_many_requests_at_once() -> None:
     """Each on a connection of its own, all of them closed afterwards."""
     async with (
-        FaultServer(each_request(send_back), tls=trusted()) as server,
-        FaultServer(tunnelling(), tls=trusted()) as proxy,
+        FaultServer(each_request(send_back), tls=server_context()) as server,
+        FaultServer(tunnel_proxy(), tls=server_context()) as proxy,
     ):
-        settings = httpx.Proxy(proxy.url, ssl_context=trusting())
+        settings = httpx.Proxy(proxy.url, ssl_context=client_context())
         async with through(settings) as client:
             bodies = [str(number).encode() * 1000 for number in range(20)]
             tasks = [await client.post(server.url, content=body) for body in bodies]
@@ -127,9 +127,9 @@ async def test_a_tunnel_carries_many_requests_at_once() -> None:
 
 async def test_a_tunnel_with_a_user_is_opened() -> None:
     """CONNECT carries the user; the request inside does not."""
-    handler = tunnelling(demanding=authorization_of("ann", "s3cret"))
+    handler = tunnel_proxy(required_auth=basic_auth("ann", "s3cret"))
     async with (
-        FaultServer(answer(), tls=trusted()) as server,
+        FaultServer(answer(), tls=server_context()) as server,
         FaultServer(handler) as proxy,
         through(address_of(proxy, "http", "ann:s3cret@")) as client,
     ):
@@ -140,8 +140,8 @@ async def test_a_tunnel_with_a_user_is_opened() -> None:
 @pytest.mark.parametrize(
     "handler",
     [
-        tunnelling(demanding="nobody"),
-        tunnelling(reply=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+        tunnel_proxy(required_auth="nobody"),
+        tunnel_proxy(reply=b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
     ],
     ids=["407", "502"],
 )
@@ -150,7 +150,7 @@ async def test_a_tunnel_that_is_refused_is_a_proxy_error(
 ) -> None:
     """Nothing reaches the server."""
     async with (
-        FaultServer(answer(), tls=trusted()) as server,
+        FaultServer(answer(), tls=server_context()) as server,
         FaultServer(handler) as proxy,
         through(address_of(proxy, "http")) as client,
     ):
@@ -173,9 +173,9 @@ async def test_a_tunnel_that_ends_at_once_is_a_connect_error(
 ) -> None:
     """It does not take a timeout to see that."""
     async with (
-        FaultServer(tunnelling(then=then)) as proxy,
+        FaultServer(tunnel_proxy(then=then)) as proxy,
         AsyncResilientClient(
-            proxy=address_of(proxy, "http"), verify=trusting(), max_retries=0, timeout=None
+            proxy=address_of(proxy, "http"), verify=client_context(), max_retries=0, timeout=None
         ) as client,
     ):
         with pytest.raises((httpx.ConnectError, httpx.ReadError)):
@@ -187,8 +187,8 @@ async def test_bytes_that_a_proxy_adds_before_the_handshake_are_not_the_server_s
     reply = b"HTTP/1.1 200 Connected\r\n\r\n"
     sneaky = reply + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
     async with (
-        FaultServer(answer(200, b"good"), tls=trusted()) as server,
-        FaultServer(tunnelling(reply=sneaky)) as proxy,
+        FaultServer(answer(200, b"good"), tls=server_context()) as server,
+        FaultServer(tunnel_proxy(reply=sneaky)) as proxy,
         through(address_of(proxy, "http")) as client,
     ):
         assert (await (await client.get(server.url))).content == b"good"
@@ -197,8 +197,8 @@ async def test_bytes_that_a_proxy_adds_before_the_handshake_are_not_the_server_s
 async def test_a_stranger_s_certificate_behind_a_tunnel_is_refused() -> None:
     """The tunnel changes nothing about whom to trust."""
     async with (
-        FaultServer(answer(), tls=issued_by_a_stranger()) as server,
-        FaultServer(tunnelling()) as proxy,
+        FaultServer(answer(), tls=unknown_issuer()) as server,
+        FaultServer(tunnel_proxy()) as proxy,
         through(address_of(proxy, "http")) as client,
     ):
         with pytest.raises(httpx.ConnectError):
@@ -210,8 +210,8 @@ async def test_a_stranger_s_certificate_behind_a_tunnel_is_refused() -> None:
 async def test_a_cancelled_tunnel_leaves_no_socket(turns: int) -> None:
     """At any turn: before CONNECT, after it, in the handshake inside the handshake."""
     async with (
-        FaultServer(tunnelling(then=stall), tls=trusted()) as proxy,
-        through(httpx.Proxy(proxy.url, ssl_context=trusting())) as client,
+        FaultServer(tunnel_proxy(then=stall), tls=server_context()) as proxy,
+        through(httpx.Proxy(proxy.url, ssl_context=client_context())) as client,
     ):
         task = await client.get("https://localhost:1/")
         for _ in range(turns):
@@ -220,12 +220,12 @@ async def test_a_cancelled_tunnel_leaves_no_socket(turns: int) -> None:
         await asyncio.wait({task})
         for _ in range(5):
             await asyncio.sleep(0)
-        assert sockets_to(proxy.port) == 0
+        assert count_sockets_to(proxy.port) == 0
 
 
 async def test_the_address_guard_judges_the_proxy() -> None:
     """It is the proxy that the client connects to."""
-    async with FaultServer(forwarding()) as proxy:
+    async with FaultServer(forward_proxy()) as proxy:
         transport = AsyncPoolTransport(
             proxy=address_of(proxy, "http"), address_guard=refuse_private_addresses
         )
@@ -244,7 +244,7 @@ async def test_a_request_goes_through_a_socks_proxy(scheme: str, *, tls: bool) -
     """The proxy is told the server's name, and the connection is kept."""
     socks = Socks5Proxy()
     async with (
-        FaultServer(each_request(send_back), tls=trusted() if tls else None) as server,
+        FaultServer(each_request(send_back), tls=server_context() if tls else None) as server,
         FaultServer(socks) as proxy,
         through(address_of(proxy, scheme)) as client,
     ):
@@ -257,13 +257,15 @@ async def test_a_socks_proxy_that_knows_the_user_lets_it_pass() -> None:
     """The user stands in the proxy's URL."""
     async with (
         FaultServer(answer()) as server,
-        FaultServer(Socks5Proxy(demanding=("ann", "s3cret"))) as proxy,
+        FaultServer(Socks5Proxy(credentials=("ann", "s3cret"))) as proxy,
         through(address_of(proxy, "socks5", "ann:s3cret@")) as client,
     ):
         assert (await (await client.get(server.url))).status_code == 200
 
 
-@pytest.mark.parametrize("socks", [Socks5Proxy(demanding=("ann", "s3cret")), Socks5Proxy(reply=5)])
+@pytest.mark.parametrize(
+    "socks", [Socks5Proxy(credentials=("ann", "s3cret")), Socks5Proxy(reply=5)]
+)
 async def test_a_socks_proxy_that_refuses_is_a_proxy_error(socks: Socks5Proxy) -> None:
     """A wrong password, or a server that it cannot reach."""
     async with (

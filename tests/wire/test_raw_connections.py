@@ -8,9 +8,9 @@ import httpx
 import pytest
 import wsproto
 from httpx_ws import AsyncWebSocketSession, WebSocketSession, aconnect_ws, connect_ws
-from leftovers import leaving_nothing
-from pool_kit import address_of, is_settled
-from toy_proxies import tunnelling
+from leak_checks import no_leaks
+from pool_helpers import ip_url, is_idle
+from proxy_handlers import tunnel_proxy
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Request, TextMessage
 
 from typed_async_client import AsyncPoolTransport, ResilientTransport
@@ -60,7 +60,7 @@ async def test_a_websocket_talks_both_ways_and_gives_its_slot_back(
     new: Callable[[], httpx.AsyncBaseTransport],
 ) -> None:
     """Text and bytes, through httpx-ws."""
-    async with leaving_nothing(), FaultServer(shout) as server:
+    async with no_leaks(), FaultServer(shout) as server:
         transport = new()
         async with httpx.AsyncClient(transport=transport) as client:
             socket: AsyncWebSocketSession
@@ -73,12 +73,12 @@ async def test_a_websocket_talks_both_ways_and_gives_its_slot_back(
                 if isinstance(transport, AsyncPoolTransport):
                     assert transport.statistics().active == 1
             if isinstance(transport, AsyncPoolTransport):
-                assert is_settled(transport)
+                assert is_idle(transport)
 
 
 async def test_a_websocket_works_over_a_plain_client_too() -> None:
     """The same transport class, around httpx's plain one."""
-    async with leaving_nothing(), FaultServer(shout) as server:
+    async with no_leaks(), FaultServer(shout) as server:
 
         def talk() -> str:
             socket: WebSocketSession
@@ -97,7 +97,7 @@ async def test_a_tunnel_made_by_hand_carries_bytes_both_ways_and_gives_its_slot_
     new: Callable[[], httpx.AsyncBaseTransport],
 ) -> None:
     """``CONNECT`` with the ``target`` extension; what follows is written and read raw."""
-    async with leaving_nothing(), FaultServer(echo) as server, FaultServer(tunnelling()) as gateway:
+    async with no_leaks(), FaultServer(echo) as server, FaultServer(tunnel_proxy()) as gateway:
         transport = new()
         async with httpx.AsyncClient(transport=transport) as client:
             target = f"127.0.0.1:{server.port}".encode()
@@ -109,7 +109,7 @@ async def test_a_tunnel_made_by_hand_carries_bytes_both_ways_and_gives_its_slot_
                     await connection.write(word)
                     assert await connection.read(100) == word.upper()
             if isinstance(transport, AsyncPoolTransport):
-                assert is_settled(transport)
+                assert is_idle(transport)
         assert [(seen.method, seen.target) for seen in gateway.requests] == [
             ("CONNECT", target.decode())
         ]
@@ -143,12 +143,12 @@ async def test_bytes_that_come_with_the_switch_are_not_lost(
         await echo(wire)
 
     async with (
-        leaving_nothing(),
+        no_leaks(),
         FaultServer(each_request(speak_first)) as server,
         httpx.AsyncClient(transport=new()) as client,
     ):
         headers = {"Connection": "Upgrade", "Upgrade": "shout"}
-        async with client.stream("GET", address_of(server), headers=headers) as response:
+        async with client.stream("GET", ip_url(server), headers=headers) as response:
             assert response.status_code == 101
             connection = response.extensions["network_stream"]
             assert await connection.read(100) == b"me first"

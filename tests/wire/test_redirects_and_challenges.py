@@ -7,12 +7,12 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from external_clients import ALL_CLIENTS, BACKENDS, Way
+from external_clients import ALL_CLIENTS, BACKENDS, ClientSetup
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import FaultServer, answer
 
-pytestmark = pytest.mark.parametrize("way", [*ALL_CLIENTS, *BACKENDS], ids=str)
+pytestmark = pytest.mark.parametrize("setup", [*ALL_CLIENTS, *BACKENDS], ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
@@ -20,16 +20,16 @@ CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 @pytest.mark.parametrize("status", [302, 307])
 @pytest.mark.parametrize(("method", "sends"), [("POST", 1), ("PATCH", 1), ("PUT", 3)])
 async def test_a_redirect_to_a_dead_host_never_repeats_what_was_processed(
-    way: Way, method: str, sends: int, status: int
+    setup: ClientSetup, method: str, sends: int, status: int
 ) -> None:
     """The first server has acted already: a POST reaches it once, a PUT may reach it again."""
     async with (
         FaultServer(answer(), refusing=True) as dead,
         FaultServer(answer(status, b"", f"Location: {dead.url}")) as first,
-        way.client(follow_redirects=True) as client,
+        setup.client(follow_redirects=True) as client,
     ):
         task = await client.request_async(method, first.url, CONTEXT, content=b"pay 5")
-        with pytest.raises(way.library.ConnectError) as raised:
+        with pytest.raises(setup.library.ConnectError) as raised:
             await task
         assert isinstance(raised.value, ConnectError) is (sends == 3)
         assert len(first.requests) == sends
@@ -40,13 +40,13 @@ async def test_a_redirect_to_a_dead_host_never_repeats_what_was_processed(
 
 @pytest.mark.parametrize("status", [302, 307])
 async def test_a_post_with_an_idempotency_key_may_repeat_what_was_processed(
-    way: Way, status: int
+    setup: ClientSetup, status: int
 ) -> None:
     """The server recognizes the second request by its key."""
     async with (
         FaultServer(answer(), refusing=True) as dead,
         FaultServer(answer(status, b"", f"Location: {dead.url}")) as first,
-        way.client(follow_redirects=True) as client,
+        setup.client(follow_redirects=True) as client,
     ):
         headers = {"Idempotency-Key": "8f2a"}
         task = await client.post(first.url, CONTEXT, content=b"pay 5", headers=headers)
@@ -55,12 +55,12 @@ async def test_a_post_with_an_idempotency_key_may_repeat_what_was_processed(
         assert [seen.body for seen in first.requests] == [b"pay 5"] * 3
 
 
-async def test_a_redirect_from_a_host_that_came_up_late_is_followed(way: Way) -> None:
+async def test_a_redirect_from_a_host_that_came_up_late_is_followed(setup: ClientSetup) -> None:
     """A connect failure at the first hop is retried for every method."""
     async with (
         FaultServer(answer(200, b"there")) as second,
         FaultServer(answer(307, b"", f"Location: {second.url}"), refusing=True) as late,
-        way.client(follow_redirects=True) as client,
+        setup.client(follow_redirects=True) as client,
     ):
         client.add_event_callback("retry", lambda _: late.open())  # type: ignore[arg-type]  # a string serves too
         task = await client.post(late.url, RequestContext(base_delay=0.05), content=b"pay 5")
@@ -68,25 +68,27 @@ async def test_a_redirect_from_a_host_that_came_up_late_is_followed(way: Way) ->
         assert [seen.body for seen in second.requests] == [b"pay 5"]
 
 
-def ask_twice(way: Way, second: str) -> Any:
+def ask_twice(setup: ClientSetup, second: str) -> Any:
     """Send the request, and then once more to another address, as a challenge may ask."""
 
     def auth_flow(_: Any, request: Any) -> Generator[Any, Any, None]:
         yield request
-        request.url = way.library.URL(second)
+        request.url = setup.library.URL(second)
         yield request
 
-    return type("AskTwice", (way.library.Auth,), {"auth_flow": auth_flow})()
+    return type("AskTwice", (setup.library.Auth,), {"auth_flow": auth_flow})()
 
 
-async def test_a_challenge_that_leads_to_a_dead_host_never_repeats_a_post(way: Way) -> None:
+async def test_a_challenge_that_leads_to_a_dead_host_never_repeats_a_post(
+    setup: ClientSetup,
+) -> None:
     """The hops of an authentication count like those of a redirect."""
     async with (
         FaultServer(answer(), refusing=True) as dead,
         FaultServer(answer()) as first,
-        way.client(auth=ask_twice(way, dead.url)) as client,
+        setup.client(auth=ask_twice(setup, dead.url)) as client,
     ):
         task = await client.post(first.url, CONTEXT, content=b"pay 5")
-        with pytest.raises(way.library.ConnectError):
+        with pytest.raises(setup.library.ConnectError):
             await task
         assert len(first.requests) == 1

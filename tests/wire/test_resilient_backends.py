@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from both_clients import mounted
+from client_kinds import options_for
 
 from typed_async_client import AsyncEvent, AsyncResilientClient, EventType, ResilientTransport
 from typed_async_client.testing import FaultServer, answer, drop, reset
@@ -30,7 +30,7 @@ async def test_a_named_engine_is_retried_until_its_port_opens(engine: Any) -> No
         transport = ResilientTransport(
             engine, max_retries=5, base_delay=0.05, on_event=open_in_time
         )
-        async with httpx.AsyncClient(**mounted(transport)) as client:
+        async with httpx.AsyncClient(**options_for(transport)) as client:
             response = await client.post(server.url, content=b"5")
         assert response.extensions[ATTEMPTS].attempts >= 3
         assert [request.body for request in server.requests] == [b"5"]
@@ -48,7 +48,7 @@ async def test_a_post_that_was_lost_on_its_way_is_not_sent_again(new: Any, handl
     """Pyreqwest's own transport calls that a failed connection; it may have been processed."""
     async with FaultServer(handler) as server:
         transport = ResilientTransport(new(), base_delay=0.01)
-        async with httpx.AsyncClient(**mounted(transport)) as client:
+        async with httpx.AsyncClient(**options_for(transport)) as client:
             with contextlib.suppress(httpx.HTTPError):
                 await client.post(server.url, content=b"5")
         assert len(server.requests) == 1

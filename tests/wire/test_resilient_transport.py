@@ -10,10 +10,10 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from both_clients import KINDS, mounted, request_by
-from fault_handlers import until
-from leftovers import leaving_nothing
-from tls_contexts import trusted, trusting
+from client_kinds import KINDS, options_for, send_request
+from fault_handlers import wait_until
+from leak_checks import no_leaks
+from tls_contexts import client_context, server_context
 
 import typed_async_client
 from typed_async_client import (
@@ -62,8 +62,8 @@ async def test_a_port_that_opens_in_time_is_reached_and_asked_once(kind: str, me
     async with FaultServer(answer(200, b""), refusing=True) as server:
         on_event = opening(server, kind, after=2, told=told)
         transport = ResilientTransport(max_retries=5, on_event=on_event, **HASTY)
-        response = await request_by(
-            kind, method, server.url, client=mounted(transport), content=b"body"
+        response = await send_request(
+            kind, method, server.url, client=options_for(transport), content=b"body"
         )
         assert [request.method for request in server.requests] == [method]
         assert [request.body for request in server.requests] == [b"body"]
@@ -88,8 +88,8 @@ async def test_a_body_that_is_made_on_the_way_arrives_whole(kind: str) -> None:
     async with FaultServer(answer(), refusing=True) as server:
         on_event = opening(server, kind, after=1, told=[])
         transport = ResilientTransport(on_event=on_event, **HASTY)
-        content = pieces() if kind == "plain" else async_pieces()
-        await request_by(kind, "POST", server.url, client=mounted(transport), content=content)
+        content = pieces() if kind == "sync" else async_pieces()
+        await send_request(kind, "POST", server.url, client=options_for(transport), content=content)
         assert [request.body for request in server.requests] == [b"made on the way"]
 
 
@@ -98,7 +98,7 @@ async def test_a_port_that_stays_closed_ends_in_an_error_of_both_libraries(kind:
     async with FaultServer(answer(), refusing=True) as server:
         transport = ResilientTransport(max_retries=2, **HASTY)
         with pytest.raises(typed_async_client.ConnectError) as raised:
-            await request_by(kind, "GET", server.url, client=mounted(transport))
+            await send_request(kind, "GET", server.url, client=options_for(transport))
         assert str(server.port) in str(raised.value)
     assert isinstance(raised.value, httpx.ConnectError)
     assert isinstance(raised.value, httpcore.ConnectError)
@@ -117,25 +117,25 @@ async def test_what_may_have_been_processed_is_not_sent_again(
     """A lost response and a slow one raise httpx's own errors, after one attempt."""
     async with FaultServer(handler) as server:
         with pytest.raises(error) as raised:
-            await request_by(
+            await send_request(
                 kind,
                 "POST",
                 server.url,
-                client=mounted(ResilientTransport(**HASTY)),
+                client=options_for(ResilientTransport(**HASTY)),
                 timeout=httpx.Timeout(20.0, read=read),
             )
         assert type(raised.value) is error
-        await until(lambda: bool(server.requests))
+        await wait_until(lambda: bool(server.requests))
         assert len(server.requests) == 1
 
 
 async def test_a_refused_certificate_is_not_tried_again(kind: str) -> None:
     """It would be refused again."""
     told: list[AsyncEvent] = []
-    async with FaultServer(answer(), tls=trusted()) as server:
+    async with FaultServer(answer(), tls=server_context()) as server:
         transport = ResilientTransport(on_event=told.append, **HASTY)
         with pytest.raises(httpx.ConnectError):
-            await request_by(kind, "GET", server.url, client=mounted(transport))
+            await send_request(kind, "GET", server.url, client=options_for(transport))
     assert [(event.event_type.value, event.attempts) for event in told] == [("error", 1)]
 
 
@@ -149,8 +149,8 @@ async def test_one_hop_of_a_chain_of_redirects_is_tried_again_alone(kind: str) -
         async with FaultServer(each_request(redirect)) as first:
             on_event = opening(second, kind, after=2, told=[])
             transport = ResilientTransport(max_retries=3, on_event=on_event, **HASTY)
-            response = await request_by(
-                kind, "GET", first.url, client=mounted(transport), follow_redirects=True
+            response = await send_request(
+                kind, "GET", first.url, client=options_for(transport), follow_redirects=True
             )
             assert (len(first.requests), len(second.requests)) == (1, 1)
     assert response.extensions[ATTEMPTS].attempts == 3
@@ -165,11 +165,11 @@ async def test_a_domain_may_have_retries_of_its_own(kind: str) -> None:
         flaky = ResilientTransport(on_event=on_event, **HASTY)
         client = {"mounts": {f"all://localhost:{server.port}": flaky}}
         with pytest.raises(httpx.ConnectError):
-            await request_by(kind, "GET", server.url, client=client)
+            await send_request(kind, "GET", server.url, client=client)
         assert told == []
         flaky = ResilientTransport(on_event=on_event, **HASTY)
         url = f"http://localhost:{server.port}/"
-        response = await request_by(
+        response = await send_request(
             kind, "GET", url, client={"mounts": {f"all://localhost:{server.port}": flaky}}
         )
         assert response.extensions[ATTEMPTS].attempts == 2
@@ -177,11 +177,11 @@ async def test_a_domain_may_have_retries_of_its_own(kind: str) -> None:
 
 async def test_extensions_pass_in_both_directions(kind: str) -> None:
     """The timeout and the name for TLS reach the wire, and what the wire tells comes back."""
-    async with FaultServer(answer(), tls=trusted()) as server:
+    async with FaultServer(answer(), tls=server_context()) as server:
         inner: Any = (
-            httpx.AsyncHTTPTransport(verify=trusting())
+            httpx.AsyncHTTPTransport(verify=client_context())
             if kind == "async"
-            else httpx.HTTPTransport(verify=trusting())
+            else httpx.HTTPTransport(verify=client_context())
         )
         seen: list[str] = []
 
@@ -191,11 +191,11 @@ async def test_extensions_pass_in_both_directions(kind: str) -> None:
         async def async_trace(name: str, info: Any) -> None:
             trace(name, info)
 
-        response = await request_by(
+        response = await send_request(
             kind,
             "GET",
             f"https://127.0.0.1:{server.port}/",
-            client=mounted(ResilientTransport(inner)),
+            client=options_for(ResilientTransport(inner)),
             extensions={
                 "sni_hostname": "localhost",
                 "trace": async_trace if kind == "async" else trace,
@@ -213,11 +213,11 @@ async def test_a_context_brought_with_a_request_names_it_and_bounds_it(kind: str
     context = RequestContext(max_retries=0, request_id="orders-17", metadata={"shop": "paris"})
     async with FaultServer(answer(), refusing=True) as server:
         with pytest.raises(typed_async_client.ConnectError):
-            await request_by(
+            await send_request(
                 kind,
                 "GET",
                 server.url,
-                client=mounted(ResilientTransport(on_event=told.append)),
+                client=options_for(ResilientTransport(on_event=told.append)),
                 extensions={"request_context": context},
             )
     (event,) = told
@@ -237,7 +237,7 @@ async def test_a_watcher_that_fails_harms_nobody(
 
     async with FaultServer(answer(200, b"ok")) as server:
         transport = ResilientTransport(on_event=broken)
-        response = await request_by(kind, "GET", server.url, client=mounted(transport))
+        response = await send_request(kind, "GET", server.url, client=options_for(transport))
     assert response.text == "ok"
     assert next(count) == 1
     assert [record.name for record in caplog.records if record.levelname == "ERROR"] == [
@@ -247,8 +247,8 @@ async def test_a_watcher_that_fails_harms_nobody(
 
 async def test_nothing_is_left_when_a_client_closes(kind: str) -> None:
     """The transports that it made itself are closed with it."""
-    async with leaving_nothing(), FaultServer(answer()) as server:
-        await request_by(kind, "GET", server.url, client=mounted(ResilientTransport()))
+    async with no_leaks(), FaultServer(answer()) as server:
+        await send_request(kind, "GET", server.url, client=options_for(ResilientTransport()))
 
 
 async def test_an_async_watcher_is_refused_by_a_plain_client_before_anything_is_sent(
@@ -261,8 +261,8 @@ async def test_an_async_watcher_is_refused_by_a_plain_client_before_anything_is_
         told.append(event)
 
     async with FaultServer(answer()) as server:
-        asked = request_by(
-            kind, "GET", server.url, client=mounted(ResilientTransport(on_event=watch))
+        asked = send_request(
+            kind, "GET", server.url, client=options_for(ResilientTransport(on_event=watch))
         )
         if kind == "async":
             await asked
@@ -275,14 +275,16 @@ async def test_an_async_watcher_is_refused_by_a_plain_client_before_anything_is_
 
 @pytest.mark.parametrize(
     ("transport", "served"),
-    [(httpx.HTTPTransport, "plain"), (AsyncPoolTransport, "async")],
+    [(httpx.HTTPTransport, "sync"), (AsyncPoolTransport, "async")],
 )
 async def test_a_transport_for_the_other_kind_of_client_is_named(
     kind: str, transport: Any, served: str
 ) -> None:
     """With what to put in its place."""
     async with FaultServer(answer()) as server:
-        asked = request_by(kind, "GET", server.url, client=mounted(ResilientTransport(transport())))
+        asked = send_request(
+            kind, "GET", server.url, client=options_for(ResilientTransport(transport()))
+        )
         if kind == served:
             assert (await asked).status_code == 200
         else:
@@ -303,16 +305,16 @@ async def test_a_watcher_that_turns_out_to_be_async_is_refused_or_logged(
     watch = Watcher()
     async with FaultServer(answer()) as server:
         for on_event in (watch, functools.partial(watch)):
-            asked = request_by(
-                kind, "GET", server.url, client=mounted(ResilientTransport(on_event=on_event))
+            asked = send_request(
+                kind, "GET", server.url, client=options_for(ResilientTransport(on_event=on_event))
             )
-            if kind == "plain" and on_event is watch:
+            if kind == "sync" and on_event is watch:
                 with pytest.raises(TypeError, match="on_event is async"):
                     await asked
             else:
                 assert (await asked).status_code == 200
     logged = [record for record in caplog.records if record.name == "typed_async_client"]
-    assert len(logged) == (1 if kind == "plain" else 0)
+    assert len(logged) == (1 if kind == "sync" else 0)
 
 
 async def test_a_transport_is_closed_though_its_closing_is_cancelled(kind: str) -> None:

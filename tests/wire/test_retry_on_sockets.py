@@ -12,7 +12,7 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from tls_contexts import trusted, trusting
+from tls_contexts import client_context, server_context
 
 import typed_async_client
 from typed_async_client import AsyncEvent, AsyncResilientClient, EventType, ResultStatus
@@ -126,7 +126,7 @@ async def test_a_file_arrives_whole_and_once(tmp_path: pathlib.Path) -> None:
 
 async def test_a_tls_port_that_opens_is_reached_as_well() -> None:
     """A refused connection is one before any handshake."""
-    opening = await send_while_opening("POST", tls=trusted(), content=BODY)
+    opening = await send_while_opening("POST", tls=server_context(), content=BODY)
     assert (opening.status, opening.attempts, opening.retries) == (200, 3, (1, 2))
     assert [request.body for request in opening.requests] == [BODY]
 
@@ -222,7 +222,9 @@ async def test_each_retry_event_tells_its_number_and_its_cause(closed_port: int)
 
 def _hasty_client(**options: Any) -> AsyncResilientClient:
     """Make a client that waits next to nothing before it tries again."""
-    return AsyncResilientClient(base_delay=0.001, trust_env=False, verify=trusting(), **options)
+    return AsyncResilientClient(
+        base_delay=0.001, trust_env=False, verify=client_context(), **options
+    )
 
 
 def _has_ipv6() -> bool:

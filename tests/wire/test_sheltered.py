@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from both_clients import mounted
-from fault_handlers import until
-from leftovers import leaving_nothing
-from pool_kit import address_of, all_alone, serving, turns, verify_of
-from sweeps import ANSWER, Sweep, fetch_streamed, fetch_whole
+from cancellation_sweeps import ANSWER, Sweep, fetch_streamed, fetch_whole
+from client_kinds import options_for
+from fault_handlers import wait_until
+from leak_checks import no_leaks
+from pool_helpers import ip_url, other_tasks_end, run_loop_turns, serve_requests, verify_option
 
 from typed_async_client import HSTSTransport, ResilientTransport
 from typed_async_client.testing import (
@@ -32,7 +32,9 @@ pytestmark = pytest.mark.bulk
 def sheltered(slots: int, *, tls: bool = False) -> ResilientTransport:
     """Put our transport around httpx's own, with that many connections."""
     limits = httpx.Limits(max_connections=slots)
-    return ResilientTransport(httpx.AsyncHTTPTransport(verify=verify_of(tls=tls), limits=limits))
+    return ResilientTransport(
+        httpx.AsyncHTTPTransport(verify=verify_option(tls=tls), limits=limits)
+    )
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
@@ -44,11 +46,11 @@ async def test_a_cancellation_after_any_turn_costs_httpx_no_slot_no_socket_and_n
     """The sweep that shows what httpx's pool loses alone finds nothing here."""
     sweep = Sweep(new_transport=lambda slots: sheltered(slots, tls=tls), fetch=fetch, tls=tls)
     for others in (0, 1, 2, 4, 8):
-        await sweep.go(others, slots=3)
+        await sweep.run(others, slots=3)
         if sweep.points >= 300:
             break
-    await sweep.go(4, slots=1)
-    assert sweep.bad == []
+    await sweep.run(4, slots=1)
+    assert sweep.failures == []
     assert sweep.points >= 360
 
 
@@ -60,9 +62,9 @@ async def test_a_churn_of_deadlines_leaves_httpx_every_slot() -> None:
         await asyncio.sleep(int(request.target.rpartition("/")[2]) / 1000)
         await wire.answer(200, ANSWER)
 
-    async with FaultServer(serving(answer_a_little_later)) as server:
-        url = address_of(server)
-        async with httpx.AsyncClient(**mounted(sheltered(10)), timeout=20.0) as client:
+    async with FaultServer(serve_requests(answer_a_little_later)) as server:
+        url = ip_url(server)
+        async with httpx.AsyncClient(**options_for(sheltered(10)), timeout=20.0) as client:
 
             async def work() -> None:
                 nonlocal cut
@@ -82,12 +84,12 @@ async def test_a_churn_of_deadlines_leaves_httpx_every_slot() -> None:
 async def test_a_request_that_finds_no_connection_in_time_is_told_so() -> None:
     """By httpx's own error, after its own timeout; the one that has it goes on."""
     async with (
-        leaving_nothing(),
+        no_leaks(),
         FaultServer(stall) as server,
-        httpx.AsyncClient(**mounted(sheltered(1)), timeout=20.0) as client,
+        httpx.AsyncClient(**options_for(sheltered(1)), timeout=20.0) as client,
     ):
         first = asyncio.create_task(client.get(server.url))
-        await until(lambda: bool(server.requests))
+        await wait_until(lambda: bool(server.requests))
         with pytest.raises(httpx.PoolTimeout, match=r"0\.01 s"):
             await client.get(server.url, timeout=httpx.Timeout(20.0, pool=0.01))
         assert not first.done()
@@ -104,7 +106,7 @@ async def test_the_trace_extension_of_a_request_is_told_all_the_same() -> None:
 
     async with (
         FaultServer(answer()) as server,
-        httpx.AsyncClient(**mounted(sheltered(1))) as client,
+        httpx.AsyncClient(**options_for(sheltered(1))) as client,
     ):
         await client.get(server.url, extensions={"trace": trace})
     assert told[:2] == ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
@@ -125,11 +127,11 @@ async def test_as_many_requests_as_asked_for_use_the_pool_at_once() -> None:
 
     transport = ResilientTransport(httpx.AsyncHTTPTransport(), max_connections=3)
     async with (
-        FaultServer(serving(count)) as server,
-        httpx.AsyncClient(**mounted(transport)) as client,
+        FaultServer(serve_requests(count)) as server,
+        httpx.AsyncClient(**options_for(transport)) as client,
     ):
         requests = asyncio.gather(*(client.get(server.url) for _ in range(20)))
-        await until(lambda: present == 3)
+        await wait_until(lambda: present == 3)
         go_on.set()
         await requests
     assert most == 3
@@ -139,12 +141,12 @@ async def test_a_refused_port_and_two_cancellations_cost_no_permit() -> None:
     """Wherever they land, the next request finds the only connection free."""
     async with FaultServer(answer(), refusing=True) as closed, FaultServer(answer()) as server:
         for first, second in itertools.product(range(24), (None, 0, 1)):
-            async with httpx.AsyncClient(**mounted(sheltered(1)), timeout=20.0) as client:
+            async with httpx.AsyncClient(**options_for(sheltered(1)), timeout=20.0) as client:
                 task = asyncio.create_task(client.get(closed.url))
-                await turns(first)
+                await run_loop_turns(first)
                 task.cancel()
                 if second is not None:
-                    await turns(second)
+                    await run_loop_turns(second)
                     task.cancel()
                 await asyncio.wait({task})
                 assert (await client.get(server.url)).status_code == 200, (first, second)
@@ -158,8 +160,8 @@ async def test_a_pool_of_httpx_behind_another_transport_is_in_shelter_too() -> N
         return ResilientTransport(HSTSTransport(httpx.AsyncHTTPTransport(limits=limits)))
 
     sweep = Sweep(new_transport=behind)
-    await sweep.go(0, 2, slots=1)
-    assert sweep.bad == []
+    await sweep.run(0, 2, slots=1)
+    assert sweep.failures == []
 
 
 def test_a_second_event_loop_finds_every_permit() -> None:
@@ -168,7 +170,7 @@ def test_a_second_event_loop_finds_every_permit() -> None:
 
     async def ask() -> int:
         async with FaultServer(answer()) as server:
-            client = httpx.AsyncClient(**mounted(transport), timeout=20.0)
+            client = httpx.AsyncClient(**options_for(transport), timeout=20.0)
             asked = (client.get(server.url) for _ in range(3))
             return sum(one.status_code for one in await asyncio.gather(*asked))
 
@@ -194,14 +196,14 @@ async def test_what_ignores_every_cancellation_is_left_behind_in_the_end(
                     await over.wait()
             return httpx.Response(200)
 
-    async with httpx.AsyncClient(**mounted(ResilientTransport(Deaf()))) as client:
+    async with httpx.AsyncClient(**options_for(ResilientTransport(Deaf()))) as client:
         task = asyncio.create_task(client.get("http://any.test/"))
-        await turns(3)
+        await run_loop_turns(3)
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
         over.set()
-    assert await all_alone()
+    assert await other_tasks_end()
 
 
 async def test_an_error_that_comes_too_late_for_anybody_is_not_logged(
@@ -211,14 +213,14 @@ async def test_an_error_that_comes_too_late_for_anybody_is_not_logged(
 
     async def half(_: SeenRequest, wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.")
-        await turns(10)
+        await run_loop_turns(10)
         wire.reset()
 
-    async with FaultServer(serving(half)) as server:
+    async with FaultServer(serve_requests(half)) as server:
         for count in range(40):
-            async with httpx.AsyncClient(**mounted(sheltered(1)), timeout=20.0) as client:
+            async with httpx.AsyncClient(**options_for(sheltered(1)), timeout=20.0) as client:
                 task = asyncio.create_task(client.get(server.url))
-                await turns(count)
+                await run_loop_turns(count)
                 task.cancel()
                 await asyncio.wait({task})
     gc.collect()

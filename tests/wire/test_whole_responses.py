@@ -16,7 +16,7 @@ import httpx
 import pytest
 from httpx._client import BoundAsyncStream
 from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
-from pool_kit import is_settled, new_transport, one_by_one, pooled, serving
+from pool_helpers import in_order, is_idle, new_transport, pool_client, serve_requests
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
@@ -210,7 +210,7 @@ def sending(rest: bytes) -> FaultServer:
     async def send(_: SeenRequest, wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\n" + rest)
 
-    return FaultServer(serving(send))
+    return FaultServer(serve_requests(send))
 
 
 @pytest.mark.parametrize("rest", CUT.values(), ids=CUT)
@@ -218,12 +218,12 @@ async def test_a_body_cut_within_its_coding_is_no_success(rest: bytes, http11: s
     """As httpx alone does, parts are taken as they come; the connection is whole, and kept."""
     assert http11
     transport = new_transport()
-    async with sending(rest) as server, pooled(transport) as client:
+    async with sending(rest) as server, pool_client(transport) as client:
         for _ in range(2):
             with pytest.raises(httpx.DecodingError) as caught:
                 await client.get(server.url)
             assert caught.value.request.url == server.url
-        assert is_settled(transport)
+        assert is_idle(transport)
         assert server.connections == 1
         async with client.stream("GET", server.url) as response:
             parts = b"".join([part async for part in response.aiter_bytes()])
@@ -236,7 +236,7 @@ async def test_every_member_of_a_gzip_body_is_given() -> None:
     words = [b"", PLAIN, b"a", bytes(range(256)) * 500, b"", *(b"%d," % n for n in range(5000))]
     body = b"".join([gzip.compress(word, compresslevel=0) for word in words])
     async with sending(coded("gzip", body)) as server:
-        async with pooled(new_transport()) as client:
+        async with pool_client(new_transport()) as client:
             assert (await client.get(server.url)).content == b"".join(words)
         async with AsyncResilientClient() as client:
             assert (await (await client.get(server.url))).content == b"".join(words)
@@ -254,7 +254,7 @@ async def test_a_response_that_has_no_body_has_no_coding_to_end(
     async def send(_: SeenRequest, wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 %b\r\nContent-Encoding: gzip\r\n\r\n" % status)
 
-    async with FaultServer(serving(send)) as server, pooled(new_transport()) as client:
+    async with FaultServer(serve_requests(send)) as server, pool_client(new_transport()) as client:
         for _ in range(2):
             assert (await client.request(method, server.url)).content == b""
 
@@ -308,7 +308,7 @@ async def test_a_stream_that_a_hook_has_put_in_place_is_read() -> None:
         httpx.AsyncClient(transport=transport, event_hooks=hooks) as client,
     ):
         assert (await client.get(server.url)).content == PLAIN.upper()
-        assert is_settled(transport)
+        assert is_idle(transport)
 
 
 async def test_a_stream_that_a_transport_has_put_in_place_is_read() -> None:
@@ -321,7 +321,7 @@ async def test_a_stream_that_a_transport_has_put_in_place_is_read() -> None:
         response = await client.get(server.url)
         assert response.content == PLAIN.upper()
         assert response.elapsed.total_seconds() > 0
-        assert is_settled(transport)
+        assert is_idle(transport)
 
 
 async def test_a_hook_that_waits_for_the_end_of_a_response_hears_of_it() -> None:
@@ -341,7 +341,7 @@ async def test_a_hook_that_waits_for_the_end_of_a_response_hears_of_it() -> None
     ):
         assert (await client.get(server.url)).content == PLAIN
         assert ended == [200]
-        assert is_settled(transport)
+        assert is_idle(transport)
 
 
 async def test_a_transport_that_reads_a_response_meets_errors_of_httpx(http11: str) -> None:
@@ -356,7 +356,7 @@ async def test_a_transport_that_reads_a_response_meets_errors_of_httpx(http11: s
         await wire.read_request()
         await wire.send(b"HTTP/1.1 200 OK\r\n" + ANSWERS["with a length"])
 
-    async with FaultServer(one_by_one(cut, whole)) as server, new_transport() as transport:
+    async with FaultServer(in_order(cut, whole)) as server, new_transport() as transport:
         request = httpx.Request("GET", server.url)
         response = await transport.handle_async_request(request)
         with pytest.raises(httpx.RemoteProtocolError):

@@ -11,18 +11,18 @@ from pathlib import Path
 import trustme
 
 __all__ = [
-    "authority_file",
+    "at_least_tls_1_3",
+    "at_most_tls_1_2",
+    "ca_file",
     "client_certificate_files",
-    "demanding_client_certificate",
+    "client_context",
     "expired",
-    "insisting_on_tls_1_3",
-    "issued_by_a_stranger",
-    "issued_for_another_host",
-    "no_newer_than_tls_1_2",
     "not_yet_valid",
+    "requiring_client_certificate",
     "self_signed",
-    "trusted",
-    "trusting",
+    "server_context",
+    "unknown_issuer",
+    "wrong_host",
 ]
 
 
@@ -30,30 +30,30 @@ __all__ = [
 
 
 @functools.cache
-def trusting() -> ssl.SSLContext:
+def client_context() -> ssl.SSLContext:
     """Trust the one authority of the tests."""
-    return ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+    return ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
 
 
 @functools.cache
-def insisting_on_tls_1_3() -> ssl.SSLContext:
+def at_least_tls_1_3() -> ssl.SSLContext:
     """Trust the one authority, and speak nothing older than TLS 1.3."""
-    context = ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+    context = ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
 
 
-def authority_file(folder: Path) -> str:
+def ca_file(folder: Path) -> str:
     """Write the one authority of the tests to a file, for clients that read no context."""
     path = folder / "authority.pem"
-    path.write_bytes(_authority().cert_pem.bytes())
+    path.write_bytes(_ca().cert_pem.bytes())
     return str(path)
 
 
 def client_certificate_files(folder: Path) -> tuple[str, str]:
     """Write a certificate and its key, of the one authority, for a client to show."""
     certificate, key = folder / "client.pem", folder / "client.key"
-    leaf = _authority().issue_cert("client@example.org")
+    leaf = _ca().issue_cert("client@example.org")
     certificate.write_bytes(leaf.cert_chain_pems[0].bytes())
     key.write_bytes(leaf.private_key_pem.bytes())
     return str(certificate), str(key)
@@ -63,15 +63,15 @@ def client_certificate_files(folder: Path) -> tuple[str, str]:
 
 
 @functools.cache
-def trusted() -> ssl.SSLContext:
+def server_context() -> ssl.SSLContext:
     """Show a certificate without fault."""
-    return _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+    return _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
 
 
 @functools.cache
-def issued_by_a_stranger() -> ssl.SSLContext:
+def unknown_issuer() -> ssl.SSLContext:
     """Show a certificate of an authority that the client does not know."""
-    return _showing(trustme.CA().issue_cert("localhost", "127.0.0.1"))
+    return _presenting(trustme.CA().issue_cert("localhost", "127.0.0.1"))
 
 
 @functools.cache
@@ -85,47 +85,47 @@ def self_signed() -> ssl.SSLContext:
 
 
 @functools.cache
-def issued_for_another_host() -> ssl.SSLContext:
+def wrong_host() -> ssl.SSLContext:
     """Show the certificate of somebody else."""
-    return _showing(_authority().issue_cert("elsewhere.example"))
+    return _presenting(_ca().issue_cert("elsewhere.example"))
 
 
 @functools.cache
 def expired() -> ssl.SSLContext:
     """Show a certificate whose time is over."""
-    return _showing(_authority().issue_cert("localhost", "127.0.0.1", not_after=_days_from_now(-1)))
+    return _presenting(_ca().issue_cert("localhost", "127.0.0.1", not_after=_days_from_now(-1)))
 
 
 @functools.cache
 def not_yet_valid() -> ssl.SSLContext:
     """Show a certificate whose time is to come."""
-    return _showing(_authority().issue_cert("localhost", "127.0.0.1", not_before=_days_from_now(1)))
+    return _presenting(_ca().issue_cert("localhost", "127.0.0.1", not_before=_days_from_now(1)))
 
 
 @functools.cache
-def no_newer_than_tls_1_2() -> ssl.SSLContext:
+def at_most_tls_1_2() -> ssl.SSLContext:
     """Speak nothing newer than TLS 1.2."""
-    context = _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+    context = _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 @functools.cache
-def demanding_client_certificate(version: ssl.TLSVersion) -> ssl.SSLContext:
+def requiring_client_certificate(version: ssl.TLSVersion) -> ssl.SSLContext:
     """Speak one version of TLS, and only with clients that show a certificate."""
-    context = _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+    context = _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
     context.minimum_version = context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
-    _authority().configure_trust(context)
+    _ca().configure_trust(context)
     return context
 
 
 @functools.cache
-def _authority() -> trustme.CA:
+def _ca() -> trustme.CA:
     return trustme.CA()
 
 
-def _showing(certificate: trustme.LeafCert) -> ssl.SSLContext:
+def _presenting(certificate: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
     return context

@@ -9,7 +9,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-__all__ = ["full_backlog", "leaving_nothing", "open_sockets", "other_tasks", "sockets_to"]
+__all__ = ["count_sockets_to", "full_backlog", "no_leaks", "open_sockets", "other_tasks"]
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -23,7 +23,7 @@ def open_sockets() -> set[str]:
     return {name for name in names if name.startswith("socket:")}
 
 
-def sockets_to(port: int) -> int:
+def count_sockets_to(port: int) -> int:
     """Count the sockets of this process that are connected to a port."""
     found = 0
     for descriptor in _DESCRIPTORS.iterdir():
@@ -40,7 +40,7 @@ def other_tasks() -> set[asyncio.Task[object]]:
 
 
 @contextlib.asynccontextmanager
-async def leaving_nothing() -> AsyncIterator[None]:
+async def no_leaks() -> AsyncIterator[None]:
     """Make sure that what runs inside leaves no task and no socket behind, and warns of none."""
     tasks, sockets = other_tasks(), open_sockets()
     yield

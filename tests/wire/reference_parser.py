@@ -7,13 +7,13 @@ whole message at once, with one expression for each rule of the grammar, and kno
 import dataclasses
 import re
 
-__all__ = ["Answer", "read_strictly"]
+__all__ = ["ParsedResponse", "parse_response"]
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
+class ParsedResponse:
     """What a request is answered with.
 
     Attributes:
@@ -69,7 +69,7 @@ _LAX = _Grammar(
 """What h11 takes as well, as ``pool/connector.py`` tells."""
 
 
-def read_strictly(data: bytes, *, lax: bool = False) -> Answer | None:
+def parse_response(data: bytes, *, lax: bool = False) -> ParsedResponse | None:
     """Give the answer to a GET in ``data``, after which the connection ended; None for no answer.
 
     Args:
@@ -105,7 +105,7 @@ def _named(grammar: _Grammar, fields: bytes) -> Fields:
 
 def _with_body(
     grammar: _Grammar, version: bytes, status: int, fields: Fields, data: bytes
-) -> Answer | None:
+) -> ParsedResponse | None:
     """Take the body, RFC 9112 section 6.3; None when it is not whole, or its end is in doubt."""
     lengths = [value for name, value in fields if name == b"content-length"]
     codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
@@ -117,14 +117,14 @@ def _with_body(
     if lengths and length is None:
         return None
     if status in (204, 304):
-        return Answer(status, b"")
+        return ParsedResponse(status, b"")
     if codings:
         body = _of_chunks(grammar, data)
     elif length is None:
         body = data
     else:
         body = data[:length] if len(data) >= length else None
-    return None if body is None else Answer(status, body)
+    return None if body is None else ParsedResponse(status, body)
 
 
 def _one_length(lengths: list[bytes]) -> int | None:

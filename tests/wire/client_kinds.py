@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 
-__all__ = ["KINDS", "mounted", "request_by"]
+__all__ = ["KINDS", "options_for", "send_request"]
 
-KINDS = ["plain", "async"]
+KINDS = ["sync", "async"]
 """The two kinds of client that a transport may serve."""
 
 
-async def request_by(
+async def send_request(
     kind: str, method: str, url: str, *, client: Mapping[str, Any], **options: Any
 ) -> httpx.Response:
     """Make a client of that kind, let it send one request, and close it.
@@ -35,6 +35,6 @@ async def request_by(
     return await asyncio.to_thread(send)
 
 
-def mounted(transport: Any) -> dict[str, Any]:
+def options_for(transport: Any) -> dict[str, Any]:
     """Give the options of a client that sends everything through a transport."""
     return {"transport": transport}

@@ -10,24 +10,27 @@ from urllib.parse import urlsplit
 
 from typed_async_client.testing import Handler, SeenRequest, Wire
 
-__all__ = ["Socks5Proxy", "authorization_of", "forwarding", "tunnelling"]
+__all__ = ["Socks5Proxy", "basic_auth", "forward_proxy", "tunnel_proxy"]
 
 
-def authorization_of(user: str, password: str) -> str:
+def basic_auth(user: str, password: str) -> str:
     """Give the header value of basic authentication."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def forwarding(*, demanding: str | None = None) -> Handler:
+def forward_proxy(*, required_auth: str | None = None) -> Handler:
     """Forward each plain request to the server that its absolute target names.
 
     Args:
-        demanding: the ``Proxy-Authorization`` without which the answer is 407.
+        required_auth: the ``Proxy-Authorization`` without which the answer is 407.
     """
 
     async def handler(wire: Wire) -> None:
         while (request := await wire.read_request()) is not None:
-            if demanding is not None and request.headers.get("proxy-authorization") != demanding:
+            if (
+                required_auth is not None
+                and request.headers.get("proxy-authorization") != required_auth
+            ):
                 await wire.answer(407, b"who are you")
                 continue
             await _forward(request, wire)
@@ -50,16 +53,16 @@ async def _forward(request: SeenRequest, wire: Wire) -> None:
         writer.close()
 
 
-def tunnelling(
+def tunnel_proxy(
     *,
-    demanding: str | None = None,
+    required_auth: str | None = None,
     reply: bytes = b"HTTP/1.1 200 Connected\r\n\r\n",
     then: Callable[[Wire], Awaitable[None]] | None = None,
 ) -> Handler:
     """Answer CONNECT, and carry the bytes both ways; one that refuses looks for nobody.
 
     Args:
-        demanding: the ``Proxy-Authorization`` without which the answer is 407.
+        required_auth: the ``Proxy-Authorization`` without which the answer is 407.
         reply: what to answer CONNECT with.
         then: what to do instead of carrying bytes.
     """
@@ -68,7 +71,10 @@ def tunnelling(
         request = await wire.read_request()
         if request is None:
             return
-        if demanding is not None and request.headers.get("proxy-authorization") != demanding:
+        if (
+            required_auth is not None
+            and request.headers.get("proxy-authorization") != required_auth
+        ):
             await wire.answer(407, b"who are you")
             return
         host, _, port = request.target.rpartition(":")
@@ -111,15 +117,15 @@ class Socks5Proxy:
         targets: host and port of each connection asked for, in order.
     """
 
-    def __init__(self, *, demanding: tuple[str, str] | None = None, reply: int = 0) -> None:
+    def __init__(self, *, credentials: tuple[str, str] | None = None, reply: int = 0) -> None:
         self.targets: list[tuple[str, int]] = []
-        self._demanding = demanding
+        self._credentials = credentials
         self._reply = reply
 
     async def __call__(self, wire: Wire) -> None:
         """Serve one connection."""
         await wire.read(100)  # version and methods
-        if self._demanding is None:
+        if self._credentials is None:
             await wire.send(b"\x05\x00")
         elif not await self._authenticates(wire):
             return
@@ -131,9 +137,9 @@ class Socks5Proxy:
             await _carry(wire, host, port)
 
     async def _authenticates(self, wire: Wire) -> bool:
-        assert self._demanding is not None
+        assert self._credentials is not None
         await wire.send(b"\x05\x02")
-        user, password = (part.encode() for part in self._demanding)
+        user, password = (part.encode() for part in self._credentials)
         expected = b"\x01" + bytes([len(user)]) + user + bytes([len(password)]) + password
         known = await wire.read(1000) == expected
         await wire.send(b"\x01\x00" if known else b"\x01\x01")

@@ -9,34 +9,34 @@ from typing import Any
 
 import httpx
 import pytest
-from fault_handlers import until
-from leftovers import sockets_to
-from tls_contexts import trusted, trusting
+from fault_handlers import wait_until
+from leak_checks import count_sockets_to
+from tls_contexts import client_context, server_context
 
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 from typed_async_client.testing.server import Handler
 
 __all__ = [
-    "Crowd",
-    "address_of",
-    "all_alone",
-    "certificate_of",
-    "in_pieces",
-    "is_settled",
-    "kind_of",
+    "ConnectionCounter",
+    "answer_in_pieces",
+    "hide_httptools",
+    "in_order",
+    "ip_url",
+    "is_idle",
     "new_transport",
-    "one_by_one",
-    "pooled",
-    "serving",
-    "turns",
-    "until_stale",
-    "verify_of",
-    "without_httptools",
+    "other_tasks_end",
+    "pool_client",
+    "result_type",
+    "run_loop_turns",
+    "serve_requests",
+    "server_context_or_none",
+    "verify_option",
+    "wait_until_stale",
 ]
 
 
-class Crowd:
+class ConnectionCounter:
     """Counts the connections to some servers whenever one of them accepts another.
 
     It counts the client's sockets: a server's task hears of an end some turns after the client.
@@ -50,21 +50,21 @@ class Crowd:
         self.peak: int = 0
         self.servers: list[FaultServer] = []
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Count now."""
-        self.peak = max(self.peak, sum(sockets_to(server.port) for server in self.servers))
+        self.peak = max(self.peak, sum(count_sockets_to(server.port) for server in self.servers))
 
-    def counting(self, handler: Handler) -> Handler:
+    def wrap(self, handler: Handler) -> Handler:
         """Serve connections with ``handler``, and count at the start of each."""
 
         async def counted(wire: Wire) -> None:
-            self.look()
+            self.update()
             await handler(wire)
 
         return counted
 
 
-def one_by_one(*handlers: Handler) -> Handler:
+def in_order(*handlers: Handler) -> Handler:
     """Serve the first connection with the first handler, and so on; the last serves the rest."""
     waiting = list(handlers)
 
@@ -74,7 +74,7 @@ def one_by_one(*handlers: Handler) -> Handler:
     return handler
 
 
-def serving(respond: Callable[[SeenRequest, Wire], Awaitable[Any]]) -> Handler:
+def serve_requests(respond: Callable[[SeenRequest, Wire], Awaitable[Any]]) -> Handler:
     """Call ``respond`` for each request until the client hangs up, however it does."""
 
     async def handler(wire: Wire) -> None:
@@ -85,20 +85,20 @@ def serving(respond: Callable[[SeenRequest, Wire], Awaitable[Any]]) -> Handler:
     return handler
 
 
-async def in_pieces(request: SeenRequest, wire: Wire) -> None:
+async def answer_in_pieces(request: SeenRequest, wire: Wire) -> None:
     """Answer with a few pieces, each a few turns after the last."""
     for piece in (b"HTTP/1.1 200 OK\r\n", b"Content-Length: 12\r\n\r\n", b"whole", b" answer"):
         await wire.send(piece)
-        await turns(3)
+        await run_loop_turns(3)
 
 
-async def turns(count: int) -> None:
+async def run_loop_turns(count: int) -> None:
     """Let the event loop turn ``count`` times."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-def address_of(server: FaultServer) -> str:
+def ip_url(server: FaultServer) -> str:
     """Give the URL of a server by its number, so that no name is looked up."""
     return server.url.replace("localhost", "127.0.0.1")
 
@@ -117,54 +117,54 @@ def new_transport(
         max_connections=connections, max_keepalive_connections=idle, keepalive_expiry=expiry
     )
     return AsyncPoolTransport(
-        verify=verify_of(tls=tls),
+        verify=verify_option(tls=tls),
         http2=http2,
         limits=limits,
         max_connection_age=max_connection_age,
     )
 
 
-def pooled(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+def pool_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
     """Make an httpx client over a transport."""
     return httpx.AsyncClient(transport=transport, timeout=20.0)
 
 
-def verify_of(*, tls: bool) -> ssl.SSLContext | bool:
+def verify_option(*, tls: bool) -> ssl.SSLContext | bool:
     """Give httpx's ``verify``: the authority of the tests, or nothing."""
-    return trusting() if tls else False
+    return client_context() if tls else False
 
 
-def certificate_of(*, tls: bool) -> ssl.SSLContext | None:
+def server_context_or_none(*, tls: bool) -> ssl.SSLContext | None:
     """Give the server's side of TLS, or of none."""
-    return trusted() if tls else None
+    return server_context() if tls else None
 
 
-def kind_of(end: object) -> type[object]:
+def result_type(end: object) -> type[object]:
     """Give the class of an error, and httpx's for any response."""
     return httpx.Response if isinstance(end, httpx.Response) else type(end)
 
 
-def is_settled(transport: AsyncPoolTransport) -> bool:
+def is_idle(transport: AsyncPoolTransport) -> bool:
     """Say whether nobody holds a connection of a pool or waits for one."""
     told = transport.statistics()
     return (told.active, told.waiting, told.connecting) == (0, 0, 0)
 
 
-async def until_stale(transport: AsyncPoolTransport) -> None:
+async def wait_until_stale(transport: AsyncPoolTransport) -> None:
     """Wait until something that nobody asked for has come on each idle connection."""
-    await until(lambda: all(slot.has_pending_input for slot in transport._pool._slots.all))
+    await wait_until(lambda: all(slot.has_pending_input for slot in transport._pool._slots.all))
 
 
-async def all_alone() -> bool:
+async def other_tasks_end() -> bool:
     """Say whether the calling task soon runs alone: every other one, servers' included, ends."""
     try:
-        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+        await wait_until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
     except TimeoutError:
         return False
     return True
 
 
-def without_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
+def hide_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test as if httptools weren't installed."""
     monkeypatch.setitem(sys.modules, "httptools", None)
     for name in ("connection", "parser", "expect"):

@@ -8,22 +8,29 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
-from pool_kit import (
-    address_of,
-    all_alone,
-    certificate_of,
-    in_pieces,
-    is_settled,
-    pooled,
-    serving,
-    turns,
+from pool_helpers import (
+    answer_in_pieces,
+    ip_url,
+    is_idle,
+    other_tasks_end,
+    pool_client,
+    run_loop_turns,
+    serve_requests,
+    server_context_or_none,
 )
 
 from typed_async_client import AsyncResilientClient
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.testing import FaultServer
 
-__all__ = ["ANSWER", "Sweep", "fetch_resiliently", "fetch_streamed", "fetch_whole", "resilient"]
+__all__ = [
+    "ANSWER",
+    "Sweep",
+    "fetch_resiliently",
+    "fetch_streamed",
+    "fetch_whole",
+    "resilient_client",
+]
 
 ANSWER = b"whole answer"
 
@@ -44,7 +51,7 @@ async def fetch_resiliently(client: AsyncResilientClient, url: str) -> bytes:
     return (await (await client.get(url))).content
 
 
-def resilient(transport: httpx.AsyncBaseTransport) -> AsyncResilientClient:
+def resilient_client(transport: httpx.AsyncBaseTransport) -> AsyncResilientClient:
     """Make a resilient client over a transport."""
     return AsyncResilientClient(transport=transport, timeout=20.0)
 
@@ -67,19 +74,19 @@ class Sweep:
 
     new_transport: Callable[[int], httpx.AsyncBaseTransport]
     fetch: Callable[[Any, str], Awaitable[bytes]] = fetch_whole
-    new_client: Callable[[httpx.AsyncBaseTransport], Any] = pooled
+    new_client: Callable[[httpx.AsyncBaseTransport], Any] = pool_client
     tls: bool = False
-    patience: float = 20.0
+    slot_timeout: float = 20.0
     points: int = 0
-    bad: list[str] = dataclasses.field(default_factory=list)
+    failures: list[str] = dataclasses.field(default_factory=list)
 
-    async def go(self, *companies: int, slots: int) -> None:
+    async def run(self, *companies: int, slots: int) -> None:
         """Sweep, cold and warm, beside each number of other requests."""
         for warm, others in itertools.product((False, True), companies):
             for count in itertools.count():
                 was_done, faults = await self._try(count, slots, others=others, warm=warm)
                 where = f"turn {count}, {slots} slots, {others} others, {warm=}"
-                self.bad += [f"{where}: {fault}" for fault in faults]
+                self.failures += [f"{where}: {fault}" for fault in faults]
                 self.points += 1
                 if was_done:
                     break
@@ -88,25 +95,27 @@ class Sweep:
         self, count: int, slots: int, *, others: int, warm: bool
     ) -> tuple[bool, list[str]]:
         faults = []
-        async with FaultServer(serving(in_pieces), tls=certificate_of(tls=self.tls)) as server:
-            url, transport = address_of(server), self.new_transport(slots)
+        async with FaultServer(
+            serve_requests(answer_in_pieces), tls=server_context_or_none(tls=self.tls)
+        ) as server:
+            url, transport = ip_url(server), self.new_transport(slots)
             async with self.new_client(transport) as client:
                 if warm:
                     await self.fetch(client, url)
                 before = [self._start(client, url) for _ in range(others // 2)]
                 target = self._start(client, url)
                 after = [self._start(client, url) for _ in range(others - others // 2)]
-                await turns(count)
+                await run_loop_turns(count)
                 was_done = target.done()
                 target.cancel()
                 await asyncio.wait({target, *before, *after})
                 if not {task.result() for task in before + after} <= {ANSWER}:
                     faults.append("another request was harmed")
-                if isinstance(transport, AsyncPoolTransport) and not is_settled(transport):
+                if isinstance(transport, AsyncPoolTransport) and not is_idle(transport):
                     faults.append(f"not settled: {transport.statistics()}")
                 if not await self._every_slot_serves(transport, url, slots):
                     faults.append("a slot was lost")
-            if not await all_alone():
+            if not await other_tasks_end():
                 faults.append("a task or a connection was left")
         return was_done, faults
 
@@ -120,7 +129,7 @@ class Sweep:
         self, transport: httpx.AsyncBaseTransport, url: str, slots: int
     ) -> bool:
         """Hold as many responses open as there are slots, then ask twice more."""
-        client = httpx.AsyncClient(transport=transport, timeout=self.patience)
+        client = httpx.AsyncClient(transport=transport, timeout=self.slot_timeout)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 for _ in range(slots):

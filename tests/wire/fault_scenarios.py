@@ -1,6 +1,6 @@
-"""A fault on a real socket as a row of a table, and the play that finds out what comes of it.
+"""A fault on a real socket as a scenario of a table, and the play that finds out what comes of it.
 
-It owns the meaning of a row. The rows themselves stand in the tests that play them.
+It owns the meaning of a scenario. The scenarios themselves stand in the tests that play them.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from tls_contexts import trusting
+from tls_contexts import client_context
 
 from typed_async_client import (
     AsyncEvent,
@@ -25,16 +25,16 @@ from typed_async_client.testing.server import Handler
 
 __all__ = [
     "BODY",
-    "Ending",
-    "Row",
+    "Observation",
+    "Scenario",
     "answered",
+    "cases_by_id",
+    "during_upload",
     "endless_body",
-    "every_case",
-    "play",
+    "run_scenario",
     "through_proxy",
     "timed_out",
     "unreached",
-    "uploading",
 ]
 
 BODY = b"0123456789"
@@ -47,7 +47,7 @@ async def endless_body() -> AsyncIterator[bytes]:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Observation:
     """What came of one request, as its caller, its watchers and the server saw it.
 
     Attributes:
@@ -79,11 +79,11 @@ Prelude = Callable[[AsyncResilientClient, FaultServer], Awaitable[None]]
 
 
 async def _nothing(client: AsyncResilientClient, server: FaultServer) -> None:
-    """Begin with the request of the row at once."""
+    """Begin with the request of the scenario at once."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class Scenario:
     """One fault, and what must come of a request that meets it.
 
     Attributes:
@@ -122,20 +122,20 @@ class Row:
     handler: Handler = dataclasses.field(default_factory=answer)
     tls: Callable[[], ssl.SSLContext] | None = None
     refusing: bool = False
-    trust: Callable[[], ssl.SSLContext] = trusting
-    proxied: bool = False
+    client_tls: Callable[[], ssl.SSLContext] = client_context
+    is_proxy: bool = False
     url: str = "{url}"
     methods: tuple[str, ...] = ("GET", "POST")
     client: dict[str, Any] = dataclasses.field(default_factory=dict)
     timeout: float = 20.0
     request: Callable[[], dict[str, Any]] = dict
-    prelude: Prelude = _nothing
-    pickles: bool = True
+    before: Prelude = _nothing
+    is_picklable: bool = True
 
     @property
-    def ending(self) -> Ending:
+    def expected(self) -> Observation:
         """What must come of the request."""
-        return Ending(
+        return Observation(
             raised=self.raises,
             foreign_cause=self.cause,
             events=("retry",) * (self.attempts - 1) + (self.kind.value,),
@@ -144,46 +144,52 @@ class Row:
             connects=self.attempts if self.connects is None else self.connects,
             accepted=self.accepted,
             read=self.read,
-            survives_pickling=self.pickles,
+            survives_pickling=self.is_picklable,
         )
 
 
-def every_case(rows: tuple[Row, ...]) -> dict[str, tuple[Row, str]]:
-    """Pair each row with each of its methods; the key is a readable name for the pair."""
-    cases = {f"{row.name}, {method}": (row, method) for row in rows for method in row.methods}
-    assert len(cases) == sum(len(row.methods) for row in rows), "two rows have the same name"
+def cases_by_id(scenarios: tuple[Scenario, ...]) -> dict[str, tuple[Scenario, str]]:
+    """Pair each scenario with each of its methods; the key is a readable name for the pair."""
+    cases = {
+        f"{scenario.name}, {method}": (scenario, method)
+        for scenario in scenarios
+        for method in scenario.methods
+    }
+    assert len(cases) == sum(len(scenario.methods) for scenario in scenarios), (
+        "two scenarios have the same name"
+    )
     return cases
 
 
-unreached = functools.partial(Row, accepted=0, read=0)
+unreached = functools.partial(Scenario, accepted=0, read=0)
 """A fault before any connection to the server has come about."""
 
-answered = functools.partial(Row, raises=None, kind=EventType.SUCCESS)
+answered = functools.partial(Scenario, raises=None, kind=EventType.SUCCESS)
 """No fault to the caller: there is a response."""
 
-timed_out = functools.partial(Row, kind=EventType.TIMEOUT, timeout=0.2)
+timed_out = functools.partial(Scenario, kind=EventType.TIMEOUT, timeout=0.2)
 """A server that lets the client wait."""
 
-uploading = functools.partial(Row, methods=("POST",), read=0)
+during_upload = functools.partial(Scenario, methods=("POST",), read=0)
 """A fault of, or during, a body on its way to the server, which never has the whole of it."""
 
-through_proxy = functools.partial(Row, proxied=True, url="https://origin.invalid/")
+through_proxy = functools.partial(Scenario, is_proxy=True, url="https://origin.invalid/")
 """A fault of a proxy that shall open a tunnel to the origin."""
 
 
-async def play(row: Row, method: str) -> Ending:
-    """Send one request into the fault of ``row``; tell what came of it."""
-    tls = row.tls() if row.tls is not None else None
-    async with FaultServer(row.handler, tls=tls, refusing=row.refusing) as server:
-        story = _Story(RequestContext(base_delay=0.001))
-        async with _client(row, server) as client:
-            story.watch(client)
-            await row.prelude(client, server)
-            await story.send(row, method, client, server)
-        return story.ending(server)
+async def run_scenario(scenario: Scenario, method: str) -> Observation:
+    """Send one request into the fault of ``scenario``; tell what came of it."""
+    tls = scenario.tls() if scenario.tls is not None else None
+    async with FaultServer(scenario.handler, tls=tls, refusing=scenario.refusing) as server:
+        recorder = _RequestRecorder(RequestContext(base_delay=0.001))
+        async with _client(scenario, server) as client:
+            recorder.watch(client)
+            await scenario.before(client, server)
+            await recorder.send(scenario, method, client, server)
+        return recorder.observation(server)
 
 
-class _Story:
+class _RequestRecorder:
     """One request as it is watched from its submission to its end."""
 
     def __init__(self, context: RequestContext) -> None:
@@ -198,21 +204,25 @@ class _Story:
             client.add_event_callback(kind, self._note_event)
 
     async def send(
-        self, row: Row, method: str, client: AsyncResilientClient, server: FaultServer
+        self, scenario: Scenario, method: str, client: AsyncResilientClient, server: FaultServer
     ) -> None:
-        options = {"extensions": {"trace": self._trace}, "timeout": row.timeout, **row.request()}
+        options = {
+            "extensions": {"trace": self._trace},
+            "timeout": scenario.timeout,
+            **scenario.request(),
+        }
         if method == "POST":
             options.setdefault("content", BODY)
-        url = row.url.format(url=server.url, port=server.port)
+        url = scenario.url.format(url=server.url, port=server.port)
         task = await client.request_async(method, url, self._context, **options)
         await asyncio.wait({task})
         self._error = task.exception()
         self._result = client.get_result(self._context.request_id)
 
-    def ending(self, server: FaultServer) -> Ending:
+    def observation(self, server: FaultServer) -> Observation:
         error, result = self._error, self._result
         assert result is not None
-        return Ending(
+        return Observation(
             raised=None if error is None else type(error),
             foreign_cause=_foreign_cause(error),
             events=tuple(event.event_type.value for event in self._events),
@@ -233,20 +243,24 @@ class _Story:
         self._connects += name == "connection.connect_tcp.started"
 
 
-def _client(row: Row, server: FaultServer) -> AsyncResilientClient:
-    options: dict[str, Any] = {"verify": row.trust(), "trust_env": False, **row.client}
-    if row.proxied:
+def _client(scenario: Scenario, server: FaultServer) -> AsyncResilientClient:
+    options: dict[str, Any] = {
+        "verify": scenario.client_tls(),
+        "trust_env": False,
+        **scenario.client,
+    }
+    if scenario.is_proxy:
         options["proxy"] = server.url
     return AsyncResilientClient(**options)
 
 
-_ENGINES = {"httpx", "httpcore", "h11"}
+_WIRE_LIBRARIES = {"httpx", "httpcore", "h11"}
 """Whose errors stand behind a caller's depends on the parser."""
 
 
 def _foreign_cause(error: BaseException | None) -> type[BaseException] | None:
     cause = None if error is None else error.__cause__
-    if cause is None or type(cause).__module__.partition(".")[0] in _ENGINES:
+    if cause is None or type(cause).__module__.partition(".")[0] in _WIRE_LIBRARIES:
         return None
     return type(cause)
 
