@@ -132,7 +132,7 @@ async def test_what_was_once_read_wrongly_is_no_more() -> None:
 )
 def test_a_wrong_body_or_status_would_be_seen(h11: End, llhttp: End) -> None:
     """Whichever parser gave it; and the complaint holds the bytes."""
-    data, _ = CORPUS["a length"]
+    data, _ = CORPUS["Content-Length"]
     assert repr(data) in complaints(data, h11, llhttp)[0]
 
 
