@@ -1,4 +1,4 @@
-"""Reads the imports of a package, and reports those that its table of layers doesn't allow."""
+"""Finds imports in a package that its table of layers doesn't allow."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ __all__ = ["forbidden_imports", "imported_modules", "layer_of", "unit_of"]
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Yield the full name of each module that a file imports, wherever the import stands."""
+    """Yield the full name of each module that a file imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -18,12 +18,12 @@ def imported_modules(path: Path) -> Iterator[str]:
 
 
 def unit_of(module: str, layers: tuple[tuple[str, ...], ...]) -> str:
-    """Return the entry of the table that a module belongs to: the longest that is a prefix of it."""
+    """Return the table's entry for a module: the longest one that is a prefix of its name."""
     units = [unit for layer in layers for unit in layer]
-    own = [unit for unit in units if f"{module}.".startswith(f"{unit}.")]
-    if not own:
+    matches = [unit for unit in units if f"{module}.".startswith(f"{unit}.")]
+    if not matches:
         raise LookupError(f"{module} is in no layer: add it to the table")
-    return max(own, key=len)
+    return max(matches, key=len)
 
 
 def layer_of(unit: str, layers: tuple[tuple[str, ...], ...]) -> int:
@@ -39,8 +39,10 @@ def forbidden_imports(package: Path, layers: tuple[tuple[str, ...], ...]) -> lis
         for target in imported_modules(path):
             if target != package.name and not target.startswith(f"{package.name}."):
                 continue
-            other = unit_of(target.removeprefix(package.name).lstrip(".") or "__init__", layers)
-            if other != unit and layer_of(other, layers) >= layer_of(unit, layers):
+            target_unit = unit_of(
+                target.removeprefix(package.name).lstrip(".") or "__init__", layers
+            )
+            if target_unit != unit and layer_of(target_unit, layers) >= layer_of(unit, layers):
                 found.append(f"{path.relative_to(package)} imports {target}")
     return found
 

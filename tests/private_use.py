@@ -1,4 +1,4 @@
-"""Finds the private names of other libraries: those that they define, and those that we use."""
+"""Finds the private names that other libraries define, and those that our code uses."""
 
 import ast
 import functools
@@ -13,10 +13,10 @@ LIBRARIES = ("httpx", "httpcore", "h2")
 
 
 def defines(module: str, owner: str, name: str) -> bool:
-    """Whether a class of a module defines a name; with no owner, whether the module does."""
+    """Whether a class of a module defines a name; without an owner, whether the module does."""
     tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
     if not owner:
-        return name in _names_at_the_top(tree)
+        return name in _top_level_names(tree)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
     return any(name in _names_of(kind) for kind in classes)
 
@@ -24,15 +24,15 @@ def defines(module: str, owner: str, name: str) -> bool:
 def private_uses(path: Path) -> set[str]:
     """Return the private names of the libraries that a file uses.
 
-    That is: names imported from a private module, attributes of anything but ``self`` and ``cls``,
-    strings that are such a name, and what a class defines or reads on itself if one of its bases in
-    a library has it too.
+    These are names imported from a private module, attributes of anything but ``self`` and ``cls``,
+    strings that equal such a name, and names that a class defines or reads on itself if one of its
+    bases in a library has them too.
     """
     tree = ast.parse(path.read_text())
-    known = frozenset.union(*(_private_names(library) for library in LIBRARIES))
+    private = frozenset.union(*(_private_names(library) for library in LIBRARIES))
     return {
         *_imported(tree),
-        *(name for name in _attributes(tree) if name in known),
+        *(name for name in _attributes(tree) if name in private),
         *_inherited(tree),
     }
 
@@ -51,11 +51,13 @@ def _is_private_module(module: str) -> bool:
 
 
 def _attributes(tree: ast.AST) -> Iterator[str]:
-    ours = set(_strings_of_our_own(tree))
+    excluded = set(_excluded_strings(tree))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and not _is_own(node.value):
+        if isinstance(node, ast.Attribute) and not _is_self(node.value):
             found = node.attr
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in ours:
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in excluded
+        ):
             found = node.value
         elif isinstance(node, ast.keyword):
             found = node.arg or ""
@@ -65,12 +67,12 @@ def _attributes(tree: ast.AST) -> Iterator[str]:
             yield found
 
 
-def _is_own(value: ast.expr) -> bool:
+def _is_self(value: ast.expr) -> bool:
     return isinstance(value, ast.Name) and value.id in {"self", "cls"}
 
 
-def _strings_of_our_own(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is inside ``__slots__`` and inside the rows of the table."""
+def _excluded_strings(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes in ``__slots__`` and in the rows of the table."""
     for node in ast.walk(tree):
         is_slots = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__"
         is_row = isinstance(node, ast.Call) and ast.unparse(node.func) == "PrivateName"
@@ -82,19 +84,19 @@ def _inherited(tree: ast.Module) -> Iterator[str]:
     for kind in tree.body:
         if isinstance(kind, ast.ClassDef):
             bases = {name for base in kind.bases if (name := _library_class(base)) is not None}
-            theirs = frozenset().union(*map(_names_in_library, bases))
-            yield from _names_of(kind) & theirs
+            inherited = frozenset().union(*map(_names_in_library, bases))
+            yield from _names_of(kind) & inherited
 
 
 def _library_class(base: ast.expr) -> str | None:
-    """Return ``httpx.AsyncClient`` for a base that is written so."""
+    """Return a base such as ``httpx.AsyncClient`` by its name, or None if it isn't a library's."""
     name = ast.unparse(base)
     return name if name.partition(".")[0] in LIBRARIES else None
 
 
 @functools.cache
 def _names_in_library(kind: str) -> frozenset[str]:
-    """Return the private names of a class and of its bases, wherever its library defines them."""
+    """Return the private names of a library's class and of its bases."""
     library, _, name = kind.partition(".")
     found: set[str] = set()
     for tree in _trees(library):
@@ -112,7 +114,7 @@ def _private_names(library: str) -> frozenset[str]:
     """Return every private name that a library defines, in a class or in a module."""
     found: set[str] = set()
     for tree in _trees(library):
-        found |= {name for name in _names_at_the_top(tree) if _is_private(name)}
+        found |= {name for name in _top_level_names(tree) if _is_private(name)}
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 found |= _names_of(node)
@@ -121,7 +123,7 @@ def _private_names(library: str) -> frozenset[str]:
 
 @functools.cache
 def _trees(library: str) -> tuple[ast.Module, ...]:
-    """Parse a library, without the synchronous twin that httpcore generates of itself."""
+    """Parse a library, except the synchronous modules that httpcore generates."""
     spec = importlib.util.find_spec(library)
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
@@ -139,7 +141,7 @@ def _names_of(kind: ast.ClassDef) -> set[str]:
     return {name for name in found if _is_private(name)}
 
 
-def _names_at_the_top(tree: ast.Module) -> set[str]:
+def _top_level_names(tree: ast.Module) -> set[str]:
     named = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     return {node.name for node in tree.body if isinstance(node, named)}
 

@@ -1,4 +1,4 @@
-"""The architecture: which module may import which, and what each of them keeps to."""
+"""The architecture: which modules may import which, and limits on their size."""
 
 import ast
 import shutil
@@ -32,11 +32,11 @@ LAYERS = (
     ("testing",),
     ("cli",),
 )
-"""From the bottom up. A unit, a module or a subpackage, imports from lower layers and from itself."""
+"""From the bottom up. A unit (a module or subpackage) imports only from lower layers and itself."""
 
 WIRE = {"net", "wire", "http1", "http2", "pool"}
 VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types"}
-"""What the wire may use from below: it knows nothing of contexts, events, results or the engine."""
+"""What the wire may import; it doesn't know contexts, events, results or the engine."""
 
 FORBIDDEN_IN_POLICIES = {"asyncio", "threading", "time", "random", "logging", "httpx", "httpcore"}
 
@@ -48,16 +48,16 @@ OPTIONAL = {
     "httpx_aiohttp": "transports/backends/aiohttp.py",
     "pyreqwest": "transports/backends/pyreqwest.py",
 }
-"""The only file that imports each library that may be missing."""
+"""The only file that imports each optional library."""
 
 CORE = {"httpx", "httpcore"}
 ANYIO, H11 = "transports/sheltered.py", "facts.py"
-"""The only files that import anyio and h11, which httpx and httpcore bring along."""
+"""The only files that import anyio and h11, dependencies of httpx and httpcore."""
 
 ALL_FILES = sorted(PACKAGE.rglob("*.py"))
 FILES = [str(path.relative_to(PACKAGE)) for path in ALL_FILES]
 POLICIES = [file for file in FILES if file.startswith("policies/")]
-BELOW_TRANSPORTS = [
+WIRE_FILES = [
     file
     for file in FILES
     if file.endswith("__init__.py") is False
@@ -71,7 +71,7 @@ def libraries(file: str) -> set[str]:
 
 
 def test_every_import_points_to_a_lower_layer() -> None:
-    """The table is the whole plan: no import runs upwards, sideways or in a circle."""
+    """No import points to a higher layer, to the same layer, or into a cycle."""
     assert forbidden_imports(PACKAGE, LAYERS) == []
 
 
@@ -93,7 +93,7 @@ def test_every_import_points_to_a_lower_layer() -> None:
         ("policies/retry.py", "import typed_async_client", ""),
     ],
 )
-def test_a_new_circle_between_subpackages_is_found(
+def test_a_new_import_cycle_between_subpackages_is_found(
     tmp_path: Path, file: str, statement: str, module: str
 ) -> None:
     """Each of these imports, added to a copy of the package, is reported."""
@@ -106,14 +106,14 @@ def test_a_new_circle_between_subpackages_is_found(
 
 
 def test_every_entry_of_the_table_exists() -> None:
-    """A unit that was moved or removed leaves the table too."""
+    """A unit that is moved or removed is also removed from the table."""
     entries = [unit.replace(".", "/") for layer in LAYERS for unit in layer]
     missing = [e for e in entries if not {f"{e}.py", f"{e}/__init__.py"} & set(FILES)]
     assert missing == []
 
 
-@pytest.mark.parametrize("file", BELOW_TRANSPORTS)
-def test_the_wire_knows_nothing_of_requests_as_the_engine_sees_them(file: str) -> None:
+@pytest.mark.parametrize("file", WIRE_FILES)
+def test_the_wire_does_not_depend_on_the_engine(file: str) -> None:
     """Sockets, exchanges and pools work without contexts, events or results."""
     used = {
         unit_of(module.partition(".")[2], LAYERS)
@@ -125,35 +125,35 @@ def test_the_wire_knows_nothing_of_requests_as_the_engine_sees_them(file: str) -
 
 @pytest.mark.parametrize("file", POLICIES)
 def test_a_policy_imports_no_clock_no_random_numbers_and_no_io(file: str) -> None:
-    """Time and random numbers come into a policy as arguments."""
+    """Time and random numbers are passed to a policy as arguments."""
     assert not FORBIDDEN_IN_POLICIES & libraries(file)
 
 
-def test_there_are_policies_and_wire_modules_to_look_at() -> None:
-    """The tests above would pass on empty lists."""
+def test_there_are_policies_and_wire_modules_to_check() -> None:
+    """Otherwise the tests above would pass without checking anything."""
     assert len(POLICIES) > 4
-    assert len(BELOW_TRANSPORTS) > 20
+    assert len(WIRE_FILES) > 20
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_only_the_core_libraries_are_imported_without_being_optional(file: str) -> None:
-    """Httpx and httpcore; any other library has one file of its own."""
-    foreign = libraries(file) - sys.stdlib_module_names - {PACKAGE.name} - CORE
-    own = {
+    """Httpx and httpcore; any other library is imported in a single file."""
+    third_party = libraries(file) - sys.stdlib_module_names - {PACKAGE.name} - CORE
+    allowed = {
         name for name, owner in {**OPTIONAL, "anyio": ANYIO, "h11": H11}.items() if owner == file
     }
-    assert foreign <= own
+    assert third_party <= allowed
 
 
 @pytest.mark.parametrize("library", sorted(OPTIONAL))
-def test_an_optional_library_is_imported_in_its_own_file(library: str) -> None:
-    """So that replacing or dropping it is a matter of one file."""
+def test_an_optional_library_is_imported_in_one_file(library: str) -> None:
+    """So replacing or dropping it affects one file."""
     users = [file for file in FILES if library in libraries(file)]
     assert users == [OPTIONAL[library]]
 
 
-def test_httpcore_is_imported_by_the_wire_and_where_errors_are_read() -> None:
-    """What an error of httpcore or h11 means is decided in one file; others never see them."""
+def test_httpcore_is_imported_only_by_the_wire_and_where_errors_are_classified() -> None:
+    """The meaning of httpcore's and h11's errors is decided in one file."""
     users = {file for file in FILES if "httpcore" in libraries(file)}
     assert {file for file in users if file.partition("/")[0] not in WIRE} == {
         "errors.py",
@@ -174,5 +174,5 @@ def test_files_and_functions_stay_small(file: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_opens_with_a_docstring(file: str) -> None:
-    """It is the first thing that the file's next maintainer reads."""
+    """It is the first thing that the next maintainer reads."""
     assert ast.get_docstring(ast.parse((PACKAGE / file).read_text()))

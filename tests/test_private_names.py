@@ -1,4 +1,4 @@
-"""The private names of other libraries: each is in one table, exists, and is used where it says."""
+"""The table of the other libraries' private names is correct and complete."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -13,34 +13,34 @@ PACKAGE = Path(typed_async_client.__file__).parent
 FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
-def in_words(entry: PrivateName) -> str:
-    """Name a test after a row of the table."""
+def full_name(entry: PrivateName) -> str:
+    """Return the dotted name of a row."""
     return ".".join(filter(None, (entry.module, entry.owner, entry.name)))
 
 
-@pytest.mark.parametrize("entry", PRIVATE_NAMES, ids=in_words)
+@pytest.mark.parametrize("entry", PRIVATE_NAMES, ids=full_name)
 def test_a_private_name_exists_in_the_installed_library(entry: PrivateName) -> None:
-    """When this fails, the library has changed what the files in this row rely on."""
+    """If this fails, the files listed in the row rely on something that the library changed."""
     assert defines(entry.module, entry.owner, entry.name)
 
 
-@pytest.mark.parametrize("entry", PRIVATE_NAMES, ids=in_words)
+@pytest.mark.parametrize("entry", PRIVATE_NAMES, ids=full_name)
 def test_a_row_says_what_the_name_is_used_for(entry: PrivateName) -> None:
-    """And names files that exist."""
+    """And lists only files that exist."""
     assert entry.why
     assert entry.used_in
     assert set(entry.used_in) <= set(FILES)
 
 
-def test_the_table_has_no_row_twice() -> None:
-    """A name that several files use stands in one row."""
-    names = [in_words(entry) for entry in PRIVATE_NAMES]
+def test_the_table_has_no_duplicate_rows() -> None:
+    """A name that several files use has one row."""
+    names = [full_name(entry) for entry in PRIVATE_NAMES]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_uses_the_private_names_that_the_table_lists_for_it_and_no_others(file: str) -> None:
-    """A new one needs a row; a row whose name is used no more goes."""
+    """A new name needs a row, and a row whose name isn't used any more is removed."""
     listed: defaultdict[str, set[str]] = defaultdict(set)
     for entry in PRIVATE_NAMES:
         for user in entry.used_in:
@@ -59,13 +59,13 @@ def test_a_file_uses_the_private_names_that_the_table_lists_for_it_and_no_others
     ],
 )
 def test_a_private_name_that_is_not_in_the_table_is_found(tmp_path: Path, source: str) -> None:
-    """Imported, read off an object, by its name as a string, overridden, or read on oneself."""
+    """Imported, as an attribute, as a string, overridden, or inherited."""
     file = tmp_path / "module.py"
     file.write_text(source)
     assert len(private_uses(file)) == 1
 
 
 @pytest.mark.parametrize("owner", ["AsyncClient", ""])
-def test_a_name_that_has_gone_is_missed(owner: str) -> None:
-    """The check can fail."""
+def test_a_name_that_was_removed_is_detected(owner: str) -> None:
+    """This proves that the check can fail."""
     assert not defines("httpx._client", owner, "_send_by_carrier_pigeon")

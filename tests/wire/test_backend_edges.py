@@ -1,4 +1,4 @@
-"""What httpx lets a caller give or get, over engines that know less: kept, or refused in words."""
+"""Features of httpx that other backends support only in part work, or are refused with an error."""
 
 import asyncio
 import base64
@@ -13,58 +13,58 @@ from leak_checks import count_sockets_to
 
 from typed_async_client.testing import FaultServer, answer, each_request, stall
 
-on_each_engine = pytest.mark.parametrize("setup", BACKENDS, ids=str)
-on_pyreqwest = pytest.mark.parametrize("setup", BACKENDS[1:], ids=str)
+each_backend = pytest.mark.parametrize("setup", BACKENDS, ids=str)
+with_pyreqwest = pytest.mark.parametrize("setup", BACKENDS[1:], ids=str)
 
 ENOUGH = 10.0
-"""Seconds after which a request that should have ended is taken to wait for ever."""
+"""Seconds after which a request that should have completed is considered stuck."""
 
 
 # URLs and headers
 
 
-@on_each_engine
-async def test_user_and_password_of_a_url_are_sent_once(setup: ClientSetup) -> None:
-    """As httpx puts them, in one header, and nowhere else."""
+@each_backend
+async def test_credentials_in_a_url_are_sent_once(setup: ClientSetup) -> None:
+    """In one Authorization header, as httpx does, and nowhere else."""
     async with FaultServer(answer()) as server, setup.client() as client:
         url = server.url.replace("//", "//us%40er:pass@") + "a/%20b?c=d"
         response = await (await client.get(url))
         (seen,) = server.requests
     assert str(response.url) == url
     assert seen.target == "/a/%20b?c=d"
-    wanted = base64.b64encode(b"us@er:pass").decode()
-    assert seen.headers["authorization"] == f"Basic {wanted}"
+    expected = base64.b64encode(b"us@er:pass").decode()
+    assert seen.headers["authorization"] == f"Basic {expected}"
 
 
-@on_each_engine
-async def test_auth_counts_before_user_and_password_of_a_url(setup: ClientSetup) -> None:
-    """As on our own pool: the engine is not shown those of the URL."""
+@each_backend
+async def test_auth_takes_precedence_over_credentials_in_a_url(setup: ClientSetup) -> None:
+    """As with our pool; the backend never sees the URL's credentials."""
     async with FaultServer(answer()) as server, setup.client() as client:
         url = server.url.replace("//", "//user:pass@")
         await (await client.get(url, auth=("other", "secret")))
         (seen,) = server.requests
-    wanted = base64.b64encode(b"other:secret").decode()
-    assert seen.headers["authorization"] == f"Basic {wanted}"
+    expected = base64.b64encode(b"other:secret").decode()
+    assert seen.headers["authorization"] == f"Basic {expected}"
 
 
-@on_each_engine
-async def test_bytes_of_a_header_arrive_as_they_are(setup: ClientSetup) -> None:
-    """Those of UTF-8 can be told to every engine."""
+@each_backend
+async def test_header_bytes_are_sent_unchanged(setup: ClientSetup) -> None:
+    """Every backend can send UTF-8."""
     heads: list[bytes] = []
 
-    async def note(wire: Any) -> None:
+    async def record(wire: Any) -> None:
         heads.append(await wire.read(65536))
         await wire.answer()
 
-    async with FaultServer(note) as server, setup.client() as client:
+    async with FaultServer(record) as server, setup.client() as client:
         await (await client.get(server.url, headers=[(b"X-A", "é€".encode()), (b"X-B", b"b")]))
     (head,) = heads
     assert b"\r\nx-a: \xc3\xa9\xe2\x82\xac\r\n" in head.replace(b"X-A", b"x-a")
 
 
-@on_each_engine
-async def test_bytes_of_a_header_that_would_be_changed_are_refused(setup: ClientSetup) -> None:
-    """Before anything is sent; the message has the name, and not the value."""
+@each_backend
+async def test_header_bytes_that_the_backend_would_change_are_refused(setup: ClientSetup) -> None:
+    """Before anything is sent; the message contains the name, but not the value."""
     async with FaultServer(answer()) as server, setup.client() as client:
         for headers in ([(b"X-A", b"caf\xe9")], [(b"X-A", b"caf\xe9"), (b"X-B", "é".encode())]):
             with pytest.raises(ValueError, match=r"X-A.*cannot send") as raised:
@@ -73,11 +73,11 @@ async def test_bytes_of_a_header_that_would_be_changed_are_refused(setup: Client
         assert server.connections == 0
 
 
-@on_pyreqwest
-async def test_an_answer_whose_headers_cannot_be_read_is_the_servers_fault(
+@with_pyreqwest
+async def test_unreadable_response_headers_are_a_remote_protocol_error(
     setup: ClientSetup,
 ) -> None:
-    """Its connection is given back, and the request was sent once."""
+    """The connection is released, and the request was sent once."""
 
     async def respond(request: Any, wire: Any) -> None:
         extra = b"X-A: caf\xe9\r\n" if request.target == "/bad" else b""
@@ -98,15 +98,15 @@ async def test_an_answer_whose_headers_cannot_be_read_is_the_servers_fault(
         assert [seen.target for seen in server.requests] == ["/bad", "/"]
 
 
-# Time
+# Timeouts
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("phases", [("pool",), ("connect",), ("pool", "connect")])
-async def test_a_phase_without_a_limit_leaves_the_others_theirs(
+async def test_a_phase_without_a_timeout_does_not_affect_the_others(
     setup: ClientSetup, phases: tuple[str, ...]
 ) -> None:
-    """A server that says nothing is not waited for without end."""
+    """The read timeout still applies to a silent server."""
     timeout = httpx.Timeout(0.1, **dict.fromkeys(phases))
     async with FaultServer(stall) as server, setup.client(timeout=timeout) as client:
         with pytest.raises(httpx.ReadTimeout):
@@ -114,62 +114,64 @@ async def test_a_phase_without_a_limit_leaves_the_others_theirs(
                 await (await client.get(server.url))
 
 
-@on_pyreqwest
-async def test_without_a_limit_for_reading_the_answer_may_take_any_time(setup: ClientSetup) -> None:
-    """The limits of the other phases are not held against it."""
+@with_pyreqwest
+async def test_without_a_read_timeout_the_response_may_take_any_time(setup: ClientSetup) -> None:
+    """The timeouts of the other phases don't apply to it."""
 
-    async def answer_late(request: Any, wire: Any) -> None:
+    async def respond_late(request: Any, wire: Any) -> None:
         await asyncio.sleep(0.3)
         await wire.answer(200, b"late")
 
     timeout = httpx.Timeout(0.1, read=None)
-    server = FaultServer(each_request(answer_late))
+    server = FaultServer(each_request(respond_late))
     async with server, setup.client(timeout=timeout) as client:
         assert (await (await client.get(server.url))).text == "late"
 
 
-# Bodies of the caller
+# Request bodies
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize(
-    "own",
+    "error",
     [
         UnicodeDecodeError("utf8", b"x", 0, 1, "bad"),
         OSError(5, "disk"),
         ConnectionResetError(104, "elsewhere"),
-        TimeoutError("mine"),
+        TimeoutError("of the caller"),
         httpx.ReadError("upstream"),
     ],
-    ids=lambda own: type(own).__name__,
+    ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_what_a_body_fails_with_reaches_the_caller(
-    setup: ClientSetup, own: Exception, method: str
+async def test_the_error_of_a_body_reaches_the_caller(
+    setup: ClientSetup, error: Exception, method: str
 ) -> None:
-    """The very error, though an engine takes it for one of the network."""
+    """The same object, although the backend mistakes it for a network error."""
 
     async def body() -> AsyncIterator[bytes]:
-        yield b"begun"
-        raise own
+        yield b"start"
+        raise error
 
     async def read_and_stall(wire: Any) -> None:
         await wire.read(65536)
         await wire.stall()
 
     async with FaultServer(read_and_stall) as server, setup.client(max_retries=0) as client:
-        with pytest.raises(type(own)) as raised:
+        with pytest.raises(type(error)) as raised:
             async with asyncio.timeout(ENOUGH):
                 await (await client.request_async(method, server.url, content=body()))
-    assert raised.value is own
+    assert raised.value is error
 
 
 # Closing
 
 
-@on_each_engine
-async def test_a_closed_client_that_is_still_held_holds_no_connection(setup: ClientSetup) -> None:
-    """Those that were kept for further requests are closed with it, not when it is forgotten."""
+@each_backend
+async def test_a_closed_client_that_is_still_referenced_has_no_open_connection(
+    setup: ClientSetup,
+) -> None:
+    """Idle connections are closed by ``close``, not when the client is garbage-collected."""
     closed = []
     async with FaultServer(answer()) as server:
         for _ in range(10):
@@ -180,9 +182,9 @@ async def test_a_closed_client_that_is_still_held_holds_no_connection(setup: Cli
     assert len(closed) == 10
 
 
-@on_pyreqwest
-async def test_a_closed_transport_says_so(setup: ClientSetup) -> None:
-    """And may be closed twice."""
+@with_pyreqwest
+async def test_a_closed_transport_raises(setup: ClientSetup) -> None:
+    """Closing it twice is allowed."""
     async with FaultServer(answer()) as server:
         async with setup.client() as client:
             await (await client.get(server.url))

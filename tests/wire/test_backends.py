@@ -1,4 +1,4 @@
-"""Engines of other libraries under our client: the same faults, the same endings."""
+"""Our client over other libraries' backends: faults have the same effect as with our pool."""
 
 import asyncio
 import dataclasses
@@ -47,74 +47,74 @@ from typed_async_client.testing import (
     stall,
 )
 
-on_each_engine = pytest.mark.parametrize("setup", BACKENDS, ids=str)
+each_backend = pytest.mark.parametrize("setup", BACKENDS, ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
 
 @pytest.fixture(autouse=True)
-def _without_authorities_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pyreqwest reads these whatever it is told, and is told not to."""
+def _no_ca_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pyreqwest reads these variables even if ``trust_env`` is false."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
 
 
-# The table of faults
+# Faults
 
 DIFFERENCES: dict[tuple[str, str], dict[str, Any]] = {
     ("aiohttp", "a pool without a free connection"): {"raised": httpx.ConnectTimeout},
-    ("aiohttp", "a body cut by RST"): {"raised": httpx.RemoteProtocolError},
-    ("aiohttp", "a chunk cut by RST"): {"raised": httpx.RemoteProtocolError},
-    ("aiohttp", "a line end in a header"): {"raised": ValueError},
-    ("aiohttp", "a zero byte in a header"): {"raised": ValueError},
-    ("aiohttp", "a proxy that says nothing"): {"raised": httpx.ConnectTimeout},
+    ("aiohttp", "a body truncated by RST"): {"raised": httpx.RemoteProtocolError},
+    ("aiohttp", "a chunk truncated by RST"): {"raised": httpx.RemoteProtocolError},
+    ("aiohttp", "a line feed in a header"): {"raised": ValueError},
+    ("aiohttp", "a NUL in a header"): {"raised": ValueError},
+    ("aiohttp", "a silent proxy"): {"raised": httpx.ConnectTimeout},
     ("pyreqwest", "a pool without a free connection"): {"raised": httpx.ReadTimeout},
-    ("pyreqwest", "a line end in a header"): {"raised": ValueError, "accepted": 0},
-    ("pyreqwest", "a zero byte in a header"): {"raised": ValueError, "accepted": 0},
+    ("pyreqwest", "a line feed in a header"): {"raised": ValueError, "accepted": 0},
+    ("pyreqwest", "a NUL in a header"): {"raised": ValueError, "accepted": 0},
 }
-"""Where an engine sees a fault otherwise than our pool does; each is one attempt all the same."""
+"""Faults that a backend reports differently than our pool; each is still one attempt."""
 
-OTHERWISE_ON_PYREQWEST = {
-    "a head of 300 kB": "it is no fault to pyreqwest",
-    "RST at once": "pyreqwest may see it before it has a connection, and then it is tried again",
+SKIPPED_ON_PYREQWEST = {
+    "a head of 300 kB": "pyreqwest accepts it",
+    "RST on connect": "pyreqwest may see it as a connect failure, which is retried",
 }
-"""What the table cannot tell of it."""
+"""Scenarios without one predictable effect, with the reason."""
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize(("scenario", "method"), CASES.values(), ids=CASES.keys())
-async def test_a_fault_ends_as_it_does_on_our_own_pool(
+async def test_a_fault_has_the_same_effect_as_with_our_pool(
     scenario: Scenario, method: str, setup: ClientSetup
 ) -> None:
-    """Its class, its events, its attempts, and what the server saw of it."""
+    """The error's class, the events, the attempts, and what the server saw."""
     assert setup.backend is not None
-    if setup.backend == "pyreqwest" and scenario.name in OTHERWISE_ON_PYREQWEST:
-        pytest.skip(OTHERWISE_ON_PYREQWEST[scenario.name])
+    if setup.backend == "pyreqwest" and scenario.name in SKIPPED_ON_PYREQWEST:
+        pytest.skip(SKIPPED_ON_PYREQWEST[scenario.name])
     options = {"verify": True, **scenario.client, "transport": setup.backend}
     expected = dataclasses.replace(
         scenario.expected,
         foreign_cause=None,
-        connects=0,  # an engine has no trace to tell them
+        connects=0,  # other backends don't support httpcore's trace
         **DIFFERENCES.get((setup.backend, scenario.name), {}),
     )
-    ending = await run_scenario(dataclasses.replace(scenario, client=options), method)
-    assert dataclasses.replace(ending, foreign_cause=None) == expected
+    observation = await run_scenario(dataclasses.replace(scenario, client=options), method)
+    assert dataclasses.replace(observation, foreign_cause=None) == expected
 
 
 # Retries
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("refusals", [1, 2])
 @pytest.mark.parametrize(
     ("method", "body"),
     [("GET", b""), ("POST", BODY), ("POST", None)],
-    ids=["GET", "POST", "pieces"],
+    ids=["GET", "POST", "iterator"],
 )
-async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
+async def test_a_refused_connection_is_retried_until_the_port_opens(
     setup: ClientSetup, method: str, body: bytes | None, refusals: int
 ) -> None:
-    """A body that can be read only once has not begun to be read."""
+    """A body that can only be read once hasn't been touched by then."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield BODY[:3]
@@ -122,11 +122,11 @@ async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
 
     async with FaultServer(answer(), refusing=True) as server, setup.client() as client:
 
-        async def open_in_time(event: Any) -> None:
+        async def open_port(event: Any) -> None:
             if event.context.current_attempt == refusals:
                 await server.open()
 
-        client.add_event_callback(EventType.RETRY, open_in_time)
+        client.add_event_callback(EventType.RETRY, open_port)
         content = pieces() if body is None else body
         task = await client.request_async(method, server.url, CONTEXT, content=content)
         assert (await task).text == "ok"
@@ -136,35 +136,35 @@ async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
         assert [seen.body for seen in server.requests] == [BODY if body is None else body]
 
 
-@on_each_engine
-async def test_the_last_connect_failure_tells_the_systems_reason(setup: ClientSetup) -> None:
-    """The chain leads from our error to the engine's, and to the system's behind it."""
+@each_backend
+async def test_the_connect_error_contains_the_systems_reason(setup: ClientSetup) -> None:
+    """Its chain of causes leads to httpx's error, the backend's and the system's."""
     async with FaultServer(answer(), refusing=True) as server, setup.client() as client:
         task = await client.post(server.url, CONTEXT)
         with pytest.raises(ConnectError, match=r"127\.0\.0\.1:\d+: Connection refused") as raised:
             await task
-    of_httpx = raised.value.__cause__
-    assert type(of_httpx) is httpx.ConnectError
-    of_engine = of_httpx.__cause__
-    assert of_engine is not None
-    assert type(of_engine).__module__.partition(".")[0] == setup.backend
-    assert isinstance(of_engine.__cause__, ConnectionRefusedError)
+    httpx_error = raised.value.__cause__
+    assert type(httpx_error) is httpx.ConnectError
+    backend_error = httpx_error.__cause__
+    assert backend_error is not None
+    assert type(backend_error).__module__.partition(".")[0] == setup.backend
+    assert isinstance(backend_error.__cause__, ConnectionRefusedError)
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_unknown_host_is_looked_up_once(setup: ClientSetup, method: str) -> None:
-    """It will be as unknown a second later."""
+async def test_an_unknown_host_is_not_retried(setup: ClientSetup, method: str) -> None:
+    """It will still be unknown a second later."""
     await assert_one_attempt(setup, method, "http://no..host.invalid/")
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("tls", [server_context, expired, wrong_host])
-async def test_a_refused_certificate_is_looked_at_once(
+async def test_a_rejected_certificate_is_not_retried(
     setup: ClientSetup, method: str, tls: Any
 ) -> None:
-    """It will be the same a second later; for the first, nobody vouches here."""
+    """It will be the same a second later. The client doesn't trust the tests' CA."""
     async with FaultServer(answer(), tls=tls()) as server:
         error = await assert_one_attempt(setup, method, server.url)
         assert "certificate" in str(error)
@@ -172,7 +172,7 @@ async def test_a_refused_certificate_is_looked_at_once(
 
 
 async def assert_one_attempt(setup: ClientSetup, method: str, url: str) -> Exception:
-    """Send a request that must fail to connect at the first attempt; give its error."""
+    """Send a request that must fail to connect without a retry, and return its error."""
     async with setup.client() as client:
         task = await client.request_async(method, url, CONTEXT)
         with pytest.raises(httpx.ConnectError) as raised:
@@ -184,23 +184,23 @@ async def assert_one_attempt(setup: ClientSetup, method: str, url: str) -> Excep
     return raised.value
 
 
-@on_each_engine
-async def test_a_handshake_with_who_speaks_no_tls_is_tried_once(setup: ClientSetup) -> None:
-    """It is the wrong port, and will be it a second later."""
+@each_backend
+async def test_a_handshake_with_a_server_without_tls_is_not_retried(setup: ClientSetup) -> None:
+    """It is the wrong port, and will still be wrong a second later."""
 
-    async def answer_plainly(wire: Any) -> None:
+    async def answer_without_tls(wire: Any) -> None:
         await wire.read(65536)
-        await wire.answer(400, b"this is no TLS")
+        await wire.answer(400, b"this is not TLS")
         await wire.stall()
 
-    async with FaultServer(answer_plainly) as server:
+    async with FaultServer(answer_without_tls) as server:
         await assert_one_attempt(setup, "POST", server.url.replace("http:", "https:"))
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("handler", [close_after_client_hello, reset_after_client_hello])
-async def test_a_handshake_cut_short_is_tried_again(setup: ClientSetup, handler: Any) -> None:
-    """The request has not begun to be sent."""
+async def test_an_interrupted_handshake_is_retried(setup: ClientSetup, handler: Any) -> None:
+    """Nothing of the request was sent."""
     async with FaultServer(handler) as server, setup.client() as client:
         task = await client.post(server.url.replace("http:", "https:"), CONTEXT, content=BODY)
         with pytest.raises(ConnectError):
@@ -208,13 +208,13 @@ async def test_a_handshake_cut_short_is_tried_again(setup: ClientSetup, handler:
         assert server.connections == 3
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 @pytest.mark.parametrize("handler", [drop, reset], ids=["drop", "reset"])
-async def test_a_connection_lost_over_a_request_is_no_reason_to_send_it_again(
+async def test_a_request_is_not_resent_when_its_connection_is_lost(
     setup: ClientSetup, method: str, handler: Any
 ) -> None:
-    """Not even on a connection used before, and not even by the engine itself."""
+    """Not even on a reused connection, and not by the backend itself either."""
     async with FaultServer(answer_then(handler)) as server, setup.client() as client:
         await (await client.get(server.url))
         task = await client.request_async(method, server.url, CONTEXT, content=b"5")
@@ -227,12 +227,12 @@ async def test_a_connection_lost_over_a_request_is_no_reason_to_send_it_again(
         assert server.connections == 1
 
 
-# Time
+# Bodies
 
 
-@on_each_engine
-async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(setup: ClientSetup) -> None:
-    """The timeout applies to each part, not to the whole body."""
+@each_backend
+async def test_a_slow_but_steady_body_is_read_completely(setup: ClientSetup) -> None:
+    """The timeout applies to each read, not to the whole body."""
     parts = 12
 
     async def dribble(request: Any, wire: Any) -> None:
@@ -245,9 +245,9 @@ async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(setup: C
         assert (await (await client.get(server.url))).content == parts * b"."
 
 
-@on_each_engine
-async def test_a_large_body_arrives_whole(setup: ClientSetup) -> None:
-    """It goes out in parts, and is as long as it said."""
+@each_backend
+async def test_a_large_body_arrives_completely(setup: ClientSetup) -> None:
+    """It is sent in parts, and has the announced length."""
     async with FaultServer(answer()) as server, setup.client() as client:
         body = bytes(range(256)) * 4096
         await (await client.post(server.url, content=body))
@@ -260,9 +260,9 @@ async def test_a_large_body_arrives_whole(setup: ClientSetup) -> None:
 # Cancelling and closing
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("stage", ["before", "connect", "head", "body"])
-async def test_a_request_cancelled_in_any_stage_has_one_end_and_leaves_nothing(
+async def test_a_request_cancelled_at_any_stage_ends_once_and_leaks_nothing(
     setup: ClientSetup, stage: str
 ) -> None:
     """One CANCELLED event, one result, no task and no socket."""
@@ -271,10 +271,12 @@ async def test_a_request_cancelled_in_any_stage_has_one_end_and_leaves_nothing(
         no_leaks(),
         FaultServer(half_body_then_stall if stage == "body" else stall) as server,
     ):
-        ends: Counter[str] = Counter()
+        events: Counter[str] = Counter()
         async with setup.client() as client:
             for kind in EventType:
-                client.add_event_callback(kind, lambda event: ends.update([event.event_type.value]))
+                client.add_event_callback(
+                    kind, lambda event: events.update([event.event_type.value])
+                )
             url = server.url.replace("http:", "https:") if stage == "connect" else server.url
             task = await client.get(url, CONTEXT)
             if stage == "connect":
@@ -290,22 +292,22 @@ async def test_a_request_cancelled_in_any_stage_has_one_end_and_leaves_nothing(
             assert result.status is ResultStatus.CANCELLED
             assert result.attempts == (0 if stage == "before" else 1)
             await client.wait_for_all_requests()
-        assert ends == {"cancelled": 1}
+        assert events == {"cancelled": 1}
 
 
 async def half_body_then_stall(wire: Any) -> None:
-    """Answer with a head and a part of the body, then say nothing."""
+    """Send the headers and a part of the body, then stall."""
     await wire.read_request()
     await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
     await wire.stall()
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34])
-async def test_closing_with_requests_under_way_leaves_nothing(
+async def test_closing_with_requests_in_flight_leaks_nothing(
     setup: ClientSetup, turns: int
 ) -> None:
-    """Each has its end, and the transport its own."""
+    """Each request has a result, and the transport is closed."""
     await warm_up(setup)
     async with no_leaks(), FaultServer(stall) as server, FaultServer(answer()) as other:
         async with setup.client() as client:
@@ -323,7 +325,7 @@ async def test_closing_with_requests_under_way_leaves_nothing(
 
 
 async def warm_up(setup: ClientSetup) -> None:
-    """Have the engine make what it keeps for the life of the process."""
+    """Let the backend create what it keeps for the lifetime of the process."""
     async with FaultServer(answer()) as server, setup.client() as client:
         await (await client.get(server.url))
 
@@ -331,11 +333,13 @@ async def warm_up(setup: ClientSetup) -> None:
 # Options
 
 
-@on_each_engine
-async def test_cookies_are_httpxs_affair(setup: ClientSetup) -> None:
-    """The engine keeps none: what is deleted from the client is sent no more."""
+@each_backend
+async def test_cookies_are_left_to_httpx(setup: ClientSetup) -> None:
+    """The backend stores none, so a cookie deleted from the client isn't sent again."""
     async with FaultServer(answer(200, b"", "Set-Cookie: a=1", "Set-Cookie: b=2")) as server:
-        url = server.url.replace("127.0.0.1", "localhost")  # an address has no cookies everywhere
+        url = server.url.replace(
+            "127.0.0.1", "localhost"
+        )  # some backends have no cookies for IP addresses
         async with setup.client() as client:
             response = await (await client.get(url))
             assert dict(response.cookies) == {"a": "1", "b": "2"}
@@ -346,9 +350,9 @@ async def test_cookies_are_httpxs_affair(setup: ClientSetup) -> None:
         assert sent == [None, "a=1; b=2", None]
 
 
-@on_each_engine
-async def test_no_header_is_added_to_httpxs(setup: ClientSetup) -> None:
-    """What the client leaves out stays out."""
+@each_backend
+async def test_no_header_is_added_to_those_of_httpx(setup: ClientSetup) -> None:
+    """Headers that the client doesn't send aren't added by the backend."""
     async with FaultServer(answer()) as server, setup.client() as client:
         del client._client.headers["accept-encoding"]
         await (await client.post(server.url, content=BODY))
@@ -357,9 +361,9 @@ async def test_no_header_is_added_to_httpxs(setup: ClientSetup) -> None:
         assert seen.headers["user-agent"] == f"python-httpx/{httpx.__version__}"
 
 
-@on_each_engine
-async def test_an_authority_given_as_a_file_is_trusted(setup: ClientSetup, tmp_path: Path) -> None:
-    """And nobody is, where nobody was asked for."""
+@each_backend
+async def test_a_ca_from_a_file_is_trusted(setup: ClientSetup, tmp_path: Path) -> None:
+    """With ``verify=False``, certificates aren't checked."""
     verify: Any = ca_file(tmp_path)
     if setup.backend == "aiohttp":
         verify = httpx.create_ssl_context(verify=False)
@@ -373,9 +377,9 @@ async def test_an_authority_given_as_a_file_is_trusted(setup: ClientSetup, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore:`cert=...` is deprecated:DeprecationWarning")
-@on_each_engine
-async def test_a_certificate_of_the_client_is_shown(setup: ClientSetup, tmp_path: Path) -> None:
-    """To a server that asks for it."""
+@each_backend
+async def test_a_client_certificate_is_presented(setup: ClientSetup, tmp_path: Path) -> None:
+    """To a server that requires one."""
     tls = requiring_client_certificate(ssl.TLSVersion.TLSv1_3)
     async with FaultServer(answer(), tls=tls) as server:
         cert = client_certificate_files(tmp_path)
@@ -383,12 +387,12 @@ async def test_a_certificate_of_the_client_is_shown(setup: ClientSetup, tmp_path
             assert (await (await client.get(server.url))).text == "ok"
 
 
-@on_each_engine
+@each_backend
 @pytest.mark.parametrize(("idle", "connections"), [(None, 1), (0, 3)])
-async def test_a_connection_is_kept_alive_where_it_may_be(
+async def test_connections_are_kept_alive_unless_that_is_disabled(
     setup: ClientSetup, idle: int | None, connections: int
 ) -> None:
-    """``max_keepalive_connections=0`` is a connection for each request."""
+    """With ``max_keepalive_connections=0``, each request has a new connection."""
     limits = httpx.Limits(max_keepalive_connections=idle)
     async with FaultServer(answer()) as server, setup.client(limits=limits) as client:
         for _ in range(3):
@@ -397,8 +401,8 @@ async def test_a_connection_is_kept_alive_where_it_may_be(
 
 
 @pytest.mark.parametrize("http1", [True, False])
-async def test_pyreqwest_speaks_http2_where_it_is_asked_to(tmp_path: Path, *, http1: bool) -> None:
-    """Aiohttp refuses to."""
+async def test_pyreqwest_supports_http2(tmp_path: Path, *, http1: bool) -> None:
+    """Aiohttp doesn't."""
     pytest.importorskip("pyreqwest", reason="pyreqwest is not installed")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -411,17 +415,17 @@ async def test_pyreqwest_speaks_http2_where_it_is_asked_to(tmp_path: Path, *, ht
         assert (response.text, response.http_version) == ("2", "HTTP/2")
 
 
-@on_each_engine
-async def test_a_proxy_is_used_with_its_password(setup: ClientSetup, tmp_path: Path) -> None:
-    """For plain requests and for tunnels."""
-    wanted = basic_auth("user", "secret")
+@each_backend
+async def test_proxy_credentials_are_sent(setup: ClientSetup, tmp_path: Path) -> None:
+    """For forwarded requests and for tunnels."""
+    required = basic_auth("user", "secret")
     async with (
-        FaultServer(answer(200, b"plain")) as plain,
-        FaultServer(answer(200, b"tls"), tls=server_context()) as tls,
-        FaultServer(forward_proxy(required_auth=wanted)) as forward,
-        FaultServer(tunnel_proxy(required_auth=wanted)) as tunnel,
+        FaultServer(answer(200, b"http")) as http,
+        FaultServer(answer(200, b"https"), tls=server_context()) as https,
+        FaultServer(forward_proxy(required_auth=required)) as forward,
+        FaultServer(tunnel_proxy(required_auth=required)) as tunnel,
     ):
-        for origin, proxy in ((plain, forward), (tls, tunnel)):
+        for origin, proxy in ((http, forward), (https, tunnel)):
             url = proxy.url.replace("//", "//user:secret@")
             async with setup.client(proxy=url, verify=False) as client:
                 response = await (await client.get(origin.url))
@@ -429,41 +433,41 @@ async def test_a_proxy_is_used_with_its_password(setup: ClientSetup, tmp_path: P
             assert len(origin.requests) == len(proxy.requests) == 1
 
 
-@on_each_engine
-async def test_proxies_of_the_environment_count_where_the_environment_does(
+@each_backend
+async def test_environment_proxies_are_used_only_with_trust_env(
     setup: ClientSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is httpx's rules that tell, and not the engine's own."""
+    """By httpx's rules, not the backend's."""
     async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        for trust_env, through in ((False, 0), (True, 1)):
+        for trust_env, count in ((False, 0), (True, 1)):
             async with setup.client(trust_env=trust_env) as client:
                 assert (await (await client.get(server.url))).text == "ok"
-            assert len(proxy.requests) == through
+            assert len(proxy.requests) == count
 
 
-@on_each_engine
-async def test_connections_are_counted(setup: ClientSetup) -> None:
+@each_backend
+async def test_connections_are_limited(setup: ClientSetup) -> None:
     """``max_connections`` is respected, and None means no limit."""
     peak: list[int] = []
     open_now: set[str] = set()
-    go_on = asyncio.Event()
+    release = asyncio.Event()
 
-    async def note(request: Any, wire: Any) -> None:
+    async def hold(request: Any, wire: Any) -> None:
         open_now.add(request.target)
         peak.append(len(open_now))
-        await go_on.wait()
+        await release.wait()
         open_now.discard(request.target)
         await wire.answer()
 
-    async with FaultServer(each_request(note)) as server:
+    async with FaultServer(each_request(hold)) as server:
         for limit, expected in ((2, 2), (None, 6)):
             peak.clear()
-            go_on.clear()
+            release.clear()
             limits = httpx.Limits(max_connections=limit)
             async with setup.client(limits=limits) as client:
                 tasks = [await client.get(f"{server.url}{number}") for number in range(6)]
                 await wait_until(lambda: len(open_now) == expected)  # noqa: B023 - awaited here
-                go_on.set()
+                release.set()
                 await asyncio.gather(*tasks)
             assert max(peak) == expected

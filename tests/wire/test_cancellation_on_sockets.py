@@ -1,4 +1,4 @@
-"""Cancelling and closing while real sockets are in every stage."""
+"""Cancelling and closing at every stage of requests on real sockets."""
 
 import asyncio
 import contextlib
@@ -20,15 +20,15 @@ from typed_async_client.testing import FaultServer, Wire, answer, half_body, sta
 pytestmark = pytest.mark.usefixtures("http11")
 
 
-async def headers_then_silence(wire: Wire) -> None:
-    """Answer with a head and a part of the body, then stall."""
+async def half_body_then_stall(wire: Wire) -> None:
+    """Send the headers and a part of the body, then stall."""
     await wire.read_request()
     await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
     await wire.stall()
 
 
 class Stages:
-    """One server for each stage in which a request can be when something stops it."""
+    """Servers that keep requests at each stage."""
 
     def __init__(self, stack: contextlib.AsyncExitStack) -> None:
         self._stack = stack
@@ -38,26 +38,26 @@ class Stages:
     async def open(self) -> None:
         """Start the servers."""
         self.servers = {
-            "back-off": await self._serve(answer(), refusing=True),
+            "backoff": await self._serve(answer(), refusing=True),
             "handshake": await self._serve(stall),
             "read head": await self._serve(stall),
-            "read body": await self._serve(headers_then_silence),
+            "read body": await self._serve(half_body_then_stall),
         }
         self.urls = {stage: server.url for stage, server in self.servers.items()}
         self.urls["handshake"] = self.urls["handshake"].replace("http:", "https:")
 
-    async def until_reached(self, stage: str, client: AsyncResilientClient) -> None:
-        """Wait until the only request of a client is in a stage."""
+    async def wait_until_reached(self, stage: str, client: AsyncResilientClient) -> None:
+        """Wait until the only request of a client is at the given stage."""
         server = self.servers[stage]
         retries: list[AsyncEvent] = []
         client.add_event_callback(EventType.RETRY, retries.append)
-        if stage == "back-off":
+        if stage == "backoff":
             await wait_until(lambda: bool(retries))
         elif stage == "handshake":
             await wait_until(lambda: server.connections == 1)
         else:
             await wait_until(lambda: bool(server.requests))
-        for _ in range(20):  # the client reads what the server has sent
+        for _ in range(20):  # let the client read what the server has sent
             await asyncio.sleep(0)
 
     async def _serve(self, handler: object, *, refusing: bool = False) -> FaultServer:
@@ -73,27 +73,27 @@ async def _stages(no_leaks: None) -> AsyncIterator[Stages]:
         yield stages
 
 
-def count_ends(client: AsyncResilientClient) -> Counter[str]:
+def count_terminal_events(client: AsyncResilientClient) -> Counter[str]:
     """Count the terminal events of each request from now on."""
-    ends: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
 
-    def see(event: AsyncEvent) -> None:
-        ends[event.context.request_id] += 1
+    def record(event: AsyncEvent) -> None:
+        counts[event.context.request_id] += 1
 
     for kind in EventType:
         if kind.is_terminal:
-            client.add_event_callback(kind, see)
-    return ends
+            client.add_event_callback(kind, record)
+    return counts
 
 
-@pytest.mark.parametrize("stage", ["back-off", "handshake", "read head", "read body"])
-async def test_a_request_cancelled_in_any_stage_has_one_end(stages: Stages, stage: str) -> None:
-    """One CANCELLED event, one result; the task raises at once."""
+@pytest.mark.parametrize("stage", ["backoff", "handshake", "read head", "read body"])
+async def test_a_request_cancelled_at_any_stage_ends_once(stages: Stages, stage: str) -> None:
+    """With one CANCELLED event and one result; the task raises immediately."""
     async with AsyncResilientClient() as client:
-        ends = count_ends(client)
+        counts = count_terminal_events(client)
         context = RequestContext(request_id="r", base_delay=60)
         task = await client.get(stages.urls[stage], context)
-        await stages.until_reached(stage, client)
+        await stages.wait_until_reached(stage, client)
         assert not task.done()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -102,31 +102,31 @@ async def test_a_request_cancelled_in_any_stage_has_one_end(stages: Stages, stag
         assert result is not None
         assert (result.status, result.attempts) == (ResultStatus.CANCELLED, 1)
         await client.wait_for_all_requests()
-        assert ends == {"r": 1}
+        assert counts == {"r": 1}
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
-async def test_a_request_cancelled_after_any_turn_has_one_end(stages: Stages, turns: int) -> None:
-    """From before the first step to somewhere in the exchange, on real sockets."""
+async def test_a_request_cancelled_after_any_turn_ends_once(stages: Stages, turns: int) -> None:
+    """Before the task's first step, or at some point of the exchange."""
     async with FaultServer(answer()) as server, AsyncResilientClient() as client:
-        ends = count_ends(client)
+        counts = count_terminal_events(client)
         task = await client.get(server.url, RequestContext(request_id="r"))
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait({task})
         await client.wait_for_all_requests()
-        assert ends == {"r": 1}
+        assert counts == {"r": 1}
         assert client.results_count == 1
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 200])
-async def test_closing_with_a_hundred_requests_in_every_stage_leaves_nothing(
+async def test_closing_with_a_hundred_requests_at_every_stage_leaks_nothing(
     stages: Stages, turns: int
 ) -> None:
-    """A hundred terminal events and results; no warning, no task, no socket left."""
+    """There are a hundred terminal events and results, and no leaked task or socket."""
     client = AsyncResilientClient(base_delay=60)
-    ends = count_ends(client)
+    counts = count_terminal_events(client)
     names = [f"{stage} {number}" for number in range(25) for stage in stages.urls]
     for name in names:
         stage = name.rsplit(" ", 1)[0]
@@ -134,14 +134,14 @@ async def test_closing_with_a_hundred_requests_in_every_stage_leaves_nothing(
     for _ in range(turns):
         await asyncio.sleep(0)
     await client.close()
-    assert ends == dict.fromkeys(names, 1)
+    assert counts == dict.fromkeys(names, 1)
     statuses = {result.status for result in client.get_all_results().values()}
     assert statuses == {ResultStatus.CANCELLED}
     assert client.active_tasks_count == 0
 
 
-async def test_closing_after_every_kind_of_end_leaves_nothing(no_leaks: None) -> None:
-    """Answers, failures and kept-alive connections are all put away."""
+async def test_closing_after_every_kind_of_outcome_leaks_nothing(no_leaks: None) -> None:
+    """Responses, failures and idle connections are all cleaned up."""
     handlers = [answer(), answer(503), half_body, answer(200, b"x" * 100_000)]
     async with contextlib.AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(FaultServer(handler)) for handler in handlers]

@@ -1,10 +1,10 @@
-"""The proxies of the environment count for our client as they do for plain httpx."""
+"""Our client uses the environment's proxies in the same way as httpx."""
 
 from collections.abc import Mapping
 
 import httpx
 import pytest
-from httpx._utils import get_environment_proxies  # what httpx itself goes by; it is not public
+from httpx._utils import get_environment_proxies  # private; the function that httpx uses
 from proxy_handlers import forward_proxy, tunnel_proxy
 from tls_contexts import client_context, server_context
 
@@ -18,19 +18,19 @@ NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-def set_up(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
-    """Set the variables."""
+def set_variables(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+    """Set environment variables."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
 
-# The table
+# Parsing
 
 
 PROXY = "http://proxy.test:3128"
@@ -86,13 +86,13 @@ ENVIRONMENTS: list[tuple[dict[str, str], dict[str, str | None]]] = [
 
 
 @pytest.mark.parametrize(("environment", "expected"), ENVIRONMENTS)
-def test_the_environment_is_read_as_httpx_reads_it(
+def test_the_environment_is_read_as_by_httpx(
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
     expected: dict[str, str | None],
 ) -> None:
-    """The same patterns, the same proxies; written out, and compared with httpx's own."""
-    set_up(monkeypatch, environment)
+    """The patterns and proxies are the expected ones, and those of httpx."""
+    set_variables(monkeypatch, environment)
     assert environment_proxies() == expected
     assert environment_proxies() == get_environment_proxies()
 
@@ -112,18 +112,18 @@ URLS = [
 
 
 @pytest.mark.parametrize("environment", [environment for environment, _ in ENVIRONMENTS])
-async def test_each_url_takes_a_proxy_where_plain_httpx_takes_one(
+async def test_each_url_uses_a_proxy_if_it_does_in_httpx(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
-    """Asked of the clients themselves, URL by URL."""
-    set_up(monkeypatch, environment)
-    plain = httpx.AsyncClient()
-    async with plain, AsyncResilientClient() as client:
+    """Both clients choose the transport for each URL."""
+    set_variables(monkeypatch, environment)
+    httpx_client = httpx.AsyncClient()
+    async with httpx_client, AsyncResilientClient() as client:
         inner = client._client
         assert isinstance(inner, httpx.AsyncClient)
         for text in URLS:
             url = httpx.URL(text)
-            expected = plain._transport_for_url(url) is not plain._transport
+            expected = httpx_client._transport_for_url(url) is not httpx_client._transport
             assert (inner._transport_for_url(url) is not inner._transport) == expected, text
         assert all(
             mount is None or isinstance(mount, AsyncPoolTransport)
@@ -131,14 +131,14 @@ async def test_each_url_takes_a_proxy_where_plain_httpx_takes_one(
         )
 
 
-# On the wire
+# On real sockets
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-async def test_a_plain_request_takes_the_proxy_of_the_environment(
+async def test_an_http_request_uses_the_environments_proxy(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The proxy sees the whole URL."""
+    """The proxy receives the whole URL."""
     async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         async with AsyncResilientClient() as client:
@@ -147,7 +147,7 @@ async def test_a_plain_request_takes_the_proxy_of_the_environment(
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-async def test_a_secured_request_takes_the_proxy_of_the_environment(
+async def test_an_https_request_uses_the_environments_proxy(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Through a tunnel."""
@@ -164,10 +164,10 @@ async def test_a_secured_request_takes_the_proxy_of_the_environment(
 @pytest.mark.parametrize(
     ("name", "value"), [("NO_PROXY", "127.0.0.1"), ("no_proxy", "*"), ("HTTPS_PROXY", "x.test")]
 )
-async def test_an_excepted_request_takes_no_proxy(
+async def test_an_excluded_request_uses_no_proxy(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """By its host, by all hosts, or because only the other scheme has one."""
+    """Because of its host, of ``*``, or because only https has a proxy."""
     async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv(name, value)
         if name != "HTTPS_PROXY":
@@ -177,10 +177,10 @@ async def test_an_excepted_request_takes_no_proxy(
         assert proxy.connections == 0
 
 
-async def test_a_client_that_does_not_trust_the_environment_takes_no_proxy(
+async def test_a_client_that_does_not_trust_the_environment_uses_no_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With ``trust_env=False`` all of it is switched off."""
+    """``trust_env=False`` disables all proxy variables."""
     async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with AsyncResilientClient(trust_env=False) as client:
@@ -188,26 +188,26 @@ async def test_a_client_that_does_not_trust_the_environment_takes_no_proxy(
         assert proxy.connections == 0
 
 
-async def test_a_proxy_that_is_given_wins_over_the_environment(
+async def test_an_explicit_proxy_takes_precedence_over_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And over its exceptions, as in httpx."""
+    """And over NO_PROXY, as in httpx."""
     async with (
         FaultServer(answer()) as server,
-        FaultServer(forward_proxy()) as given,
+        FaultServer(forward_proxy()) as explicit,
         FaultServer(forward_proxy()) as other,
     ):
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{other.port}")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        async with AsyncResilientClient(proxy=f"http://127.0.0.1:{given.port}") as client:
+        async with AsyncResilientClient(proxy=f"http://127.0.0.1:{explicit.port}") as client:
             assert (await (await client.get(server.url))).status_code == 200
-        assert (given.connections, other.connections) == (1, 0)
+        assert (explicit.connections, other.connections) == (1, 0)
 
 
-async def test_a_mount_that_is_given_wins_over_the_environment(
+async def test_an_explicit_mount_takes_precedence_over_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The one of the same pattern; the others of the environment stay."""
+    """For the same pattern; the environment's other proxies are still used."""
     mock = httpx.MockTransport(lambda _: httpx.Response(204))
     async with FaultServer(answer()) as server, FaultServer(tunnel_proxy()) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
@@ -219,8 +219,8 @@ async def test_a_mount_that_is_given_wins_over_the_environment(
         assert (server.connections, proxy.connections) == (0, 1)
 
 
-async def test_a_transport_that_is_given_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in httpx, its owner decides about proxies."""
+async def test_with_an_explicit_transport_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in httpx, whoever creates the transport chooses the proxy."""
     async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with AsyncResilientClient(transport=AsyncPoolTransport()) as client:
@@ -228,10 +228,10 @@ async def test_a_transport_that_is_given_is_all_there_is(monkeypatch: pytest.Mon
         assert proxy.connections == 0
 
 
-async def test_a_proxy_of_no_known_scheme_is_refused_as_httpx_does(
+async def test_a_proxy_with_an_unknown_scheme_is_refused_as_by_httpx(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """At the birth of the client, with the same kind of error."""
+    """When the client is created, with the same type of error."""
     monkeypatch.setenv("ALL_PROXY", "ftp://proxy.test")
     with pytest.raises(ValueError, match="ftp"):
         httpx.AsyncClient()

@@ -1,4 +1,4 @@
-"""A body that waits for the server to ask for it: ``Expect: 100-continue`` on real sockets."""
+"""``Expect: 100-continue``: the body waits for the server to ask for it."""
 
 import asyncio
 import contextlib
@@ -20,42 +20,42 @@ REFUSAL = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno"
 
 
 async def in_parts() -> AsyncIterator[bytes]:
-    """Give the body in two parts, without a length."""
+    """Yield the body in two parts, so that its length is unknown."""
     yield BODY[:4]
     yield BODY[4:]
 
 
-BODIES: dict[str, Callable[[], Any]] = {"with a length": lambda: BODY, "in chunks": in_parts}
+BODIES: dict[str, Callable[[], Any]] = {"bytes": lambda: BODY, "chunked": in_parts}
 
-every_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+each_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 
 
 class Server:
-    """Reads a head, says something, and reads on: on its first connection; then it is ordinary.
+    """Reacts to the head of its first request, then reads the body; later connections are normal.
 
     Args:
-        say: what it does between head and body.
+        react: called between head and body.
 
     Attributes:
-        head: what came before it spoke.
-        body: what came after it spoke.
+        head: what was received before the reaction.
+        body: what was received after it.
     """
 
-    def __init__(self, say: Callable[[Wire], Awaitable[None]]) -> None:
+    def __init__(self, react: Callable[[Wire], Awaitable[None]]) -> None:
         self.head: bytes = b""
         self.body: bytes = b""
-        self._say: Callable[[Wire], Awaitable[None]] | None = say
+        self._react: Callable[[Wire], Awaitable[None]] | None = react
 
     async def __call__(self, wire: Wire) -> None:
         """Serve a connection."""
-        if self._say is None:
+        if self._react is None:
             await answer()(wire)
             return
-        say, self._say = self._say, None
+        react, self._react = self._react, None
         while not self.head.endswith(b"\r\n\r\n"):
             self.head += await wire.read(65536)
-        await run_loop_turns(20)  # a body that did not wait would have come
-        await say(wire)
+        await run_loop_turns(20)  # a body that didn't wait would arrive
+        await react(wire)
         with contextlib.suppress(ConnectionError):
             while not self.body.endswith((BODY, b"0\r\n\r\n")) and (part := await wire.read(65536)):
                 self.body += part
@@ -64,82 +64,82 @@ class Server:
                 await answer()(wire)
 
 
-def saying(*pieces: bytes) -> Callable[[Wire], Awaitable[None]]:
-    """Send some pieces, a few turns apart."""
+def send_pieces(*pieces: bytes) -> Callable[[Wire], Awaitable[None]]:
+    """Send some pieces, with a few turns of the loop between them."""
 
-    async def say(wire: Wire) -> None:
+    async def react(wire: Wire) -> None:
         for piece in pieces:
             await wire.send(piece)
             await run_loop_turns(10)
 
-    return say
+    return react
 
 
 @contextlib.asynccontextmanager
-async def talking(server: Server) -> AsyncIterator[tuple[httpx.AsyncClient, FaultServer]]:
-    """Give a client and the server to talk to; the pool is at rest in the end."""
+async def connected(server: Server) -> AsyncIterator[tuple[httpx.AsyncClient, FaultServer]]:
+    """Yield a client and its server, and check that the pool is idle at the end."""
     transport = new_transport(connections=1)
     async with (
-        FaultServer(server) as served,
+        FaultServer(server) as fault_server,
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
-        yield client, served
+        yield client, fault_server
         assert is_idle(transport)
 
 
 async def put(client: httpx.AsyncClient, url: str, body: Any) -> httpx.Response:
-    """Send a request that waits to be asked for its body."""
+    """Send a request with ``Expect: 100-continue``."""
     return await client.put(url, content=body, headers={"Expect": "100-continue"})
 
 
-@every_body
+@each_body
 @pytest.mark.parametrize(
     "pieces",
     [(CONTINUE,), (HINTS, CONTINUE), (HINTS + CONTINUE,), (CONTINUE[:9], CONTINUE[9:])],
-    ids=["at once", "after hints", "with hints", "in pieces"],
+    ids=["alone", "after hints", "with hints", "in pieces"],
 )
 async def test_a_body_is_sent_when_the_server_asks_for_it(
     body: Callable[[], Any], pieces: tuple[bytes, ...]
 ) -> None:
-    """Not before, and whole; the connection is as good as ever afterwards."""
-    server = Server(saying(*pieces))
-    async with talking(server) as (client, served):
-        response = await put(client, served.url, body())
+    """Not before, and completely; the connection is reusable afterwards."""
+    server = Server(send_pieces(*pieces))
+    async with connected(server) as (client, fault_server):
+        response = await put(client, fault_server.url, body())
         assert (response.status_code, response.content) == (200, b"ok")
         assert b"100-continue" in server.head
         assert BODY in server.body.replace(b"\r\nd\r\n", b"")
-        assert (await client.get(served.url)).status_code == 200
-        assert served.connections == 1
+        assert (await client.get(fault_server.url)).status_code == 200
+        assert fault_server.connections == 1
 
 
-@every_body
+@each_body
 @pytest.mark.parametrize(
-    ("final", "status"),
+    ("response", "status"),
     [(REFUSAL, 417), (OK, 200), (CONTINUE + OK, 200)],
-    ids=["refused", "answered", "asked for and answered"],
+    ids=["refused", "answered", "continued and answered"],
 )
-async def test_a_body_that_is_not_wanted_is_not_sent(
-    body: Callable[[], Any], final: bytes, status: int
+async def test_a_body_is_not_sent_after_a_final_response(
+    body: Callable[[], Any], response: bytes, status: int
 ) -> None:
-    """The answer counts; the connection, whose request is unfinished, serves no other one."""
-    server = Server(saying(final))
-    async with talking(server) as (client, served):
-        assert (await put(client, served.url, body())).status_code == status
-        assert (await client.get(served.url)).status_code == 200
+    """The connection isn't reused, because its request is incomplete."""
+    server = Server(send_pieces(response))
+    async with connected(server) as (client, fault_server):
+        assert (await put(client, fault_server.url, body())).status_code == status
+        assert (await client.get(fault_server.url)).status_code == 200
         assert server.body == b""
-        assert served.connections == 2
+        assert fault_server.connections == 2
 
 
-async def test_a_server_that_says_nothing_gets_the_body_after_a_while() -> None:
-    """It may never have heard of the header, so the wait has an end."""
-    server = Server(saying())
-    async with talking(server) as (client, served):
-        response = await put(client, served.url, BODY)
+async def test_a_silent_server_receives_the_body_after_a_while() -> None:
+    """It may not support the header, so the client doesn't wait forever."""
+    server = Server(send_pieces())
+    async with connected(server) as (client, fault_server):
+        response = await put(client, fault_server.url, BODY)
         assert (response.status_code, server.body) == (200, BODY)
 
 
-async def test_a_request_without_a_body_waits_for_nothing() -> None:
-    """Its answer comes although nobody asked for more."""
+async def test_a_request_without_a_body_does_not_wait() -> None:
+    """The server responds without a 100 Continue."""
     async with (
         FaultServer(answer(200, b"ok")) as server,
         httpx.AsyncClient(transport=new_transport(), timeout=20) as client,
@@ -149,33 +149,33 @@ async def test_a_request_without_a_body_waits_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "error"),
+    ("react", "error"),
     [
         (Wire.finish, httpx.RemoteProtocolError),
         (reset_connection, httpx.ReadError),
-        (saying(b"220 mail.example ESMTP\r\n"), httpx.RemoteProtocolError),
+        (send_pieces(b"220 mail.example ESMTP\r\n"), httpx.RemoteProtocolError),
     ],
-    ids=["FIN", "RST", "no HTTP"],
+    ids=["FIN", "RST", "not HTTP"],
 )
-async def test_a_wait_that_fails_is_an_error_at_once(
-    end: Callable[[Wire], Awaitable[None]], error: type[httpx.TransportError]
+async def test_a_failure_during_the_wait_is_raised_immediately(
+    react: Callable[[Wire], Awaitable[None]], error: type[httpx.TransportError]
 ) -> None:
-    """The body stays where it is."""
-    server = Server(end)
-    async with talking(server) as (client, served):
+    """The body isn't sent."""
+    server = Server(react)
+    async with connected(server) as (client, fault_server):
         with pytest.raises(error):
-            await put(client, served.url, BODY)
+            await put(client, fault_server.url, BODY)
         assert server.body == b""
 
 
-async def test_a_wait_that_is_cancelled_leaves_its_place_to_the_next() -> None:
-    """The only connection of the pool is closed and made anew."""
-    server = Server(saying())
-    async with talking(server) as (client, served):
-        task = asyncio.create_task(put(client, served.url, BODY))
+async def test_a_cancelled_wait_frees_its_slot() -> None:
+    """The pool's only connection is closed, and the next request opens a new one."""
+    server = Server(send_pieces())
+    async with connected(server) as (client, fault_server):
+        task = asyncio.create_task(put(client, fault_server.url, BODY))
         await wait_until(lambda: server.head.endswith(b"\r\n\r\n"))
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
-        assert (await client.get(served.url)).status_code == 200
-        assert served.connections == 2
+        assert (await client.get(fault_server.url)).status_code == 200
+        assert fault_server.connections == 2

@@ -1,4 +1,4 @@
-"""Clients that the user brings, on ports that really refuse."""
+"""External clients with real servers."""
 
 import ssl
 from typing import Any
@@ -19,7 +19,7 @@ CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
 
 async def pieces() -> Any:
-    """Give a body in two parts, once."""
+    """Yield a body in two parts."""
     yield b"pay "
     yield b"5"
 
@@ -29,20 +29,20 @@ async def pieces() -> Any:
     [("GET", None), ("POST", b"pay 5"), ("POST", pieces)],
     ids=["no body", "bytes", "iterator"],
 )
-async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
+async def test_a_refused_connection_is_retried_until_the_port_opens(
     setup: ClientSetup, method: str, body: Any
 ) -> None:
-    """A body that can be read only once has not begun to be read."""
+    """A body that can only be read once hasn't been touched by then."""
     async with (
         FaultServer(answer(), refusing=True) as server,
         setup.client(trust_env=False) as client,
     ):
 
-        async def open_at_the_second(event: Any) -> None:
+        async def open_at_second_attempt(event: Any) -> None:
             if event.context.current_attempt == 2:
                 await server.open()
 
-        client.add_event_callback(EventType.RETRY, open_at_the_second)
+        client.add_event_callback(EventType.RETRY, open_at_second_attempt)
         content = body() if callable(body) else body
         task = await client.request_async(method, server.url, CONTEXT, content=content)
         assert (await task).text == "ok"
@@ -53,10 +53,8 @@ async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_closed_port_is_tried_max_retries_plus_one_times(
-    setup: ClientSetup, method: str
-) -> None:
-    """And the operating system's own words tell why."""
+async def test_a_closed_port_is_retried_max_retries_times(setup: ClientSetup, method: str) -> None:
+    """The error contains the operating system's message."""
     async with (
         FaultServer(answer(), refusing=True) as server,
         setup.client(trust_env=False) as client,
@@ -69,7 +67,7 @@ async def test_a_closed_port_is_tried_max_retries_plus_one_times(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_refused_certificate_is_looked_at_once(setup: ClientSetup, method: str) -> None:
+async def test_a_rejected_certificate_is_not_retried(setup: ClientSetup, method: str) -> None:
     """It will be the same a second later."""
     async with (
         FaultServer(answer(), tls=server_context()) as server,
@@ -84,8 +82,8 @@ async def test_a_refused_certificate_is_looked_at_once(setup: ClientSetup, metho
         assert (result.status, result.attempts) == (ResultStatus.ERROR, 1)
 
 
-async def test_a_raw_error_that_the_client_lets_out_becomes_httpxs(setup: ClientSetup) -> None:
-    """A port out of range is a group of errors to either library."""
+async def test_an_unmapped_error_of_the_client_becomes_one_of_httpx(setup: ClientSetup) -> None:
+    """Both libraries raise an ExceptionGroup for a port out of range."""
     async with setup.client(trust_env=False) as client:
         task = await client.post("http://127.0.0.1:99999/", CONTEXT)
         with pytest.raises(httpx.ConnectError) as raised:
@@ -106,10 +104,10 @@ async def test_a_raw_error_that_the_client_lets_out_becomes_httpxs(setup: Client
     ],
     ids=["stall", "reset", "drop"],
 )
-async def test_what_was_sent_is_sent_once(
+async def test_a_request_that_was_sent_is_not_retried(
     setup: ClientSetup, method: str, handler: Any, error: str, status: ResultStatus
 ) -> None:
-    """The error is its library's own."""
+    """The error is one of the client's library."""
     async with FaultServer(handler) as server, setup.client(trust_env=False) as client:
         task = await client.request_async(method, server.url, CONTEXT, timeout=0.2)
         with pytest.raises(getattr(setup.library, error)):
@@ -120,8 +118,8 @@ async def test_what_was_sent_is_sent_once(
         assert len(server.requests) == 1
 
 
-async def test_a_trusted_certificate_is_no_obstacle(setup: ClientSetup) -> None:
-    """The options of the client are the user's, and in force."""
+async def test_the_external_clients_ssl_context_is_used(setup: ClientSetup) -> None:
+    """The TLS options are those of the external client."""
     async with (
         FaultServer(answer(), tls=server_context()) as server,
         setup.client(verify=client_context(), trust_env=False) as client,
@@ -129,8 +127,10 @@ async def test_a_trusted_certificate_is_no_obstacle(setup: ClientSetup) -> None:
         assert (await (await client.get(server.url))).text == "ok"
 
 
-async def test_closing_ours_cancels_what_runs_and_leaves_nothing(setup: ClientSetup) -> None:
-    """The requests of ours end; their sockets are the user's client's to close."""
+async def test_closing_our_client_cancels_its_requests_and_leaks_nothing(
+    setup: ClientSetup,
+) -> None:
+    """Its requests are cancelled; their sockets are closed by the external client."""
     async with no_leaks(), FaultServer(stall) as server:
         async with setup.client(trust_env=False) as client:
             await client.get(server.url, CONTEXT)

@@ -1,4 +1,4 @@
-"""Every fault that a plain server, a proxy or an address can make, and what its caller sees."""
+"""Faults of URLs, servers and proxies, and how they reach the caller."""
 
 import asyncio
 import dataclasses
@@ -50,28 +50,28 @@ _GZIPPED = _HEAD + b"Content-Encoding: gzip\r\n\r\n"
 _WRONG_CHECKSUM = gzip.compress(BODY)[:-8] + bytes(8)
 
 
-class SpoiltBodyError(Exception):
-    """What the body of a caller of ours fails with."""
+class BodyFailedError(Exception):
+    """Raised by a request body of these tests."""
 
 
 async def one_shot_body() -> AsyncIterator[bytes]:
-    """Give ten bytes, once."""
+    """Yield ten bytes, once."""
     yield BODY
 
 
-async def spoilt_body() -> AsyncIterator[bytes]:
-    """Give five bytes, then fail."""
+async def failing_body() -> AsyncIterator[bytes]:
+    """Yield five bytes, then raise."""
     yield BODY[:5]
-    raise SpoiltBodyError("no more of it")
+    raise BodyFailedError("no more data")
 
 
-async def one_request_before(client: AsyncResilientClient, server: FaultServer) -> None:
-    """Leave an idle connection behind."""
+async def leave_an_idle_connection(client: AsyncResilientClient, server: FaultServer) -> None:
+    """Complete a request, so that its connection is idle."""
     await (await client.get(server.url))
 
 
 async def take_the_only_connection(client: AsyncResilientClient, server: FaultServer) -> None:
-    """Have a request under way that the server has read."""
+    """Start a request and wait until the server has read it."""
     await client.get(server.url, timeout=None)
     await wait_until(lambda: bool(server.requests))
 
@@ -82,13 +82,13 @@ ADDRESSES = (
         httpx.ConnectError,
         url="http://127.0.0.1:99999/",
     ),
-    unreached("a label of 64 letters", httpx.ConnectError, url=f"http://{64 * 'a'}.invalid/"),
-    unreached("an empty label", httpx.ConnectError, url="http://nohost..invalid/"),
+    unreached("a host label of 64 letters", httpx.ConnectError, url=f"http://{64 * 'a'}.invalid/"),
+    unreached("an empty host label", httpx.ConnectError, url="http://nohost..invalid/"),
     unreached(
         "a scheme that is not HTTP", httpx.UnsupportedProtocol, url="ftp://127.0.0.1/", connects=0
     ),
-    unreached("a relative address", httpx.UnsupportedProtocol, url="/orders", connects=0),
-    unreached("an address that is none", httpx.InvalidURL, url="http://[::1/", connects=0),
+    unreached("a relative URL", httpx.UnsupportedProtocol, url="/orders", connects=0),
+    unreached("an invalid URL", httpx.InvalidURL, url="http://[::1/", connects=0),
 )
 CONNECTIONS = (
     unreached("a refused port", typed_async_client.ConnectError, refusing=True, attempts=3),
@@ -100,65 +100,71 @@ CONNECTIONS = (
         client={"limits": httpx.Limits(max_connections=1)},
         before=take_the_only_connection,
     ),
-    Scenario("RST at once", httpx.ReadError, handler=reset_on_connect, read=0),
+    Scenario("RST on connect", httpx.ReadError, handler=reset_on_connect, read=0),
     Scenario(
-        "a close with the request unread", httpx.ReadError, handler=close_without_reading, read=0
+        "a close before the request is read", httpx.ReadError, handler=close_without_reading, read=0
     ),
     Scenario(
-        "FIN on a connection used again",
+        "FIN on a reused connection",
         httpx.RemoteProtocolError,
         connects=0,
         read=2,
         handler=answer_then(drop),
         methods=("POST",),
-        before=one_request_before,
+        before=leave_an_idle_connection,
     ),
     Scenario(
-        "RST on a connection used again",
+        "RST on a reused connection",
         httpx.ReadError,
         connects=0,
         read=2,
         handler=answer_then(reset),
         methods=("POST",),
-        before=one_request_before,
+        before=leave_an_idle_connection,
     ),
 )
 ANSWERS = (
     answered("no fault"),
-    answered("a server that is overloaded", handler=answer(503)),
-    Scenario("FIN instead of an answer", httpx.RemoteProtocolError, handler=drop),
-    Scenario("RST instead of an answer", httpx.ReadError, handler=reset),
-    timed_out("no answer", httpx.ReadTimeout, handler=stall),
+    answered("status 503", handler=answer(503)),
+    Scenario("FIN instead of a response", httpx.RemoteProtocolError, handler=drop),
+    Scenario("RST instead of a response", httpx.ReadError, handler=reset),
+    timed_out("no response", httpx.ReadTimeout, handler=stall),
     Scenario(
-        "an answer that is not HTTP",
+        "a response that is not HTTP",
         httpx.RemoteProtocolError,
         handler=respond_with(b"220 mail.example ESMTP\r\n\r\n", Wire.stall),
     ),
-    Scenario("a head cut by FIN", httpx.RemoteProtocolError, handler=respond_with(_HALF_HEAD)),
     Scenario(
-        "a head cut by RST", httpx.ReadError, handler=respond_with(_HALF_HEAD, reset_connection)
+        "a head truncated by FIN", httpx.RemoteProtocolError, handler=respond_with(_HALF_HEAD)
+    ),
+    Scenario(
+        "a head truncated by RST",
+        httpx.ReadError,
+        handler=respond_with(_HALF_HEAD, reset_connection),
     ),
     Scenario(
         "a head of 300 kB", httpx.RemoteProtocolError, handler=respond_with(_LONG_HEAD, Wire.stall)
     ),
-    Scenario("two lengths", httpx.RemoteProtocolError, handler=respond_with(_TWO_LENGTHS)),
+    Scenario("two Content-Lengths", httpx.RemoteProtocolError, handler=respond_with(_TWO_LENGTHS)),
 )
 BODIES = (
     answered("a body that ends with the connection", handler=respond_with(_HEAD + b"\r\nwhole.")),
-    Scenario("a body cut by FIN", httpx.RemoteProtocolError, handler=half_body),
+    Scenario("a body truncated by FIN", httpx.RemoteProtocolError, handler=half_body),
     Scenario(
-        "a body cut by RST", httpx.ReadError, handler=respond_with(_HALF_BODY, reset_connection)
+        "a body truncated by RST",
+        httpx.ReadError,
+        handler=respond_with(_HALF_BODY, reset_connection),
     ),
     timed_out(
         "a body that stalls", httpx.ReadTimeout, handler=respond_with(_HALF_BODY, Wire.stall)
     ),
     Scenario(
-        "a chunk cut by FIN",
+        "a chunk truncated by FIN",
         httpx.RemoteProtocolError,
         handler=respond_with(_CHUNKED + b"a\r\nhalf."),
     ),
     Scenario(
-        "a chunk cut by RST",
+        "a chunk truncated by RST",
         httpx.ReadError,
         handler=respond_with(_CHUNKED + b"a\r\nhalf.", reset_connection),
     ),
@@ -173,7 +179,7 @@ BODIES = (
         handler=respond_with(_CHUNKED + b"xyz\r\n", Wire.stall),
     ),
     Scenario(
-        "a body that is no gzip",
+        "a body that is not gzip",
         httpx.DecodingError,
         cause=zlib.error,
         handler=respond_with(_GZIPPED + BODY),
@@ -187,29 +193,29 @@ BODIES = (
 )
 REQUESTS = (
     Scenario(
-        "a line end in a header",
+        "a line feed in a header",
         httpx.LocalProtocolError,
         read=0,
         request=lambda: {"headers": {"X-Name": "a\r\nX-Other: b"}},
     ),
     Scenario(
-        "a zero byte in a header",
+        "a NUL in a header",
         httpx.LocalProtocolError,
         read=0,
         request=lambda: {"headers": {"X-Name": "a\0b"}},
     ),
     during_upload(
-        "a body longer than it says",
+        "a body longer than its Content-Length",
         httpx.LocalProtocolError,
         request=lambda: {"headers": {"Content-Length": "5"}},
     ),
     during_upload(
-        "a body shorter than it says",
+        "a body shorter than its Content-Length",
         httpx.LocalProtocolError,
         request=lambda: {"headers": {"Content-Length": "15"}},
     ),
     during_upload(
-        "a body that fails to come", SpoiltBodyError, request=lambda: {"content": spoilt_body()}
+        "a body that raises", BodyFailedError, request=lambda: {"content": failing_body()}
     ),
     during_upload(
         "an upload that is never read",
@@ -220,13 +226,13 @@ REQUESTS = (
         request=lambda: {"content": endless_body()},
     ),
     during_upload(
-        "an upload cut by RST",
+        "an upload interrupted by RST",
         httpx.ReadError,
         handler=reset_mid_upload,
         request=lambda: {"content": endless_body()},
     ),
     during_upload(
-        "an upload refused early",
+        "an upload rejected early",
         None,
         kind=EventType.SUCCESS,
         handler=reject_upload_early,
@@ -235,26 +241,26 @@ REQUESTS = (
 )
 REDIRECTS = (
     Scenario(
-        "a location that is no address",
+        "an invalid URL as Location",
         httpx.RemoteProtocolError,
         handler=redirect_to("http://[::1/"),
     ),
-    Scenario("a location that is nonsense", httpx.InvalidURL, handler=redirect_to("x:y@:z")),
+    Scenario("nonsense as Location", httpx.InvalidURL, handler=redirect_to("x:y@:z")),
     Scenario(
-        "a location that is not HTTP",
+        "a Location that is not HTTP",
         httpx.UnsupportedProtocol,
         handler=redirect_to("ftp://127.0.0.1/"),
         client={"follow_redirects": True},
     ),
     Scenario(
-        "a circle of redirects",
+        "a redirect loop",
         httpx.TooManyRedirects,
         handler=redirect_to("/"),
         read=21,
         client={"follow_redirects": True},
     ),
     Scenario(
-        "a redirect of a body that is gone",
+        "a redirect of a body that was consumed",
         httpx.StreamConsumed,
         methods=("POST",),
         handler=redirect_to("/", status=307),
@@ -280,12 +286,12 @@ PROXIES = (
         accepted=0,
         read=0,
     ),
-    through_proxy("a proxy that wants a password", httpx.ProxyError, handler=answer(407)),
-    through_proxy("a proxy that does not reach the origin", httpx.ProxyError, handler=answer(502)),
+    through_proxy("a proxy that requires authentication", httpx.ProxyError, handler=answer(407)),
+    through_proxy("a proxy that cannot reach the origin", httpx.ProxyError, handler=answer(502)),
     through_proxy("a proxy that closes", httpx.RemoteProtocolError, handler=drop),
     through_proxy("a proxy that resets", httpx.ReadError, handler=reset),
     through_proxy(
-        "a proxy that says nothing",
+        "a silent proxy",
         httpx.ReadTimeout,
         kind=EventType.TIMEOUT,
         timeout=0.2,
@@ -297,61 +303,57 @@ CASES = cases_by_id(ADDRESSES + CONNECTIONS + ANSWERS + BODIES + REQUESTS + REDI
 
 
 @pytest.mark.parametrize(("scenario", "method"), CASES.values(), ids=CASES.keys())
-async def test_a_fault_reaches_the_caller_as_the_table_tells(
-    scenario: Scenario, method: str
-) -> None:
-    """Its class, its cause, its events, its status and its attempts are the scenario's."""
+async def test_a_fault_has_the_expected_effect(scenario: Scenario, method: str) -> None:
+    """On the error's class and cause, the events, and the result's status and attempts."""
     assert await run_scenario(scenario, method) == scenario.expected
 
 
-# What needs more than a scenario
+# Faults that need more than a scenario
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_unknown_host_is_looked_up_once(method: str) -> None:
-    """It will be as unknown a second later."""
+async def test_an_unknown_host_is_not_retried(method: str) -> None:
+    """It will still be unknown a second later."""
     host = "nohost.invalid"
-    if not await _is_known_to_be_unknown(host):
-        pytest.skip(f"no name server here says that {host} does not exist")
+    if not await _is_reported_as_unknown(host):
+        pytest.skip(f"no name server reports that {host} doesn't exist")
     scenario = unreached("unknown host", httpx.ConnectError, url=f"http://{host}/")
     assert await run_scenario(scenario, method) == scenario.expected
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_port_that_takes_no_more_connections_is_a_timeout(
-    method: str, crowded_port: int
-) -> None:
-    """Nothing was sent, and yet it is not tried again: a timeout has used up its time."""
-    scenario = timed_out("crowded", httpx.ConnectTimeout, accepted=0, read=0)
-    scenario = dataclasses.replace(scenario, url=f"http://127.0.0.1:{crowded_port}/")
+async def test_a_port_with_a_full_backlog_is_a_timeout(method: str, full_port: int) -> None:
+    """It isn't retried, although nothing was sent, because the time is used up."""
+    scenario = timed_out("full backlog", httpx.ConnectTimeout, accepted=0, read=0)
+    scenario = dataclasses.replace(scenario, url=f"http://127.0.0.1:{full_port}/")
     assert await run_scenario(scenario, method) == scenario.expected
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_an_idle_connection_that_the_server_closed_is_replaced(method: str) -> None:
-    """The next request has its answer in one attempt, on a connection of its own."""
+    """The next request succeeds with one attempt, on a new connection."""
 
-    async def wait_for_the_close(client: AsyncResilientClient, server: FaultServer) -> None:
+    async def wait_until_closed(client: AsyncResilientClient, server: FaultServer) -> None:
         response = await (await client.get(server.url))
         connection = response.extensions["network_stream"]
         await wait_until(lambda: bool(connection.get_extra_info("is_readable")))
 
-    closing = answer_then(Wire.finish)
-    scenario = answered("stale", handler=closing, before=wait_for_the_close, accepted=2, read=2)
+    close_idle = answer_then(Wire.finish)
+    scenario = answered("stale", handler=close_idle, before=wait_until_closed, accepted=2, read=2)
     assert await run_scenario(scenario, method) == scenario.expected
 
 
 @pytest.fixture
-def crowded_port() -> Iterator[int]:
-    """Give a port whose queue of connections is full, so that no further one is answered."""
-    with socket.socket() as listening, socket.socket() as waiting:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        waiting.connect(listening.getsockname())
-        yield listening.getsockname()[1]
+def full_port() -> Iterator[int]:
+    """Yield a port whose backlog is full, so that no further connection is accepted."""
+    with socket.socket() as listener, socket.socket() as pending:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        pending.connect(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
-async def _is_known_to_be_unknown(host: str) -> bool:
+async def _is_reported_as_unknown(host: str) -> bool:
     try:
         await asyncio.get_running_loop().getaddrinfo(host, 80)
     except socket.gaierror as error:

@@ -1,4 +1,4 @@
-"""A response that nobody thinks of any more, read or not, costs nothing."""
+"""Responses without a reference hold no connection and no memory."""
 
 import gc
 import weakref
@@ -13,23 +13,23 @@ from typed_async_client.testing import FaultServer, answer
 
 
 @pytest.mark.parametrize("http11", ["h11", "llhttp"])
-async def test_a_walk_through_a_body_that_is_forgotten_gives_its_slot_back(http11: Http11) -> None:
-    """The response is never closed, and still held; the pool has one slot."""
+async def test_an_abandoned_body_iterator_frees_its_slot(http11: Http11) -> None:
+    """Although the response is never closed and still referenced; the pool has one slot."""
     limits = httpx.Limits(max_connections=1)
     transport = AsyncPoolTransport(limits=limits, http11=http11)
     async with FaultServer(answer(200, b"x" * 500_000)) as server, pool_client(transport) as client:
-        forgotten = await client.send(client.build_request("GET", server.url), stream=True)
-        walk = aiter(forgotten.aiter_raw(1000))
-        assert len(await anext(walk)) == 1000
-        del walk
+        unclosed = await client.send(client.build_request("GET", server.url), stream=True)
+        iterator = aiter(unclosed.aiter_raw(1000))
+        assert len(await anext(iterator)) == 1000
+        del iterator
         assert len((await client.get(server.url)).content) == 500_000
-        assert not forgotten.is_closed
+        assert not unclosed.is_closed
         assert transport.statistics().closed == {"failed": 1}
 
 
 @pytest.mark.parametrize("http11", ["h11", "llhttp"])
-async def test_a_body_that_was_read_in_parts_dies_with_its_last_holder(http11: Http11) -> None:
-    """Without a garbage collector."""
+async def test_a_response_read_in_parts_is_freed_with_its_last_reference(http11: Http11) -> None:
+    """Without the garbage collector."""
     transport = AsyncPoolTransport(http11=http11)
 
     async def read_in_parts(url: str) -> "weakref.ref[httpx.Response]":
@@ -45,7 +45,7 @@ async def test_a_body_that_was_read_in_parts_dies_with_its_last_holder(http11: H
         gc.collect()
         gc.disable()
         try:
-            last = await read_in_parts(server.url)
-            assert last() is None
+            reference = await read_in_parts(server.url)
+            assert reference() is None
         finally:
             gc.enable()

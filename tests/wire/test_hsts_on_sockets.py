@@ -1,4 +1,4 @@
-"""HSTS: what hosts say over https, and what becomes of http requests to them."""
+"""HSTS: hosts that ask for https, and http requests to them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,45 +15,49 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 YEAR = "Strict-Transport-Security: max-age=31536000"
 
-Make = Callable[..., HSTSTransport]
+NewTransport = Callable[..., HSTSTransport]
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Name each kind of client in turn."""
+    """Return each kind of client in turn."""
     return str(request.param)
 
 
 @pytest.fixture
-def make(kind: str) -> Make:
-    """Make the transport under test around a real one of that kind."""
-    sender: Any = {"sync": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind]
+def new_transport(kind: str) -> NewTransport:
+    """Return a function that creates the transport, over a real one of that kind."""
+    transport_class: Any = {"sync": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind]
 
-    def make(verify: Any = None, **options: Any) -> HSTSTransport:
+    def new_transport(verify: Any = None, **options: Any) -> HSTSTransport:
         verify = client_context() if verify is None else verify
-        return HSTSTransport(sender(verify=verify), **options)
+        return HSTSTransport(transport_class(verify=verify), **options)
 
-    return make
+    return new_transport
 
 
-def telling(*policies: str) -> Callable[[SeenRequest, Wire], Any]:
-    """Answer with the next header each time, and with the last one from then on."""
-    left = list(policies)
+def send_policies(*policies: str) -> Callable[[SeenRequest, Wire], Any]:
+    """Answer each request with the next policy; the last one is repeated."""
+    remaining = list(policies)
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
-        policy = left.pop(0) if len(left) > 1 else left[0]
+        policy = remaining.pop(0) if len(remaining) > 1 else remaining[0]
         await wire.answer(200, request.target.encode(), f"Strict-Transport-Security: {policy}")
 
     return respond
 
 
-async def test_a_host_that_asked_for_https_is_asked_over_https(kind: str, make: Make) -> None:
-    """The same port, the same path, the same body; and the response tells the truth."""
-    async with FaultServer(each_request(telling("max-age=9")), tls=server_context()) as server:
-        plain = server.url.replace("https", "http")
-        async with open_client(kind, transport=make()) as ask:
-            await ask(server.url)
-            response = await ask(f"{plain}a%20b?c=d", "POST", content=b"pay 5")
+async def test_a_host_with_hsts_receives_requests_over_https(
+    kind: str, new_transport: NewTransport
+) -> None:
+    """With the same port, path and body; the response has the https URL."""
+    async with FaultServer(
+        each_request(send_policies("max-age=9")), tls=server_context()
+    ) as server:
+        http_url = server.url.replace("https", "http")
+        async with open_client(kind, transport=new_transport()) as send:
+            await send(server.url)
+            response = await send(f"{http_url}a%20b?c=d", "POST", content=b"pay 5")
         assert response.text == "/a%20b?c=d"
         assert str(response.url) == f"{server.url}a%20b?c=d"
         assert response.history == []
@@ -61,35 +65,39 @@ async def test_a_host_that_asked_for_https_is_asked_over_https(kind: str, make: 
         assert server.requests[-1].headers["host"] == f"localhost:{server.port}"
 
 
-async def test_a_host_says_nothing_over_http(kind: str, make: Make) -> None:
-    """Anybody on the way could have said it."""
+async def test_the_header_is_ignored_over_http(kind: str, new_transport: NewTransport) -> None:
+    """Anybody on the path could have injected it."""
     async with FaultServer(answer(200, b"ok", YEAR)) as server:
-        async with open_client(kind, transport=make()) as ask:
+        async with open_client(kind, transport=new_transport()) as send:
             url = f"http://localhost:{server.port}/"
-            assert [str((await ask(url)).url) for _ in range(2)] == [url, url]
+            assert [str((await send(url)).url) for _ in range(2)] == [url, url]
         assert len(server.requests) == 2
 
 
-async def test_an_address_says_nothing(kind: str, make: Make) -> None:
-    """Whoever answers there next is somebody else."""
+async def test_the_header_is_ignored_from_an_ip_address(
+    kind: str, new_transport: NewTransport
+) -> None:
+    """The address may belong to another host later."""
     async with (
         FaultServer(answer(200, b"ok", YEAR), tls=server_context()) as secure,
-        FaultServer(answer()) as clear,
-        open_client(kind, transport=make()) as ask,
+        FaultServer(answer()) as insecure,
+        open_client(kind, transport=new_transport()) as send,
     ):
-        await ask(f"https://127.0.0.1:{secure.port}/")
-        assert (await ask(clear.url)).url == clear.url
+        await send(f"https://127.0.0.1:{secure.port}/")
+        assert (await send(insecure.url)).url == insecure.url
 
 
-async def test_nothing_is_learned_where_certificates_are_not_checked(kind: str, make: Make) -> None:
-    """Section 8.1: there must be no error of TLS, and nobody looked for one."""
+async def test_the_header_is_ignored_without_certificate_verification(
+    kind: str, new_transport: NewTransport
+) -> None:
+    """RFC 6797 section 8.1 requires a connection without TLS errors, which wasn't checked."""
     async with (
         FaultServer(answer(200, b"ok", YEAR), tls=server_context()) as secure,
-        FaultServer(answer()) as clear,
-        open_client(kind, transport=make(verify=False)) as ask,
+        FaultServer(answer()) as insecure,
+        open_client(kind, transport=new_transport(verify=False)) as send,
     ):
-        await ask(secure.url)
-        assert (await ask(f"http://localhost:{clear.port}/")).url.scheme == "http"
+        await send(secure.url)
+        assert (await send(f"http://localhost:{insecure.port}/")).url.scheme == "http"
 
 
 @pytest.mark.parametrize(
@@ -102,44 +110,46 @@ async def test_nothing_is_learned_where_certificates_are_not_checked(kind: str, 
         ([], "http"),
     ],
 )
-async def test_the_first_header_alone_counts(
-    kind: str, make: Make, lines: list[str], scheme: str
+async def test_only_the_first_header_is_used(
+    kind: str, new_transport: NewTransport, lines: list[str], scheme: str
 ) -> None:
-    """Section 8.1; the others are as if they were not there."""
+    """RFC 6797 section 8.1; the others are ignored."""
     async with (
         FaultServer(answer(200, b"ok", *lines), tls=server_context()) as secure,
-        FaultServer(answer()) as clear,
-        open_client(kind, transport=make()) as ask,
+        FaultServer(answer()) as insecure,
+        open_client(kind, transport=new_transport()) as send,
     ):
-        await ask(secure.url)
-        port = secure.port if scheme == "https" else clear.port
-        assert (await ask(f"http://localhost:{port}/")).url.scheme == scheme
+        await send(secure.url)
+        port = secure.port if scheme == "https" else insecure.port
+        assert (await send(f"http://localhost:{port}/")).url.scheme == scheme
 
 
-async def test_a_host_may_ask_to_be_forgotten(kind: str, make: Make) -> None:
-    """With ``max-age=0``, over https again."""
-    policies = each_request(telling("max-age=9", "max-age=0"))
+async def test_a_host_can_disable_hsts(kind: str, new_transport: NewTransport) -> None:
+    """With ``max-age=0``, sent over https."""
+    policies = each_request(send_policies("max-age=9", "max-age=0"))
     async with (
         FaultServer(policies, tls=server_context()) as secure,
-        FaultServer(answer()) as clear,
-        open_client(kind, transport=make()) as ask,
+        FaultServer(answer()) as insecure,
+        open_client(kind, transport=new_transport()) as send,
     ):
-        await ask(secure.url)
-        await ask(f"http://localhost:{secure.port}/")
+        await send(secure.url)
+        await send(f"http://localhost:{secure.port}/")
         assert [seen.target for seen in secure.requests] == ["/", "/"]
-        assert (await ask(f"http://localhost:{clear.port}/")).url.scheme == "http"
+        assert (await send(f"http://localhost:{insecure.port}/")).url.scheme == "http"
 
 
-async def test_a_host_known_from_the_start_is_never_asked_over_http(kind: str, make: Make) -> None:
-    """Not even for the first time."""
+async def test_a_known_host_never_receives_requests_over_http(
+    kind: str, new_transport: NewTransport
+) -> None:
+    """Not even the first one."""
     async with FaultServer(answer(), tls=server_context()) as server:
-        async with open_client(kind, transport=make(known=["LOCALHOST"])) as ask:
-            response = await ask(server.url.replace("https", "http"))
+        async with open_client(kind, transport=new_transport(known=["LOCALHOST"])) as send:
+            response = await send(server.url.replace("https", "http"))
         assert response.url == server.url
 
 
-async def test_a_relative_redirect_stays_on_https(kind: str, make: Make) -> None:
-    """It leads on from where the request went, not from where it was meant to go."""
+async def test_a_relative_redirect_stays_on_https(kind: str, new_transport: NewTransport) -> None:
+    """It is relative to the URL that was requested, not to the original one."""
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
         if request.target == "/":
@@ -148,17 +158,17 @@ async def test_a_relative_redirect_stays_on_https(kind: str, make: Make) -> None
             await wire.answer(200)
 
     async with FaultServer(each_request(respond), tls=server_context()) as server:
-        transport = make(known=["localhost"])
-        async with open_client(kind, transport=transport, follow_redirects=True) as ask:
-            response = await ask(server.url.replace("https", "http"))
+        transport = new_transport(known=["localhost"])
+        async with open_client(kind, transport=transport, follow_redirects=True) as send:
+            response = await send(server.url.replace("https", "http"))
         assert [hop.url for hop in [*response.history, response]] == [
             server.url,
             f"{server.url}there",
         ]
 
 
-async def test_a_resilient_client_learns_too() -> None:
-    """Every attempt goes the same way."""
+async def test_a_resilient_client_uses_hsts() -> None:
+    """Every attempt goes through the transport."""
     async with (
         FaultServer(answer(200, b"ok", YEAR), tls=server_context()) as server,
         AsyncResilientClient(

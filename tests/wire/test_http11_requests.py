@@ -1,4 +1,4 @@
-"""Requests that could be read in two ways are not sent, whichever parser would send them."""
+"""Ambiguous requests aren't sent, with either parser."""
 
 from typing import Any
 
@@ -11,35 +11,35 @@ from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer
 pytestmark = pytest.mark.usefixtures("http11")
 
 REFUSED: dict[str, list[tuple[str, str]]] = {
-    "two lengths": [("Content-Length", "5"), ("Content-Length", "3")],
-    "the right length first": [("Content-Length", "3"), ("Content-Length", "5")],
-    "two lengths in one line": [("Content-Length", "3, 5")],
+    "two Content-Lengths": [("Content-Length", "5"), ("Content-Length", "3")],
+    "the correct length first": [("Content-Length", "3"), ("Content-Length", "5")],
+    "two lengths in one field": [("Content-Length", "3, 5")],
     "a length with a sign": [("Content-Length", "+3")],
     "a negative length": [("Content-Length", "-3")],
     "a length with an underscore": [("Content-Length", "0_3")],
-    "a length in words": [("Content-Length", "abc")],
+    "a length that is not a number": [("Content-Length", "abc")],
     "a hexadecimal length": [("Content-Length", "0x3")],
-    "a length behind a space": [("Content-Length", " 3")],
+    "a length after a space": [("Content-Length", " 3")],
     "an empty length": [("Content-Length", "")],
     "a length of 30 digits": [("Content-Length", "0" * 29 + "3")],
     "a length of 5000 digits": [("Content-Length", "0" * 4999 + "3")],
     "a coding that is not chunked": [("Transfer-Encoding", "gzip")],
-    "a coding that holds the word": [("Transfer-Encoding", "xchunked")],
+    "a coding that contains chunked": [("Transfer-Encoding", "xchunked")],
     "a coding before chunked": [("Transfer-Encoding", "gzip, chunked")],
-    "a coding behind chunked": [("Transfer-Encoding", "chunked, gzip")],
+    "a coding after chunked": [("Transfer-Encoding", "chunked, gzip")],
     "chunked with a parameter": [("Transfer-Encoding", "chunked;q=1")],
-    "chunked behind a space": [("Transfer-Encoding", " chunked")],
+    "chunked after a space": [("Transfer-Encoding", " chunked")],
     "chunked twice": [("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "chunked")],
-    "no coding": [("Transfer-Encoding", "")],
-    "a bad length beside chunks": [("Content-Length", "+3"), ("Transfer-Encoding", "chunked")],
+    "an empty coding": [("Transfer-Encoding", "")],
+    "an invalid length with chunked": [("Content-Length", "+3"), ("Transfer-Encoding", "chunked")],
 }
 
 
 @pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
-async def test_a_request_that_could_be_read_in_two_ways_is_not_sent(
+async def test_an_ambiguous_request_is_not_sent(
     headers: list[tuple[str, str]],
 ) -> None:
-    """RFC 9112 sections 6.1 to 6.3; not a byte of it reaches the server, and the next one does."""
+    """RFC 9112 section 6. Not a byte reaches the server, and the next request succeeds."""
     first: list[bytes] = []
 
     async def respond(wire: Wire) -> None:
@@ -73,10 +73,10 @@ SMUGGLED = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\nGET"
     ],
     ids=repr,
 )
-async def test_a_head_that_holds_more_than_a_head_is_not_sent(
+async def test_a_request_with_injected_lines_is_not_sent(
     method: str, options: dict[str, Any]
 ) -> None:
-    """Neither in its method nor in its target nor in a field; the next request is."""
+    """In the method, the target or a field; the next request succeeds."""
     transport = new_transport()
     async with FaultServer(answer()) as server, pool_client(transport) as client:
         with pytest.raises(httpx.LocalProtocolError):
@@ -97,10 +97,10 @@ async def test_a_head_that_holds_more_than_a_head_is_not_sent(
         [("Content-Length", "3"), ("Transfer-Encoding", "chunked")],
     ],
 )
-async def test_a_request_that_can_be_read_in_one_way_is_sent(
+async def test_an_unambiguous_request_is_sent(
     headers: list[tuple[str, str]],
 ) -> None:
-    """The same length twice is one; chunks win over a length, which httpx adds to them itself."""
+    """A repeated length is valid; chunked overrides a length, which httpx itself adds."""
 
     async def echo(request: SeenRequest, wire: Wire) -> None:
         await wire.answer(200, request.body)

@@ -1,4 +1,4 @@
-"""Responses that could be read in two ways, or have no end, on real sockets and with both parsers."""
+"""Ambiguous or endless responses, on real sockets and with both parsers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,22 +15,22 @@ pytestmark = pytest.mark.usefixtures("http11")
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
+COMPLETE = HEAD + b"Content-Length: 2\r\n\r\nok"
 
-Ends = tuple[str | None, str | None]
-"""What comes of a response with llhttp and with h11: its body, or None where it is refused."""
+Bodies = tuple[str | None, str | None]
+"""A response's body with llhttp and with h11, or None if it is refused."""
 
-ENDS: dict[str, tuple[bytes, Ends]] = {
-    "two lengths": (
+RESPONSES: dict[str, tuple[bytes, Bodies]] = {
+    "two Content-Lengths": (
         HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
         (None, None),
     ),
-    "two lengths in one line": (HEAD + b"Content-Length: 2, 3\r\n\r\nok!", (None, None)),
+    "two lengths in one field": (HEAD + b"Content-Length: 2, 3\r\n\r\nok!", (None, None)),
     "the same length twice": (
         HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok",
         (None, "ok"),
     ),
-    "a length beside chunks": (
+    "a length with chunked": (
         HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         (None, "ok"),
     ),
@@ -39,7 +39,7 @@ ENDS: dict[str, tuple[bytes, Ends]] = {
         HEAD + b"Transfer-Encoding:\r\n chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         (None, "ok"),
     ),
-    "bare line feeds": (WHOLE.replace(b"\r\n", b"\n"), (None, "ok")),
+    "bare line feeds": (COMPLETE.replace(b"\r\n", b"\n"), (None, "ok")),
     "one bare line feed": (HEAD + b"Content-Length: 2\nX-A: 1\r\n\r\nok", (None, "ok")),
     "a bare carriage return": (HEAD + b"X-A: 1\r2\r\nContent-Length: 2\r\n\r\nok", (None, None)),
     "a control character in a value": (
@@ -47,10 +47,10 @@ ENDS: dict[str, tuple[bytes, Ends]] = {
         (None, "ok"),
     ),
     "NUL in a value": (HEAD + b"X-A: 1\x002\r\nContent-Length: 2\r\n\r\nok", (None, None)),
-    "NUL in the reason": (WHOLE.replace(b"OK", b"O\x00K"), (None, None)),
-    "a control character in the reason": (WHOLE.replace(b"OK", b"O\x01K"), (None, "ok")),
-    "a space before the colon": (WHOLE.replace(b"Length:", b"Length :"), (None, None)),
-    "no name": (HEAD + b": 1\r\nContent-Length: 2\r\n\r\nok", (None, None)),
+    "NUL in the reason phrase": (COMPLETE.replace(b"OK", b"O\x00K"), (None, None)),
+    "a control character in the reason phrase": (COMPLETE.replace(b"OK", b"O\x01K"), (None, "ok")),
+    "a space before the colon": (COMPLETE.replace(b"Length:", b"Length :"), (None, None)),
+    "an empty field name": (HEAD + b": 1\r\nContent-Length: 2\r\n\r\nok", (None, None)),
     "a negative length": (HEAD + b"Content-Length: -2\r\n\r\nok", (None, None)),
     "a length with a sign": (HEAD + b"Content-Length: +2\r\n\r\nok", (None, None)),
     "a hexadecimal length": (HEAD + b"Content-Length: 0x2\r\n\r\nok", (None, None)),
@@ -61,20 +61,20 @@ ENDS: dict[str, tuple[bytes, Ends]] = {
     "a chunk size with a sign": (CHUNKED + b"+2\r\nok\r\n0\r\n\r\n", (None, None)),
     "a negative chunk size": (CHUNKED + b"-2\r\nok\r\n0\r\n\r\n", (None, None)),
     "a chunk size with an underscore": (CHUNKED + b"0_2\r\nok\r\n0\r\n\r\n", (None, None)),
-    "a chunk size behind a space": (CHUNKED + b" 2\r\nok\r\n0\r\n\r\n", (None, None)),
+    "a chunk size after a space": (CHUNKED + b" 2\r\nok\r\n0\r\n\r\n", (None, None)),
     "a chunk size before a space": (CHUNKED + b"2 \r\nok\r\n0\r\n\r\n", (None, "ok")),
     "a chunk size of 30 digits": (CHUNKED + b"f" * 30 + b"\r\nok\r\n0\r\n\r\n", (None, None)),
     "a chunk size of 30 digits that is small": (
         CHUNKED + b"0" * 29 + b"2\r\nok\r\n0\r\n\r\n",
         ("ok", None),
     ),
-    "a chunk longer than it says": (CHUNKED + b"2\r\nok!\r\n0\r\n\r\n", (None, None)),
+    "a chunk longer than its size": (CHUNKED + b"2\r\nok!\r\n0\r\n\r\n", (None, None)),
     "a chunk that ends with a line feed": (CHUNKED + b"2\r\nok\n0\r\n\r\n", (None, None)),
     "chunks in HTTP/1.0": (
         CHUNKED.replace(b"1.1", b"1.0") + b"2\r\nok\r\n0\r\n\r\n",
         ("ok", "ok"),
     ),
-    "a coding behind chunked": (
+    "a coding after chunked": (
         HEAD + b"Transfer-Encoding: chunked, gzip\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         (None, None),
     ),
@@ -91,28 +91,28 @@ ENDS: dict[str, tuple[bytes, Ends]] = {
         HEAD + b"Transfer-Encoding: chunked;q=1\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         (None, None),
     ),
-    "HTTP/2.0": (WHOLE.replace(b"1.1", b"2.0"), (None, "ok")),
-    "RTSP": (WHOLE.replace(b"HTTP/1.1", b"RTSP/1.0"), (None, None)),
-    "lower case": (WHOLE.replace(b"HTTP", b"http"), (None, None)),
-    "a blank line in front": (b"\r\n" + WHOLE, (None, None)),
-    "a blank line behind an interim response": (INTERIM + b"\r\n" + WHOLE, (None, None)),
-    "RTSP behind an interim response": (
-        INTERIM + WHOLE.replace(b"HTTP/1.1", b"RTSP/1.0"),
+    "HTTP/2.0": (COMPLETE.replace(b"1.1", b"2.0"), (None, "ok")),
+    "RTSP": (COMPLETE.replace(b"HTTP/1.1", b"RTSP/1.0"), (None, None)),
+    "lower-case HTTP": (COMPLETE.replace(b"HTTP", b"http"), (None, None)),
+    "an empty line before the response": (b"\r\n" + COMPLETE, (None, None)),
+    "an empty line after an interim response": (INTERIM + b"\r\n" + COMPLETE, (None, None)),
+    "RTSP after an interim response": (
+        INTERIM + COMPLETE.replace(b"HTTP/1.1", b"RTSP/1.0"),
         (None, None),
     ),
-    "status 99": (WHOLE.replace(b"200", b"099"), (None, None)),
-    "a switch of protocols unasked": (
+    "status 99": (COMPLETE.replace(b"200", b"099"), (None, None)),
+    "101 without an Upgrade request": (
         b"HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nok",
         (None, None),
     ),
-    "21 interim responses": (21 * INTERIM + WHOLE, (None, "ok")),
-    "20 interim responses": (20 * INTERIM + WHOLE, ("ok", "ok")),
+    "21 interim responses": (21 * INTERIM + COMPLETE, (None, "ok")),
+    "20 interim responses": (20 * INTERIM + COMPLETE, ("ok", "ok")),
 }
-"""What one parser takes and the other refuses is told in ``pool/connector.py``."""
+"""The differences between the parsers are described in ``pool/connector.py``."""
 
 
-def always(data: bytes) -> Callable[[SeenRequest, Wire], Awaitable[None]]:
-    """Answer each request with the same bytes, and end the connection."""
+def respond_always(data: bytes) -> Callable[[SeenRequest, Wire], Awaitable[None]]:
+    """Answer each request with the same bytes, and close the connection."""
 
     async def respond(_: SeenRequest, wire: Wire) -> None:
         await wire.send(data)
@@ -121,27 +121,27 @@ def always(data: bytes) -> Callable[[SeenRequest, Wire], Awaitable[None]]:
     return respond
 
 
-@pytest.mark.parametrize(("data", "ends"), ENDS.values(), ids=ENDS.keys())
-async def test_a_response_is_read_in_one_way_or_not_at_all(
-    data: bytes, ends: Ends, http11: Http11
+@pytest.mark.parametrize(("data", "bodies"), RESPONSES.values(), ids=RESPONSES.keys())
+async def test_a_response_has_one_meaning_or_is_refused(
+    data: bytes, bodies: Bodies, http11: Http11
 ) -> None:
-    """A body, or the error for what the server did wrong; the table has both parsers."""
+    """The table has the body with each parser, or None for a RemoteProtocolError."""
     transport = new_transport()
     async with (
-        FaultServer(serve_requests(always(data))) as server,
+        FaultServer(serve_requests(respond_always(data))) as server,
         pool_client(transport) as client,
     ):
         try:
-            end: str | None = (await client.get(server.url)).text
+            body: str | None = (await client.get(server.url)).text
         except httpx.RemoteProtocolError:
-            end = None
+            body = None
         assert is_idle(transport)
-    assert end == ends[0 if http11 == "llhttp" else 1]
+    assert body == bodies[0 if http11 == "llhttp" else 1]
 
 
-async def test_a_length_beside_chunks_ends_the_connection_at_the_latest(http11: Http11) -> None:
-    """h11 takes such a response; no other one is read behind it."""
-    data, _ = ENDS["a length beside chunks"]
+async def test_a_length_with_chunked_closes_the_connection(http11: Http11) -> None:
+    """If h11 accepts such a response, nothing is read after it."""
+    data, _ = RESPONSES["a length with chunked"]
 
     async def respond(_: SeenRequest, wire: Wire) -> None:
         await wire.send(data)
@@ -155,26 +155,26 @@ async def test_a_length_beside_chunks_ends_the_connection_at_the_latest(http11: 
                 with pytest.raises(httpx.RemoteProtocolError):
                     await client.get(server.url)
         assert server.connections == 2
-        told = transport.statistics()
-        assert sum(told.closed.values()) == told.opened == 2
+        stats = transport.statistics()
+        assert sum(stats.closed.values()) == stats.opened == 2
 
 
-# What has no end
+# Endless responses
 
 
-def endless(first: bytes, then: bytes) -> Callable[[SeenRequest, Wire], Awaitable[None]]:
-    """Send something once, and something else for ever."""
+def endless(start: bytes, repeated: bytes) -> Callable[[SeenRequest, Wire], Awaitable[None]]:
+    """Send ``start`` once, and ``repeated`` forever."""
 
     async def respond(_: SeenRequest, wire: Wire) -> None:
-        await wire.send(first)
+        await wire.send(start)
         while True:
-            await wire.send(then)
+            await wire.send(repeated)
 
     return respond
 
 
 @pytest.mark.parametrize(
-    ("first", "then"),
+    ("start", "repeated"),
     [
         (HEAD + b"X-A: ", b"a" * 1000),
         (HEAD, b"X-A: a\r\n" * 100),
@@ -187,18 +187,18 @@ def endless(first: bytes, then: bytes) -> Callable[[SeenRequest, Wire], Awaitabl
     ids=[
         "one header",
         "many headers",
-        "the reason",
+        "the reason phrase",
         "one trailer",
         "many trailers",
-        "an extension of a chunk",
-        "the size of a chunk",
+        "a chunk extension",
+        "a chunk size",
     ],
 )
-async def test_a_head_or_a_trailer_without_an_end_is_refused(first: bytes, then: bytes) -> None:
-    """After a hundred kilobytes, and what a read may bring on top."""
+async def test_an_endless_head_or_trailer_is_refused(start: bytes, repeated: bytes) -> None:
+    """After about a hundred kilobytes, plus at most one read."""
     transport = new_transport()
     async with (
-        FaultServer(serve_requests(endless(first, then))) as server,
+        FaultServer(serve_requests(endless(start, repeated))) as server,
         pool_client(transport) as client,
     ):
         async with asyncio.timeout(20):
@@ -208,11 +208,11 @@ async def test_a_head_or_a_trailer_without_an_end_is_refused(first: bytes, then:
 
 
 @pytest.mark.parametrize("size", [90_000, 300_000])
-async def test_a_head_may_have_a_hundred_kilobytes(size: int) -> None:
-    """Less is read, and much more is refused."""
+async def test_a_head_is_limited_to_a_hundred_kilobytes(size: int) -> None:
+    """A smaller one is read, and a much larger one is refused."""
     data = HEAD + b"X-A: %s\r\nContent-Length: 2\r\n\r\nok" % (b"a" * size)
     async with (
-        FaultServer(serve_requests(always(data))) as server,
+        FaultServer(serve_requests(respond_always(data))) as server,
         pool_client(new_transport()) as client,
     ):
         if size < 100_000:
@@ -222,8 +222,8 @@ async def test_a_head_may_have_a_hundred_kilobytes(size: int) -> None:
                 await client.get(server.url)
 
 
-async def test_interim_responses_without_an_end_are_refused_or_time_out(http11: Http11) -> None:
-    """By llhttp after twenty; h11 reads on, and only a deadline ends it."""
+async def test_endless_interim_responses_are_refused_or_time_out(http11: Http11) -> None:
+    """Llhttp refuses more than twenty; h11 continues until a deadline expires."""
     error = httpx.RemoteProtocolError if http11 == "llhttp" else TimeoutError
     transport = new_transport()
     respond = endless(b"", INTERIM)
@@ -234,7 +234,7 @@ async def test_interim_responses_without_an_end_are_refused_or_time_out(http11: 
         assert is_idle(transport)
 
 
-# What has no body, and what has another protocol's
+# Responses without a body, tunnels and chunked requests
 
 
 @pytest.mark.parametrize(
@@ -249,10 +249,10 @@ async def test_interim_responses_without_an_end_are_refused_or_time_out(http11: 
         ("GET", INTERIM + b"HTTP/1.1 204 No Content\r\n\r\n"),
     ],
 )
-async def test_a_response_without_a_body_leaves_the_connection_for_the_next(
+async def test_after_a_response_without_a_body_the_connection_is_reused(
     method: str, data: bytes
 ) -> None:
-    """Whatever length it tells; nobody waits for bytes that do not come."""
+    """Whatever its Content-Length is; the client doesn't wait for a body."""
 
     async def respond(_: SeenRequest, wire: Wire) -> None:
         await wire.send(data)
@@ -269,8 +269,8 @@ async def test_a_response_without_a_body_leaves_the_connection_for_the_next(
 @pytest.mark.parametrize(
     "length", [b"", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n"]
 )
-async def test_behind_a_connect_every_byte_is_the_tunnels(length: bytes) -> None:
-    """Those that came with the answer first, whatever length it tells, RFC 9110 section 9.3.6."""
+async def test_after_a_connect_every_byte_belongs_to_the_tunnel(length: bytes) -> None:
+    """Including those that arrived with the response; RFC 9110 section 9.3.6."""
 
     async def open_tunnel(wire: Wire) -> None:
         await wire.read_request()
@@ -284,30 +284,30 @@ async def test_behind_a_connect_every_byte_is_the_tunnels(length: bytes) -> None
         client.stream("CONNECT", server.url) as response,
     ):
         stream = response.extensions["network_stream"]
-        assert await _exactly(stream, 8) == b"5\r\nhello"
+        assert await _read_exactly(stream, 8) == b"5\r\nhello"
         await stream.write(b"ping")
-        assert await _exactly(stream, 4) == b"ping"
+        assert await _read_exactly(stream, 4) == b"ping"
 
 
-async def _exactly(stream: httpx.AsyncByteStream, size: int) -> bytes:
+async def _read_exactly(stream: httpx.AsyncByteStream, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        data += await stream.read(size - len(data), timeout=20)  # type: ignore[attr-defined]  # httpcore's
+        data += await stream.read(size - len(data), timeout=20)  # type: ignore[attr-defined]  # httpcore
     return data
 
 
-async def parts() -> AsyncIterator[bytes]:
-    """Give a body in parts."""
+async def in_parts() -> AsyncIterator[bytes]:
+    """Yield a body in parts."""
     yield b"a"
     yield b""
     yield b"b"
 
 
-async def test_a_body_of_unknown_length_goes_out_in_chunks() -> None:
-    """An empty part is not taken for the last one."""
+async def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
+    """An empty part isn't sent as the last chunk."""
 
     async def echo(request: SeenRequest, wire: Wire) -> None:
         await wire.answer(200, request.body)
 
     async with FaultServer(serve_requests(echo)) as server, pool_client(new_transport()) as client:
-        assert (await client.post(server.url, content=parts())).content == b"ab"
+        assert (await client.post(server.url, content=in_parts())).content == b"ab"
