@@ -1,7 +1,7 @@
 """All private names of httpx, httpcore and h2 that this package uses, in one table.
 
 Each row names what is used, in which files, and what for. Private modules, and private attributes of
-other objects, are accessed through the functions below only. Names that our subclasses override, or
+other objects, are accessed here only: others import the functions and classes below. Names that our subclasses override, or
 read on themselves, are accessed in those subclasses, and listed here. The tests check that every name
 exists in the installed versions, and that no unlisted one is used anywhere.
 """
