@@ -1,4 +1,4 @@
-"""Uses an installed wheel as a newcomer would, with nothing but what the wheel asks for."""
+"""Uses an installed wheel with its required dependencies only, without any extra."""
 
 import asyncio
 import importlib.metadata
@@ -8,13 +8,14 @@ import sys
 
 import typed_async_client
 from typed_async_client import EventType, create_async_resilient_client, simple_async_request
+from typed_async_client.pool.connector import load_exchange
 from typed_async_client.testing import FaultServer, answer
 
-EXTRAS = ("cyclopts", "pytest", "h2", "httptools", "fastapi")
+EXTRAS = ("cyclopts", "pytest", "h2", "uvloop", "fastapi")
 
 
 def check_contents() -> None:
-    """The wheel holds the package, its type marker and its license, and no tests."""
+    """Check that the wheel has the package, its type marker and its license, and no tests."""
     files = [str(file) for file in importlib.metadata.files("typed-async-client") or ()]
     assert "typed_async_client/py.typed" in files
     assert any(file.endswith("licenses/LICENSE") for file in files)
@@ -24,25 +25,26 @@ def check_contents() -> None:
 
 
 def check_command(command: str) -> None:
-    """Without its extra, the command says in one line what to install."""
-    done = subprocess.run([command, "demo"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done
-    assert "typed-async-client[cli]" in done.stderr, done
-    assert done.stderr.count("\n") == 1, done
+    """Check that the command, without its extra, prints one line with what to install."""
+    completed = subprocess.run([command, "demo"], capture_output=True, text=True, check=False)
+    assert completed.returncode == 1, completed
+    assert "typed-async-client[cli]" in completed.stderr, completed
+    assert completed.stderr.count("\n") == 1, completed
 
 
 async def check_requests() -> None:
-    """A request is retried until its server listens, and ends once."""
+    """Check that requests are retried until the server listens, and that llhttp is the parser."""
+    assert load_exchange("auto") is load_exchange("llhttp")
     async with FaultServer(answer(200, b"hello")) as server:
         assert (await simple_async_request("GET", server.url)).text == "hello"
     async with (
-        FaultServer(answer(), refusing=True) as late,
+        FaultServer(answer(), refusing=True) as server_down,
         create_async_resilient_client(base_delay=0.05) as client,
     ):
-        client.add_event_callback(EventType.RETRY, lambda _: late.open())
-        response = await (await client.post(late.url, json={"a": 1}))
+        client.add_event_callback(EventType.RETRY, lambda _: server_down.open())
+        response = await (await client.post(server_down.url, json={"a": 1}))
         assert response.status_code == 200
-        assert [seen.body for seen in late.requests] == [b'{"a":1}']
+        assert [request.body for request in server_down.requests] == [b'{"a":1}']
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Draws what ``compare.py`` has written, as one SVG that reads well in light and in dark.
+"""Draws the results of ``compare.py`` as an SVG, for light and dark mode.
 
     python benchmarks/chart.py build/compare.json docs/benchmark.svg
 
-Each concurrency is a panel, each contestant a row, each bar the ratio of its requests per second to
-those of stock httpx. It measures nothing, and knows no contestant but the one all are measured by.
+There is a panel for each concurrency and a row for each client. A bar shows the ratio of a client's
+requests per second to those of stock httpx.
 """
 
 import argparse
@@ -16,17 +16,17 @@ from xml.sax.saxutils import escape
 
 __all__ = ["draw"]
 
-STOCK = "httpx"
+BASELINE = "httpx"
 WIDTH, MARGIN = 960, 24
 LABELS = 238
-"""Width of the column of names."""
+"""Width of the column with the names."""
 GAP = 16
 ROW, BAR = 22, 12
 TOP = 138
-"""Where the first row begins, below titles and heads."""
+"""Top of the first row, below the title and the headings."""
 FOOT = 78
 VALUE = 44
-"""Room beside the longest bar for its number."""
+"""Space next to the longest bar for its label."""
 TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 GROUPS = (
     (True, "Clients that retry"),
@@ -62,11 +62,11 @@ STYLE = """\
 
 
 class Scale:
-    """Where a ratio stands in a panel: logarithmic, the same for all panels.
+    """Position of a ratio in a panel, on a logarithmic scale that all panels share.
 
     Args:
-        ratios: all that will be drawn.
-        width: of a panel, in pixels.
+        ratios: all ratios that will be drawn.
+        width: width of a panel, in pixels.
     """
 
     def __init__(self, ratios: Sequence[float], width: float) -> None:
@@ -75,23 +75,23 @@ class Scale:
         self._width = width - VALUE
 
     def __call__(self, ratio: float) -> float:
-        """Give the distance from the left of the panel."""
+        """Return the distance from the left edge of the panel."""
         return (math.log(ratio) - self._low) / (self._high - self._low) * self._width
 
     def ticks(self) -> Iterator[float]:
-        """Give the round ratios that lie on it."""
+        """Yield the round ratios within the scale."""
         for tick in TICKS:
             if self._low <= math.log(tick) <= self._high:
                 yield tick
 
 
 def draw(report: dict[str, Any]) -> str:
-    """Give the whole picture of a report, as ``compare.py`` writes it."""
-    figures: dict[str, dict[str, Any]] = report["figures"]
+    """Return the SVG of a report written by ``compare.py``."""
+    results: dict[str, dict[str, Any]] = report["results"]
     rows = list(_rows(report))
     height = TOP + ROW * len(rows) + FOOT
-    width = (WIDTH - 2 * MARGIN - LABELS - GAP * len(figures)) / len(figures)
-    scale = Scale([_ratio(row) or 1 for panel in figures.values() for row in panel.values()], width)
+    width = (WIDTH - 2 * MARGIN - LABELS - GAP * len(results)) / len(results)
+    scale = Scale([_ratio(row) or 1 for panel in results.values() for row in panel.values()], width)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {ROLE}>',
         '  <title id="title">Requests per second, relative to httpx</title>',
@@ -101,7 +101,7 @@ def draw(report: dict[str, Any]) -> str:
         *_heading(),
         *_names(report, rows),
     ]
-    for number, concurrency in enumerate(figures):
+    for number, concurrency in enumerate(results):
         left = MARGIN + LABELS + GAP + number * (width + GAP)
         lines += _panel(report, rows, concurrency, left, scale)
     lines += _foot(report, height)
@@ -109,17 +109,17 @@ def draw(report: dict[str, Any]) -> str:
 
 
 def _rows(report: dict[str, Any]) -> Iterator[str | None]:
-    """Give the names from top to bottom, None where the title of a group stands."""
+    """Yield the names from top to bottom, and None for the title of a group."""
     for retries, _ in GROUPS:
-        group = [name for name, one in report["contestants"].items() if one["retries"] is retries]
+        group = [name for name, client in report["clients"].items() if client["retries"] is retries]
         if group:
             yield None
             yield from sorted(group, key=lambda name: -_overall(report, name))
 
 
 def _overall(report: dict[str, Any], name: str) -> float:
-    """Give the mean ratio of a contestant, geometric; one that failed somewhere comes last."""
-    ratios = [_ratio(panel[name]) for panel in report["figures"].values()]
+    """Return the geometric mean of a client's ratios; 0 if it failed in any panel."""
+    ratios = [_ratio(panel[name]) for panel in report["results"].values()]
     return math.prod(ratio or 0 for ratio in ratios)
 
 
@@ -129,15 +129,15 @@ def _ratio(row: dict[str, Any]) -> float | None:
 
 
 def _times(ratio: float) -> str:
-    """Give two digits at least, and none that noise would change."""
+    """Format a ratio with about two significant digits, as further ones would be noise."""
     ratio = round(ratio, 2)
     digits = 2 if ratio < 1 else max(0, 1 - math.floor(math.log10(ratio)))
     return f"{ratio:.{digits}f}{TIMES}"
 
 
-def _text(x: float, y: float, words: str, kind: str = "") -> str:
-    marked = f' class="{kind}"' if kind else ""
-    return f'  <text{marked} x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'
+def _text(x: float, y: float, content: str, css_class: str = "") -> str:
+    attribute = f' class="{css_class}"' if css_class else ""
+    return f'  <text{attribute} x="{x:.1f}" y="{y:.1f}">{escape(content)}</text>'
 
 
 def _heading() -> Iterator[str]:
@@ -152,17 +152,17 @@ def _heading() -> Iterator[str]:
 
 
 def _names(report: dict[str, Any], rows: Sequence[str | None]) -> Iterator[str]:
-    titles = iter(title for retries, title in GROUPS if retries in _kinds(report))
+    titles = iter(title for retries, title in GROUPS if retries in _group_keys(report))
     for number, name in enumerate(rows):
         y = TOP + ROW * number + 15
         if name is None:
             yield _text(MARGIN, y + 1, next(titles), "head")
         else:
-            yield _text(MARGIN, y, name, "mine" if report["contestants"][name]["is_ours"] else "")
+            yield _text(MARGIN, y, name, "mine" if report["clients"][name]["is_ours"] else "")
 
 
-def _kinds(report: dict[str, Any]) -> set[bool]:
-    return {one["retries"] for one in report["contestants"].values()}
+def _group_keys(report: dict[str, Any]) -> set[bool]:
+    return {client["retries"] for client in report["clients"].values()}
 
 
 def _panel(
@@ -172,43 +172,45 @@ def _panel(
     left: float,
     scale: Scale,
 ) -> Iterator[str]:
-    """Draw one concurrency: its head, its grid, its bars."""
-    panel = report["figures"][concurrency]
+    """Draw the panel of one concurrency: its heading, its grid and its bars."""
+    panel = report["results"][concurrency]
     yield _text(left, 92, f"{concurrency} concurrent", "head")
-    if "requests_per_second" in panel[STOCK]:
-        rate = panel[STOCK]["requests_per_second"]
+    if "requests_per_second" in panel[BASELINE]:
+        rate = panel[BASELINE]["requests_per_second"]
         yield _text(left, 109, f"httpx: {rate:,.0f} requests/s", "small")
     bottom = TOP + ROW * len(rows)
     for tick in scale.ticks():
         x = left + scale(tick)
-        kind = "one" if tick == 1 else "grid"
-        yield f'  <path class="{kind}" d="M{x:.1f} {TOP - 8}V{bottom}"/>'
+        css_class = "one" if tick == 1 else "grid"
+        yield f'  <path class="{css_class}" d="M{x:.1f} {TOP - 8}V{bottom}"/>'
         yield _text(x, bottom + 16, f"{tick:g}{TIMES}", "small mid")
     for number, name in enumerate(rows):
         if name is not None:
-            kind = "ours" if report["contestants"][name]["is_ours"] else "peer"
-            yield from _bar(panel[name], kind, left, TOP + ROW * number, scale)
+            css_class = "ours" if report["clients"][name]["is_ours"] else "peer"
+            yield from _bar(panel[name], css_class, left, TOP + ROW * number, scale)
 
 
-def _bar(row: dict[str, Any], kind: str, left: float, top: float, scale: Scale) -> Iterator[str]:
+def _bar(
+    row: dict[str, Any], css_class: str, left: float, top: float, scale: Scale
+) -> Iterator[str]:
     ratio = _ratio(row)
     one = left + scale(1)
     if ratio is None:
-        word = "failed" if "error" in row else f"{row['requests_per_second']:,.0f}/s"
-        yield _text(one + 6, top + 15, word, "small")
+        label = "failed" if "error" in row else f"{row['requests_per_second']:,.0f}/s"
+        yield _text(one + 6, top + 15, label, "small")
         return
     end = left + scale(ratio)
     start, stop = sorted((one, end))
     yield (
-        f'  <rect class="{kind}" x="{start:.1f}" y="{top + (ROW - BAR) / 2:.1f}"'
+        f'  <rect class="{css_class}" x="{start:.1f}" y="{top + (ROW - BAR) / 2:.1f}"'
         f' width="{stop - start:.1f}" height="{BAR}"/>'
     )
-    yield _text(stop + 5, top + 15, _times(ratio), "value mine" if kind == "ours" else "value")
+    yield _text(stop + 5, top + 15, _times(ratio), "value mine" if css_class == "ours" else "value")
 
 
 def _foot(report: dict[str, Any], height: float) -> Iterator[str]:
     machine = report["machine"]
-    rounds = report["pace"]["rounds"]
+    rounds = report["schedule"]["rounds"]
     yield _text(
         MARGIN,
         height - 36,
@@ -219,29 +221,31 @@ def _foot(report: dict[str, Any], height: float) -> Iterator[str]:
     yield _text(
         MARGIN,
         height - 18,
-        "GET of a small JSON body over HTTP/1.1, one kept connection for each concurrent request; "
+        "GET of a small JSON body over HTTP/1.1, with one keep-alive connection per concurrent request; "
         f"median of {rounds} {'round' if rounds == 1 else 'rounds'}.",
         "small",
     )
 
 
 def _description(report: dict[str, Any], rows: Sequence[str | None]) -> str:
-    """Tell the figures in words."""
-    concurrencies = list(report["figures"])
-    told = [f"Times the requests per second of httpx, at {', '.join(concurrencies)} concurrent."]
+    """Return the ratios as text, for readers who can't see the bars."""
+    concurrencies = list(report["results"])
+    lines = [f"Requests per second relative to httpx, at {', '.join(concurrencies)} concurrent."]
     for name in filter(None, rows):
-        ratios = [_ratio(report["figures"][one][name]) for one in concurrencies]
-        told.append(f"{name}: {', '.join(_times(one) if one else 'failed' for one in ratios)}.")
-    return " ".join(told)
+        ratios = [_ratio(report["results"][panel][name]) for panel in concurrencies]
+        lines.append(
+            f"{name}: {', '.join(_times(ratio) if ratio else 'failed' for ratio in ratios)}."
+        )
+    return " ".join(lines)
 
 
 def main() -> None:
-    """Read the figures, write the picture."""
-    parser = argparse.ArgumentParser(description="Draw the figures of compare.py.")
-    parser.add_argument("figures", type=pathlib.Path, help="what compare.py has written")
-    parser.add_argument("picture", type=pathlib.Path, help="the SVG to write")
+    """Read the results, and write the chart."""
+    parser = argparse.ArgumentParser(description="Draw the results of compare.py.")
+    parser.add_argument("results", type=pathlib.Path, help="the file that compare.py has written")
+    parser.add_argument("chart", type=pathlib.Path, help="the SVG to write")
     options = parser.parse_args()
-    options.picture.write_text(draw(json.loads(options.figures.read_text("utf-8"))), "utf-8")
+    options.chart.write_text(draw(json.loads(options.results.read_text("utf-8"))), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Requests per second of this client and its peers, in one run, in turn, on one local server.
+"""Compares the requests per second of this client and of other clients, on one local server.
 
-The server is a process of its own. The contestants take turns in each round, in the other order
-every other round, so that a machine that changes its speed changes it for all of them; the ratio to
-stock httpx is taken within each round.
+The server runs in a separate process. In each round the clients take turns, in alternating order,
+so that changes in the machine's speed affect all of them; the ratio to stock httpx is calculated
+within each round.
 
-Run it with ``make bench``. It writes ``build/compare.json``; what it prints is the median of the
-rounds. ``chart.py`` draws what it writes.
+Run it with ``make bench``. It prints the medians of the rounds and writes them to
+``build/compare.json``, which ``chart.py`` draws.
 """
 
 import argparse
@@ -17,15 +17,15 @@ import pathlib
 import platform
 from typing import Any
 
-from contestants import STOCK, Contestant, available, versions
+from clients import BASELINE, Client, available, versions
 from serving import Server, serving
-from turns import Figures, Pace, compare
+from turns import Results, Schedule, compare
 
-TARGET = pathlib.Path("build/compare.json")
+OUTPUT = pathlib.Path("build/compare.json")
 
 
 def machine() -> dict[str, str]:
-    """Tell what this machine is, in general terms."""
+    """Describe this machine in general terms."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return {
         "cpu": _cpu(),
@@ -49,12 +49,12 @@ def _system() -> str:
         return f"{platform.system()} {platform.release()}"
 
 
-def show(concurrency: int, figures: Figures, contestants: dict[str, Contestant]) -> None:
-    """Print one table, the fastest first, those that failed last."""
+def show(concurrency: int, results: Results, clients: dict[str, Client]) -> None:
+    """Print one table, with the fastest client first and failed ones last."""
     print(f"\n{f'{concurrency} concurrent':36}", end="")
     print("requests/s  CPU us    p50 ms    p99 ms  x httpx")
     for name, row in sorted(
-        figures.items(), key=lambda item: -item[1].get("requests_per_second", 0)
+        results.items(), key=lambda item: -item[1].get("requests_per_second", 0)
     ):
         if "error" in row:
             print(f"{name:36}failed: {row['error']}")
@@ -62,31 +62,37 @@ def show(concurrency: int, figures: Figures, contestants: dict[str, Contestant])
         print(
             f"{name:36}{row['requests_per_second']:10.0f}{row['cpu_us_per_request']:8.0f}"
             f"{row['p50_ms']:10.2f}{row['p99_ms']:10.2f}"
-            f"{row.get('ratio_to_httpx', math.nan):9.2f}  {contestants[name].says}"
+            f"{row.get('ratio_to_httpx', math.nan):9.2f}  {clients[name].description}"
         )
 
 
-def report(server: Server, pace: Pace, contestants: dict[str, Contestant]) -> dict[str, Any]:
-    """Give all that a reader of the figures must know, without the figures."""
+def metadata(server: Server, schedule: Schedule, clients: dict[str, Client]) -> dict[str, Any]:
+    """Return what is needed to interpret the results, without the results themselves."""
     return {
         "machine": machine(),
         "server": server.name,
-        "pace": dataclasses.asdict(pace),
+        "schedule": dataclasses.asdict(schedule),
         "versions": versions(),
-        "contestants": {
-            name: {"says": one.says, "retries": one.retries, "is_ours": one.is_ours}
-            for name, one in contestants.items()
+        "clients": {
+            name: {
+                "description": client.description,
+                "retries": client.retries,
+                "is_ours": client.is_ours,
+            }
+            for name, client in clients.items()
         },
     }
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     names = list(available())
-    parser = argparse.ArgumentParser(description="Requests per second against the peers.")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant")
-    parser.add_argument("--settle", type=float, default=0.8, help="seconds before a turn counts")
-    parser.add_argument("--seconds", type=float, default=0.6, help="seconds while it counts")
+    parser = argparse.ArgumentParser(description="Compare requests per second with other clients.")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each client")
+    parser.add_argument(
+        "--settle", type=float, default=0.8, help="seconds of a turn before counting"
+    )
+    parser.add_argument("--seconds", type=float, default=0.6, help="seconds of counting")
     parser.add_argument("--concurrent", type=int, nargs="+", default=[1, 50, 500])
     parser.add_argument(
         "--only",
@@ -94,26 +100,27 @@ def arguments() -> argparse.Namespace:
         default=names,
         choices=names,
         metavar="NAME",
-        help=f"httpx plays in any case: {'; '.join(names)}",
+        help=f"clients to compare; httpx is always included: {'; '.join(names)}",
     )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Compare at each concurrency, print, and write the figures down."""
+    """Compare the clients at each concurrency, and print and write the results."""
     options = arguments()
-    contestants = {name: one for name, one in available().items() if name in {STOCK, *options.only}}
-    pace = Pace(options.rounds, options.settle, options.seconds)
+    selected = {BASELINE, *options.only}
+    clients = {name: client for name, client in available().items() if name in selected}
+    schedule = Schedule(options.rounds, options.settle, options.seconds)
     with serving() as server:
-        written = report(server, pace, contestants) | {"figures": {}}
-        print(", ".join(written["machine"].values()) + f"; {server.name}")
+        report = metadata(server, schedule, clients) | {"results": {}}
+        print(", ".join(report["machine"].values()) + f"; {server.name}")
         for concurrency in options.concurrent:
-            figures = compare(list(contestants.values()), server.url, concurrency, pace)
-            show(concurrency, figures, contestants)
-            written["figures"][str(concurrency)] = figures
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text(json.dumps(written, indent=2) + "\n")
-    print(f"\nwritten to {TARGET}")
+            results = compare(list(clients.values()), server.url, concurrency, schedule)
+            show(concurrency, results, clients)
+            report["results"][str(concurrency)] = results
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nwritten to {OUTPUT}")
 
 
 if __name__ == "__main__":

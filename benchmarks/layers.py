@@ -1,10 +1,10 @@
-"""What each layer of a request costs: CPU microseconds, from the bare socket up to the client.
+"""Measures the CPU time of each layer of a request, from the bare socket up to the client.
 
-Each rung of the ladder makes the same GETs with one layer more than the rung below it, in one process
-and in turn; a layer costs what its rung costs more. The server is a process of its own.
+Each stack of layers makes the same GETs, with one layer more than the stack before it, in turn and
+in one process; the difference is the cost of that layer. The server runs in a separate process.
 
-Run it with ``python benchmarks/layers.py``; what it prints is the lower quartile of the
-rounds, because whatever else runs on a machine only ever adds.
+Run it with ``python benchmarks/layers.py``; it prints the lower quartile of the rounds, because
+other load on the machine can only make a round slower.
 """
 
 import argparse
@@ -21,14 +21,14 @@ import httpx
 from idle import origins
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
-from typed_async_client.transports.clients.lean import LeanClient
-from typed_async_client.transports.connection import Http11, load_exchange
-from typed_async_client.transports.network import AsyncioBackend
-from typed_async_client.transports.pool import ConnectionPool
-from typed_async_client.transports.slot import PoolLimits
+from typed_async_client.httpx_client.fast_path import FastPathClient
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.pool.connector import Http11, load_exchange
+from typed_async_client.pool.pool import ConnectionPool
+from typed_async_client.pool.slot import PoolLimits
 
 Get = Callable[[], Awaitable[Any]]
-Rung = Callable[[str, Http11], contextlib.AbstractAsyncContextManager[Get]]
+OpenStack = Callable[[str, Http11], contextlib.AbstractAsyncContextManager[Get]]
 
 REQUESTS = 1000
 CONCURRENT = 50
@@ -38,58 +38,58 @@ LIMITS = httpx.Limits(max_connections=CONCURRENT, max_keepalive_connections=CONC
 
 
 def httpx_request(url: str) -> httpx.Request:
-    """Give the request that httpx's client makes of a GET."""
+    """Return the request that httpx's client builds for a GET."""
     return httpx.AsyncClient().build_request("GET", url, extensions=EXTENSIONS)
 
 
 def httpcore_request(url: str) -> httpcore.Request:
-    """Give the same request as httpcore wants it."""
-    given = httpx_request(url)
-    return httpcore.Request("GET", url, headers=given.headers.raw, extensions=EXTENSIONS)
+    """Return the same request as an ``httpcore.Request``."""
+    built = httpx_request(url)
+    return httpcore.Request("GET", url, headers=built.headers.raw, extensions=EXTENSIONS)
 
 
-def written(url: str) -> bytes:
-    """Give the same request as it goes over the wire."""
-    given = httpx_request(url)
-    fields = b"".join([b"%b: %b\r\n" % field for field in given.headers.raw])
-    return b"GET %b HTTP/1.1\r\n%b\r\n" % (given.url.raw_path, fields)
+def serialized(url: str) -> bytes:
+    """Return the same request as it is sent over the wire."""
+    built = httpx_request(url)
+    fields = b"".join([b"%b: %b\r\n" % field for field in built.headers.raw])
+    return b"GET %b HTTP/1.1\r\n%b\r\n" % (built.url.raw_path, fields)
 
 
-class Waiting(asyncio.Protocol):
-    """The least that asyncio needs to say that something has come."""
+class ReadOnce(asyncio.Protocol):
+    """A minimal protocol that resolves a future when data arrives."""
 
     def __init__(self) -> None:
-        self.news: asyncio.Future[bytes] | None = None
+        self.received: asyncio.Future[bytes] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Wake whoever waits."""
-        if self.news is not None:
-            self.news.set_result(data)
+        """Resolve the future."""
+        if self.received is not None:
+            self.received.set_result(data)
 
 
-async def lent(make: Callable[[], Awaitable[Any]]) -> asyncio.LifoQueue[Any]:
-    """Give as many connections as there are workers, to be taken and put back."""
+async def connections(connect: Callable[[], Awaitable[Any]]) -> asyncio.LifoQueue[Any]:
+    """Open a connection for each worker, in a queue to take them from and put them back."""
     idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
     for _ in range(CONCURRENT):
-        idle.put_nowait(await make())
+        idle.put_nowait(await connect())
     return idle
 
 
 @contextlib.asynccontextmanager
 async def bare(url: str, _: Http11) -> AsyncIterator[Get]:
-    """Give asyncio and the sockets alone."""
-    loop, address, request = asyncio.get_running_loop(), httpx.URL(url), written(url)
+    """Only asyncio and its sockets."""
+    loop, address, request = asyncio.get_running_loop(), httpx.URL(url), serialized(url)
 
     async def connect() -> Any:
-        return await loop.create_connection(Waiting, address.host, address.port or 80)
+        return await loop.create_connection(ReadOnce, address.host, address.port or 80)
 
-    idle = await lent(connect)
+    idle = await connections(connect)
 
     async def get() -> None:
         transport, protocol = pair = idle.get_nowait()
         transport.write(request)
-        protocol.news = loop.create_future()
-        await protocol.news
+        protocol.received = loop.create_future()
+        await protocol.received
         idle.put_nowait(pair)
 
     yield get
@@ -99,9 +99,9 @@ async def bare(url: str, _: Http11) -> AsyncIterator[Get]:
 
 @contextlib.asynccontextmanager
 async def streams(url: str, _: Http11) -> AsyncIterator[Get]:
-    """Give our streams, with their timeouts."""
-    address, request, backend = httpx.URL(url), written(url), AsyncioBackend()
-    idle = await lent(lambda: backend.connect_tcp(address.host, address.port or 80))
+    """Our streams, with their timeouts."""
+    address, request, backend = httpx.URL(url), serialized(url), AsyncioBackend()
+    idle = await connections(lambda: backend.connect_tcp(address.host, address.port or 80))
 
     async def get() -> None:
         stream = idle.get_nowait()
@@ -116,18 +116,18 @@ async def streams(url: str, _: Http11) -> AsyncIterator[Get]:
 
 @contextlib.asynccontextmanager
 async def exchanges(url: str, http11: Http11) -> AsyncIterator[Get]:
-    """Give HTTP/1.1 on them."""
+    """HTTP/1.1 on top of the streams."""
     request, backend, make = httpcore_request(url), AsyncioBackend(), load_exchange(http11)
     origin = request.url.origin
 
     async def connect() -> Any:
         return make(origin, await backend.connect_tcp(origin.host.decode(), origin.port))
 
-    idle = await lent(connect)
+    idle = await connections(connect)
 
     async def get() -> None:
         exchange = idle.get_nowait()
-        await whole(await exchange.handle_async_request(request))
+        await read_body(await exchange.handle_async_request(request))
         idle.put_nowait(exchange)
 
     yield get
@@ -137,19 +137,19 @@ async def exchanges(url: str, http11: Http11) -> AsyncIterator[Get]:
 
 @contextlib.asynccontextmanager
 async def pool(url: str, http11: Http11) -> AsyncIterator[Get]:
-    """Give the pool above it."""
+    """The pool on top of HTTP/1.1."""
     request = httpcore_request(url)
     limits = PoolLimits(max_connections=CONCURRENT, max_keepalive_connections=CONCURRENT)
-    async with ConnectionPool(limits=limits, http11=http11) as connections:
+    async with ConnectionPool(limits=limits, http11=http11) as connection_pool:
 
         async def get() -> None:
-            await whole(await connections.handle_async_request(request))
+            await read_body(await connection_pool.handle_async_request(request))
 
         yield get
 
 
-async def whole(response: httpcore.Response) -> None:
-    """Read a body, and end its exchange."""
+async def read_body(response: httpcore.Response) -> None:
+    """Read a body, and close it."""
     stream: Any = response.stream
     async for _ in stream:
         pass
@@ -158,29 +158,29 @@ async def whole(response: httpcore.Response) -> None:
 
 @contextlib.asynccontextmanager
 async def transport(url: str, http11: Http11) -> AsyncIterator[Get]:
-    """Give the pool as a transport of httpx, and the body read by httpx's response."""
+    """The pool as an httpx transport, with the body read through ``httpx.Response``."""
     request = httpx_request(url)
-    async with AsyncPoolTransport(limits=LIMITS, http11=http11) as made:
+    async with AsyncPoolTransport(limits=LIMITS, http11=http11) as pool_transport:
 
         async def get() -> None:
-            await (await made.handle_async_request(request)).aread()
+            await (await pool_transport.handle_async_request(request)).aread()
 
         yield get
 
 
 @contextlib.asynccontextmanager
 async def httpx_client(url: str, http11: Http11) -> AsyncIterator[Get]:
-    """Give httpx's client over it."""
-    made = AsyncPoolTransport(limits=LIMITS, http11=http11)
-    async with LeanClient(transport=made, timeout=TIMEOUT) as client:
+    """Our httpx client on top of the transport."""
+    pool_transport = AsyncPoolTransport(limits=LIMITS, http11=http11)
+    async with FastPathClient(transport=pool_transport, timeout=TIMEOUT) as client:
         yield lambda: client.get(url)
 
 
 @contextlib.asynccontextmanager
 async def engine(url: str, http11: Http11) -> AsyncIterator[Get]:
-    """Give the resilient client, with events and results."""
-    made = AsyncPoolTransport(limits=LIMITS, http11=http11)
-    async with AsyncResilientClient(transport=made, timeout=TIMEOUT) as client:
+    """The resilient client, with events and results."""
+    pool_transport = AsyncPoolTransport(limits=LIMITS, http11=http11)
+    async with AsyncResilientClient(transport=pool_transport, timeout=TIMEOUT) as client:
 
         async def get() -> None:
             await (await client.get(url))
@@ -188,7 +188,7 @@ async def engine(url: str, http11: Http11) -> AsyncIterator[Get]:
         yield get
 
 
-LADDER: dict[str, Rung] = {
+STACKS: dict[str, OpenStack] = {
     "event loop and syscalls": bare,
     "stream": streams,
     "exchange": exchanges,
@@ -197,28 +197,28 @@ LADDER: dict[str, Rung] = {
     "httpx's client": httpx_client,
     "engine": engine,
 }
-"""Each layer, and the rung that has it and all before it."""
+"""Each layer, and the stack that has it on top of all earlier layers."""
 
 
 async def cost(get: Get) -> float:
-    """Give the CPU microseconds of a request, with as many workers as it is measured for."""
+    """Return the CPU microseconds per request, with ``CONCURRENT`` workers."""
 
     async def work() -> None:
         for _ in range(REQUESTS // CONCURRENT):
             await get()
 
-    begun = time.process_time()
+    start = time.process_time()
     await asyncio.gather(*(work() for _ in range(CONCURRENT)))
-    return (time.process_time() - begun) / REQUESTS * 1e6
+    return (time.process_time() - start) / REQUESTS * 1e6
 
 
-async def climb(url: str, http11: Http11, rounds: int) -> dict[str, float]:
-    """Let the rungs take turns; give the lower quartile of each."""
-    costs: dict[str, list[float]] = {name: [] for name in LADDER}
-    async with contextlib.AsyncExitStack() as stack:
+async def measure(url: str, http11: Http11, rounds: int) -> dict[str, float]:
+    """Measure the stacks in turn; return the lower quartile of each."""
+    costs: dict[str, list[float]] = {name: [] for name in STACKS}
+    async with contextlib.AsyncExitStack() as exit_stack:
         gets = {
-            name: await stack.enter_async_context(rung(url, http11))
-            for name, rung in LADDER.items()
+            name: await exit_stack.enter_async_context(open_stack(url, http11))
+            for name, open_stack in STACKS.items()
         }
         for _ in range(rounds + 1):
             for name, get in gets.items():
@@ -227,18 +227,18 @@ async def climb(url: str, http11: Http11, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Climb the ladder with each parser, and print what each layer adds."""
-    parser = argparse.ArgumentParser(description="CPU microseconds per request, by layer.")
+    """Measure the stacks with each parser, and print what each layer adds."""
+    parser = argparse.ArgumentParser(description="Measure CPU microseconds per request, by layer.")
     parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
     parsers: list[Http11] = ["h11"]
     if importlib.util.find_spec("httptools"):
         parsers.append("llhttp")
     for http11 in parsers:
-        print(f"\n{CONCURRENT} concurrent, {http11:10}       adds    in all")
+        print(f"\n{CONCURRENT} concurrent, {http11:10}       adds     total")
         below = 0.0
         with origins() as urls:
-            for name, total in asyncio.run(climb(urls[0], http11, options.rounds)).items():
+            for name, total in asyncio.run(measure(urls[0], http11, options.rounds)).items():
                 print(f"{name:28}{total - below:9.0f}{total:10.0f}")
                 below = total
 

@@ -1,7 +1,7 @@
 """Opens our own client, over each transport that it is compared on.
 
-The client is used as a service would: it keeps every result, and calls back on retries and
-failures. It knows nothing of who plays when, or of what is measured.
+The client is used as in a service: it keeps every result, and has callbacks on retries and
+failures.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ MakeTransport = Callable[[int], httpx.AsyncBaseTransport]
 
 
 def pool(http11: Literal["h11", "llhttp"]) -> MakeTransport:
-    """Make transports over our own pool."""
+    """Return a function that makes transports over our own pool."""
     return lambda size: AsyncPoolTransport(limits=limits(size), http11=http11)
 
 
 def over_pool(http11: Literal["h11", "llhttp"]) -> Opener:
-    """Give the client over its own pool."""
+    """Return an opener of the client over its own pool."""
     return _resilient(pool(http11))
 
 
@@ -64,4 +64,4 @@ def _resilient(make: MakeTransport) -> Opener:
 
 
 def _ignore(_: AsyncEvent) -> None:
-    """Stand in for what a service does with a failure; none comes here."""
+    """Stand in for a service's handling of failures; it is never called."""

@@ -1,7 +1,6 @@
-"""Opens the clients that are not ours, each for a number of connections.
+"""Opens the clients of other libraries, each for a number of connections.
 
-Each imports its library where it is used, so that none of them weighs on the others. It knows
-nothing of who plays when, or of what is measured.
+Each function imports its library itself, so that no library affects the others.
 """
 
 import contextlib
@@ -29,17 +28,17 @@ __all__ = [
 ]
 
 Get = Callable[[str], Awaitable[bytes]]
-"""Makes a GET and gives the whole body."""
+"""Makes a GET, and returns the body."""
 
 Opener = Callable[[int], contextlib.AbstractAsyncContextManager[Get]]
-"""Opens a client for that many connections, kept alive."""
+"""Opens a client for a number of keep-alive connections."""
 
 TIMEOUT = 30.0
-"""Seconds; set where a library's own default is shorter than a slow turn may need."""
+"""Seconds; overrides defaults that are too short for a slow turn."""
 
 
 def limits(size: int) -> httpx.Limits:
-    """Allow and keep that many connections."""
+    """Return limits that allow and keep that many connections."""
     return httpx.Limits(max_connections=size, max_keepalive_connections=size)
 
 
@@ -52,7 +51,7 @@ def _reading(get: Callable[[str], Awaitable[Any]]) -> Get:
 
 
 def on_transport(make: Callable[[int], httpx.AsyncBaseTransport]) -> Opener:
-    """Plain httpx over a transport."""
+    """Stock httpx over a transport."""
 
     @contextlib.asynccontextmanager
     async def opened(size: int) -> AsyncIterator[Get]:
@@ -64,7 +63,7 @@ def on_transport(make: Callable[[int], httpx.AsyncBaseTransport]) -> Opener:
 
 @contextlib.asynccontextmanager
 async def stock_httpx(size: int) -> AsyncIterator[Get]:
-    """Plain httpx on its own pool."""
+    """Stock httpx on its own pool."""
     async with httpx.AsyncClient(limits=limits(size), timeout=TIMEOUT) as client:
         yield _reading(client.get)
 
@@ -74,8 +73,8 @@ async def httpx2(size: int) -> AsyncIterator[Get]:
     """The maintained fork of httpx."""
     import httpx2
 
-    bounds = httpx2.Limits(max_connections=size, max_keepalive_connections=size)
-    async with httpx2.AsyncClient(limits=bounds, timeout=TIMEOUT) as client:
+    pool_limits = httpx2.Limits(max_connections=size, max_keepalive_connections=size)
+    async with httpx2.AsyncClient(limits=pool_limits, timeout=TIMEOUT) as client:
         yield _reading(client.get)
 
 
@@ -91,7 +90,7 @@ async def httpx_retries(size: int) -> AsyncIterator[Get]:
 
 @contextlib.asynccontextmanager
 async def tenacity_httpx(size: int) -> AsyncIterator[Get]:
-    """Tenacity's decorator around httpx."""
+    """Stock httpx with tenacity's retry decorator."""
     import tenacity
 
     retrying = tenacity.retry(
@@ -110,8 +109,8 @@ async def httpware(size: int) -> AsyncIterator[Get]:
     import httpware
     import httpx2
 
-    bounds = httpx2.Limits(max_connections=size, max_keepalive_connections=size)
-    inner = httpx2.AsyncClient(limits=bounds, timeout=TIMEOUT)
+    pool_limits = httpx2.Limits(max_connections=size, max_keepalive_connections=size)
+    inner = httpx2.AsyncClient(limits=pool_limits, timeout=TIMEOUT)
     async with (
         inner,
         httpware.AsyncClient(httpx2_client=inner, middleware=[httpware.AsyncRetry()]) as client,
@@ -121,7 +120,7 @@ async def httpware(size: int) -> AsyncIterator[Get]:
 
 @contextlib.asynccontextmanager
 async def httpx_aiohttp(size: int) -> AsyncIterator[Get]:
-    """Plain httpx over aiohttp."""
+    """Stock httpx over aiohttp."""
     from httpx_aiohttp import AiohttpTransport
 
     transport = AiohttpTransport(limits=limits(size))
@@ -131,7 +130,7 @@ async def httpx_aiohttp(size: int) -> AsyncIterator[Get]:
 
 @contextlib.asynccontextmanager
 async def aiohttp(size: int) -> AsyncIterator[Get]:
-    """The other well-known async client."""
+    """The client of aiohttp."""
     import aiohttp
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=size)) as session:
@@ -163,7 +162,7 @@ async def aiohttp_retry(size: int) -> AsyncIterator[Get]:
 
 @contextlib.asynccontextmanager
 async def niquests(size: int) -> AsyncIterator[Get]:
-    """A descendant of requests."""
+    """A fork of requests."""
     import niquests
 
     async with niquests.AsyncSession(pool_connections=10, pool_maxsize=size) as session:

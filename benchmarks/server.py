@@ -1,6 +1,6 @@
-"""The fastest server that stands in for a service: one canned answer for each request.
+"""A minimal, fast server that sends the same canned response to every request.
 
-Run as a program, it prints the port that it listens on at 127.0.0.1 and serves until it is ended.
+Run as a script, it prints the port on 127.0.0.1 that it listens on, and serves until terminated.
 """
 
 import asyncio
@@ -14,25 +14,25 @@ ANSWER = (
 )
 
 
-class Answering(asyncio.Protocol):
-    """Answers each request head; requests with bodies are none of its business."""
+class CannedAnswers(asyncio.Protocol):
+    """Answers each request head; requests with bodies aren't supported."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self._rest = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer as many requests as have come whole."""
+        """Answer each request that has arrived completely."""
         *heads, self._rest = (self._rest + data).split(b"\r\n\r\n")
         if heads:
             self._transport.write(ANSWER * len(heads))
 
 
 async def serve() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Answering, "127.0.0.1", 0, backlog=2048)
+    server = await loop.create_server(CannedAnswers, "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -1,7 +1,6 @@
-"""Starts the server that all contestants ask, as a process of its own on 127.0.0.1.
+"""Starts the server for the comparison, in a separate process on 127.0.0.1.
 
-It is nginx with one worker where nginx is installed, and ``server.py`` elsewhere. It knows nothing
-of who asks.
+It is nginx with one worker if nginx is installed, otherwise ``server.py``.
 """
 
 import contextlib
@@ -20,17 +19,17 @@ from server import BODY
 __all__ = ["Server", "nginx_config", "serving"]
 
 HERE = pathlib.Path(__file__).parent
-PATIENCE = 5.0
-"""Seconds that nginx may take to listen."""
+START_TIMEOUT = 5.0
+"""Seconds to wait for nginx to listen."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Server:
-    """A server that is up.
+    """A running server.
 
     Attributes:
-        url: what to ask for; the answer is ``server.BODY``.
-        name: which server it is, with its version.
+        url: the URL to request; the body of the response is ``server.BODY``.
+        name: name and version of the server.
     """
 
     url: str
@@ -39,17 +38,17 @@ class Server:
 
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
-    """Start a server, give it, and end it."""
+    """Start a server, and terminate it on exit."""
     nginx = shutil.which("nginx")
-    with _own_server() if nginx is None else _nginx(nginx) as server:
+    with _asyncio_server() if nginx is None else _nginx(nginx) as server:
         yield server
 
 
 def nginx_config(folder: pathlib.Path, port: int) -> str:
-    """Give the configuration of one worker that answers every request with the same body.
+    """Return a configuration with one worker that answers every request with the same body.
 
-    Everything that nginx writes goes to the folder, and a connection is never closed by the number
-    of its requests.
+    All files that nginx writes are in ``folder``. The number of requests per connection isn't
+    limited in practice.
     """
     temporary = "\n".join(
         f'    {kind}_temp_path "{folder}";'
@@ -80,37 +79,37 @@ http {{
 
 
 @contextlib.contextmanager
-def _own_server() -> Iterator[Server]:
+def _asyncio_server() -> Iterator[Server]:
     process = subprocess.Popen(  # noqa: S603 - our own file
         [sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None  # noqa: S101 - it was asked for
-    with _ended(process):
-        yield _server_at(int(process.stdout.readline()), "its own server on asyncio")
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    with _terminated(process):
+        yield _server_at(int(process.stdout.readline()), "a minimal asyncio server")
 
 
 @contextlib.contextmanager
 def _nginx(program: str) -> Iterator[Server]:
-    told = subprocess.run(  # noqa: S603 - found by its name
+    shown = subprocess.run(  # noqa: S603 - from PATH
         [program, "-v"], check=True, capture_output=True, text=True
     )
-    version = told.stderr.strip().rpartition("/")[2]
+    version = shown.stderr.strip().rpartition("/")[2]
     with tempfile.TemporaryDirectory() as name:
         folder, port = pathlib.Path(name), _free_port()
         config, log = folder / "nginx.conf", folder / "log"
         config.write_text(nginx_config(folder, port))
         with log.open("w") as stderr:
-            process = subprocess.Popen(  # noqa: S603 - found by its name, with our own file
+            process = subprocess.Popen(  # noqa: S603 - from PATH, with our own file
                 [program, "-p", str(folder), "-c", str(config)], stderr=stderr
             )
-        with _ended(process):
+        with _terminated(process):
             if not _listens(process, port):
                 raise RuntimeError(f"nginx did not start: {log.read_text().strip()}")
             yield _server_at(port, f"nginx {version} with one worker")
 
 
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
+def _terminated(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
@@ -129,8 +128,8 @@ def _free_port() -> int:
 
 
 def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Tell whether somebody listens before the patience or the process ends."""
-    end = time.monotonic() + PATIENCE
+    """Wait until the port accepts connections; False on timeout, or if the process exits."""
+    end = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return True

@@ -1,8 +1,8 @@
-"""Lets the contestants play in turn, and counts: it knows nothing of who they are.
+"""Runs the clients in turn, and measures them.
 
-A turn is a process of its own, so that no contestant weighs on another. It opens a client, starts one
-worker for each concurrent request, lets them connect for a while, and then counts for a while what
-comes back. It ends as soon as it has counted: what a client needs to close is not looked at.
+Each turn runs in a separate process, so that clients don't affect each other. It opens a client,
+starts a worker for each concurrent request, lets the connections settle, and then counts responses
+for a while. The process ends right after counting; closing the client isn't measured.
 """
 
 import asyncio
@@ -19,29 +19,29 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contestants import STOCK, Contestant
+from clients import BASELINE, Client
 from server import BODY
 
-__all__ = ["Figures", "Pace", "Turn", "compare"]
+__all__ = ["Results", "Schedule", "Turn", "compare"]
 
-ENOUGH = 30
-"""Answers that a turn waits for, though its seconds be over."""
+MIN_RESPONSES = 30
+"""Responses that a turn waits for, even if its time is up."""
 
-PATIENCE = 20.0
-"""Seconds that it waits for them, and that it may take beyond those it should."""
+EXTRA_TIME = 20.0
+"""Seconds that it waits for these at most, and that it may overrun."""
 
-Figures = dict[str, dict[str, Any]]
-"""By name: the median figures of a contestant, or its error."""
+Results = dict[str, dict[str, Any]]
+"""By name: the medians of a client, or its error."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Pace:
-    """How long it takes.
+class Schedule:
+    """How many turns there are, and how long they take.
 
     Attributes:
-        rounds: turns of each contestant.
-        settle: seconds of a turn before it counts.
-        seconds: those while it counts; more when there were few answers.
+        rounds: turns of each client.
+        settle: seconds of a turn before counting.
+        seconds: seconds of counting; more if there are few responses.
     """
 
     rounds: int
@@ -51,13 +51,13 @@ class Pace:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Turn:
-    """What one contestant did in one turn.
+    """The measurements of one client in one turn.
 
     Attributes:
         rate: requests per second.
-        cpu: microseconds of CPU per request, of all threads of this process.
-        p50: median of the latencies, in milliseconds.
-        p99: the latency that one request in a hundred exceeds, in milliseconds.
+        cpu: CPU microseconds per request, in all threads of the process.
+        p50: median latency, in milliseconds.
+        p99: 99th percentile of the latency, in milliseconds.
     """
 
     rate: float
@@ -66,8 +66,8 @@ class Turn:
     p99: float
 
     @classmethod
-    def counted(cls, latencies: Sequence[float], wall: float, cpu: float) -> "Turn":
-        """Make it of latencies, wall time and CPU time, all in seconds."""
+    def from_latencies(cls, latencies: Sequence[float], wall: float, cpu: float) -> "Turn":
+        """Calculate a turn from latencies, wall time and CPU time, all in seconds."""
         ordered, count = sorted(latencies), len(latencies)
         return cls(
             rate=count / wall,
@@ -77,113 +77,119 @@ class Turn:
         )
 
 
-def compare(contestants: Sequence[Contestant], url: str, concurrency: int, pace: Pace) -> Figures:
-    """Let all contestants take turns; one that fails plays no more, and its error is told."""
-    played: dict[str, list[Turn]] = {one.name: [] for one in contestants}
+def compare(clients: Sequence[Client], url: str, concurrency: int, schedule: Schedule) -> Results:
+    """Measure all clients in turn; one that fails gets no further turns, but an error."""
+    turns: dict[str, list[Turn]] = {client.name: [] for client in clients}
     errors: dict[str, str] = {}
-    for number in range(pace.rounds):
-        for one in contestants[:: -1 if number % 2 else 1]:
-            if one.name not in errors:
-                match _turn(one, url, concurrency, pace):
+    for number in range(schedule.rounds):
+        for client in clients[:: -1 if number % 2 else 1]:
+            if client.name not in errors:
+                match _run_turn(client, url, concurrency, schedule):
                     case Turn() as turn:
-                        played[one.name].append(turn)
+                        turns[client.name].append(turn)
                     case error:
-                        errors[one.name] = error
+                        errors[client.name] = error
     return {
-        name: {"error": errors[name]} if name in errors else _medians(mine, played[STOCK])
-        for name, mine in played.items()
+        name: {"error": errors[name]} if name in errors else _medians(measured, turns[BASELINE])
+        for name, measured in turns.items()
     }
 
 
-def _turn(contestant: Contestant, url: str, concurrency: int, pace: Pace) -> Turn | str:
-    """Play one turn in a process of its own; give what came of it, or an error in one line."""
-    forking = multiprocessing.get_context("fork")
-    ours, theirs = forking.Pipe(duplex=False)
-    gc.collect()  # so that the new process has no garbage to look through
-    process = forking.Process(
-        target=_play_and_tell, args=(theirs, contestant, url, concurrency, pace), daemon=True
+def _run_turn(client: Client, url: str, concurrency: int, schedule: Schedule) -> Turn | str:
+    """Run one turn in a separate process; return its measurements, or an error in one line."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    gc.collect()  # so that the new process has no garbage to collect
+    process = context.Process(
+        target=_run_and_send, args=(sender, client, url, concurrency, schedule), daemon=True
     )
     process.start()
-    theirs.close()
+    sender.close()
     try:
-        if not ours.poll(pace.settle + pace.seconds + 2 * PATIENCE):
-            return "it did not end"
-        told: Turn | str = ours.recv()
+        if not receiver.poll(schedule.settle + schedule.seconds + 2 * EXTRA_TIME):
+            return "the turn did not finish"
+        result: Turn | str = receiver.recv()
     except EOFError:
-        return "its process died"
+        return "the process died"
     else:
-        return told
+        return result
     finally:
         process.kill()
         process.join()
-        ours.close()
+        receiver.close()
 
 
-def _play_and_tell(
+def _run_and_send(
     pipe: multiprocessing.connection.Connection,
-    contestant: Contestant,
+    client: Client,
     url: str,
     concurrency: int,
-    pace: Pace,
+    schedule: Schedule,
 ) -> None:
-    if not contestant.has_sniffio:
+    if not client.has_sniffio:
         sys.modules.pop("sniffio", None)
         sys.meta_path.insert(0, _WithoutSniffio())
     try:
-        with asyncio.Runner(loop_factory=_loop_factory(contestant)) as runner:
+        with asyncio.Runner(loop_factory=_loop_factory(client)) as runner:
             latencies: list[float] = []
-            threading.Thread(target=_watch, args=(latencies, pace, pipe.send), daemon=True).start()
-            runner.run(_play(contestant, url, concurrency, latencies))
-    except Exception as error:  # noqa: BLE001 - one that fails must not stop the others
-        pipe.send(_told(error))
+            threading.Thread(
+                target=_count_responses, args=(latencies, schedule, pipe.send), daemon=True
+            ).start()
+            runner.run(_send_requests(client, url, concurrency, latencies))
+    except Exception as error:  # noqa: BLE001 - a failed client must not stop the others
+        pipe.send(_describe(error))
 
 
 class _WithoutSniffio(importlib.abc.MetaPathFinder):
-    """Lets a search for sniffio fail, after the same steps, as where pip installed httpx alone.
+    """Makes importing sniffio fail at the same cost as if only httpx had been installed.
 
-    httpcore searches for it at each lock. It is no dependency of httpx any more, but may be there.
+    httpcore tries to import it for each lock. httpx no longer depends on it, but it may be there.
     """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Search for a name that does not exist in its place."""
+        """Search for a module that doesn't exist instead."""
         if name == "sniffio":
             importlib.machinery.PathFinder.find_spec("sniffio_is_not_there", path, target)
             raise ModuleNotFoundError("No module named 'sniffio'", name=name)
 
 
-async def _play(contestant: Contestant, url: str, concurrency: int, latencies: list[float]) -> None:
-    """Make requests with that many workers until the process is ended.
+async def _send_requests(
+    client: Client, url: str, concurrency: int, latencies: list[float]
+) -> None:
+    """Make requests with that many workers until the process is terminated.
 
     Raises:
-        ExceptionGroup: a request failed, or its answer was not the server's.
+        ExceptionGroup: a request failed, or returned an unexpected body.
     """
-    async with contestant.opener(concurrency) as get, asyncio.TaskGroup() as workers:
+    async with client.opener(concurrency) as get, asyncio.TaskGroup() as workers:
 
         async def work() -> None:
             while True:
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 if (body := await get(url)) != BODY:
-                    raise ValueError(f"not the answer of the server: {body!r:.80}")
-                latencies.append(time.perf_counter() - begun)
+                    raise ValueError(f"unexpected body: {body!r:.80}")
+                latencies.append(time.perf_counter() - start)
 
         for _ in range(concurrency):
             workers.create_task(work())
 
 
-def _watch(latencies: list[float], pace: Pace, tell: Callable[[Turn | str], None]) -> None:
-    """Tell what was counted; from a thread, for a loop may be busy for seconds at a time."""
-    time.sleep(pace.settle)
+def _count_responses(
+    latencies: list[float], schedule: Schedule, send: Callable[[Turn | str], None]
+) -> None:
+    """Count responses and send the result, from a thread: the loop may be busy for seconds."""
+    time.sleep(schedule.settle)
     before, wall, cpu = len(latencies), time.perf_counter(), time.process_time()
-    time.sleep(pace.seconds)
-    while len(latencies) - before < ENOUGH and time.perf_counter() - wall < PATIENCE:
-        time.sleep(pace.seconds)
+    time.sleep(schedule.seconds)
+    while len(latencies) - before < MIN_RESPONSES and time.perf_counter() - wall < EXTRA_TIME:
+        time.sleep(schedule.seconds)
     counted = latencies[before:]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    tell(Turn.counted(counted, wall, cpu) if counted else f"no answer within {wall:.1f} s")
+    send(Turn.from_latencies(counted, wall, cpu) if counted else f"no response within {wall:.1f} s")
 
 
-def _loop_factory(contestant: Contestant) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if not contestant.on_uvloop:
+def _loop_factory(client: Client) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if not client.on_uvloop:
         return None
     import uvloop
 
@@ -191,19 +197,19 @@ def _loop_factory(contestant: Contestant) -> Callable[[], asyncio.AbstractEventL
     return factory
 
 
-def _medians(mine: Sequence[Turn], stock: Sequence[Turn]) -> dict[str, float]:
-    """Give the median figures; without the ratio, when stock httpx has failed."""
-    ratios = [one.rate / measure.rate for one, measure in zip(mine, stock, strict=False)]
+def _medians(turns: Sequence[Turn], baseline: Sequence[Turn]) -> dict[str, float]:
+    """Return the medians; the ratio is left out if stock httpx has failed."""
+    ratios = [turn.rate / base.rate for turn, base in zip(turns, baseline, strict=False)]
     return {
-        "requests_per_second": statistics.median(one.rate for one in mine),
-        "cpu_us_per_request": statistics.median(one.cpu for one in mine),
-        "p50_ms": statistics.median(one.p50 for one in mine),
-        "p99_ms": statistics.median(one.p99 for one in mine),
+        "requests_per_second": statistics.median(turn.rate for turn in turns),
+        "cpu_us_per_request": statistics.median(turn.cpu for turn in turns),
+        "p50_ms": statistics.median(turn.p50 for turn in turns),
+        "p99_ms": statistics.median(turn.p99 for turn in turns),
     } | ({"ratio_to_httpx": statistics.median(ratios)} if ratios else {})
 
 
-def _told(error: BaseException) -> str:
-    """Tell an error in one line, the first one of a group."""
+def _describe(error: BaseException) -> str:
+    """Return an error in one line; for a group, its first error."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     first, *_ = [*str(error).splitlines(), ""]

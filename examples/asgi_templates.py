@@ -1,6 +1,6 @@
-"""A test of an ASGI application that looks at its template, and not only at the page it makes.
+"""Ask an ASGI application which template it rendered, as a test would.
 
-Needs ``pip install starlette jinja2``. Nothing leaves this process. Run it as it is:
+Requires ``pip install starlette jinja2``. No network is used. Run it as it is:
 ``python examples/asgi_templates.py``.
 """
 
@@ -21,7 +21,7 @@ templates = Jinja2Templates(env=jinja2.Environment(loader=PAGES, autoescape=True
 
 
 async def index(request: Request) -> Response:
-    """Answer with a page."""
+    """Render a page."""
     return templates.TemplateResponse(request, "index.html", {"name": "Ada"})
 
 
@@ -29,7 +29,7 @@ app = Starlette(routes=[Route("/", index)])
 
 
 async def main() -> None:
-    """Ask the application, and look behind its answer."""
+    """Request the page, and see how it was rendered."""
     transport = ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         response = await client.get("/")

@@ -1,6 +1,6 @@
-"""A tunnel made by hand: ``CONNECT`` through a proxy, then bytes both ways on the raw connection.
+"""Open a tunnel: ``CONNECT`` through a proxy, then raw bytes both ways.
 
-Proxy and server are ports of this machine. Run it as it is: ``python examples/connect_tunnel.py``.
+Proxy and server run on local ports. Run it as it is: ``python examples/connect_tunnel.py``.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typed_async_client.testing import FaultServer, Wire
 
 
 async def shout(wire: Wire) -> None:
-    """Send back in upper case whatever comes."""
+    """Send back in upper case whatever arrives."""
     while data := await wire.read(65536):
         await wire.send(data.upper())
 
 
 async def proxy(wire: Wire) -> None:
-    """Serve one ``CONNECT``: open a connection to its target, and pass bytes both ways."""
+    """Serve one ``CONNECT``: connect to its target, and relay bytes both ways."""
     request = await wire.read_request()
     if request is None:
         return
@@ -26,17 +26,17 @@ async def proxy(wire: Wire) -> None:
     reader, writer = await asyncio.open_connection(host, int(port))
     await wire.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
-    async def there() -> None:
+    async def upstream() -> None:
         while data := await wire.read(65536):
             writer.write(data)
         writer.write_eof()
 
-    async def back() -> None:
+    async def downstream() -> None:
         while data := await reader.read(65536):
             await wire.send(data)
 
     try:
-        await asyncio.gather(there(), back())
+        await asyncio.gather(upstream(), downstream())
     finally:
         writer.close()
 
@@ -55,7 +55,7 @@ async def main() -> None:
             for line in (b"first line", b"second line"):
                 await connection.write(line)
                 print((await connection.read(65536)).decode())
-        print(f"after it is closed: {transport.statistics().active} connections in use")
+        print(f"after closing: {transport.statistics().active} connections in use")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A policy of its own for one domain: retries for the flaky host, none for the rest.
+"""Per-domain policy: retries for a flaky host, none for the others.
 
-Both hosts are ports of this machine that refuse connections; one opens after two attempts. Run it
-as it is: ``python examples/per_domain.py``.
+Both hosts are local ports that refuse connections; one of them opens after two attempts. Run it as
+it is: ``python examples/per_domain.py``.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typed_async_client.testing import FaultServer, answer
 
 
 async def main() -> None:
-    """Ask both hosts the same way."""
+    """Send the same request to both hosts."""
     async with (
         FaultServer(answer(200, b"at last"), refusing=True) as flaky,
         FaultServer(answer(200, b"never"), refusing=True) as down,
@@ -32,7 +32,7 @@ async def main() -> None:
             try:
                 await client.get(down.url)
             except httpx.ConnectError:
-                print("other host: refused, and not asked again")
+                print("other host: refused, not retried")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A WebSocket over the pool, by ``httpx-ws``; the connection is given back when it closes.
+"""Open a WebSocket over the pool with ``httpx-ws``; its slot is released when it closes.
 
-Needs ``pip install httpx-ws``. The server is a port of this machine. Run it as it is:
+Requires ``pip install httpx-ws``. The server runs on a local port. Run it as it is:
 ``python examples/websocket.py``.
 """
 
@@ -31,15 +31,15 @@ async def shout(wire: Wire) -> None:
 
 
 async def main() -> None:
-    """Send a message, and read its echo."""
+    """Send a message and read its echo."""
     transport = AsyncPoolTransport()
     async with FaultServer(shout) as server, httpx.AsyncClient(transport=transport) as client:
         socket: AsyncWebSocketSession
         async with aconnect_ws(server.url, client) as socket:
             await socket.send_text("hello")
             print(await socket.receive_text())
-            print(f"while it is open: {transport.statistics().active} connection in use")
-        print(f"after it is closed: {transport.statistics().active} connections in use")
+            print(f"while open: {transport.statistics().active} connection in use")
+        print(f"after closing: {transport.statistics().active} connections in use")
 
 
 if __name__ == "__main__":

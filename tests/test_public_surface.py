@@ -1,4 +1,4 @@
-"""What the package shows: its names, its types, and what a plain import costs."""
+"""The public names, the type marker, and what importing the package loads."""
 
 import ast
 import subprocess
@@ -11,34 +11,34 @@ from typed_async_client import testing
 ROOT = Path(typed_async_client.__file__).parent
 
 
-def test_the_public_names_are_sorted_and_all_there() -> None:
-    """``__all__`` is the page a newcomer reads."""
+def test_the_public_names_are_sorted_and_exist() -> None:
+    """``__all__`` is what a newcomer reads first."""
     assert typed_async_client.__all__ == sorted(typed_async_client.__all__)
     assert all(hasattr(typed_async_client, name) for name in typed_async_client.__all__)
 
 
 def test_every_name_imported_at_the_top_is_public() -> None:
-    """``__init__.py`` hands names on and holds nothing back."""
+    """``__init__.py`` imports nothing that it doesn't export."""
     tree = ast.parse((ROOT / "__init__.py").read_text())
-    handed_on = {
+    imported = {
         alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert handed_on == set(typed_async_client.__all__)
+    assert imported == set(typed_async_client.__all__)
 
 
-def test_the_test_kit_shows_what_it_names() -> None:
-    """The same for ``typed_async_client.testing``."""
+def test_the_public_names_of_the_testing_module_exist() -> None:
+    """And are sorted."""
     assert testing.__all__ == sorted(testing.__all__)
     assert all(hasattr(testing, name) for name in testing.__all__)
 
 
 def test_the_package_is_marked_as_typed() -> None:
-    """Type checkers read annotations only of packages that say they have them."""
+    """Type checkers ignore the annotations of packages without the marker."""
     assert (ROOT / "py.typed").is_file()
 
 
-def test_a_plain_import_loads_no_extra() -> None:
-    """The command line, its libraries and the test kit stay out of a service's memory."""
+def test_importing_the_package_loads_no_extra() -> None:
+    """Nor does it load the command line or the testing module."""
     program = (
         "import sys, typed_async_client; "
         "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'pyreqwest', 'pytest', "

@@ -1,9 +1,9 @@
-"""A resilient asynchronous HTTP client on httpx: every request ends exactly once."""
+"""A resilient asynchronous HTTP client built on httpx."""
 
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
 from typed_async_client.engine.callbacks import Callback
-from typed_async_client.engine.flight import ResponseTask
+from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import (
     AddressRefusedError,
@@ -13,18 +13,18 @@ from typed_async_client.errors import (
     RequestCancelledError,
 )
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
-from typed_async_client.outcome import AttemptRecord, RequestResult, ResultStatus
+from typed_async_client.outcome import AttemptHistory, RequestResult, ResultStatus
+from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
-from typed_async_client.transports.sockets.addresses import refuse_private_addresses
-from typed_async_client.transports.transport import AsyncPoolTransport
-from typed_async_client.transports.wrapping.asgi import ASGITransport
-from typed_async_client.transports.wrapping.https import (
+from typed_async_client.transports.asgi import ASGITransport
+from typed_async_client.transports.https import (
     HSTSTransport,
     HTTPSOnlyTransport,
     HTTPSRedirectTransport,
 )
-from typed_async_client.transports.wrapping.resilient import ResilientTransport
+from typed_async_client.transports.resilient import ResilientTransport
 
 __all__ = [
     "ASGITransport",
@@ -32,7 +32,7 @@ __all__ = [
     "AsyncEvent",
     "AsyncPoolTransport",
     "AsyncResilientClient",
-    "AttemptRecord",
+    "AttemptHistory",
     "Callback",
     "ClientBoundError",
     "ClientClosedError",

@@ -1,12 +1,12 @@
-"""The client: what users hold. It turns calls into requests and hands them to the engine.
+"""The client, which submits each call as a request to the engine.
 
-httpx is built here; what its errors and responses mean is read in ``facts.py``.
+It builds the httpx client that sends. Errors are interpreted in ``facts.py``.
 """
 
 import asyncio
 import dataclasses
 import functools
-import random as chance
+import random as random_module
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -16,12 +16,13 @@ import httpx
 from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.engine import Engine
-from typed_async_client.engine.flight import ResponseTask
+from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.statistics import ClientStatistics
-from typed_async_client.engine.story import Story
 from typed_async_client.events import EventType
-from typed_async_client.facts import begin_attempt
+from typed_async_client.httpx_client.build import build_httpx_client
+from typed_async_client.httpx_client.external import ExternalClient
+from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.options import (
     HttpClient,
     HttpxClientOptions,
@@ -30,41 +31,40 @@ from typed_async_client.options import (
     snapshot,
 )
 from typed_async_client.outcome import RequestResult
-from typed_async_client.transports.clients.brought import BroughtClient
-from typed_async_client.transports.clients.defaults import build_httpx_client
-from typed_async_client.transports.clients.packed import PackedResponse
+from typed_async_client.sent import begin_attempt
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
 
 
 class AsyncResilientClient(Verbs):
-    """An HTTP client whose requests run as tasks, are retried, and end exactly once.
+    """An HTTP client that runs each request as a task and retries connect failures.
 
-    Connect failures are retried with jittered backoff; nothing else is. Every step is an
-    ``AsyncEvent``; the end of each request is a ``RequestResult``.
+    Only connect failures are retried, with jittered backoff. What happens to a request is reported
+    as ``AsyncEvent`` objects, and how it ended as a ``RequestResult``.
 
     Args:
-        event_queue_size: events that may wait for their callbacks before ``get()`` and its
-            like wait too, >= 1.
-        max_retries: retries after the first attempt, for requests without a context of theirs.
-        base_delay: seconds before the first retry, likewise.
-        backoff_factor: growth of the delay, likewise.
-        max_delay: seconds that no delay exceeds, likewise.
-        max_concurrent_requests: requests in flight at most; None is no limit.
-        max_results: results kept at most; the oldest are dropped first.
-        max_result_age: seconds that a result is kept at most.
-        grace: seconds that running callbacks get to end in ``wait_for_all_requests()`` and in
-            ``close()``, and cancelled requests in ``close()``.
-        random: gives a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
-        http_client: a client of yours to send through, ``httpx.AsyncClient`` or
-            ``httpx2.AsyncClient``: it keeps its own options, and stays open.
+        event_queue_size: events that may be queued for callbacks before submitting another
+            request waits, >= 1.
+        max_retries: retries after the first attempt. This and the next three options apply to
+            requests without their own context.
+        base_delay: seconds before the first retry.
+        backoff_factor: multiplier of the delay from one retry to the next.
+        max_delay: upper bound of each delay in seconds.
+        max_concurrent_requests: maximum number of requests in flight; None for no limit.
+        max_results: maximum number of results to keep; the oldest are dropped first.
+        max_result_age: seconds to keep a result.
+        grace: seconds to wait for running callbacks in ``wait_for_all_requests()`` and
+            ``close()``, and for cancelled requests in ``close()``.
+        random: returns a number in [0, 1), for the jitter; seed it for reproducible runs.
+        http_client: your existing ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` to send with. It
+            keeps its options, and closing the resilient client leaves it open.
         **httpx_client_kwargs: options of ``httpx.AsyncClient``: timeout, limits, headers, ...;
             ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
 
     Raises:
-        ValueError: an option is out of range, or cannot be kept by the library that is to send.
-        ImportError: the library of the extra named by ``transport`` is missing.
+        ValueError: an option is out of range, or not supported by the chosen backend.
+        ImportError: the extra named by ``transport`` isn't installed.
 
     Example:
         >>> async def main() -> None:
@@ -85,12 +85,12 @@ class AsyncResilientClient(Verbs):
         max_results: int = 10_000,
         max_result_age: float = 3600.0,
         grace: float = 1.0,
-        random: Callable[[], float] = chance.random,
+        random: Callable[[], float] = random_module.random,
         http_client: HttpClient | None = None,
         **httpx_client_kwargs: Unpack[HttpxClientOptions],
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
-        self._limits = RequestContext(
+        self._defaults = RequestContext(
             max_retries=max_retries,
             base_delay=base_delay,
             backoff_factor=backoff_factor,
@@ -103,13 +103,13 @@ class AsyncResilientClient(Verbs):
             grace=grace,
             random=random,
         )
-        self._brought = BroughtClient.of(http_client, httpx_client_kwargs)
-        if self._brought is None:
+        self._external = ExternalClient.of(http_client, httpx_client_kwargs)
+        if self._external is None:
             self._client: Any = build_httpx_client(httpx_client_kwargs)
             self._begin_attempt: Callable[[], object] = begin_attempt
         else:
             self._client = http_client
-            self._begin_attempt = self._brought.begin_attempt
+            self._begin_attempt = self._external.begin_attempt
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -119,35 +119,38 @@ class AsyncResilientClient(Verbs):
         context: RequestContext | None = None,
         **options: Unpack[RequestOptions],
     ) -> ResponseTask:
-        """Submit a request. Awaiting this admits it; awaiting the task it gives completes it.
+        """Submit a request. Awaiting this admits it; awaiting the returned task completes it.
 
-        Admission waits while ``max_concurrent_requests`` are in flight, or while more events
-        wait for their callbacks than ``event_queue_size``.
+        Admission waits while ``max_concurrent_requests`` requests are in flight, or while more
+        than ``event_queue_size`` events are waiting for their callbacks.
 
         Args:
-            method: the HTTP method, in whichever case.
-            url: the address.
-            context: the request's name and limits; without one, the client's are used.
-            **options: options of ``httpx.AsyncClient.request``; what is not given is not
-                passed on. Mutable values are copied here, so that each attempt sends the same.
+            method: the HTTP method, in upper or lower case.
+            url: the URL.
+            context: the request's id and retry limits; defaults to a random id and the client's
+                limits.
+            **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
+                Mutable values are copied here, so that each attempt sends the same request.
 
         Returns:
             The task of the request. Its result is the ``httpx.Response``; cancelling it
             cancels the request.
 
         Raises:
-            ValueError: the method is unknown, or the context has no attempt left.
-            TypeError: an option is unknown, or a body cannot be sent.
+            ValueError: the method is unknown, or the context has no attempts left.
+            TypeError: an option is unknown, or a body can't be sent.
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """
-        name = checked_method(method)
-        kept = self._limits.renew() if context is None else checked_context(context).clone()
-        sent: Any = snapshot(options) if options else {}
-        send = functools.partial(self._send, name, url, sent)
-        clock = self._engine.start()
-        if not self._engine.admits_at_once:
+        method = checked_method(method)
+        request_context = (
+            self._defaults.renew() if context is None else checked_context(context).clone()
+        )
+        request_options: Any = snapshot(options) if options else {}
+        send = functools.partial(self._send, method, url, request_options)
+        self._engine.start()
+        if not self._engine.can_launch_now:
             await self._engine.wait_for_admission()
-        return self._engine.launch(Story(kept, clock, method=name), send)
+        return self._engine.launch(request_context, send, method=method)
 
     def _send(self, method: str, url: httpx.URL | str, options: dict[str, Any]) -> Any:
         """Make one attempt."""
@@ -157,91 +160,92 @@ class AsyncResilientClient(Verbs):
     def new_context(
         self, request_id: str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> RequestContext:
-        """Make a context with the client's own limits, to name a request or describe it.
+        """Return a context with this client's retry limits and your own id or metadata.
 
-        A ``RequestContext`` made by hand has the limits of its class, not the client's.
+        ``RequestContext()`` has the defaults of its class instead of the client's limits.
 
         Args:
-            request_id: the name; a random one without it.
-            metadata: anything of the caller's.
+            request_id: the id of the request; random by default.
+            metadata: anything you want to attach to the request.
         """
-        fresh = self._limits.renew()
-        name = fresh.request_id if request_id is None else request_id
-        return dataclasses.replace(fresh, request_id=name, metadata=dict(metadata or {}))
+        context = self._defaults.renew()
+        chosen_id = context.request_id if request_id is None else request_id
+        return dataclasses.replace(context, request_id=chosen_id, metadata=dict(metadata or {}))
 
     def add_event_callback(self, event_type: EventType, callback: Callback) -> None:
         """Call ``callback`` with a clone of each event of that type from now on.
 
-        It may be plain or async. A slow or failing one neither delays nor fails a request; its
-        first failure is logged. It runs in the context variables of the submitting caller.
+        It may be sync or async. A callback that is slow or raises doesn't delay or fail a request;
+        its first failure is logged. It sees the context variables of the code that submitted the
+        request.
 
         Raises:
             ValueError: there is no such event type.
-            TypeError: the callback cannot be called.
+            TypeError: ``callback`` isn't callable.
         """
         self._engine.callbacks.add(EventType(event_type), callback)
 
     def remove_event_callback(self, event_type: EventType, callback: Callback) -> bool:
-        """Stop calling ``callback``; tell whether it was registered."""
+        """Stop calling ``callback``; return whether it was registered."""
         return self._engine.callbacks.remove(EventType(event_type), callback)
 
     def get_result(self, request_id: str) -> RequestResult | None:
-        """Give the latest result of a request id; None when it has none, or no more."""
+        """Return the latest result of a request id; None if unknown or expired."""
         return self._engine.ledger.get(request_id)
 
     def get_all_results(self) -> dict[str, RequestResult]:
-        """Give the kept results by request id, the oldest first."""
+        """Return the kept results by request id, oldest first."""
         return self._engine.ledger.all()
 
     def clear_old_results(self, max_age: float = 3600.0) -> int:
-        """Drop the results older than ``max_age`` seconds; give their number."""
-        return self._engine.ledger.forget_older_than(max_age)
+        """Drop the results older than ``max_age`` seconds; return their number."""
+        return self._engine.ledger.drop_older_than(max_age)
 
     async def wait_for_request(
         self,
         request_id: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - asyncio.timeout is what it becomes
+        timeout: float | None = None,  # noqa: ASYNC109 - passed to asyncio.timeout
     ) -> RequestResult:
-        """Wait until no request with that id is in flight; give the latest result.
+        """Wait until no request with that id is in flight; return the latest result.
 
         Args:
-            request_id: the id. With a ``timeout``, it may also be submitted meanwhile.
-            timeout: seconds to wait at most; None is no limit.
+            request_id: the id. With a ``timeout``, the request may also be submitted later.
+            timeout: maximum number of seconds to wait; None for no limit.
 
         Raises:
-            TimeoutError: the time has passed; the request goes on.
-            KeyError: without a ``timeout``, the id is neither in flight nor in the results.
+            TimeoutError: the timeout expired; the request continues.
+            KeyError: there is no ``timeout``, and the id is neither in flight nor in the results.
         """
         try:
             async with asyncio.timeout(timeout):
-                return await self._engine.wait_for(request_id, may_arrive=timeout is not None)
+                return await self._engine.wait_for(request_id, allow_unknown=timeout is not None)
         except TimeoutError:
             raise TimeoutError(f"request {request_id!r} had no result within {timeout} s") from None
 
     async def wait_for_all_requests(self) -> dict[str, RequestResult]:
-        """Wait until no request is in flight and every event was delivered; give all results.
+        """Wait until no request is in flight and every event is delivered; return all results.
 
-        Async callbacks that still run then get ``grace`` seconds to end.
+        Async callbacks that are still running then have ``grace`` seconds to end.
         """
         return await self._engine.wait_for_all()
 
     def statistics(self) -> ClientStatistics:
-        """Give the counters of this client."""
+        """Return the counters of this client."""
         return self._engine.statistics()
 
     @property
     def active_tasks_count(self) -> int:
-        """How many requests are in flight."""
-        return len(self._engine.register)
+        """The number of requests in flight."""
+        return len(self._engine.requests)
 
     @property
     def results_count(self) -> int:
-        """How many results are kept."""
+        """The number of results kept."""
         return len(self._engine.ledger)
 
     @property
     def event_queue_size(self) -> int:
-        """How many events wait to be delivered."""
+        """The number of events waiting to be delivered."""
         return self._engine.monitor.backlog
 
     @property
@@ -250,14 +254,14 @@ class AsyncResilientClient(Verbs):
         return self._engine.is_closed
 
     async def close(self) -> None:
-        """Cancel what runs, deliver every event, then close the connections. Idempotent.
+        """Cancel every request, deliver every event, then close the connections. Idempotent.
 
-        Once begun it runs to its end, even if the caller is cancelled meanwhile.
+        Once started, it runs to completion even if the caller is cancelled.
 
         Raises:
             RuntimeError: the client belongs to another loop, thread or process.
         """
-        self._engine.check_home()
+        self._engine.check_binding()
         if self._closing is None or self._closing.cancelled():
             caller = asyncio.current_task()
             self._closing = asyncio.get_running_loop().create_task(self._close(caller))
@@ -267,10 +271,10 @@ class AsyncResilientClient(Verbs):
         try:
             await self._engine.shut_down(caller)
         finally:
-            if self._brought is None:
+            if self._external is None:
                 await self._client.aclose()
             else:
-                self._brought.leave()
+                self._external.remove_hooks()
 
     async def _initialize_client(self) -> None:
         self._engine.start()

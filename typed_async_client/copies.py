@@ -1,10 +1,14 @@
-"""Copies what events and requests carry, so that no holder sees what another one changes."""
+"""Copies the values that events and requests carry, so that changing one doesn't affect another."""
 
+import contextlib
 import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
+
+from typed_async_client.libraries import is_fork_instance
+from typed_async_client.private import forget_parsed_cookies
 
 __all__ = ["copy_option", "copy_value"]
 
@@ -12,85 +16,80 @@ _T = TypeVar("_T")
 
 
 def copy_value(value: _T) -> _T:
-    """Copy what an event or a request carries, so that its holder may change it unseen.
+    """Return a copy that its holder can change without affecting the original.
 
-    What cannot be copied is shared.
+    A value that can't be copied is returned itself.
     """
     if value is None:
         return value
     try:
-        twin: _T = _copier_of(value)(value)
-    except Exception:  # noqa: BLE001 - whatever refuses to be copied is shared instead
+        copied: _T = _copier_of(value)(value)
+    except Exception:  # noqa: BLE001 - what can't be copied is shared instead
         return value
-    return twin
+    return copied
 
 
 def _copy_response(response: Any) -> Any:
-    """Copy a response with all of it that can be changed: headers, request, history.
+    """Copy a response with its mutable parts: headers, request, history.
 
-    ``copy.copy`` keeps the body, which is immutable, and drops stream and extensions.
+    ``copy.copy`` shares the body, which is immutable, and drops stream and extensions.
     """
-    twin = copy.copy(response)
-    twin.headers = type(response.headers)(response.headers)
-    twin.extensions = _copy_extensions(response.extensions)
+    copied = copy.copy(response)
+    copied.headers = type(response.headers)(response.headers)
+    copied.extensions = _copy_extensions(response.extensions)
     if response.next_request is not None:
-        twin.next_request = _copy_request(response.next_request)
-    twin.history = [_copy_response(earlier) for earlier in response.history]
-    vars(twin).pop("_cookies", None)  # a cache that httpx fills again from the headers
-    if getattr(response, "_request", None) is not None:
-        twin.request = _copy_request(response.request)
-    return twin
+        copied.next_request = _copy_request(response.next_request)
+    copied.history = [_copy_response(earlier) for earlier in response.history]
+    forget_parsed_cookies(copied)
+    with contextlib.suppress(RuntimeError):  # it has no request
+        copied.request = _copy_request(response.request)
+    return copied
 
 
 def _copy_request(request: Any) -> Any:
-    twin = copy.copy(request)
-    twin.headers = type(request.headers)(request.headers)
-    twin.extensions = _copy_extensions(request.extensions)
-    return twin
+    copied = copy.copy(request)
+    copied.headers = type(request.headers)(request.headers)
+    copied.extensions = _copy_extensions(request.extensions)
+    return copied
 
 
 def _copy_extensions(extensions: Any) -> dict[str, Any]:
-    """Copy the mapping and the plain ones in it; streams and callables in it are shared."""
+    """Copy the mapping and the dicts in it; streams and callables in it are shared."""
     return {
         name: dict(value) if type(value) is dict else value for name, value in extensions.items()
     }
 
 
 def _copy_cookies(cookies: Any) -> Any:
-    """Copy a jar, which ``copy.deepcopy`` refuses for the lock in it."""
-    twin = httpx.Cookies() if isinstance(cookies, httpx.Cookies) else type(cookies)()
+    """Copy a cookie jar, which ``copy.deepcopy`` can't copy because it holds a lock."""
+    copied = httpx.Cookies() if isinstance(cookies, httpx.Cookies) else type(cookies)()
     for cookie in cookies.jar:
-        twin.jar.set_cookie(copy.copy(cookie))
-    return twin
+        copied.jar.set_cookie(copy.copy(cookie))
+    return copied
 
 
 _COPIERS: dict[type, Callable[[Any], Any]] = {
     httpx.Response: _copy_response,
     httpx.Cookies: _copy_cookies,
 }
-"""Types that ``copy.deepcopy`` refuses, or copies without what matters."""
-
-_COPIERS_OF_FORK = {kind.__name__: copier for kind, copier in _COPIERS.items()}
-"""The same of httpx2, by name: it need not be installed."""
+"""Types that ``copy.deepcopy`` can't copy, or copies incompletely, here and in httpx2."""
 
 
 def _copier_of(value: object) -> Callable[[Any], Any]:
-    for kind in type(value).__mro__:
-        if kind in _COPIERS:
-            return _COPIERS[kind]
-        if kind.__module__.partition(".")[0] == "httpx2" and kind.__name__ in _COPIERS_OF_FORK:
-            return _COPIERS_OF_FORK[kind.__name__]
+    for kind, copier in _COPIERS.items():
+        if isinstance(value, kind) or is_fork_instance(value, kind.__name__):
+            return copier
     return copy.deepcopy
 
 
 def copy_option(name: str, value: Any) -> Any:
-    """Copy one option of a request, as deeply as its meaning allows.
+    """Copy one request option, as deeply as is possible for it.
 
-    Streams, files and callables cannot be copied and are shared; the mapping or list that holds
-    them is not. An iterator, which the first attempt would use up, becomes a list.
+    Streams, files and callables can't be copied and are shared; the mapping or list that holds
+    them is copied. An iterator becomes a list, because the first attempt would exhaust it.
 
     Raises:
-        TypeError: ``content`` is a body that an async client cannot send.
+        TypeError: ``content`` is a body that an async client can't send.
     """
     match name:
         case "content":
@@ -113,6 +112,6 @@ def _checked_content(content: Any) -> Any:
         return content
     raise TypeError(
         f"content must be str, bytes or an async iterable of bytes, got "
-        f"{type(content).__name__}: an async client cannot send a plain iterable or file; "
-        "read it first, or use files="
+        f"{type(content).__name__}: an async client can't send a synchronous iterable or file; "
+        "read it into memory first, or use files="
     )

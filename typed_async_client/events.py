@@ -1,6 +1,6 @@
-"""The frozen events that tell the life of a request.
+"""The frozen events that report the progress of a request.
 
-An event is a value: it knows what happened, not who listens.
+An event is a value: it says what happened and knows nothing about its callbacks.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ __all__ = ["AsyncEvent", "EventType", "RetryDetails"]
 
 
 class EventType(enum.StrEnum):
-    """What an event tells. All but ``RETRY`` are terminal: nothing follows them."""
+    """What an event reports. All but ``RETRY`` are terminal: they are the last of their request."""
 
-    SUCCESS = enum.auto()  #: a response arrived, whatever its status code
+    SUCCESS = enum.auto()  #: a response was received, whatever its status code
     RETRY = enum.auto()  #: an attempt failed; another follows after a delay
-    ERROR = enum.auto()  #: the request failed for good
-    TIMEOUT = enum.auto()  #: the request failed for good: a time limit passed
+    ERROR = enum.auto()  #: the request failed and won't be retried
+    TIMEOUT = enum.auto()  #: the same, because a timeout expired
     CANCELLED = enum.auto()  #: the request's task was cancelled
 
     @classmethod
@@ -29,7 +29,7 @@ class EventType(enum.StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it is the last event of its request."""
+        """Whether this is the last event of its request."""
         return self is not EventType.RETRY
 
 
@@ -40,8 +40,8 @@ class RetryDetails:
     Attributes:
         attempt: number of the attempt that failed, 1 for the first.
         delay: seconds until the next attempt.
-        source: who chose the delay; ``"backoff"`` is the context's own formula.
-        cause: the error that the attempt failed with.
+        source: what determined the delay; ``"backoff"`` is the context's formula.
+        cause: the error that made the attempt fail.
     """
 
     attempt: int
@@ -52,21 +52,23 @@ class RetryDetails:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AsyncEvent:
-    """One step in the life of a request. Its holder may change what it carries, unseen by others.
+    """Something that happened to a request.
+
+    Each callback gets its own copy and can change what the event carries without affecting others.
 
     Args:
         event_type: what happened.
         context: the request's context at that moment; the event keeps a clone.
         timestamp: wall-clock stamp, seconds since the epoch.
         data: the response of a ``SUCCESS``, the ``RetryDetails`` of a ``RETRY``, else None.
-        error: what the request, or this attempt of it, failed with.
-        metadata: anything more, copied deeply.
+        error: the error of the request or, for a ``RETRY``, of the failed attempt.
+        metadata: any further data; deep-copied.
         seq: position among the events of its request: 0, 1, 2, ...
-        attempts: attempts made so far, the running one included.
-        elapsed: seconds since the request's task began, on the event loop's clock.
+        attempts: attempts made so far, including a running one.
+        elapsed: seconds since the request's task started, on the event loop's clock.
 
     Raises:
-        ValueError: ``event_type`` is none of ``EventType``.
+        ValueError: ``event_type`` isn't an ``EventType``.
     """
 
     event_type: EventType
@@ -78,19 +80,19 @@ class AsyncEvent:
     seq: int = 0
     attempts: int = 0
     elapsed: float = 0.0
-    _born: float = dataclasses.field(
+    _created: float = dataclasses.field(
         default_factory=time.monotonic, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
+        set_field = object.__setattr__
         if type(self.event_type) is not EventType:
-            put(self, "event_type", EventType(self.event_type))
-        put(self, "context", self.context.clone())
-        put(self, "metadata", copy_metadata(self.metadata))
+            set_field(self, "event_type", EventType(self.event_type))
+        set_field(self, "context", self.context.clone())
+        set_field(self, "metadata", copy_metadata(self.metadata))
 
     @classmethod
-    def adopt(  # noqa: PLR0917 - made for one caller, on the path of each request
+    def adopt(  # noqa: PLR0917 - positional for speed: called for every request
         cls,
         event_type: EventType,
         context: RequestContext,
@@ -100,36 +102,36 @@ class AsyncEvent:
         attempts: int,
         elapsed: float,
     ) -> Self:
-        """Make an event that takes over ``context`` from a maker who shares it with nobody.
+        """Create an event that takes ownership of ``context``; internal to the engine.
 
-        The engine's own way, on the path of each request: it checks and copies nothing.
+        It validates and copies nothing, because it is called for every request.
         """
         event = object.__new__(cls)
-        put = object.__setattr__
-        put(event, "event_type", event_type)
-        put(event, "context", context)
-        put(event, "timestamp", time.time())
-        put(event, "data", data)
-        put(event, "error", error)
-        put(event, "metadata", {})
-        put(event, "seq", seq)
-        put(event, "attempts", attempts)
-        put(event, "elapsed", elapsed)
-        put(event, "_born", time.monotonic())
+        set_field = object.__setattr__
+        set_field(event, "event_type", event_type)
+        set_field(event, "context", context)
+        set_field(event, "timestamp", time.time())
+        set_field(event, "data", data)
+        set_field(event, "error", error)
+        set_field(event, "metadata", {})
+        set_field(event, "seq", seq)
+        set_field(event, "attempts", attempts)
+        set_field(event, "elapsed", elapsed)
+        set_field(event, "_created", time.monotonic())
         return event
 
     def clone(self) -> Self:
-        """Give an equal event that shares nothing mutable with this one.
+        """Return an equal event that shares no mutable state with this one.
 
-        A response is copied with its headers and its request. An exception is shared: it is the
+        A response is copied with its headers and its request. An exception isn't copied: it is the
         one that the caller gets.
         """
         data = self.data if isinstance(self.data, RetryDetails) else copy_value(self.data)
-        twin = dataclasses.replace(self, data=data)
-        object.__setattr__(twin, "_born", self._born)
-        return twin
+        clone = dataclasses.replace(self, data=data)
+        object.__setattr__(clone, "_created", self._created)
+        return clone
 
     @property
     def age(self) -> float:
-        """Seconds since the event was made, on the monotonic clock."""
-        return time.monotonic() - self._born
+        """Seconds since the event was created, on the monotonic clock."""
+        return time.monotonic() - self._created

@@ -1,31 +1,29 @@
-"""Reads httpx's and httpcore's errors and responses, and turns them into facts.
+"""Classifies the errors of httpx, httpcore and the libraries below them.
 
-The only room that knows how those libraries, and their fork httpx2, say what happened. It decides
-nothing: what a fact means for the next attempt is said in ``policies/``.
+No other module interprets these errors, or those of the forks httpx2 and httpcore2. Whether a
+failed attempt is retried is decided in ``policies/``.
 """
 
 import os
 import socket
 import ssl
 from collections.abc import Iterator
-from contextvars import ContextVar, Token
 
 import h11
 import httpcore
 import httpx
 
 from typed_async_client.errors import AddressRefusedError
+from typed_async_client.libraries import is_fork_instance, is_from
 from typed_async_client.policies.classify import Fault
+from typed_async_client.sent import current_log
 
 __all__ = [
-    "Tally",
     "as_httpx_error",
-    "as_raised_by_httpx",
-    "begin_attempt",
-    "current_tally",
-    "end_attempt",
+    "classify_error",
     "explain_connect_failure",
-    "read_fault",
+    "map_httpcore_error",
+    "request_of",
 ]
 
 _HTTPCORE_ERRORS = (
@@ -39,54 +37,51 @@ _HTTPCORE_ERRORS = (
 _CONNECT_ERRORS = (httpx.ConnectError, httpcore.ConnectError)
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
 
-_FOREIGN: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
+_UNTRANSLATED: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (ssl.SSLError, httpx.ReadError),
     (h11.LocalProtocolError, httpx.LocalProtocolError),
     (h11.RemoteProtocolError, httpx.RemoteProtocolError),
 )
-"""Errors that httpx 0.28 lets out although they are not its own, and what they amount to."""
+"""Errors of other libraries that httpx 0.28 doesn't translate, and the httpx errors they become."""
 
-_FORKS = frozenset({"httpx2", "httpcore2"})
-"""Libraries that have httpx's and httpcore's classes under the same names, and share none of them."""
-
-_TLS_CUT_SHORT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""TLS errors that tell of a lost connection, not of a peer that will refuse again."""
+_TLS_CONNECTION_LOST = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""TLS errors caused by a lost connection; after any other, a new handshake would fail too."""
 
 
-def as_raised_by_httpx(error: Exception) -> Exception:
-    """Give httpx's error of the same name for one of httpcore's; any other is itself."""
+def map_httpcore_error(error: Exception) -> Exception:
+    """Return httpx's equivalent of an httpcore error; any other error is returned unchanged."""
     if not isinstance(error, _HTTPCORE_ERRORS):
         return error
     for kind in type(error).__mro__:
-        twin = getattr(httpx, kind.__name__, None)
-        if isinstance(twin, type) and issubclass(twin, httpx.TransportError):
-            raised: Exception = twin(str(error))
-            return raised
+        equivalent = getattr(httpx, kind.__name__, None)
+        if isinstance(equivalent, type) and issubclass(equivalent, httpx.TransportError):
+            mapped: Exception = equivalent(str(error))
+            return mapped
     return error
 
 
 def as_httpx_error(error: Exception) -> Exception:
-    """Give the error that the caller sees for what an attempt raised.
+    """Return the error that the caller sees for an exception raised by an attempt.
 
-    An error that is httpx's, httpcore's or the caller's own passes as it is. A raw error of the
-    ssl module, of h11, or a group of connect failures becomes the httpx error of the same
-    meaning, with the original as its cause.
+    An error of httpx, of httpcore or of the caller's code is returned unchanged. A raw error of
+    ssl, h11 or h2, or a group of connect failures, becomes the corresponding httpx error, with the
+    original as its cause.
     """
-    kind = _httpx_kind(error)
+    kind = _httpx_class(error)
     if kind is None:
         return error
     first = next(_leaves(error))
-    twin = kind(str(first) or type(first).__name__)
-    twin.__cause__ = error
-    return twin
+    translated = kind(str(first) or type(first).__name__)
+    translated.__cause__ = error
+    return translated
 
 
-def _httpx_kind(error: Exception) -> type[httpx.TransportError] | None:
-    """Give the httpx error that a foreign one amounts to, None when it is not foreign."""
-    for foreign, ours in _FOREIGN:
-        if isinstance(error, foreign):
-            return ours
-    if type(error).__module__.partition(".")[0] == "h2":
+def _httpx_class(error: Exception) -> type[httpx.TransportError] | None:
+    """Return the httpx error class to translate ``error`` to; None to leave it unchanged."""
+    for raw, translated in _UNTRANSLATED:
+        if isinstance(error, raw):
+            return translated
+    if is_from(error, "h2"):
         return httpx.RemoteProtocolError
     if isinstance(error, ExceptionGroup):
         failed_to_connect = all(
@@ -97,7 +92,7 @@ def _httpx_kind(error: Exception) -> type[httpx.TransportError] | None:
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """Give the errors of a group, and of the groups in it; an error alone is its own leaf."""
+    """Yield the errors in a group and its nested groups, or just ``error`` if it isn't a group."""
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield from _leaves(member)
@@ -105,128 +100,67 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def read_fault(error: Exception) -> Fault:
-    """Say what kind of failure an error of ``as_httpx_error`` tells of."""
-    if isinstance(error, _TIMEOUTS) or _is_of_fork(error, "TimeoutException"):
+def classify_error(error: Exception) -> Fault:
+    """Classify an error returned by ``as_httpx_error``."""
+    if isinstance(error, _TIMEOUTS) or is_fork_instance(error, "TimeoutException"):
         return Fault.TIMEOUT
-    if not isinstance(error, _CONNECT_ERRORS) and not _is_of_fork(error, "ConnectError"):
+    if not isinstance(error, _CONNECT_ERRORS) and not is_fork_instance(error, "ConnectError"):
         return Fault.OTHER
-    if _can_never_connect(error):
+    if any(_is_permanent(cause) for cause in _causes(error)):
         return Fault.UNREACHABLE
-    tally = current_tally()
-    if tally.body_used_up:  # the next attempt would send an empty one
+    log = current_log()
+    if log.body_consumed:  # the next attempt would send an empty body
         return Fault.OTHER
-    return Fault.CONNECT_LATER if tally.has_sent else Fault.CONNECT
+    return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
 
 
-def _is_of_fork(error: Exception, name: str) -> bool:
-    """Say whether an error is a fork's class of that name, read off it without the library."""
-    return any(
-        kind.__name__ == name and kind.__module__.partition(".")[0] in _FORKS
-        for kind in type(error).__mro__
-    )
-
-
-class Tally:
-    """What one attempt has sent so far, whatever its error may say.
-
-    One attempt sends more than one request when it follows a redirect or answers a challenge, and
-    code of the caller's own runs within it: hooks, authentication, bodies. An error from any of
-    these may look like a connect failure.
-
-    Args:
-        owner: who counts, when the client is not of our own making and may tell nobody.
-
-    Attributes:
-        owner: the same.
-        hops: requests that httpx was about to send.
-        answered: whether one of them was answered.
-        body_begun: whether a body that is made on the way has begun to be sent.
-        body_used_up: whether it was one that can be read only once.
-    """
-
-    __slots__ = ("answered", "body_begun", "body_used_up", "hops", "owner")
-
-    def __init__(self, owner: object = None) -> None:
-        self.owner: object = owner
-        self.hops: int = 0
-        self.answered: bool = False
-        self.body_begun: bool = False
-        self.body_used_up: bool = False
-
-    @property
-    def has_sent(self) -> bool:
-        """Whether anything may have been processed.
-
-        A client that was brought and has told of no request may have sent any.
-        """
-        untold = self.hops == 0 and self.owner is not None
-        return self.answered or self.body_begun or self.hops > 1 or untold
-
-
-_tally: ContextVar[Tally] = ContextVar("typed_async_client.tally")
-
-
-def begin_attempt(tally: Tally | None = None) -> "Token[Tally]":
-    """Start a new tally for the running task; give what ``end_attempt`` takes.
-
-    Args:
-        tally: the one to start with; a fresh one without it.
-    """
-    return _tally.set(tally or Tally())
-
-
-def end_attempt(outer: "Token[Tally]") -> None:
-    """Go back to the tally that was the running task's before ``begin_attempt``."""
-    _tally.reset(outer)
-
-
-def current_tally() -> Tally:
-    """Give the tally of the attempt that the running task makes; an idle one outside of any."""
-    return _tally.get(_NO_TALLY)
-
-
-_NO_TALLY = Tally()
+def request_of(error: Exception) -> httpx.Request | None:
+    """Return the request that an httpx error belongs to; None if it has none."""
+    try:
+        request: httpx.Request | None = getattr(error, "request", None)
+    except RuntimeError:  # httpx raises this if it was never set
+        return None
+    return request
 
 
 def explain_connect_failure(error: Exception, request: httpx.Request | None) -> str:
-    """Say in the system's own words why no connection came about, and where to if it is known."""
+    """Describe why the connection couldn't be established, in the operating system's words.
+
+    The message names the host and port if the request is known, and no other part of the URL.
+    """
     reason = str(error) or "no connection"
-    for origin in _origins(error):
-        if isinstance(origin, OSError) and origin.errno and not isinstance(origin, socket.gaierror):
-            reason = os.strerror(origin.errno) if origin.errno > 0 else str(origin)
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, socket.gaierror):
+            reason = os.strerror(cause.errno) if cause.errno > 0 else str(cause)
     if request is None:
         return reason
     port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme)
     return f"cannot connect to {request.url.host}:{port}: {reason}"
 
 
-def _can_never_connect(error: BaseException) -> bool:
-    return any(_is_permanent(origin) for origin in _origins(error))
-
-
 def _is_permanent(error: BaseException) -> bool:
+    """Whether connecting again would fail the same way."""
     if isinstance(error, ssl.SSLError):
-        return not isinstance(error, _TLS_CUT_SHORT)
+        return not isinstance(error, _TLS_CONNECTION_LOST)
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
     return isinstance(error, OverflowError | UnicodeError | AddressRefusedError)
 
 
-def _origins(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk from an error to the ones behind it.
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and every error that led to it.
 
-    httpcore raises ``from None``, so the error of the operating system is no longer a cause: it
-    stands in ``args[0]`` of httpcore's error.
+    httpcore raises ``from None``, so the operating system's error isn't the ``__cause__`` of
+    httpcore's error; it is its ``args[0]``.
     """
     seen: set[int] = set()
     pending = [error]
     while pending:
-        origin = pending.pop()
-        if not isinstance(origin, BaseException) or id(origin) in seen:
+        cause = pending.pop()
+        if not isinstance(cause, BaseException) or id(cause) in seen:
             continue
-        seen.add(id(origin))
-        yield origin
-        pending += [origin.__cause__, *origin.args[:1]]
-        if isinstance(origin, BaseExceptionGroup):
-            pending += origin.exceptions
+        seen.add(id(cause))
+        yield cause
+        pending += [cause.__cause__, *cause.args[:1]]
+        if isinstance(cause, BaseExceptionGroup):
+            pending += cause.exceptions

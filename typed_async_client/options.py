@@ -1,22 +1,34 @@
-"""The options that httpx takes, by name and type, and the snapshot of them that a request keeps.
+"""The options of a client and of a request, by name and type, and the copy that a request keeps.
 
-An unknown option is refused before anything is sent.
+An unknown option raises before anything is sent.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from typed_async_client.copies import copy_option
+from typed_async_client.httpx_types import (
+    AuthTypes,
+    CertTypes,
+    CookieTypes,
+    HeaderTypes,
+    ProxyTypes,
+    QueryParamTypes,
+    RequestContent,
+    RequestData,
+    RequestExtensions,
+    RequestFiles,
+    TimeoutTypes,
+)
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx
-    from httpx import _types as types  # httpx names its argument types nowhere else
 
 __all__ = [
+    "BackendName",
     "ClientOptions",
-    "EngineName",
     "HttpClient",
     "HttpxClientOptions",
     "RequestOptions",
@@ -25,68 +37,68 @@ __all__ = [
 ]
 
 
-EngineName: TypeAlias = Literal["aiohttp", "pyreqwest"]
-"""Libraries that a client can send through in place of our own pool, each an extra."""
+BackendName: TypeAlias = Literal["aiohttp", "pyreqwest"]
+"""Libraries that a client can send through instead of our pool; each is an extra."""
 
 
 class HttpClient(Protocol):
-    """What a client that is brought along must have: ``httpx.AsyncClient``'s method ``request``.
+    """What an external client needs: the ``request()`` method of ``httpx.AsyncClient``.
 
-    An ``httpx.AsyncClient`` and an ``httpx2.AsyncClient`` are such clients; their responses and
-    errors reach the caller as they are, and a raw error that they let out becomes httpx's.
+    An ``httpx.AsyncClient`` and an ``httpx2.AsyncClient`` both qualify. Their responses and errors
+    reach the caller unchanged, except that raw errors of the libraries below become httpx errors.
 
-    A resilient client adds hooks to ``event_hooks``, where there are some, that count what an
-    attempt sends; they go when it closes. Of a client without them nothing is known but its
-    errors: after a connect failure, idempotent requests alone are sent again, for an earlier
-    hop of the attempt may have been processed.
+    If the client has ``event_hooks``, a resilient client adds hooks that count what each attempt
+    sends, and removes them when it closes. Without hooks only the error is known, and an earlier
+    hop of the attempt may have been processed; so a connect failure is then retried only if the
+    request is idempotent.
     """
 
     def request(self, method: str, url: Any, /, *args: Any, **options: Any) -> Awaitable[Any]:
-        """Send one request and give its response; the options are those of ``httpx``."""
+        """Send one request and return its response; the options are those of httpx."""
 
 
 class RequestOptions(TypedDict, total=False):
-    """What one request may be given. The meaning of each option is httpx's."""
+    """The options of one request, which mean what they mean in httpx."""
 
-    content: "types.RequestContent"
-    data: "types.RequestData"
-    files: "types.RequestFiles"
+    content: RequestContent
+    data: RequestData
+    files: RequestFiles
     json: Any
-    params: "types.QueryParamTypes"
-    headers: "types.HeaderTypes"
-    cookies: "types.CookieTypes"
-    auth: "types.AuthTypes | None"
+    params: QueryParamTypes
+    headers: HeaderTypes
+    cookies: CookieTypes
+    auth: AuthTypes | None
     follow_redirects: bool
-    timeout: "types.TimeoutTypes"
-    extensions: "types.RequestExtensions"
+    timeout: TimeoutTypes
+    extensions: RequestExtensions
 
 
 class HttpxClientOptions(TypedDict, total=False):
-    """What an ``httpx.AsyncClient`` may be given. The meaning of each option is httpx's."""
+    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx."""
 
-    auth: "types.AuthTypes"
-    params: "types.QueryParamTypes"
-    headers: "types.HeaderTypes"
-    cookies: "types.CookieTypes"
+    auth: AuthTypes
+    params: QueryParamTypes
+    headers: HeaderTypes
+    cookies: CookieTypes
     verify: "ssl.SSLContext | str | bool"
-    cert: "types.CertTypes"
+    cert: CertTypes
     http1: bool
     http2: bool
-    proxy: "types.ProxyTypes"
+    proxy: ProxyTypes
     mounts: "Mapping[str, httpx.AsyncBaseTransport | None]"
-    timeout: "types.TimeoutTypes"
+    timeout: TimeoutTypes
     follow_redirects: bool
     limits: "httpx.Limits"
     max_redirects: int
     event_hooks: "Mapping[str, list[Callable[..., Any]]]"
     base_url: "httpx.URL | str"
-    transport: "httpx.AsyncBaseTransport | EngineName"
+    transport: "httpx.AsyncBaseTransport | BackendName"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
 
 
 class ClientOptions(HttpxClientOptions, total=False):
-    """What an ``AsyncResilientClient`` may be given: our options and httpx's."""
+    """The options of an ``AsyncResilientClient``: its own and httpx's."""
 
     event_queue_size: int
     max_retries: int
@@ -105,10 +117,10 @@ _KNOWN = frozenset(RequestOptions.__annotations__)
 
 
 def check_client_options(options: Mapping[str, Any], random: object) -> None:
-    """Make sure that a client gets no option that nobody takes.
+    """Check the options of a client.
 
     Raises:
-        TypeError: an option is unknown, or ``random`` cannot be called.
+        TypeError: an option is unknown, or ``random`` isn't callable.
     """
     unknown = options.keys() - HttpxClientOptions.__annotations__.keys()
     if unknown:
@@ -117,17 +129,17 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
             f"unknown client option {', '.join(sorted(unknown))}: a client takes {known}"
         )
     if not callable(random):
-        raise TypeError(f"random must be callable and give numbers in [0, 1), got {random!r}")
+        raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
 
 
 def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy the options of a request, so that what the caller changes later is not sent.
+    """Copy the options of a request, so that later changes by the caller aren't sent.
 
-    A request is sent after its submission, and again at each retry; every attempt must send
-    what was submitted. Streams, files and callables cannot be copied and are shared.
+    A request is sent after it was submitted, and again for each retry; every attempt must send
+    what was submitted. Streams, files and callables can't be copied and are shared.
 
     Raises:
-        TypeError: an option is unknown, or a body cannot be sent; nothing has been sent.
+        TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
     """
     unknown = options.keys() - _KNOWN
     if unknown:

@@ -1,4 +1,4 @@
-"""What came of it: the outcome of one attempt, the result of a whole request."""
+"""The outcome of one attempt, and the result of a whole request."""
 
 import dataclasses
 import enum
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from typed_async_client.errors import ConnectError, RequestCancelledError
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
-from typed_async_client.facts import as_httpx_error, read_fault
+from typed_async_client.facts import as_httpx_error, classify_error
 from typed_async_client.policies.classify import Fault
+from typed_async_client.sent import current_log
 
 if TYPE_CHECKING:
     import httpx
 
 __all__ = [
-    "AttemptRecord",
+    "AttemptHistory",
     "Failed",
     "Outcome",
     "Packed",
@@ -26,39 +27,49 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Succeeded:
-    """An attempt that brought a response, whatever its status code."""
+    """An attempt that received a response, whatever its status code."""
 
     response: "httpx.Response"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt that brought an error, and what kind of fault it tells of."""
+    """An attempt that failed.
+
+    Attributes:
+        error: what the caller gets if no other attempt follows.
+        fault: what went wrong.
+        has_idempotency_key: whether the request carries an ``Idempotency-Key``, which makes it
+            safe to repeat.
+    """
 
     error: Exception
     fault: Fault
+    has_idempotency_key: bool = False
 
     @classmethod
     def of(cls, raised: Exception) -> Self:
-        """Read what an attempt raised, whoever's error it is."""
+        """Classify the exception that an attempt raised, whichever library it comes from."""
         error = as_httpx_error(raised)
-        if isinstance(error, ConnectError):  # ours: somebody below has tried again already
+        if isinstance(error, ConnectError):  # a transport below has already retried
             return cls(error, Fault.UNREACHABLE)
-        return cls(error, read_fault(error))
+        fault = classify_error(error)
+        depends_on_key = fault is Fault.CONNECT_LATER  # no other fault does
+        return cls(error, fault, depends_on_key and current_log().has_idempotency_key)
 
 
 Outcome = Succeeded | Failed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class AttemptRecord:
-    """How a response came about, where there is no client to keep results.
+class AttemptHistory:
+    """The attempts that led to a response, for a transport, which keeps no results.
 
     Attributes:
-        request_id: the name in the request's context.
+        request_id: the id in the request's context.
         attempts: attempts made, >= 1.
-        retries: what was told of each retry, the first one first.
-        elapsed: seconds from the begin of the request to the head of its response.
+        retries: the details of each retry, in order.
+        elapsed: seconds from the start of the request to the head of its response.
     """
 
     request_id: str
@@ -68,7 +79,7 @@ class AttemptRecord:
 
     @classmethod
     def of(cls, event: AsyncEvent, retries: tuple[RetryDetails, ...]) -> Self:
-        """Read the record off the terminal event of a request."""
+        """Create the history from the terminal event of a request."""
         return cls(event.context.request_id, event.attempts, retries, event.elapsed)
 
 
@@ -77,7 +88,7 @@ class ResultStatus(enum.StrEnum):
 
     SUCCESS = enum.auto()  #: with a response, whatever its status code
     ERROR = enum.auto()  #: with an error
-    TIMEOUT = enum.auto()  #: with an error that tells of a time limit
+    TIMEOUT = enum.auto()  #: with a timeout error
     CANCELLED = enum.auto()  #: its task was cancelled
 
 
@@ -85,21 +96,21 @@ _STATUS = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_termi
 
 
 class Packed(Protocol):
-    """What takes up less room than the response that it gives."""
+    """A response in a form that takes less memory."""
 
     def unpack(self) -> "httpx.Response":
-        """Give the response."""
+        """Return the response."""
 
 
-class _MayBePacked:
-    """Unpacks the response of a result when somebody asks for it, and keeps it from then on.
+class _LazyResponse:
+    """Unpacks the response of a result on first access, and keeps it from then on.
 
-    Another one at each asking would lose what its holder changes, and change the result's hash.
+    A new response at each access would lose the changes made to it, and change the result's hash.
     """
 
     __slots__ = ("_packed",)
 
-    if not TYPE_CHECKING:  # where this stands, every name counts as one of a result
+    if not TYPE_CHECKING:  # a type checker would accept any attribute of a result
 
         def __getattr__(self, name: str) -> Any:
             if name == "response":
@@ -110,19 +121,19 @@ class _MayBePacked:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class RequestResult(_MayBePacked):
+class RequestResult(_LazyResponse):
     """How one request ended.
 
     Attributes:
-        request_id: the name in its context.
+        request_id: the id in the request's context.
         status: success, error, timeout or cancelled.
-        response: the very response that the task gave, or None. One that nobody holds any more when
-            it is asked for is made anew: as it was when the request ended, without its
-            ``network_stream``.
+        response: the response that the task returned, or None. Once nothing else references it, an
+            equal one is created when this attribute is read: with the state it had when the request
+            ended, but without its ``network_stream``.
         error: the error that the task raised, or None.
-        attempts: attempts made; 0 for a request cancelled before its first step.
-        total_time: seconds from the task's begin to its end, waits included.
-        created_at: wall-clock stamp of the end, seconds since the epoch.
+        attempts: attempts made; 0 for a request cancelled before its task started.
+        total_time: seconds from the start of the task to its end, including backoff.
+        created_at: wall-clock timestamp of the end, seconds since the epoch.
     """
 
     request_id: str
@@ -132,51 +143,51 @@ class RequestResult(_MayBePacked):
     attempts: int
     total_time: float
     created_at: float = dataclasses.field(default_factory=time.time)
-    _born: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
+    _created: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_born", time.monotonic() - (time.time() - self.created_at))
+        object.__setattr__(self, "_created", time.monotonic() - (time.time() - self.created_at))
 
     @classmethod
     def of(cls, event: AsyncEvent, packed: Packed | None = None) -> Self:
-        """Read the result off the terminal event of a request.
+        """Create the result from the terminal event of a request.
 
         Args:
             event: the terminal event.
-            packed: gives the response in its place.
+            packed: the packed response, to keep instead of the event's.
         """
         result = object.__new__(cls)
-        put = object.__setattr__
-        put(result, "request_id", event.context.request_id)
-        put(result, "status", _STATUS[event.event_type])
+        set_field = object.__setattr__
+        set_field(result, "request_id", event.context.request_id)
+        set_field(result, "status", _STATUS[event.event_type])
         if packed is None:
-            put(result, "response", event.data)
+            set_field(result, "response", event.data)
         else:
-            put(result, "_packed", packed)
-        put(result, "error", event.error)
-        put(result, "attempts", event.attempts)
-        put(result, "total_time", event.elapsed)
-        put(result, "created_at", event.timestamp)
-        put(result, "_born", time.monotonic() - event.age)
+            set_field(result, "_packed", packed)
+        set_field(result, "error", event.error)
+        set_field(result, "attempts", event.attempts)
+        set_field(result, "total_time", event.elapsed)
+        set_field(result, "created_at", event.timestamp)
+        set_field(result, "_created", time.monotonic() - event.age)
         return result
 
     @property
     def is_success(self) -> bool:
-        """Whether a response arrived, whatever its status code."""
+        """Whether a response was received, whatever its status code."""
         return self.status is ResultStatus.SUCCESS
 
     @property
     def is_error(self) -> bool:
-        """Whether anything but a response came of it: error, timeout or cancellation."""
+        """Whether the request ended without a response: error, timeout or cancellation."""
         return not self.is_success
 
     @property
     def age(self) -> float:
         """Seconds since the request ended, on the monotonic clock."""
-        return time.monotonic() - self._born
+        return time.monotonic() - self._created
 
     def unwrap(self) -> "httpx.Response":
-        """Give the response, or raise what the request ended with.
+        """Return the response, or raise the request's error.
 
         Raises:
             RequestCancelledError: the request was cancelled.

@@ -1,13 +1,13 @@
-"""Two functions for those who need no class: make a client, or send one request without one."""
+"""Two functions for convenience: create a client, or send one request without one."""
 
 from typing import TYPE_CHECKING, Any, Unpack
 
 from typed_async_client.client import AsyncResilientClient
+from typed_async_client.httpx_types import TimeoutTypes
 from typed_async_client.options import ClientOptions, RequestOptions
 
 if TYPE_CHECKING:
     import httpx
-    from httpx import _types as types  # httpx names its argument types nowhere else
 
 __all__ = ["create_async_resilient_client", "simple_async_request"]
 
@@ -15,7 +15,7 @@ _REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)
 
 
 def create_async_resilient_client(**options: Unpack[ClientOptions]) -> AsyncResilientClient:
-    """Make a client to be used in ``async with``; the options are ``AsyncResilientClient``'s.
+    """Create a client to use in ``async with``; the options are those of ``AsyncResilientClient``.
 
     Example:
         >>> client = create_async_resilient_client(timeout=5.0, max_retries=3)
@@ -28,28 +28,28 @@ async def simple_async_request(
     url: "httpx.URL | str",
     *,
     max_retries: int = 2,
-    timeout: "types.TimeoutTypes" = 10.0,  # noqa: ASYNC109 - httpx's own timeout, passed on to it
+    timeout: TimeoutTypes = 10.0,  # noqa: ASYNC109 - passed to httpx
     **kwargs: Any,
 ) -> "httpx.Response":
-    """Send one request with a client of its own, and give the response.
+    """Send one request with a client created for it, and return the response.
 
     Args:
         method: the HTTP method.
-        url: the address.
+        url: the URL.
         max_retries: retries after a connect failure.
         timeout: seconds for each of connect, read, write and pool, as in httpx.
-        **kwargs: options of the request (json, headers, ...) and of the client (verify, ...).
+        **kwargs: options of the request (json, headers, ...) or of the client (verify, ...).
 
     Raises:
         ConnectError: every allowed attempt to connect has failed.
         httpx.HTTPError: any other failure.
-        httpx.InvalidURL: the address is none.
+        httpx.InvalidURL: the URL is invalid.
 
     Example:
         >>> async def main() -> None:
         ...     response = await simple_async_request("GET", "https://example.org/")
         ...     print(response.status_code)
     """
-    of_request = {name: kwargs.pop(name) for name in _REQUEST_OPTIONS & kwargs.keys()}
+    request_options = {name: kwargs.pop(name) for name in _REQUEST_OPTIONS & kwargs.keys()}
     async with AsyncResilientClient(max_retries=max_retries, timeout=timeout, **kwargs) as client:
-        return await (await client.request_async(method, url, **of_request))
+        return await (await client.request_async(method, url, **request_options))

@@ -1,10 +1,10 @@
-"""One method for each HTTP verb; all of them are ``request_async`` with the method filled in."""
+"""One method per HTTP verb; each calls ``request_async`` with its method."""
 
 import abc
 from typing import TYPE_CHECKING, Final, Unpack
 
 from typed_async_client.context import RequestContext
-from typed_async_client.engine.flight import ResponseTask
+from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.options import RequestOptions
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ __all__ = ["METHODS", "Verbs", "checked_method"]
 METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 )
-"""RFC 9110 section 9, PATCH of RFC 5789, and QUERY."""
+"""The methods of RFC 9110 section 9, PATCH (RFC 5789), and QUERY."""
 
 
 def checked_method(method: str) -> str:
-    """Give the method in upper case.
+    """Return the method in upper case.
 
     Raises:
-        ValueError: it is none of ``METHODS``.
+        ValueError: it isn't one of ``METHODS``.
     """
     if method in METHODS:
         return method
@@ -33,7 +33,7 @@ def checked_method(method: str) -> str:
 
 
 class Verbs(abc.ABC):
-    """Submits requests by verb. Each method takes what ``request_async`` takes after its method."""
+    """Submits requests by verb, with the arguments of ``request_async`` after ``method``."""
 
     @abc.abstractmethod
     async def request_async(
@@ -43,7 +43,7 @@ class Verbs(abc.ABC):
         context: RequestContext | None = None,
         **options: Unpack[RequestOptions],
     ) -> ResponseTask:
-        """Submit a request; awaiting this admits it, awaiting the task it gives completes it."""
+        """Submit a request; awaiting this admits it, awaiting the returned task completes it."""
 
     async def get(
         self,

@@ -1,4 +1,4 @@
-"""From the end of a request to an exit code and one line: tables."""
+"""The exit code and the message for each result of a request."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from typed_async_client import ConnectError
-from typed_async_client.cli.exits import Exit, complaint, describe, exit_code
+from typed_async_client.cli.exits import Exit, describe, exit_code, failure_message
 
 
 def _caused(error: Exception, cause: Exception) -> Exception:
@@ -36,47 +36,50 @@ def _caused(error: Exception, cause: Exception) -> Exception:
     ],
 )
 @pytest.mark.parametrize("check_status", [False, True])
-def test_an_error_has_its_exit_code(
+def test_each_error_has_an_exit_code(
     error: Exception,
     code: int,
     check_status: bool,  # noqa: FBT001 - pytest passes it by name
 ) -> None:
-    """Whether statuses are checked or not: there is no status."""
+    """--check-status doesn't matter, as there is no status."""
     assert exit_code(error, check_status=check_status) == code
-    assert complaint(error, exit_code(error, check_status=check_status))
+    assert failure_message(error, exit_code(error, check_status=check_status))
 
 
 @pytest.mark.parametrize(
     ("status", "code"), [(200, 0), (204, 0), (302, 3), (304, 3), (404, 4), (500, 5), (599, 5)]
 )
-def test_a_status_has_an_exit_code_only_when_it_is_checked(status: int, code: int) -> None:
-    """Without --check-status every response is a success."""
+def test_a_status_only_affects_the_exit_code_when_it_is_checked(status: int, code: int) -> None:
+    """Without --check-status, every response is a success."""
     response = httpx.Response(status)
     assert exit_code(response, check_status=True) == code
     assert exit_code(response, check_status=False) == 0
 
 
 @pytest.mark.parametrize(
-    ("ending", "line"),
+    ("result", "line"),
     [
         (httpx.Response(200), None),
-        (httpx.Response(302), "the server answered 302 Found: it does not say where to go on"),
+        (
+            httpx.Response(302),
+            "the server answered 302 Found: there is no Location header to follow",
+        ),
         (httpx.Response(404), "the server answered 404 Not Found: check the URL and the headers"),
         (
             httpx.Response(599, extensions={"reason_phrase": b"\x1b[2J"}),
-            "the server answered 599: the server is in trouble, try again later",
+            "the server answered 599: the server failed, try again later",
         ),
         (
             httpx.ReadTimeout(""),
-            "ReadTimeout: the server took too long; allow more seconds with --timeout",
+            "ReadTimeout: the server took too long, allow more time with --timeout",
         ),
         (
             httpx.TooManyRedirects("Exceeded."),
-            "TooManyRedirects (Exceeded): the redirects may run in a circle, look at them without -L",
+            "TooManyRedirects (Exceeded): the redirects may form a loop, inspect them without -L",
         ),
         (
             httpx.RemoteProtocolError("half\r\n\x1b[2J"),
-            "RemoteProtocolError (half ?[2J): try again, or tell those who run the server",
+            "RemoteProtocolError (half ?[2J): try again, or contact the operator of the server",
         ),
         (
             _caused(httpx.ConnectError("Unknown name"), socket.gaierror(-2, "?")),
@@ -84,7 +87,7 @@ def test_a_status_has_an_exit_code_only_when_it_is_checked(status: int, code: in
         ),
         (
             _caused(ConnectError("Later"), socket.gaierror(socket.EAI_AGAIN, "?")),
-            "ConnectError (Later): check the network and its name service, or allow more retries",
+            "ConnectError (Later): check the network and the DNS server, or allow more retries",
         ),
         (
             _caused(httpx.ConnectError("Port 0"), OverflowError("port must be 0-65535")),
@@ -92,44 +95,44 @@ def test_a_status_has_an_exit_code_only_when_it_is_checked(status: int, code: in
         ),
         (
             _caused(httpx.ConnectError("TLS"), ssl.SSLError(1, "[SSL] record layer failure")),
-            "ConnectError (TLS): this port speaks no TLS: try http://",
+            "ConnectError (TLS): the server doesn't speak TLS on this port, try http://",
         ),
         (
             _caused(httpx.ConnectError("TLS"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] w")),
-            "ConnectError (TLS): this port speaks no TLS: try http://",
+            "ConnectError (TLS): the server doesn't speak TLS on this port, try http://",
         ),
     ],
 )
-def test_a_failure_is_told_in_one_line(ending: httpx.Response | Exception, line: str) -> None:
-    """What was wrong, then what to do; nothing that a server could have written."""
-    assert complaint(ending, exit_code(ending, check_status=True)) == line
+def test_a_failure_is_reported_in_one_line(result: httpx.Response | Exception, line: str) -> None:
+    """The line says what failed and what to do, and has no control characters of the server."""
+    assert failure_message(result, exit_code(result, check_status=True)) == line
 
 
 @pytest.mark.parametrize("check_status", [False, True])
-def test_a_redirect_that_was_not_followed_is_told_whatever_the_code(
+def test_a_redirect_that_was_not_followed_is_reported_whatever_the_exit_code(
     check_status: bool,  # noqa: FBT001 - pytest passes it by name
 ) -> None:
-    """With where it leads, and no secret of it."""
+    """The line includes the target, without its secrets."""
     response = httpx.Response(301)
     response.next_request = httpx.Request("GET", "https://ann:hush@h/there?token=hush&page=2")
     code = exit_code(response, check_status=check_status)
     assert code == (Exit.REDIRECTED if check_status else Exit.SUCCESS)
-    assert complaint(response, code) == (
+    assert failure_message(response, code) == (
         "301 Moved Permanently to https://REDACTED:REDACTED@h/there?token=REDACTED&page=2: "
         "use -L to follow it"
     )
 
 
-def test_the_notes_of_an_error_are_told() -> None:
-    """The attempts of an exhausted request stand in its note."""
+def test_the_notes_of_an_error_are_included() -> None:
+    """The note of an exhausted request has its number of attempts."""
     error = ConnectError("refused")
     error.add_note("no connection after 3 attempts")
-    assert complaint(error, Exit.NOT_CONNECTED) == (
-        "ConnectError (refused), no connection after 3 attempts: check that the server runs, or "
+    assert failure_message(error, Exit.CONNECT_FAILED) == (
+        "ConnectError (refused), no connection after 3 attempts: check that the server is running, or "
         "allow more retries with --retry"
     )
 
 
-def test_an_error_that_says_nothing_is_told_by_its_name() -> None:
-    """No empty parentheses."""
+def test_an_error_without_a_message_is_described_by_its_type() -> None:
+    """There are no empty parentheses."""
     assert describe(asyncio.CancelledError()) == "CancelledError"

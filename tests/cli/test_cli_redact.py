@@ -1,4 +1,4 @@
-"""What is printed never holds a user name, a password or a signature."""
+"""No user name, password or signature is ever printed."""
 
 import pytest
 from hypothesis import given
@@ -22,20 +22,20 @@ from typed_async_client.cli.redact import one_line, redact
         ("at http://a:b@h/ and http://c:d@i/", f"at http://{'R:R'}@h/ and http://{'R:R'}@i/"),
     ],
 )
-def test_secrets_of_a_url_are_replaced_and_the_rest_is_kept(text: str, printed: str) -> None:
-    """Also where the URL stands within a sentence."""
+def test_secrets_in_a_url_are_replaced_and_the_rest_is_kept(text: str, printed: str) -> None:
+    """This also works for URLs within a sentence."""
     assert redact(text) == printed.replace("R:R", "REDACTED:REDACTED")
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="/?#", exclude_categories=["Z", "C"])))
-def test_no_user_name_or_password_passes(secret: str) -> None:
-    """Whatever characters an authority may hold."""
+def test_user_names_and_passwords_are_always_redacted(secret: str) -> None:
+    """This holds for any characters that an authority may contain."""
     assert redact(f"http://{secret}x@h/") == "http://REDACTED:REDACTED@h/"
 
 
 @given(st.text())
-def test_a_text_becomes_one_line_that_a_terminal_only_shows(text: str) -> None:
-    """No line end and no escape sequence of a server reaches the terminal."""
+def test_a_text_becomes_one_printable_line(text: str) -> None:
+    """No line ending or escape sequence from a server reaches the terminal."""
     line = one_line(text)
     assert line.isprintable()
     assert line == line.strip()

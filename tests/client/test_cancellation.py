@@ -1,4 +1,4 @@
-"""Cancellation and closing, at every await, on a clock that jumps."""
+"""Cancellation and closing at every await, in virtual time."""
 
 import asyncio
 import contextlib
@@ -19,25 +19,25 @@ from typed_async_client import (
 from typed_async_client.testing import in_virtual_time, run_virtual
 
 
-class Watcher:
-    """Counts the terminal events of each request, and notes what follows them."""
+class EventCounter:
+    """Counts the terminal events of each request, and records events that follow them."""
 
     def __init__(self, client: AsyncResilientClient) -> None:
-        self.ends: Counter[str] = Counter()
+        self.terminal_events: Counter[str] = Counter()
         self.late: list[AsyncEvent] = []
         for kind in EventType:
-            client.add_event_callback(kind, self.see)
+            client.add_event_callback(kind, self.record)
 
-    def see(self, event: AsyncEvent) -> None:
-        """Take one event."""
-        if self.ends[event.context.request_id]:
+    def record(self, event: AsyncEvent) -> None:
+        """Record an event."""
+        if self.terminal_events[event.context.request_id]:
             self.late.append(event)
         if event.event_type.is_terminal:
-            self.ends[event.context.request_id] += 1
+            self.terminal_events[event.context.request_id] += 1
 
 
-async def refuse_then_answer(request: httpx.Request) -> httpx.Response:
-    """Take a few turns for each attempt; refuse the first two."""
+async def refuse_twice(request: httpx.Request) -> httpx.Response:
+    """Wait during each attempt, and refuse the first two."""
     seen = request.extensions["seen"]
     seen.append(request)
     for _ in range(3):
@@ -49,21 +49,23 @@ async def refuse_then_answer(request: httpx.Request) -> httpx.Response:
 
 
 def new_client(**options: Any) -> AsyncResilientClient:
-    """Make a client over that transport."""
-    return AsyncResilientClient(transport=httpx.MockTransport(refuse_then_answer), **options)
+    """Create a client whose requests are refused twice."""
+    return AsyncResilientClient(transport=httpx.MockTransport(refuse_twice), **options)
 
 
-async def submit(client: AsyncResilientClient, name: str = "r") -> asyncio.Task[httpx.Response]:
-    """Submit a request that is refused twice and then answered."""
-    context = RequestContext(request_id=name)
+async def submit(
+    client: AsyncResilientClient, request_id: str = "r"
+) -> asyncio.Task[httpx.Response]:
+    """Submit a request."""
+    context = RequestContext(request_id=request_id)
     return await client.get("http://a.test/", context, extensions={"seen": []})
 
 
 @in_virtual_time
-async def test_a_task_cancelled_before_its_first_step_has_its_event_and_its_result() -> None:
-    """No code of the task ever runs; the story has an end all the same."""
+async def test_a_task_cancelled_before_its_first_step_has_an_event_and_a_result() -> None:
+    """Although none of the task's code ever runs."""
     async with new_client() as client:
-        watcher = Watcher(client)
+        counter = EventCounter(client)
         task = await submit(client)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -72,17 +74,17 @@ async def test_a_task_cancelled_before_its_first_step_has_its_event_and_its_resu
         assert result is not None
         assert (result.status, result.attempts) == (ResultStatus.CANCELLED, 0)
         await client.wait_for_all_requests()
-    assert watcher.ends == {"r": 1}
+    assert counter.terminal_events == {"r": 1}
 
 
 @pytest.mark.parametrize("turns", range(40))
 @in_virtual_time
-async def test_a_cancellation_after_any_turn_ends_in_exactly_one_terminal_event(
+async def test_a_cancellation_at_any_point_leads_to_exactly_one_terminal_event(
     turns: int,
 ) -> None:
-    """Before the first step, in an attempt, in a back-off, or after the end."""
+    """Before the first step, during an attempt or backoff, or after the end."""
     async with new_client() as client:
-        watcher = Watcher(client)
+        counter = EventCounter(client)
         task = await submit(client)
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -91,15 +93,15 @@ async def test_a_cancellation_after_any_turn_ends_in_exactly_one_terminal_event(
         await asyncio.wait({task})
         results = await client.wait_for_all_requests()
         assert client.active_tasks_count == 0
-    assert watcher.ends == {"r": 1}
-    assert watcher.late == []
+    assert counter.terminal_events == {"r": 1}
+    assert counter.late == []
     assert results["r"].status is (ResultStatus.SUCCESS if was_done else ResultStatus.CANCELLED)
 
 
 @pytest.mark.parametrize("at", [0.25, 0.6, 1.7, 2.2, 3.9, 4.3])
 @in_virtual_time
-async def test_a_cancellation_at_any_time_is_heard_at_once(at: float) -> None:
-    """In the first, second and third attempt, and in both back-offs."""
+async def test_a_cancellation_takes_effect_immediately(at: float) -> None:
+    """In each of the three attempts, and in the backoff between them."""
     async with new_client(random=lambda: 0.5) as client:
         task = await submit(client)
         with pytest.raises(TimeoutError):
@@ -114,28 +116,28 @@ async def test_a_cancellation_at_any_time_is_heard_at_once(at: float) -> None:
 
 @pytest.mark.parametrize("turns", range(25))
 @in_virtual_time
-async def test_closing_at_any_turn_leaves_every_request_with_one_end(turns: int) -> None:
-    """Requests in every stage, submitted one turn apart."""
+async def test_closing_at_any_point_gives_every_request_one_terminal_event(turns: int) -> None:
+    """With requests at every stage."""
     client = new_client()
-    watcher = Watcher(client)
-    names = [str(number) for number in range(20)]
+    counter = EventCounter(client)
+    request_ids = [str(number) for number in range(20)]
     tasks = []
-    for name in names:
-        tasks.append(await submit(client, name))
+    for request_id in request_ids:
+        tasks.append(await submit(client, request_id))
         await asyncio.sleep(0.2)
     for _ in range(turns):
         await asyncio.sleep(0)
     await client.close()
     assert all(task.done() for task in tasks)
-    assert watcher.ends == dict.fromkeys(names, 1)
-    assert watcher.late == []
+    assert counter.terminal_events == dict.fromkeys(request_ids, 1)
+    assert counter.late == []
     assert client.results_count == 20
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @in_virtual_time
-async def test_closing_twice_or_at_once_from_two_tasks_is_one_closing() -> None:
-    """Both return when it is done."""
+async def test_closing_again_or_concurrently_has_no_further_effect() -> None:
+    """Every call returns once the client is closed."""
     client = new_client()
     await submit(client)
     await asyncio.gather(client.close(), client.close())
@@ -145,8 +147,8 @@ async def test_closing_twice_or_at_once_from_two_tasks_is_one_closing() -> None:
 
 
 @in_virtual_time
-async def test_closing_an_unused_client_does_nothing_more_than_that() -> None:
-    """There is nothing to cancel and nothing to drain."""
+async def test_an_unused_client_can_be_closed() -> None:
+    """There is nothing to cancel or to deliver."""
     client = new_client()
     assert not client.is_closed
     await client.close()
@@ -154,13 +156,13 @@ async def test_closing_an_unused_client_does_nothing_more_than_that() -> None:
 
 
 @in_virtual_time
-async def test_a_closed_client_refuses_with_a_runtime_error() -> None:
-    """It says so, and that a new one is needed; what it knows can still be read."""
+async def test_a_closed_client_raises_a_runtime_error() -> None:
+    """The message says that a new one is needed; results can still be read."""
     async with new_client() as client:
         await (await submit(client))
-    for refused in (submit(client), client._initialize_client()):
-        with pytest.raises(RuntimeError, match="closed: make a new one"):
-            await refused
+    for use in (submit(client), client._initialize_client()):
+        with pytest.raises(RuntimeError, match="closed: create a new one"):
+            await use
     with pytest.raises(ClientClosedError):
         await client.__aenter__()
     assert client.get_result("r") is not None
@@ -169,10 +171,10 @@ async def test_a_closed_client_refuses_with_a_runtime_error() -> None:
 
 @pytest.mark.parametrize("turns", range(8))
 @in_virtual_time
-async def test_a_closing_whose_caller_is_cancelled_goes_on_to_its_end(turns: int) -> None:
-    """Requests end and connections close; nothing hangs half-way."""
+async def test_close_completes_even_if_its_caller_is_cancelled(turns: int) -> None:
+    """Requests end, and the connections are closed."""
     client = new_client()
-    watcher = Watcher(client)
+    counter = EventCounter(client)
     await submit(client)
     closing = asyncio.create_task(client.close())
     for _ in range(turns):
@@ -180,30 +182,32 @@ async def test_a_closing_whose_caller_is_cancelled_goes_on_to_its_end(turns: int
     closing.cancel()
     await asyncio.wait({closing})
     await client.close()
-    assert watcher.ends == {"r": 1}
+    assert counter.terminal_events == {"r": 1}
     assert client._client.is_closed
 
 
 @in_virtual_time
-async def test_a_request_that_does_not_end_when_cancelled_is_given_up_after_the_grace() -> None:
-    """Its end is told; what its own code does later is told to nobody."""
+async def test_a_request_that_ignores_its_cancellation_is_abandoned_after_the_grace_period() -> (
+    None
+):
+    """Its terminal event is published then; what happens later isn't reported."""
     stop = asyncio.Event()
 
-    async def stubborn(_: httpx.Request) -> httpx.Response:
+    async def ignore_cancellation(_: httpx.Request) -> httpx.Response:
         while not stop.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await stop.wait()
         return httpx.Response(200)
 
-    client = AsyncResilientClient(transport=httpx.MockTransport(stubborn), grace=2.0)
-    watcher = Watcher(client)
+    client = AsyncResilientClient(transport=httpx.MockTransport(ignore_cancellation), grace=2.0)
+    counter = EventCounter(client)
     task = await client.get("http://a.test/", RequestContext(request_id="r"))
     await asyncio.sleep(1)
     await client.close()
     assert asyncio.get_running_loop().time() == 3.0
     stop.set()
     await asyncio.wait({task})
-    assert watcher.ends == {"r": 1}
+    assert counter.terminal_events == {"r": 1}
     result = client.get_result("r")
     assert result is not None
     assert (result.status, result.attempts) == (ResultStatus.CANCELLED, 1)
@@ -211,7 +215,7 @@ async def test_a_request_that_does_not_end_when_cancelled_is_given_up_after_the_
 
 @in_virtual_time
 async def test_the_context_manager_closes_when_its_body_fails() -> None:
-    """The error goes on, the requests are cancelled."""
+    """The requests are cancelled, and the error propagates."""
     client = new_client()
 
     async def body() -> None:
@@ -224,35 +228,35 @@ async def test_the_context_manager_closes_when_its_body_fails() -> None:
     assert client.statistics().cancelled == 1
 
 
-def test_a_loop_that_is_torn_down_ends_every_request_once() -> None:
-    """``asyncio.run`` cancels all tasks at its end, the monitor's included."""
-    kept: list[AsyncResilientClient] = []
+def test_every_request_ends_once_when_the_event_loop_shuts_down() -> None:
+    """``asyncio.run`` finally cancels all tasks, including the monitor."""
+    clients: list[AsyncResilientClient] = []
 
     async def main() -> None:
         client = new_client()
-        kept.append(client)
+        clients.append(client)
         for number in range(10):
             await submit(client, str(number))
         await asyncio.sleep(0.1)
 
     run_virtual(main())
-    statuses = [result.status for result in kept[0].get_all_results().values()]
+    statuses = [result.status for result in clients[0].get_all_results().values()]
     assert statuses == [ResultStatus.CANCELLED] * 10
 
 
 @pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="eager tasks need 3.12")
 @in_virtual_time
-async def test_eager_tasks_keep_the_promises() -> None:
-    """A request that ends within its own creation has one event and one result."""
+async def test_an_eager_request_has_one_event_and_one_result() -> None:
+    """Although it ends before ``create_task()`` returns."""
     factory = getattr(asyncio, "eager_task_factory", None)
     asyncio.get_running_loop().set_task_factory(factory)
     transport = httpx.MockTransport(lambda _: httpx.Response(200))
     async with AsyncResilientClient(transport=transport) as client:
-        watcher = Watcher(client)
+        counter = EventCounter(client)
         task = await client.get("http://a.test/", RequestContext(request_id="r"))
         assert task.done()
         assert (await task).status_code == 200
         assert client.get_result("r") is not None
         await client.wait_for_all_requests()
         assert client.active_tasks_count == 0
-    assert watcher.ends == {"r": 1}
+    assert counter.terminal_events == {"r": 1}

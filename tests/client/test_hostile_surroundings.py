@@ -1,4 +1,4 @@
-"""What other code on the loop, in hooks and in values may do, and what must hold all the same."""
+"""The client withstands what tasks, hooks, callbacks and values of the user may do."""
 
 import asyncio
 import contextlib
@@ -22,14 +22,14 @@ from typed_async_client.testing import in_virtual_time
 
 
 def new_client(**options: Any) -> AsyncResilientClient:
-    """Make a client that answers at once."""
+    """Create a client whose requests get a response immediately."""
     transport = httpx.MockTransport(lambda _: httpx.Response(200))
     return AsyncResilientClient(transport=transport, **options)
 
 
 @in_virtual_time
-async def test_a_client_survives_that_every_task_of_the_program_is_cancelled() -> None:
-    """The monitor is one of them; without it, events are still delivered and waits still end."""
+async def test_a_client_survives_the_cancellation_of_every_task() -> None:
+    """The monitor is one of them; without it, events are still delivered and waits end."""
     seen: list[str] = []
     client = new_client(event_queue_size=1)
     client.add_event_callback(EventType.SUCCESS, lambda e: seen.append(e.context.request_id))
@@ -45,8 +45,8 @@ async def test_a_client_survives_that_every_task_of_the_program_is_cancelled() -
     assert seen == ["before", "0", "1", "2", "3", "4"]
 
 
-class Unspeakable:
-    """A callback whose very name cannot be told."""
+class Unprintable:
+    """A callback whose ``repr()`` raises."""
 
     def __call__(self, _: AsyncEvent) -> None:
         """Fail."""
@@ -57,8 +57,8 @@ class Unspeakable:
         raise ValueError("no")
 
 
-class Lazy:
-    """A stand-in whose every look at it fails."""
+class Uninspectable:
+    """An object that raises when its class is inspected."""
 
     @property
     def __class__(self) -> Any:
@@ -71,10 +71,12 @@ class Lazy:
         raise ValueError("no")
 
 
-@pytest.mark.parametrize("callback", [Unspeakable(), lambda _: Lazy()], ids=["name", "value"])
+@pytest.mark.parametrize(
+    "callback", [Unprintable(), lambda _: Uninspectable()], ids=["name", "value"]
+)
 @in_virtual_time
-async def test_no_trick_of_a_callback_reaches_the_monitor(callback: Any) -> None:
-    """It is counted, and the next callback hears of the next event."""
+async def test_a_misbehaving_callback_does_not_affect_the_monitor(callback: Any) -> None:
+    """It is counted as failed, and other callbacks receive every event."""
     seen: list[AsyncEvent] = []
     async with new_client() as client:
         client.add_event_callback(EventType.SUCCESS, callback)
@@ -87,8 +89,8 @@ async def test_no_trick_of_a_callback_reaches_the_monitor(callback: Any) -> None
 
 
 @in_virtual_time
-async def test_what_the_caller_does_to_its_response_no_callback_sees() -> None:
-    """The event was made before the caller had the response, and holds a copy."""
+async def test_changes_to_the_callers_response_are_invisible_to_callbacks() -> None:
+    """The event has a copy, made before the caller received the response."""
     seen: list[bool] = []
     async with new_client() as client:
         client.add_event_callback(
@@ -105,8 +107,8 @@ async def test_what_the_caller_does_to_its_response_no_callback_sees() -> None:
 
 
 @in_virtual_time
-async def test_an_error_inside_the_flow_is_an_error_and_not_a_cancellation() -> None:
-    """Here the dice of the caller fail, at the first retry."""
+async def test_an_error_within_the_flow_is_not_reported_as_a_cancellation() -> None:
+    """Here the caller's random function raises at the first retry."""
 
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
@@ -123,13 +125,13 @@ async def test_an_error_inside_the_flow_is_an_error_and_not_a_cancellation() -> 
 
 
 @in_virtual_time
-async def test_a_task_that_ends_without_a_word_is_ended_by_whoever_waits() -> None:
-    """An error outside the Exception tree can end a task so."""
+async def test_a_task_that_ends_without_a_terminal_event_gets_one_from_a_waiter() -> None:
+    """An error outside the ``Exception`` hierarchy can end a task that way."""
 
-    def leave(_: httpx.Request) -> httpx.Response:
+    def exit_generator(_: httpx.Request) -> httpx.Response:
         raise GeneratorExit
 
-    async with AsyncResilientClient(transport=httpx.MockTransport(leave)) as client:
+    async with AsyncResilientClient(transport=httpx.MockTransport(exit_generator)) as client:
         task = await client.get("http://a.test/", RequestContext(request_id="r"))
         with contextlib.suppress(GeneratorExit):
             await task
@@ -139,8 +141,8 @@ async def test_a_task_that_ends_without_a_word_is_ended_by_whoever_waits() -> No
 
 
 @in_virtual_time
-async def test_a_task_factory_that_fails_leaves_nothing_behind() -> None:
-    """No request in flight, and no place taken from the others."""
+async def test_a_task_factory_that_raises_leaks_nothing() -> None:
+    """No request remains in flight, and no permit is lost."""
     loop = asyncio.get_running_loop()
     async with new_client(max_concurrent_requests=1) as client:
 
@@ -156,8 +158,8 @@ async def test_a_task_factory_that_fails_leaves_nothing_behind() -> None:
 
 
 @in_virtual_time
-async def test_a_closing_that_was_cancelled_from_outside_can_be_asked_for_again() -> None:
-    """Every event was told, and the second call ends like any other."""
+async def test_close_can_be_called_again_after_its_task_was_cancelled() -> None:
+    """Every event is delivered, and the second call completes."""
     seen: list[EventType] = []
 
     async def wait(_: httpx.Request) -> httpx.Response:
@@ -178,8 +180,8 @@ async def test_a_closing_that_was_cancelled_from_outside_can_be_asked_for_again(
 
 
 @in_virtual_time
-async def test_a_hook_may_wait_for_all_requests_without_waiting_for_its_own() -> None:
-    """It waits for the others, and then its own request goes on."""
+async def test_a_hook_may_wait_for_all_other_requests() -> None:
+    """It doesn't wait for its own request, which then continues."""
     clients: list[AsyncResilientClient] = []
 
     async def hook(request: httpx.Request) -> None:
@@ -195,8 +197,8 @@ async def test_a_hook_may_wait_for_all_requests_without_waiting_for_its_own() ->
 
 
 @in_virtual_time
-async def test_a_result_pushed_out_of_the_ledger_still_reaches_who_waits_for_it() -> None:
-    """A waiter knows the request, not only its name."""
+async def test_a_result_dropped_from_the_ledger_is_still_returned_to_a_waiter() -> None:
+    """A waiter refers to the request itself, not only to its id."""
 
     async def slow(_: httpx.Request) -> httpx.Response:
         await asyncio.sleep(1)
@@ -204,31 +206,31 @@ async def test_a_result_pushed_out_of_the_ledger_still_reaches_who_waits_for_it(
 
     transport = httpx.MockTransport(slow)
     async with AsyncResilientClient(transport=transport, max_results=1) as client:
-        waits = []
+        waiting = []
         for number in range(3):
             await client.get("http://a.test/", RequestContext(request_id=str(number)))
-            waits.append(asyncio.create_task(client.wait_for_request(str(number))))
-        results = await asyncio.gather(*waits)
+            waiting.append(asyncio.create_task(client.wait_for_request(str(number))))
+        results = await asyncio.gather(*waiting)
         assert [result.request_id for result in results] == ["0", "1", "2"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Tenancy(RequestContext):
-    """A context of the user's own."""
+class TenantContext(RequestContext):
+    """A user-defined context."""
 
     tenant: str = "none"
 
 
 @in_virtual_time
-async def test_a_context_of_the_users_own_class_keeps_its_fields() -> None:
-    """Through every step, and in every event."""
+async def test_a_user_defined_context_keeps_its_fields() -> None:
+    """In every copy of it, and in events."""
     seen: list[str] = []
     async with new_client() as client:
-        client.add_event_callback(EventType.SUCCESS, lambda e: seen.append(e.context.tenant))  # type: ignore[attr-defined]  # the subclass has it
-        await client.get("http://a.test/", Tenancy(tenant="acme"))
+        client.add_event_callback(EventType.SUCCESS, lambda e: seen.append(e.context.tenant))  # type: ignore[attr-defined]  # of the subclass
+        await client.get("http://a.test/", TenantContext(tenant="acme"))
         await client.wait_for_all_requests()
     assert seen == ["acme"]
-    assert Tenancy(tenant="acme").increment_attempt().reset_attempts().tenant == "acme"
+    assert TenantContext(tenant="acme").increment_attempt().reset_attempts().tenant == "acme"
 
 
 @pytest.mark.parametrize(
@@ -241,8 +243,8 @@ async def test_a_context_of_the_users_own_class_keeps_its_fields() -> None:
     ],
 )
 @in_virtual_time
-async def test_what_cannot_be_sent_is_refused_before_anything_is(option: str, value: Any) -> None:
-    """With the option in the message."""
+async def test_an_invalid_option_raises_before_anything_is_sent(option: str, value: Any) -> None:
+    """The message names the option."""
     async with new_client() as client:
         with pytest.raises(TypeError, match=option):
             await client.post("http://a.test/", **{option: value})
@@ -250,15 +252,15 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is(option: str, va
 
 
 @pytest.mark.parametrize("option", [{"retries": 2}, {"random": 3}])
-def test_what_a_client_does_not_take_is_refused_by_name(option: dict[str, Any]) -> None:
-    """As our option, not as somebody else's argument."""
+def test_an_invalid_client_option_raises_and_the_message_names_it(option: dict[str, Any]) -> None:
+    """As an option of the client, not as an argument of some internal function."""
     with pytest.raises(TypeError, match=next(iter(option))):
         AsyncResilientClient(**option)
 
 
 @in_virtual_time
 async def test_a_new_context_has_the_clients_limits() -> None:
-    """To name a request is not to lose them."""
+    """So that setting an id doesn't lose them."""
     client = new_client(max_retries=7, base_delay=0.5)
     context = client.new_context("orders", {"service": ["users"]})
     assert (context.max_retries, context.base_delay) == (7, 0.5)
@@ -269,11 +271,11 @@ async def test_a_new_context_has_the_clients_limits() -> None:
 
 @pytest.mark.filterwarnings("ignore:Setting per-request cookies:DeprecationWarning")
 @in_virtual_time
-async def test_every_kind_of_mutable_option_is_copied_at_the_submission() -> None:
-    """Jars, files, extensions, time limits and iterators, as well as plain values."""
+async def test_every_kind_of_mutable_option_is_copied_on_submission() -> None:
+    """Cookies, files, extensions, timeouts and iterators."""
     sent: list[Any] = []
 
-    def keep(request: httpx.Request) -> httpx.Response:
+    def record(request: httpx.Request) -> httpx.Response:
         sent.append(
             (
                 request.headers.get("x-n"),
@@ -287,28 +289,28 @@ async def test_every_kind_of_mutable_option_is_copied_at_the_submission() -> Non
 
     jar = httpx.Cookies({"session": "alice"})
     files = {"file": b"first"}
-    mine = {"n": 1}
+    extension = {"n": 1}
     timeout = httpx.Timeout(3.0)
-    async with AsyncResilientClient(transport=httpx.MockTransport(keep)) as client:
+    async with AsyncResilientClient(transport=httpx.MockTransport(record)) as client:
         task = await client.put(
             "http://a.test/",
             RequestContext(max_retries=1),
-            headers=iter([("X-N", "1")]),  # type: ignore[arg-type]  # httpx takes it once
+            headers=iter([("X-N", "1")]),  # type: ignore[arg-type]  # httpx accepts one
             cookies=jar,
             files=files,
-            extensions={"mine": mine},
+            extensions={"mine": extension},
             timeout=timeout,
         )
         jar.set("session", "bob")
         files["file"] = b"second"
-        mine["n"] = 2
+        extension["n"] = 2
         timeout.read = 9.0
         with pytest.raises(httpx.ConnectError):
             await task
     assert sent == [("1", "session=alice", 3.0, {"n": 1}, False)] * 2
 
 
-def test_the_package_is_imported_where_there_is_no_fork() -> None:
+def test_the_package_can_be_imported_where_fork_is_not_available() -> None:
     """As on Windows."""
     program = "import asyncio, httpx, os; del os.register_at_fork; import typed_async_client"
     done = subprocess.run([sys.executable, "-c", program], check=False, env=dict(os.environ))

@@ -1,4 +1,4 @@
-"""What the client keeps of a response that nobody holds any more: all of it, in little room."""
+"""The responses that the client keeps in compact form once nothing else references them."""
 
 import asyncio
 import copy
@@ -14,36 +14,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, RequestResult
+from typed_async_client.httpx_client.packed import PackedResponse
+from typed_async_client.pool.response import SPENT
 from typed_async_client.testing import FaultServer, answer
-from typed_async_client.transports.clients.packed import PackedResponse
-from typed_async_client.transports.whole import SPENT
 
 JSON = b'{"name": "Zo\xc3\xab"}'
 
 
-def served(request: httpx.Request) -> httpx.Response:
-    """Answer with some of everything."""
+def respond(request: httpx.Request) -> httpx.Response:
+    """Return a response in which as much as possible is set."""
     headers = {"Content-Type": "application/json", "Set-Cookie": "a=b", "X-Path": request.url.path}
     return httpx.Response(201, headers=headers, content=JSON, extensions={"reason_phrase": b"So"})
 
 
-async def let_go() -> None:
-    """Let go of what asyncio holds for one turn, and of circles: httpx's responses are some."""
+async def collect_garbage() -> None:
+    """Free what asyncio references for one iteration, and cycles such as httpx's responses."""
     await asyncio.sleep(0)
     gc.collect()
 
 
-async def kept(url: str, client: AsyncResilientClient, **options: Any) -> RequestResult:
-    """Make a request, let its response go, and give its result."""
+async def kept_result(url: str, client: AsyncResilientClient, **options: Any) -> RequestResult:
+    """Make a request, drop its response, and return its result."""
     await (await client.post(url, client.new_context("r"), **options))
-    await let_go()
+    await collect_garbage()
     result = client.get_result("r")
     assert result is not None
     return result
 
 
-def looks(response: httpx.Response) -> dict[str, Any]:
-    """Tell all that can be seen of a response."""
+def visible_state(response: httpx.Response) -> dict[str, Any]:
+    """Return everything that a user can see of a response."""
     request = response.request
     return {
         "status": (response.status_code, response.reason_phrase, response.http_version),
@@ -60,41 +60,41 @@ def looks(response: httpx.Response) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("new", [AsyncPoolTransport, httpx.AsyncHTTPTransport])
-async def test_a_response_that_was_let_go_is_made_anew(new: Callable[[], Any]) -> None:
-    """It looks as it looked, but for the connection that it came on."""
+@pytest.mark.parametrize("transport", [AsyncPoolTransport, httpx.AsyncHTTPTransport])
+async def test_a_response_that_was_freed_is_recreated(transport: Callable[[], Any]) -> None:
+    """It is equal to the original, but has no ``network_stream``."""
     async with (
         FaultServer(answer(201, JSON, "Content-Type: application/json")) as server,
-        AsyncResilientClient(transport=new()) as client,
+        AsyncResilientClient(transport=transport()) as client,
     ):
         response = await (await client.post(f"{server.url}/a?b=%20c", client.new_context("r")))
-        looked, last = looks(response), weakref.ref(response)
+        before, reference = visible_state(response), weakref.ref(response)
         result = client.get_result("r")
         assert result is not None
         del response
-        await let_go()
-        assert last() is None
-        anew = result.unwrap()
-        assert looks(anew) == looked
-        assert type(anew) is httpx.Response
-        assert "network_stream" not in anew.extensions
+        await collect_garbage()
+        assert reference() is None
+        unpacked = result.unwrap()
+        assert visible_state(unpacked) == before
+        assert type(unpacked) is httpx.Response
+        assert "network_stream" not in unpacked.extensions
 
 
-async def test_a_response_that_somebody_holds_is_the_result_s_own() -> None:
-    """And stays so, with all that its holder does to it."""
-    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
+async def test_a_response_that_is_still_referenced_is_the_one_in_the_result() -> None:
+    """And it stays so, including later changes to it."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(respond)) as client:
         response = await (await client.get("http://a.test/", client.new_context("r")))
         result = client.get_result("r")
         assert result is not None
         assert result.response is response
         response.headers["X-Mine"] = "1"
         del response
-        await let_go()
+        await collect_garbage()
         assert result.unwrap().headers["X-Mine"] == "1"
 
 
-async def test_a_response_that_somebody_holds_lacks_nothing() -> None:
-    """Packing it takes its connection out of what is kept, and not out of what was given."""
+async def test_a_response_that_is_still_referenced_keeps_its_network_stream() -> None:
+    """Packing removes it only from the packed copy."""
     async with FaultServer(answer()) as server, AsyncResilientClient() as client:
         response = await (await client.get(server.url))
         await client.wait_for_all_requests()
@@ -102,12 +102,12 @@ async def test_a_response_that_somebody_holds_lacks_nothing() -> None:
         assert stream.get_extra_info("server_addr") == ("127.0.0.1", server.port)
 
 
-async def test_a_response_made_anew_is_the_same_one_to_all_who_ask_for_it() -> None:
-    """And may be changed by them, as the first one."""
-    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
-        first = await kept("http://a.test/", client, content=b"x")
+async def test_a_recreated_response_is_the_same_object_at_each_access() -> None:
+    """And it can be changed like the original."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(respond)) as client:
+        first = await kept_result("http://a.test/", client, content=b"x")
         first.unwrap().encoding = "latin-1"
-        await let_go()
+        await collect_garbage()
         again = client.get_result("r")
         assert again is not None
         assert again.unwrap().text == JSON.decode("latin-1")
@@ -115,32 +115,32 @@ async def test_a_response_made_anew_is_the_same_one_to_all_who_ask_for_it() -> N
         assert again.unwrap().request.content == b"x"
 
 
-async def test_a_response_made_anew_is_closed_and_its_request_can_be_sent_again() -> None:
-    """With its body; to read the response and to close it change nothing, as with the first one."""
+async def test_a_recreated_response_is_closed_and_its_request_can_be_sent_again() -> None:
+    """With its body. Reading or closing the response has no effect, as with the original."""
     sent: list[bytes] = []
 
-    def note(request: httpx.Request) -> httpx.Response:
+    def record(request: httpx.Request) -> httpx.Response:
         sent.append(request.content)
-        return served(request)
+        return respond(request)
 
-    transport = httpx.MockTransport(note)
+    transport = httpx.MockTransport(record)
     async with AsyncResilientClient(transport=transport) as client:
-        anew = (await kept("http://a.test/", client, content=b"x")).unwrap()
-        assert await anew.aread() == JSON
-        await anew.aclose()
+        unpacked = (await kept_result("http://a.test/", client, content=b"x")).unwrap()
+        assert await unpacked.aread() == JSON
+        await unpacked.aclose()
         with pytest.raises(httpx.StreamConsumed):
-            await anext(anew.aiter_raw())
+            await anext(unpacked.aiter_raw())
     async with httpx.AsyncClient(transport=transport) as other:
-        await other.send(anew.request)
-    assert isinstance(anew.request.stream, httpx.ByteStream)
-    assert list(anew.request.stream) == [b"x"]
+        await other.send(unpacked.request)
+    assert isinstance(unpacked.request.stream, httpx.ByteStream)
+    assert list(unpacked.request.stream) == [b"x"]
     assert sent == [b"x", b"x"]
 
 
-async def test_a_result_is_found_in_a_set_again() -> None:
-    """Its response is a part of its hash, and does not become another one."""
-    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
-        result = await kept("http://a.test/", client)
+async def test_a_result_keeps_its_hash() -> None:
+    """Its response is part of its hash, so it must not be replaced."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(respond)) as client:
+        result = await kept_result("http://a.test/", client)
         found, others = {result}, [httpx.Response(200) for _ in range(10)]
         assert result in found
         assert copy.copy(result) in found
@@ -148,22 +148,22 @@ async def test_a_result_is_found_in_a_set_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "twin", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+    "duplicate", [copy.copy, copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result))]
 )
-async def test_a_result_can_be_copied_and_pickled(twin: Callable[[Any], Any]) -> None:
-    """With the response that it has packed."""
-    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
-        result = twin(await kept("http://a.test/", client))
+async def test_a_result_can_be_copied_and_pickled(duplicate: Callable[[Any], Any]) -> None:
+    """With its packed response."""
+    async with AsyncResilientClient(transport=httpx.MockTransport(respond)) as client:
+        result = duplicate(await kept_result("http://a.test/", client))
     assert result.unwrap().json() == {"name": "Zoë"}
     assert result.request_id == "r"
     with pytest.raises(AttributeError, match="'RequestResult' object has no attribute 'answer'"):
         _ = result.answer
 
 
-async def test_a_kept_response_is_three_objects_to_the_garbage_collector() -> None:
-    """The result, what is packed, and the way to the response while somebody holds it."""
+async def test_a_kept_response_is_three_objects_for_the_garbage_collector() -> None:
+    """The result, the packed response, and a weak reference to the original."""
     before = 0
-    async with AsyncResilientClient(transport=httpx.MockTransport(served)) as client:
+    async with AsyncResilientClient(transport=httpx.MockTransport(respond)) as client:
         for _ in range(2):
             gc.collect()
             before = len(gc.get_objects())
@@ -175,8 +175,8 @@ async def test_a_kept_response_is_three_objects_to_the_garbage_collector() -> No
 
 
 @pytest.mark.parametrize("http11", ["h11", "llhttp"])
-async def test_a_response_that_was_read_dies_with_its_last_holder(http11: Any) -> None:
-    """Without a garbage collector: httpx's leads to its stream, which leads back to it."""
+async def test_a_read_response_is_freed_with_its_last_reference(http11: Any) -> None:
+    """Without the garbage collector: unlike httpx's, it has no reference cycle."""
     gc.collect()
     gc.disable()
     try:
@@ -186,95 +186,95 @@ async def test_a_response_that_was_read_dies_with_its_last_holder(http11: Any) -
         ):
             response = await client.get(server.url)
             with pytest.raises(httpx.StreamConsumed):
-                await anext(aiter(response.stream))  # type: ignore[arg-type]  # an async one
-            last = weakref.ref(response)
+                await anext(aiter(response.stream))  # type: ignore[arg-type]  # it's async
+            reference = weakref.ref(response)
             del response
             await asyncio.sleep(0)
-            assert last() is None
+            assert reference() is None
     finally:
         gc.enable()
 
 
-# What cannot be packed is kept as it is
+# Responses that can't be packed are kept unchanged
 
 
-class Richer(httpx.Response):
-    """A response of somebody's own kind."""
+class CustomResponse(httpx.Response):
+    """A user-defined response."""
 
 
 def with_attribute(response: httpx.Response) -> None:
-    """Put something of the caller's own on a response."""
+    """Set an attribute on the response."""
     response.parsed = object()  # type: ignore[attr-defined]  # as an event hook may
 
 
 def with_extension(response: httpx.Response) -> None:
-    """Put something of the caller's own into the extensions."""
+    """Add an object to the extensions."""
     response.extensions["parsed"] = object()
 
 
 def with_buffer(response: httpx.Response) -> None:
-    """Put something into the extensions that is no bytes, but has some."""
+    """Add a mutable buffer to the extensions."""
     response.extensions["parsed"] = bytearray(b"parsed")
 
 
 def with_list(response: httpx.Response) -> None:
-    """Put a list on a response, which may grow later."""
+    """Set a list, which may change later, on the response."""
     response.parsed = []  # type: ignore[attr-defined]  # as an event hook may
 
 
-def with_sent_list(response: httpx.Response) -> None:
-    """Put a list on the request, which may grow later."""
+def with_request_list(response: httpx.Response) -> None:
+    """Set a list, which may change later, on the request."""
     response.request.signed = []  # type: ignore[attr-defined]  # as an event hook may
 
 
 def with_timeout(response: httpx.Response) -> None:
-    """Put something into the timeouts of the request that is no bytes, but has some."""
+    """Put a mutable buffer into the timeouts of the request."""
     response.request.extensions["timeout"]["read"] = bytearray(b"5")
 
 
 def with_trailer(response: httpx.Response) -> None:
-    """Put the same into the trailers."""
+    """Put a mutable buffer into the trailers."""
     response.extensions["trailing_headers"] = [(b"X-Sum", bytearray(b"5"))]
 
 
 def with_other_trailers(response: httpx.Response) -> None:
-    """Put trailers of another kind in place, with a list in them."""
+    """Replace the trailers by a dict that contains a list."""
     response.extensions["trailing_headers"] = {"X-Sum": []}
 
 
 def with_stream(response: httpx.Response) -> None:
-    """Put another stream in the place of the response's."""
+    """Replace the stream of the response."""
     response.stream = httpx.ByteStream(JSON)
 
 
-def with_sent_stream(response: httpx.Response) -> None:
-    """Put another stream in the place of the request's, as what signs or codes a body does."""
-    response.request.stream = httpx.ByteStream(b"coded")
+def with_request_stream(response: httpx.Response) -> None:
+    """Replace the stream of the request, as code that signs or encodes a body does."""
+    response.request.stream = httpx.ByteStream(b"encoded")
 
 
 def with_headers(response: httpx.Response) -> None:
-    """Put headers of the caller's own kind in place."""
+    """Replace the headers by an instance of a subclass."""
     response.headers = type("Ordered", (httpx.Headers,), {})(response.headers)
 
 
 def with_url(response: httpx.Response) -> None:
-    """Lead to an address of the caller's own kind."""
-    response.request.url = type("Place", (httpx.URL,), {})(response.request.url)
+    """Replace the URL by an instance of a subclass."""
+    response.request.url = type("CustomURL", (httpx.URL,), {})(response.request.url)
 
 
-def of_own_kind(response: httpx.Response) -> None:
-    """Make it a response of another class."""
-    response.__class__ = Richer
+def with_custom_class(response: httpx.Response) -> None:
+    """Change the class of the response."""
+    response.__class__ = CustomResponse
 
 
-def changing(change: Callable[[httpx.Response], None]) -> AsyncResilientClient:
-    """Make a client one of whose event hooks does something to each response."""
+def client_with_hook(change: Callable[[httpx.Response], None]) -> AsyncResilientClient:
+    """Create a client with an event hook that changes each response."""
 
     async def hook(response: httpx.Response) -> None:
         await response.aread()
         change(response)
 
-    transport = httpx.MockTransport(served)
+    transport = httpx.MockTransport(respond)
     return AsyncResilientClient(transport=transport, event_hooks={"response": [hook]})
 
 
@@ -285,68 +285,68 @@ def changing(change: Callable[[httpx.Response], None]) -> AsyncResilientClient:
         with_extension,
         with_buffer,
         with_list,
-        with_sent_list,
+        with_request_list,
         with_timeout,
         with_trailer,
         with_other_trailers,
         with_stream,
-        with_sent_stream,
+        with_request_stream,
         with_headers,
         with_url,
-        of_own_kind,
+        with_custom_class,
     ],
 )
-async def test_a_response_that_carries_more_is_kept_itself(
+async def test_a_response_that_cannot_be_packed_completely_is_kept_itself(
     change: Callable[[httpx.Response], None],
 ) -> None:
-    """Nothing that somebody put there is lost."""
-    async with changing(change) as client:
+    """So nothing that was set on it is lost."""
+    async with client_with_hook(change) as client:
         response = await (await client.get("http://a.test/", client.new_context("r")))
-        last = weakref.ref(response)
+        reference = weakref.ref(response)
         del response
-        await let_go()
+        await collect_garbage()
         result = client.get_result("r")
         assert result is not None
-        assert result.response is last()
+        assert result.response is reference()
 
 
 def without_extensions(response: httpx.Response) -> None:
-    """Take away what no response lacks."""
-    response.extensions = None  # type: ignore[assignment]  # that is the point
+    """Remove the extensions, which every response has."""
+    response.extensions = None  # type: ignore[assignment]  # the point of the test
 
 
 def without_request(response: httpx.Response) -> None:
-    """Take away the request."""
+    """Remove the request."""
     del response._request
 
 
 @pytest.mark.parametrize("change", [without_extensions, without_request])
-async def test_a_response_that_a_hook_has_broken_ends_its_request(
+async def test_a_request_ends_even_if_a_hook_breaks_its_response(
     change: Callable[[httpx.Response], None],
 ) -> None:
-    """With a result, and its task with that response: packing it is no concern of theirs."""
-    async with changing(change) as client:
+    """The result and the task have that response; that it can't be packed doesn't matter."""
+    async with client_with_hook(change) as client:
         response = await (await client.get("http://a.test/", client.new_context("r")))
         result = (await client.wait_for_all_requests())["r"]
         assert result.response is response
         assert client.active_tasks_count == 0
 
 
-async def test_a_response_that_a_plain_client_could_close_is_kept_itself() -> None:
-    """One that a client of the caller's has made can be closed without waiting."""
+async def test_a_response_that_can_be_closed_synchronously_is_kept_itself() -> None:
+    """Such as one created by an external client."""
 
-    class Canned:
+    class StaticClient:
         async def request(self, method: str, url: Any, **_: Any) -> httpx.Response:
             return httpx.Response(200, content=JSON, request=httpx.Request(method, url))
 
-    async with AsyncResilientClient(http_client=Canned()) as client:
-        result = await kept("http://a.test/", client)
+    async with AsyncResilientClient(http_client=StaticClient()) as client:
+        result = await kept_result("http://a.test/", client)
         result.unwrap().close()
         assert result.unwrap().content == JSON
 
 
-async def test_a_response_behind_a_redirect_keeps_its_history() -> None:
-    """With all the responses on the way to it."""
+async def test_a_response_after_a_redirect_keeps_its_history() -> None:
+    """With all the responses that led to it."""
 
     def redirect(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/old":
@@ -355,7 +355,7 @@ async def test_a_response_behind_a_redirect_keeps_its_history() -> None:
 
     transport = httpx.MockTransport(redirect)
     async with AsyncResilientClient(transport=transport, follow_redirects=True) as client:
-        result = await kept("http://a.test/old", client)
+        result = await kept_result("http://a.test/old", client)
         assert [one.status_code for one in result.unwrap().history] == [302]
 
 
@@ -364,10 +364,10 @@ PATHS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40)
 
 
 @given(VALUES, VALUES, PATHS, st.binary())
-def test_whatever_stands_in_a_response_stands_in_the_one_made_anew(
+def test_a_recreated_response_has_the_same_contents(
     name: str, value: str, path: str, body: bytes
 ) -> None:
-    """Headers of any bytes, any address, any body."""
+    """Whatever its headers, URL and body."""
     pair = [(name.encode("latin-1"), value.encode("latin-1"))]
     request = httpx.Request("GET", f"http://u:p@a.test/{path}", headers=pair)
     response = httpx.Response(200, headers=pair, content=body, request=request)
@@ -376,10 +376,10 @@ def test_whatever_stands_in_a_response_stands_in_the_one_made_anew(
     packed = PackedResponse(response)
     del response
     gc.collect(0)
-    anew = packed.unpack()
-    sent = anew.request
-    assert (anew.headers.raw, sent.headers.raw, sent.url, str(sent.url)) == before
+    unpacked = packed.unpack()
+    sent = unpacked.request
+    assert (unpacked.headers.raw, sent.headers.raw, sent.url, str(sent.url)) == before
     assert sent.url.raw_path == before[2].raw_path
-    assert anew.content == body
+    assert unpacked.content == body
     with pytest.raises(RuntimeError, match="elapsed"):
-        _ = anew.elapsed  # which only a client tells
+        _ = unpacked.elapsed  # which only a client sets

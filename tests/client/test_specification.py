@@ -1,4 +1,4 @@
-"""The specification's own examples and numbers, on the client as users hold it."""
+"""The examples and numbers of the specification, through the public API."""
 
 import inspect
 from unittest.mock import MagicMock, patch
@@ -20,8 +20,8 @@ from typed_async_client.testing import in_virtual_time
 
 
 @in_virtual_time
-async def test_two_connect_errors_then_success_are_three_calls() -> None:
-    """The specification's test, to the letter."""
+async def test_two_connect_errors_and_a_success_are_three_calls() -> None:
+    """The test in the specification, verbatim."""
     async with AsyncResilientClient() as client:
         context = RequestContext(max_retries=2, request_id="test")
         with patch.object(client._client, "request") as mock:
@@ -41,8 +41,8 @@ async def test_two_connect_errors_then_success_are_three_calls() -> None:
 
 
 @in_virtual_time
-async def test_the_call_carries_no_unasked_options() -> None:
-    """``request("GET", url)`` and nothing else, at each attempt."""
+async def test_the_call_has_no_options_that_were_not_given() -> None:
+    """Each attempt calls ``request("GET", url)``."""
     async with AsyncResilientClient() as client:
         with patch.object(client._client, "request") as mock:
             mock.side_effect = [httpcore.ConnectError("Fail"), MagicMock(status_code=200)]
@@ -52,8 +52,8 @@ async def test_the_call_carries_no_unasked_options() -> None:
 
 
 @in_virtual_time
-async def test_given_options_are_passed_on_as_they_are() -> None:
-    """Each to the option of the same name."""
+async def test_given_options_are_passed_on_unchanged() -> None:
+    """Under the same names."""
     async with AsyncResilientClient() as client:
         with patch.object(client._client, "request", return_value=httpx.Response(200)) as mock:
             await (await client.post("https://test.com", json={"a": [1]}, timeout=3.0, auth=None))
@@ -65,7 +65,7 @@ async def test_given_options_are_passed_on_as_they_are() -> None:
 @pytest.mark.parametrize("refusals", [0, 1, 2])
 @in_virtual_time
 async def test_each_connect_error_is_one_retry(refusals: int) -> None:
-    """A success at once is no retry, one error is one retry, two are two."""
+    """No error means no retry, one error one retry, and two errors two."""
     async with AsyncResilientClient() as client:
         with patch.object(client._client, "request") as mock:
             errors = [httpcore.ConnectError("Fail") for _ in range(refusals)]
@@ -79,7 +79,7 @@ async def test_each_connect_error_is_one_retry(refusals: int) -> None:
 
 @in_virtual_time
 async def test_two_retries_are_three_attempts_at_most() -> None:
-    """The third failure is the last, and reaches the caller."""
+    """The third failure is raised."""
     async with AsyncResilientClient() as client:
         with patch.object(client._client, "request", side_effect=httpcore.ConnectError("no")) as m:
             task = await client.get("https://test.com", RequestContext(request_id="r"))
@@ -107,7 +107,7 @@ async def test_two_retries_are_three_attempts_at_most() -> None:
 )
 @in_virtual_time
 async def test_other_errors_are_not_retried(error: Exception, status: ResultStatus) -> None:
-    """They reach the caller as they are, after one attempt."""
+    """They are raised unchanged after one attempt."""
     async with AsyncResilientClient() as client:
         with patch.object(client._client, "request", side_effect=error) as mock:
             task = await client.get("https://test.com", RequestContext(request_id="r"))
@@ -122,8 +122,8 @@ async def test_other_errors_are_not_retried(error: Exception, status: ResultStat
 
 @pytest.mark.parametrize("code", [404, 429, 500, 503])
 @in_virtual_time
-async def test_an_error_status_is_a_response_not_an_error(code: int) -> None:
-    """Without policies no status is retried."""
+async def test_an_error_status_is_a_response_and_not_an_error(code: int) -> None:
+    """No status is retried."""
     transport = httpx.MockTransport(lambda _: httpx.Response(code))
     async with create_async_resilient_client(transport=transport) as client:
         response = await (await client.get("http://a.test/"))
@@ -135,7 +135,7 @@ async def test_an_error_status_is_a_response_not_an_error(code: int) -> None:
 @pytest.mark.parametrize("verb", ["get", "post", "put", "delete", "patch", "head", "options"])
 @in_virtual_time
 async def test_each_verb_sends_its_method(verb: str) -> None:
-    """And takes the context as its second argument."""
+    """And accepts the context as its second argument."""
     transport = httpx.MockTransport(lambda request: httpx.Response(200, text=request.method))
     async with AsyncResilientClient(transport=transport) as client:
         context = RequestContext(request_id=verb)
@@ -145,8 +145,8 @@ async def test_each_verb_sends_its_method(verb: str) -> None:
 
 
 @in_virtual_time
-async def test_a_method_is_taken_in_any_case() -> None:
-    """As httpx takes it."""
+async def test_a_method_may_be_in_upper_or_lower_case() -> None:
+    """As in httpx."""
     transport = httpx.MockTransport(lambda request: httpx.Response(200, text=request.method))
     async with AsyncResilientClient(transport=transport) as client:
         assert (await (await client.request_async("query", "http://a.test/"))).text == "QUERY"
@@ -154,8 +154,8 @@ async def test_a_method_is_taken_in_any_case() -> None:
 
 @pytest.mark.parametrize("method", ["FETCH", "", "GET ", None, 7])
 @in_virtual_time
-async def test_an_unknown_method_is_refused_before_anything_is_sent(method: str) -> None:
-    """With the method in the message; no request was submitted."""
+async def test_an_unknown_method_raises_before_anything_is_sent(method: str) -> None:
+    """No request is submitted."""
     async with AsyncResilientClient() as client:
         with pytest.raises(ValueError, match="unknown HTTP method"):
             await client.request_async(method, "http://a.test/")
@@ -163,31 +163,31 @@ async def test_an_unknown_method_is_refused_before_anything_is_sent(method: str)
 
 
 @in_virtual_time
-async def test_an_unknown_option_is_refused_before_anything_is_sent() -> None:
-    """The message names it and lists those that exist."""
+async def test_an_unknown_option_raises_before_anything_is_sent() -> None:
+    """The message names it and lists the valid ones."""
     async with AsyncResilientClient() as client:
         with pytest.raises(TypeError, match=r"unknown request option jsn: .*json"):
-            await client.post("http://a.test/", jsn={})  # type: ignore[call-arg]  # the typo is the test
+            await client.post("http://a.test/", jsn={})  # type: ignore[call-arg]  # the point of the test
         assert client.statistics().submitted == 0
 
 
 @in_virtual_time
-async def test_a_spent_context_is_refused_before_anything_is_sent() -> None:
-    """It allows no attempt, and the message says how to mend it."""
+async def test_a_context_without_attempts_left_raises_before_anything_is_sent() -> None:
+    """The message says how to fix it."""
     spent = RequestContext(max_retries=1, current_attempt=2, request_id="spent")
     async with AsyncResilientClient() as client:
-        with pytest.raises(ValueError, match=r"'spent' has no attempt left.*reset_attempts"):
+        with pytest.raises(ValueError, match=r"'spent' has no attempts left.*reset_attempts"):
             await client.get("http://a.test/", spent)
 
 
 @in_virtual_time
-async def test_a_context_given_with_a_request_wins_over_the_clients_numbers() -> None:
-    """The client's four numbers are the defaults of the contexts that it makes."""
-    waits: list[float] = []
+async def test_the_context_of_a_request_overrides_the_clients_limits() -> None:
+    """The client's limits are the defaults of the contexts that it creates."""
+    delays: list[float] = []
     async with create_async_resilient_client(
         max_retries=1, base_delay=8.0, backoff_factor=3.0, max_delay=20.0, random=lambda: 0.5
     ) as client:
-        client.add_event_callback(EventType.RETRY, lambda event: waits.append(event.data.delay))
+        client.add_event_callback(EventType.RETRY, lambda event: delays.append(event.data.delay))
         with patch.object(client._client, "request", side_effect=httpx.ConnectError("no")):
             own = RequestContext(max_retries=2, base_delay=1.0)
             for context in (None, own):
@@ -195,11 +195,11 @@ async def test_a_context_given_with_a_request_wins_over_the_clients_numbers() ->
                 with pytest.raises(ConnectError):
                     await task
         await client.wait_for_all_requests()
-    assert waits == [8.0, 1.0, 2.0]
+    assert delays == [8.0, 1.0, 2.0]
 
 
 @in_virtual_time
-async def test_bad_numbers_are_refused_when_the_client_is_made() -> None:
+async def test_invalid_options_raise_when_the_client_is_created() -> None:
     """Not at the first request."""
     with pytest.raises(ValueError, match="max_retries"):
         AsyncResilientClient(max_retries=-1)
@@ -210,12 +210,12 @@ async def test_bad_numbers_are_refused_when_the_client_is_made() -> None:
     with pytest.raises(ValueError, match="grace"):
         AsyncResilientClient(grace=-1)
     with pytest.raises(TypeError, match="tiemout"):
-        AsyncResilientClient(tiemout=3)  # type: ignore[call-arg]  # the typo is the test
+        AsyncResilientClient(tiemout=3)  # type: ignore[call-arg]  # the point of the test
 
 
 @in_virtual_time
 async def test_a_simple_request_needs_no_client() -> None:
-    """Options of the request and of the client are told apart by name."""
+    """Options of the request and of the client are distinguished by name."""
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=request.content))
     response = await simple_async_request(
         "POST", "/echo", json={"a": 1}, transport=transport, base_url="http://a.test"
@@ -225,8 +225,8 @@ async def test_a_simple_request_needs_no_client() -> None:
 
 
 @in_virtual_time
-async def test_a_simple_request_retries_as_often_as_asked() -> None:
-    """And raises what the client raises."""
+async def test_a_simple_request_is_retried_as_often_as_requested() -> None:
+    """It raises the same error as the client."""
 
     def refuse(request: httpx.Request) -> httpx.Response:
         calls.append(request)
@@ -240,7 +240,7 @@ async def test_a_simple_request_retries_as_often_as_asked() -> None:
     assert len(calls) == 5
 
 
-def test_the_simple_request_waits_ten_seconds_by_default() -> None:
-    """``timeout`` is httpx's: seconds for each of connect, read, write and pool."""
+def test_a_simple_request_has_a_timeout_of_ten_seconds_by_default() -> None:
+    """As in httpx, it applies to each of connect, read, write and pool."""
     parameters = inspect.signature(simple_async_request).parameters
     assert (parameters["timeout"].default, parameters["max_retries"].default) == (10.0, 2)

@@ -1,41 +1,41 @@
-"""A connect failure is believed only while nothing of the attempt was sent.
+"""Connect errors of an attempt that has already sent something, with every kind of client.
 
-The same for a client of our own making, and for one that is brought along.
+Only idempotent requests are retried after one.
 """
 
 from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
-from brought_clients import WAYS, Way
+from external_clients import ALL_CLIENTS, Way
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import in_virtual_time
 
 URL = "http://pay.test/"
 
-pytestmark = pytest.mark.parametrize("way", WAYS, ids=str)
+pytestmark = pytest.mark.parametrize("way", ALL_CLIENTS, ids=str)
 
 
-class Counter:
-    """An application that counts what it answers."""
+class RecordingHandler:
+    """A handler that records the requests it receives."""
 
     def __init__(self, way: Way, status: int = 200, **headers: str) -> None:
-        self.seen: list[str] = []
+        self.received: list[str] = []
         self._library = way.library
         self._status = status
         self._headers = headers
 
     def __call__(self, request: Any) -> Any:
-        """Count, and answer."""
-        self.seen.append(f"{request.method} {request.url.host}")
+        """Record the request, and respond or refuse."""
+        self.received.append(f"{request.method} {request.url.host}")
         if request.url.host == "dead.test":
             raise self._library.ConnectError("refused", request=request)
         return self._library.Response(self._status, headers=self._headers)
 
 
 async def pay(way: Way, transport: Any, expected: type[Exception], **options: Any) -> None:
-    """Send one POST that must fail with that very class of error."""
+    """Send one POST, which must fail with exactly that class of error."""
     async with way.client(transport=transport, **options) as client:
         task = await client.post(URL, RequestContext(max_retries=2), content=b"5")
         with pytest.raises(expected) as raised:
@@ -44,33 +44,33 @@ async def pay(way: Way, transport: Any, expected: type[Exception], **options: An
 
 
 @in_virtual_time
-async def test_a_response_hook_that_cannot_connect_repeats_nothing(way: Way) -> None:
-    """An audit service that is down is no reason to pay again."""
-    counter = Counter(way)
+async def test_a_connect_error_of_a_response_hook_is_not_retried(way: Way) -> None:
+    """If an audit service is down, the payment must not be repeated."""
+    handler = RecordingHandler(way)
 
     async def audit(_: Any) -> None:
         raise way.library.ConnectError("the audit service is down")
 
-    await pay(way, counter, way.library.ConnectError, event_hooks={"response": [audit]})
-    assert counter.seen == ["POST pay.test"]
+    await pay(way, handler, way.library.ConnectError, event_hooks={"response": [audit]})
+    assert handler.received == ["POST pay.test"]
 
 
 @in_virtual_time
-async def test_a_group_of_errors_of_a_hook_is_not_taken_for_a_connect_failure(way: Way) -> None:
-    """It reaches the caller as it is."""
-    counter = Counter(way)
+async def test_an_exception_group_of_a_hook_is_not_a_connect_failure(way: Way) -> None:
+    """It is raised unchanged."""
+    handler = RecordingHandler(way)
 
     async def audit(_: Any) -> None:
         raise ExceptionGroup("audit", [ValueError("no")])
 
-    await pay(way, counter, ExceptionGroup, event_hooks={"response": [audit]})
-    assert counter.seen == ["POST pay.test"]
+    await pay(way, handler, ExceptionGroup, event_hooks={"response": [audit]})
+    assert handler.received == ["POST pay.test"]
 
 
 @in_virtual_time
-async def test_a_token_host_that_is_down_repeats_nothing(way: Way) -> None:
-    """The request itself was answered, with a challenge."""
-    counter = Counter(way, 401)
+async def test_a_connect_failure_of_a_token_request_is_not_retried(way: Way) -> None:
+    """The request itself received a response, which was a challenge."""
+    handler = RecordingHandler(way, 401)
 
     def refresh(_: Any, request: Any) -> Generator[Any, Any, None]:
         response = yield request
@@ -78,14 +78,14 @@ async def test_a_token_host_that_is_down_repeats_nothing(way: Way) -> None:
             yield way.library.Request("POST", "http://dead.test/token")
 
     auth = type("Refresh", (way.library.Auth,), {"auth_flow": refresh})()
-    await pay(way, counter, way.library.ConnectError, auth=auth)
-    assert counter.seen == ["POST pay.test", "POST dead.test"]
+    await pay(way, handler, way.library.ConnectError, auth=auth)
+    assert handler.received == ["POST pay.test", "POST dead.test"]
 
 
 @in_virtual_time
-async def test_a_request_hook_that_fails_at_the_second_hop_repeats_nothing(way: Way) -> None:
-    """The first hop was answered with a redirect."""
-    counter = Counter(way, 303, location="http://next.test/")
+async def test_an_error_of_a_request_hook_on_the_second_hop_is_not_retried(way: Way) -> None:
+    """The first hop received a redirect."""
+    handler = RecordingHandler(way, 303, location="http://next.test/")
 
     async def refuse(request: Any) -> None:
         if request.url.host == "next.test":
@@ -93,17 +93,17 @@ async def test_a_request_hook_that_fails_at_the_second_hop_repeats_nothing(way: 
 
     await pay(
         way,
-        counter,
+        handler,
         way.library.ConnectError,
         follow_redirects=True,
         event_hooks={"request": [refuse]},
     )
-    assert counter.seen == ["POST pay.test"]
+    assert handler.received == ["POST pay.test"]
 
 
 @in_virtual_time
-async def test_an_application_in_process_runs_once_whatever_it_raises(way: Way) -> None:
-    """Its own upstream may be down; the request had reached it."""
+async def test_an_asgi_application_runs_once_whatever_it_raises(way: Way) -> None:
+    """Its upstream may be down, but it has received the request."""
     runs: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -115,19 +115,19 @@ async def test_an_application_in_process_runs_once_whatever_it_raises(way: Way) 
 
 
 @in_virtual_time
-async def test_a_body_that_fails_on_its_way_is_not_sent_anew(way: Way) -> None:
-    """It is used up; a second attempt would send an empty one and call it a success."""
+async def test_a_body_that_raises_while_being_sent_is_not_sent_again(way: Way) -> None:
+    """It is exhausted: a second attempt would send an empty body and succeed."""
     bodies: list[bytes] = []
 
-    async def keep(request: Any) -> Any:
+    async def record(request: Any) -> Any:
         bodies.append(await request.aread())
         return way.library.Response(200)
 
     async def body() -> AsyncIterator[bytes]:
         yield b"first half, "
-        raise way.library.ConnectError("where the second half comes from is down")
+        raise way.library.ConnectError("the source of the second half is down")
 
-    async with way.client(transport=keep) as client:
+    async with way.client(transport=record) as client:
         task = await client.post(URL, content=body())
         with pytest.raises(way.library.ConnectError) as raised:
             await task
@@ -136,22 +136,22 @@ async def test_a_body_that_fails_on_its_way_is_not_sent_anew(way: Way) -> None:
 
 
 @in_virtual_time
-async def test_an_idempotent_request_is_made_anew_all_the_same(way: Way) -> None:
-    """A GET whose redirect leads to a dead host may be repeated from its start."""
-    counter = Counter(way, 302, location="http://dead.test/")
-    async with way.client(transport=counter, follow_redirects=True) as client:
+async def test_an_idempotent_request_is_retried_from_its_first_hop(way: Way) -> None:
+    """A GET whose redirect leads to a dead host may be sent again."""
+    handler = RecordingHandler(way, 302, location="http://dead.test/")
+    async with way.client(transport=handler, follow_redirects=True) as client:
         task = await client.get(URL)
         with pytest.raises(ConnectError, match=r"cannot connect to dead\.test:80: refused"):
             await task
-    assert counter.seen == ["GET pay.test", "GET dead.test"] * 3
+    assert handler.received == ["GET pay.test", "GET dead.test"] * 3
 
 
 @in_virtual_time
-async def test_a_body_that_was_sent_to_an_earlier_hop_is_not_sent_anew_and_empty(way: Way) -> None:
-    """A PUT is idempotent, but its generator is used up: the next attempt would store nothing."""
+async def test_a_body_that_was_consumed_by_an_earlier_hop_is_not_sent_again(way: Way) -> None:
+    """A PUT is idempotent, but another attempt would send an empty body."""
     stored: list[bytes] = []
 
-    async def keep(request: Any) -> Any:
+    async def record(request: Any) -> Any:
         if request.url.host == "dead.test":
             raise way.library.ConnectError("refused", request=request)
         stored.append(await request.aread())
@@ -160,7 +160,7 @@ async def test_a_body_that_was_sent_to_an_earlier_hop_is_not_sent_anew_and_empty
     async def body() -> AsyncIterator[bytes]:
         yield b"the new content"
 
-    async with way.client(transport=keep, follow_redirects=True) as client:
+    async with way.client(transport=record, follow_redirects=True) as client:
         task = await client.put(URL, content=body())
         with pytest.raises(way.library.HTTPError):
             await task

@@ -2,7 +2,7 @@
 
 A client that uses it as its proxy reaches any ``https://`` address: the proxy accepts the CONNECT,
 speaks TLS with a certificate issued on the fly for that host, and answers JSON by host and path.
-It never opens a connection of its own. It knows the addresses of the READMEs, not their examples.
+It never opens a connection itself. It knows the addresses of the pages, not their examples.
 """
 
 import http.server
@@ -24,29 +24,30 @@ import trustme
 __all__ = ["LocalInternet"]
 
 _PAGES: Final[Mapping[str, Any]] = {
-    "www.logikascium.com/": {"welcome": "to the local internet"},
     "api.example.com/critical-data": {"value": 42},
-    "api.users.com/list": ["Ada", "Blaise"],
-    "api.orders.com/recent": [17, 18],
-    "external-api.com/data/42": {"id": "42"},
+    "external-api.test/data/42": {"id": "42"},
+    "hello.example.com/": {"message": "hello"},
+    "orders.test/recent": [17, 18],
+    "users.test/list": ["Ada", "Blaise"],
+    "www.example.com/": {"welcome": "to the local internet"},
 }
-"""What an address answers, with status 200; every other one answers 404."""
+"""What each address answers, with status 200; every other address answers 404."""
 
-_SILENT: Final = frozenset({"api.reports.com/slow"})
+_SILENT: Final = frozenset({"reports.test/slow"})
 """Addresses that read the request and never answer."""
 
 _CUT_HANDSHAKES: Final[Mapping[str, float]] = {
     "api.example.com": 2,
-    "api.orders.com": 1,
-    "api.notifications.com": float("inf"),
+    "notifications.test": float("inf"),
+    "orders.test": 1,
 }
-"""How many TLS handshakes a host resets before it lets one succeed: true connect failures."""
+"""How many TLS handshakes a host resets before it lets one succeed: real connect failures."""
 
-_OF_THE_MACHINE: Final = {"SSL_CERT_DIR", "SSL_CERT_FILE", "SSLKEYLOGFILE"}
+_TLS_VARIABLES: Final = {"SSL_CERT_DIR", "SSL_CERT_FILE", "SSLKEYLOGFILE"}
 
 
 class LocalInternet(socketserver.ThreadingTCPServer):
-    """The proxy, on a free port. Use it in ``with``; each one begins with all of its faults.
+    """The proxy, on a free port. Use it in ``with``; each one starts with all of its faults.
 
     Args:
         authority: issues the certificates.
@@ -66,12 +67,12 @@ class LocalInternet(socketserver.ThreadingTCPServer):
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
     def environment(self, authority_file: Path) -> dict[str, str]:
-        """Give the environment of a process that shall see this internet and no other."""
+        """Return the environment of a process that sees this internet and no other."""
         proxy = f"http://127.0.0.1:{self.server_address[1]}"
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.lower().endswith("_proxy") and name not in _OF_THE_MACHINE
+            if not name.lower().endswith("_proxy") and name not in _TLS_VARIABLES
         }
         return kept | {
             "HTTP_PROXY": proxy,
@@ -80,8 +81,8 @@ class LocalInternet(socketserver.ThreadingTCPServer):
             "SSL_CERT_FILE": str(authority_file),
         }
 
-    def takes_handshake(self, host: str) -> bool:
-        """Count one more TLS handshake with a host, and tell whether it may succeed."""
+    def accepts_handshake(self, host: str) -> bool:
+        """Count one more TLS handshake with a host, and return whether it may succeed."""
         with self._lock:
             self._handshakes[host] += 1
             return self._handshakes[host] > _CUT_HANDSHAKES.get(host, 0)
@@ -107,7 +108,7 @@ class LocalInternet(socketserver.ThreadingTCPServer):
 
 
 class _Visit(http.server.BaseHTTPRequestHandler):
-    """One connection to the proxy: a CONNECT, then TLS and HTTP as the host that was named."""
+    """One connection to the proxy: a CONNECT, then TLS and HTTP as the host it names."""
 
     protocol_version = "HTTP/1.1"
     server: LocalInternet
@@ -120,7 +121,7 @@ class _Visit(http.server.BaseHTTPRequestHandler):
     def handle(self) -> None:
         try:
             super().handle()
-        except (ConnectionError, ssl.SSLError):  # the client hung up, as it may
+        except (ConnectionError, ssl.SSLError):  # the client may hang up at any time
             self.close_connection = True
 
     def do_CONNECT(self) -> None:
@@ -128,7 +129,7 @@ class _Visit(http.server.BaseHTTPRequestHandler):
         self._host = self.path.rpartition(":")[0]
         self.send_response(200)
         self.end_headers()
-        if self.server.takes_handshake(self._host):
+        if self.server.accepts_handshake(self._host):
             self._speak_tls()
         else:
             self._reset_handshake()
@@ -161,7 +162,7 @@ class _Visit(http.server.BaseHTTPRequestHandler):
         self.close_connection = False
 
     def _reset_handshake(self) -> None:
-        self.connection.recv(1)  # the client has read our 200 once it speaks
+        self.connection.recv(1)  # the client sends this once it has read our 200
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True

@@ -1,4 +1,4 @@
-"""Callbacks of every kind, and that none of them reaches what it watches."""
+"""Callbacks of every kind, none of which affects the request or the other callbacks."""
 
 import asyncio
 import contextlib
@@ -12,70 +12,70 @@ from typed_async_client import AsyncEvent, EventType, RequestContext
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.testing import run_virtual
 
-HERE = contextvars.copy_context()
+CALLER = contextvars.copy_context()
 SUCCESS = EventType.SUCCESS
 
 
 def event(**metadata: Any) -> AsyncEvent:
-    """Make an event."""
+    """Create an event."""
     return AsyncEvent(SUCCESS, RequestContext(request_id="r", metadata=metadata))
 
 
-def test_plain_and_async_callbacks_get_the_event() -> None:
-    """Both kinds, in the order of their registration."""
+def test_sync_and_async_callbacks_receive_the_event() -> None:
+    """The sync one is called immediately; the async one runs as a task."""
     seen: list[str] = []
 
-    async def later(got: AsyncEvent) -> None:
+    async def later(received: AsyncEvent) -> None:
         await asyncio.sleep(1)
-        seen.append(f"async {got.context.request_id}")
+        seen.append(f"async {received.context.request_id}")
 
     async def main() -> None:
         callbacks = Callbacks()
         callbacks.add(SUCCESS, later)
-        callbacks.add(SUCCESS, lambda got: seen.append(f"plain {got.context.request_id}"))
-        callbacks.deliver(event(), HERE)
-        assert seen == ["plain r"]
-        await callbacks.settle(grace=2, besides=None)
-        assert seen == ["plain r", "async r"]
+        callbacks.add(SUCCESS, lambda received: seen.append(f"sync {received.context.request_id}"))
+        callbacks.deliver(event(), CALLER)
+        assert seen == ["sync r"]
+        await callbacks.settle(grace=2, excluding=None)
+        assert seen == ["sync r", "async r"]
 
     run_virtual(main())
 
 
-def test_only_events_of_the_asked_type_are_delivered() -> None:
-    """A callback on retries hears nothing of successes."""
+def test_a_callback_only_receives_events_of_its_type() -> None:
+    """A callback for retries isn't called for a success."""
     callbacks = Callbacks()
     seen: list[AsyncEvent] = []
     callbacks.add(EventType.RETRY, seen.append)
-    callbacks.deliver(event(), HERE)
+    callbacks.deliver(event(), CALLER)
     assert seen == []
     assert callbacks.wanted == {EventType.RETRY}
 
 
-def test_no_callback_sees_what_another_one_does_to_the_event() -> None:
-    """Each gets a clone of its own, nested metadata included."""
+def test_changes_to_an_event_are_invisible_to_other_callbacks() -> None:
+    """Each receives its own copy, including nested metadata."""
     callbacks = Callbacks()
     seen: list[dict[str, Any]] = []
 
-    def vandal(got: AsyncEvent) -> None:
-        got.context.metadata["nested"]["list"].clear()
+    def vandal(received: AsyncEvent) -> None:
+        received.context.metadata["nested"]["list"].clear()
 
     callbacks.add(SUCCESS, vandal)
-    callbacks.add(SUCCESS, lambda got: seen.append(got.context.metadata))
+    callbacks.add(SUCCESS, lambda received: seen.append(received.context.metadata))
     original = event(nested={"list": [1]})
-    callbacks.deliver(original, HERE)
+    callbacks.deliver(original, CALLER)
     assert seen == [{"nested": {"list": [1]}}]
     assert original.context.metadata == {"nested": {"list": [1]}}
 
 
 class Broken(BaseException):
-    """An error outside the Exception tree."""
+    """An error outside the ``Exception`` hierarchy."""
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), Broken(), asyncio.CancelledError()])
-def test_a_plain_callback_that_raises_is_counted_and_logged_once(
+def test_errors_of_a_sync_callback_are_counted_and_logged_once(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first failure names the callback; the others are only counted."""
+    """The log record names the callback; later failures are only counted."""
     callbacks = Callbacks()
     seen: list[AsyncEvent] = []
 
@@ -86,7 +86,7 @@ def test_a_plain_callback_that_raises_is_counted_and_logged_once(
     callbacks.add(SUCCESS, seen.append)
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
-            callbacks.deliver(event(), HERE)
+            callbacks.deliver(event(), CALLER)
     assert callbacks.failed == 3
     assert len(seen) == 3
     assert len(caplog.records) == 1
@@ -94,10 +94,10 @@ def test_a_plain_callback_that_raises_is_counted_and_logged_once(
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), Broken(), asyncio.CancelledError()])
-def test_an_async_callback_that_raises_is_counted_and_logged_once(
+def test_errors_of_an_async_callback_are_counted_and_logged_once(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also when it raises after a wait."""
+    """Even if it raises after waiting."""
     callbacks = Callbacks()
 
     async def failing(_: AsyncEvent) -> None:
@@ -107,8 +107,8 @@ def test_an_async_callback_that_raises_is_counted_and_logged_once(
     async def main() -> None:
         callbacks.add(SUCCESS, failing)
         for _ in range(3):
-            callbacks.deliver(event(), HERE)
-        await callbacks.settle(grace=5, besides=None)
+            callbacks.deliver(event(), CALLER)
+        await callbacks.settle(grace=5, excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())
@@ -117,8 +117,10 @@ def test_an_async_callback_that_raises_is_counted_and_logged_once(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_an_order_to_stop_the_program_is_not_swallowed(stop: type[BaseException]) -> None:
-    """Control-C in a callback is meant for the program."""
+def test_keyboard_interrupt_and_system_exit_propagate_from_a_sync_callback(
+    stop: type[BaseException],
+) -> None:
+    """Control-C during a callback is meant for the program."""
     callbacks = Callbacks()
 
     def stopping(_: AsyncEvent) -> None:
@@ -126,14 +128,14 @@ def test_an_order_to_stop_the_program_is_not_swallowed(stop: type[BaseException]
 
     callbacks.add(SUCCESS, stopping)
     with pytest.raises(stop):
-        callbacks.deliver(event(), HERE)
+        callbacks.deliver(event(), CALLER)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_an_order_to_stop_from_an_async_callback_is_not_swallowed(
+def test_keyboard_interrupt_and_system_exit_propagate_from_an_async_callback(
     stop: type[BaseException],
 ) -> None:
-    """It comes out of the event loop, as it would from any task."""
+    """They propagate out of the event loop, as from any task."""
     callbacks = Callbacks()
 
     async def stopping(_: AsyncEvent) -> None:
@@ -141,7 +143,7 @@ def test_an_order_to_stop_from_an_async_callback_is_not_swallowed(
 
     async def main() -> None:
         callbacks.add(SUCCESS, stopping)
-        callbacks.deliver(event(), HERE)
+        callbacks.deliver(event(), CALLER)
         await asyncio.sleep(1)
 
     with pytest.raises(stop):
@@ -149,24 +151,24 @@ def test_an_order_to_stop_from_an_async_callback_is_not_swallowed(
 
 
 def test_a_callback_may_return_any_awaitable() -> None:
-    """A plain function that hands out a future is awaited like a coroutine function."""
+    """A future returned by a sync function is awaited like a coroutine."""
 
     async def main() -> None:
         callbacks = Callbacks()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         callbacks.add(SUCCESS, lambda _: future)
-        callbacks.deliver(event(), HERE)
+        callbacks.deliver(event(), CALLER)
         await asyncio.sleep(0)
         assert callbacks.running == 1
         future.set_result(None)
-        await callbacks.settle(grace=1, besides=None)
+        await callbacks.settle(grace=1, excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())
 
 
 def test_a_callback_runs_in_a_copy_of_the_callers_context() -> None:
-    """It reads the caller's variables, and what it sets stays with it."""
+    """It sees the caller's context variables, and its own changes stay private to it."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
     seen: list[str] = []
 
@@ -174,9 +176,9 @@ def test_a_callback_runs_in_a_copy_of_the_callers_context() -> None:
         seen.append(variable.get())
         variable.set("changed")
 
-    async def reading_later(got: AsyncEvent) -> None:
+    async def reading_later(received: AsyncEvent) -> None:
         await asyncio.sleep(1)
-        reading(got)
+        reading(received)
 
     async def main() -> None:
         callbacks = Callbacks()
@@ -187,21 +189,21 @@ def test_a_callback_runs_in_a_copy_of_the_callers_context() -> None:
         variable.set("later")
         callbacks.deliver(event(), caller)
         callbacks.deliver(event(), caller)
-        await callbacks.settle(grace=2, besides=None)
+        await callbacks.settle(grace=2, excluding=None)
         assert caller[variable] == "caller's"
 
     run_virtual(main())
     assert seen == ["caller's"] * 4
 
 
-def test_removing_tells_whether_it_was_there_and_drops_one_of_equals() -> None:
-    """A callback registered twice is called twice until removed twice."""
+def test_remove_drops_one_registration_and_returns_whether_there_was_one() -> None:
+    """A callback registered twice must be removed twice."""
     callbacks = Callbacks()
     seen: list[AsyncEvent] = []
     callbacks.add(SUCCESS, seen.append)
     callbacks.add(SUCCESS, seen.append)
     assert callbacks.remove(SUCCESS, seen.append)
-    callbacks.deliver(event(), HERE)
+    callbacks.deliver(event(), CALLER)
     assert len(seen) == 1
     assert callbacks.remove(SUCCESS, seen.append)
     assert not callbacks.remove(SUCCESS, seen.append)
@@ -216,12 +218,12 @@ def test_removing_a_callback_keeps_those_before_it() -> None:
     callbacks.add(SUCCESS, first.append)
     callbacks.add(SUCCESS, second.append)
     assert callbacks.remove(SUCCESS, second.append)
-    callbacks.deliver(event(), HERE)
+    callbacks.deliver(event(), CALLER)
     assert (len(first), second) == (1, [])
 
 
 def test_a_callback_may_remove_itself_while_it_runs() -> None:
-    """The others of the same event are still called."""
+    """The other callbacks of the same event are still called."""
     callbacks = Callbacks()
     seen: list[str] = []
 
@@ -231,20 +233,20 @@ def test_a_callback_may_remove_itself_while_it_runs() -> None:
 
     callbacks.add(SUCCESS, once)
     callbacks.add(SUCCESS, lambda _: seen.append("always"))
-    callbacks.deliver(event(), HERE)
-    callbacks.deliver(event(), HERE)
+    callbacks.deliver(event(), CALLER)
+    callbacks.deliver(event(), CALLER)
     assert seen == ["once", "always", "always"]
 
 
 @pytest.mark.parametrize("bad", [None, "print", 3])
-def test_what_cannot_be_called_is_refused(bad: Any) -> None:
-    """At registration, not at the first event."""
+def test_a_callback_that_is_not_callable_raises(bad: Any) -> None:
+    """On registration, not at the first event."""
     with pytest.raises(TypeError, match=repr(bad)):
         Callbacks().add(SUCCESS, bad)
 
 
-def test_past_the_bound_the_longest_running_callback_makes_room() -> None:
-    """So memory is bounded although no request ever waits for a callback."""
+def test_beyond_the_limit_the_longest_running_callback_is_cancelled() -> None:
+    """This bounds memory without making a request wait for a callback."""
     started: list[int] = []
 
     async def endless(got: AsyncEvent) -> None:
@@ -255,19 +257,19 @@ def test_past_the_bound_the_longest_running_callback_makes_room() -> None:
         callbacks = Callbacks(max_running=3)
         callbacks.add(SUCCESS, endless)
         for number in range(10):
-            callbacks.deliver(event(number=number), HERE)
+            callbacks.deliver(event(number=number), CALLER)
             await asyncio.sleep(1)
         assert started == list(range(10))
         assert callbacks.running == 3
         assert callbacks.failed == 7
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())
 
 
-def test_past_the_bound_in_one_turn_of_the_loop_it_holds_too() -> None:
-    """A burst has no turn in between in which cancelled callbacks could leave."""
+def test_the_limit_holds_within_one_iteration_of_the_event_loop() -> None:
+    """During a burst, cancelled callbacks have no chance to end in between."""
 
     async def endless(_: AsyncEvent) -> None:
         await asyncio.Event().wait()
@@ -276,16 +278,16 @@ def test_past_the_bound_in_one_turn_of_the_loop_it_holds_too() -> None:
         callbacks = Callbacks(max_running=3)
         callbacks.add(SUCCESS, endless)
         for _ in range(50):
-            callbacks.deliver(event(), HERE)
+            callbacks.deliver(event(), CALLER)
         await asyncio.sleep(1)
         assert callbacks.running == 3
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
 
     run_virtual(main())
 
 
-def test_settling_waits_no_longer_than_the_grace_time() -> None:
-    """And not at all when nothing runs."""
+def test_settle_waits_no_longer_than_the_grace_period() -> None:
+    """And not at all if nothing is running."""
 
     async def endless(_: AsyncEvent) -> None:
         await asyncio.Event().wait()
@@ -293,38 +295,38 @@ def test_settling_waits_no_longer_than_the_grace_time() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         callbacks = Callbacks()
-        await callbacks.settle(grace=5, besides=None)
+        await callbacks.settle(grace=5, excluding=None)
         assert loop.time() == 0
         callbacks.add(SUCCESS, endless)
-        callbacks.deliver(event(), HERE)
-        await callbacks.settle(grace=5, besides=None)
+        callbacks.deliver(event(), CALLER)
+        await callbacks.settle(grace=5, excluding=None)
         assert loop.time() == 5
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
 
     run_virtual(main())
 
 
-def test_a_callback_that_settles_does_not_wait_for_itself() -> None:
-    """A callback may wait for all requests, which waits for the callbacks."""
+def test_a_callback_that_calls_settle_does_not_wait_for_itself() -> None:
+    """A callback may wait for all requests, and that waits for the callbacks."""
     ends: list[float] = []
 
     async def main() -> None:
         callbacks = Callbacks()
 
         async def waiting(_: AsyncEvent) -> None:
-            await callbacks.settle(grace=5, besides=asyncio.current_task())
+            await callbacks.settle(grace=5, excluding=asyncio.current_task())
             ends.append(asyncio.get_running_loop().time())
 
         callbacks.add(SUCCESS, waiting)
-        callbacks.deliver(event(), HERE)
+        callbacks.deliver(event(), CALLER)
         await asyncio.sleep(10)
 
     run_virtual(main())
     assert ends == [0.0]
 
 
-def test_a_callback_that_swallows_its_cancellation_holds_nobody_up() -> None:
-    """Cancelling waits a bounded time for it."""
+def test_a_callback_that_suppresses_its_cancellation_is_not_waited_for_indefinitely() -> None:
+    """``cancel()`` waits for it for a limited time."""
 
     async def stubborn(_: AsyncEvent) -> None:
         for _attempt in range(3):
@@ -334,16 +336,16 @@ def test_a_callback_that_swallows_its_cancellation_holds_nobody_up() -> None:
     async def main() -> None:
         callbacks = Callbacks()
         callbacks.add(SUCCESS, stubborn)
-        callbacks.deliver(event(), HERE)
+        callbacks.deliver(event(), CALLER)
         await asyncio.sleep(0)
-        await callbacks.cancel(besides=None)
+        await callbacks.cancel(excluding=None)
         assert asyncio.get_running_loop().time() == 1.0
 
     run_virtual(main())
 
 
-def test_an_eager_callback_that_ends_at_once_is_not_kept() -> None:
-    """With an eager task factory the task is over before anyone could watch it."""
+def test_an_eager_callback_that_ends_immediately_is_not_kept() -> None:
+    """With an eager task factory the task has ended before ``create_task()`` returns."""
     factory = getattr(asyncio, "eager_task_factory", None)
 
     async def quick(_: AsyncEvent) -> None:
@@ -353,8 +355,8 @@ def test_an_eager_callback_that_ends_at_once_is_not_kept() -> None:
         asyncio.get_running_loop().set_task_factory(factory)
         callbacks = Callbacks()
         callbacks.add(SUCCESS, quick)
-        callbacks.deliver(event(), HERE)
-        await callbacks.settle(grace=1, besides=None)
+        callbacks.deliver(event(), CALLER)
+        await callbacks.settle(grace=1, excluding=None)
         assert callbacks.running == 0
 
     run_virtual(main())

@@ -1,4 +1,4 @@
-"""Both drivers carry the same steps out, in the same order."""
+"""Both drivers perform the same steps in the same order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,21 +7,21 @@ import httpx
 import pytest
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
-from typed_async_client.engine.drivers import drive, drive_plain
+from typed_async_client.engine.drivers import drive, drive_sync
 from typed_async_client.engine.flow import Flow, request_flow
-from typed_async_client.engine.story import Clock, Story
+from typed_async_client.engine.state import RequestState
 from typed_async_client.testing import run_virtual
 
 OK = httpx.Response(200)
 
 
 def new_flow(now: Callable[[], float] = lambda: 0.0) -> Flow:
-    """Make a flow with two retries, one and two seconds apart."""
-    return request_flow(Story(RequestContext(), Clock(now, random=lambda: 0.5), method="POST"))
+    """Create a flow with two retries, after one and two seconds."""
+    return request_flow(RequestState(RequestContext(), now=now, random=lambda: 0.5, method="POST"))
 
 
 class Script:
-    """Makes attempts end as told, one after the other, for either driver."""
+    """Gives each attempt the next outcome of a script, for either driver."""
 
     def __init__(self, *outcomes: httpx.Response | BaseException) -> None:
         self.outcomes = list(outcomes)
@@ -29,25 +29,25 @@ class Script:
         self.slept: list[float] = []
 
     def send(self) -> httpx.Response:
-        """Make one attempt in plain code."""
+        """Make one attempt synchronously."""
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
     async def send_async(self) -> httpx.Response:
-        """Make one attempt on an event loop, which takes a turn."""
+        """Make one attempt on an event loop, yielding to it once."""
         await asyncio.sleep(0)
         return self.send()
 
     @property
     def kinds(self) -> list[EventType]:
-        """The kinds of the events emitted."""
+        """The types of the emitted events."""
         return [event.event_type for event in self.events]
 
-    def drive(self) -> httpx.Response:
-        """Run the plain driver."""
-        return drive_plain(new_flow(), self.send, self.events.append, self.slept.append)
+    def drive_sync(self) -> httpx.Response:
+        """Run the synchronous driver."""
+        return drive_sync(new_flow(), self.send, self.events.append, self.slept.append)
 
     async def drive_async(self) -> httpx.Response:
         """Run the async driver."""
@@ -56,20 +56,20 @@ class Script:
 
 
 def refusals(number: int) -> list[httpx.ConnectError]:
-    """Make that many connect failures."""
+    """Create a number of connect failures."""
     return [httpx.ConnectError("refused") for _ in range(number)]
 
 
-def test_the_plain_driver_retries_and_returns_the_response() -> None:
+def test_the_sync_driver_retries_and_returns_the_response() -> None:
     """Two refusals, two sleeps, one response."""
     script = Script(*refusals(2), OK)
-    assert script.drive() is OK
+    assert script.drive_sync() is OK
     assert script.slept == [1.0, 2.0]
     assert script.kinds == [EventType.RETRY, EventType.RETRY, EventType.SUCCESS]
 
 
-def test_the_async_driver_waits_by_the_loops_clock() -> None:
-    """Three virtual seconds of back-off take no real time."""
+def test_the_async_driver_waits_on_the_event_loops_clock() -> None:
+    """Three virtual seconds of backoff take no real time."""
     script = Script(*refusals(2), OK)
 
     async def main() -> float:
@@ -82,50 +82,50 @@ def test_the_async_driver_waits_by_the_loops_clock() -> None:
 
 
 @pytest.mark.parametrize("error", [httpx.ReadError("cut"), ValueError("the user's own")])
-def test_an_error_that_is_not_retried_comes_out_of_both_drivers(error: Exception) -> None:
-    """As the very object that was raised."""
-    plain, on_loop = Script(error), Script(error)
-    with pytest.raises(type(error)) as from_plain:
-        plain.drive()
+def test_both_drivers_raise_an_error_that_is_not_retried(error: Exception) -> None:
+    """The same object that was raised."""
+    sync, on_loop = Script(error), Script(error)
+    with pytest.raises(type(error)) as from_sync:
+        sync.drive_sync()
     with pytest.raises(type(error)) as from_loop:
         run_virtual(on_loop.drive_async())
-    assert from_plain.value is from_loop.value is error
-    assert plain.kinds == on_loop.kinds == [EventType.ERROR]
+    assert from_sync.value is from_loop.value is error
+    assert sync.kinds == on_loop.kinds == [EventType.ERROR]
 
 
-def test_exhausted_retries_come_out_of_both_drivers() -> None:
-    """After three attempts each."""
-    plain, on_loop = Script(*refusals(3)), Script(*refusals(3))
+def test_both_drivers_raise_a_connect_error_when_retries_are_exhausted() -> None:
+    """Each after three attempts."""
+    sync, on_loop = Script(*refusals(3)), Script(*refusals(3))
     with pytest.raises(ConnectError):
-        plain.drive()
+        sync.drive_sync()
     with pytest.raises(ConnectError):
         run_virtual(on_loop.drive_async())
-    assert plain.kinds == on_loop.kinds == [EventType.RETRY, EventType.RETRY, EventType.ERROR]
+    assert sync.kinds == on_loop.kinds == [EventType.RETRY, EventType.RETRY, EventType.ERROR]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_a_plain_request_that_is_interrupted_ends_as_cancelled(stop: type[BaseException]) -> None:
-    """Control-C in the middle of an attempt is told and raised on."""
+def test_an_interrupted_sync_request_ends_as_cancelled(stop: type[BaseException]) -> None:
+    """Control-C during an attempt is reported as an event and raised."""
     script = Script(stop())
     with pytest.raises(stop):
-        script.drive()
+        script.drive_sync()
     assert script.kinds == [EventType.CANCELLED]
 
 
-def test_an_interrupt_during_the_plain_sleep_ends_as_cancelled() -> None:
-    """The wait is a step like any other."""
+def test_an_interrupt_during_a_sync_sleep_ends_as_cancelled() -> None:
+    """Waiting is a step like any other."""
     script = Script(*refusals(1))
 
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        drive_plain(new_flow(), script.send, script.events.append, interrupted)
+        drive_sync(new_flow(), script.send, script.events.append, interrupted)
     assert script.kinds == [EventType.RETRY, EventType.CANCELLED]
 
 
 async def cancel_after(turns: int, main: Callable[[], Awaitable[object]]) -> asyncio.Task[object]:
-    """Run ``main`` as a task, cancel it after that many turns of the loop, and wait for it."""
+    """Run ``main`` as a task, cancel it after some iterations of the loop, and wait for it."""
 
     async def body() -> object:
         return await main()
@@ -140,7 +140,7 @@ async def cancel_after(turns: int, main: Callable[[], Awaitable[object]]) -> asy
 
 @pytest.mark.parametrize("turns", range(1, 12))
 def test_a_cancellation_at_any_await_ends_in_one_cancelled_event(turns: int) -> None:
-    """Attempt or back-off, first or third: one terminal event, and the task is cancelled."""
+    """In an attempt or in backoff: there is one terminal event, and the task is cancelled."""
     script = Script(*refusals(2), OK)
 
     async def main() -> bool:

@@ -1,4 +1,4 @@
-"""The life of a request, played by hand: outcomes go in, steps come out."""
+"""The flow of a request, driven by hand: outcomes go in, steps come out."""
 
 import asyncio
 import dataclasses
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
-from typed_async_client.engine.flow import Attempt, Begin, Emit, Step, Wait, request_flow
-from typed_async_client.engine.story import Clock, Story
+from typed_async_client.engine.flow import Attempt, Checkpoint, Emit, Step, Wait, request_flow
+from typed_async_client.engine.state import RequestState
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
 OK = httpx.Response(200)
@@ -26,8 +26,8 @@ OUTCOMES: dict[str, Callable[[], Outcome]] = {
 }
 
 
-def in_words(step: Step) -> str:
-    """Tell one step."""
+def describe(step: Step) -> str:
+    """Return a short description of a step."""
     match step:
         case Emit(event):
             return str(event.event_type)
@@ -38,8 +38,8 @@ def in_words(step: Step) -> str:
 
 
 @dataclasses.dataclass
-class Played:
-    """What came of a flow: the steps it yielded, and its response or its error."""
+class Run:
+    """A completed flow: the steps it yielded, and its response or error."""
 
     steps: list[Any] = dataclasses.field(default_factory=list)
     response: httpx.Response | None = None
@@ -47,50 +47,50 @@ class Played:
 
     @property
     def events(self) -> list[AsyncEvent]:
-        """The events emitted."""
+        """The emitted events."""
         return [step.event for step in self.steps if isinstance(step, Emit)]
 
-    def told(self) -> list[str]:
-        """Tell the steps in words: begin, attempt, wait with its seconds, or the kind of event."""
-        return [in_words(step) for step in self.steps]
+    def described(self) -> list[str]:
+        """The steps: checkpoint, attempt, wait with its seconds, or the type of an event."""
+        return [describe(step) for step in self.steps]
 
 
-def new_story(max_retries: int = 2) -> Story:
-    """Make the story of a request on a clock that stands still and dice that show the middle."""
+def new_state(max_retries: int = 2) -> RequestState:
+    """Create the state of a request, with a stopped clock and no jitter."""
     context = RequestContext(max_retries=max_retries, request_id="r")
-    return Story(context, Clock(now=lambda: 0.0, random=lambda: 0.5), method="POST")
+    return RequestState(context, now=lambda: 0.0, random=lambda: 0.5, method="POST")
 
 
-def play(script: list[str], max_retries: int = 2, stop_at: int | None = None) -> Played:
-    """Drive a flow by hand, feeding the outcomes of ``script``.
+def drive(script: list[str], max_retries: int = 2, cancel_at: int | None = None) -> Run:
+    """Drive a flow by hand, with the outcomes in ``script``.
 
     Args:
-        script: names in ``OUTCOMES``; the flow must not ask for more.
-        max_retries: of the request.
-        stop_at: throw a cancellation in at this step instead of answering it.
+        script: names in ``OUTCOMES``; the flow must not make more attempts.
+        max_retries: retries that the request is allowed.
+        cancel_at: throw in a cancellation at this step, instead of its result.
     """
-    flow = request_flow(new_story(max_retries))
+    flow = request_flow(new_state(max_retries))
     outcomes = iter(script)
-    played = Played()
+    run = Run()
     try:
         step = next(flow)
         while True:
-            played.steps.append(step)
-            if len(played.steps) - 1 == stop_at:
+            run.steps.append(step)
+            if len(run.steps) - 1 == cancel_at:
                 step = flow.throw(asyncio.CancelledError())
             else:
-                answer = OUTCOMES[next(outcomes)]() if isinstance(step, Attempt) else None
-                step = flow.send(answer)
-    except StopIteration as end:
-        played.response = end.value
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the play ends with it
-        played.error = error
-    return played
+                outcome = OUTCOMES[next(outcomes)]() if isinstance(step, Attempt) else None
+                step = flow.send(outcome)
+    except StopIteration as finished:
+        run.response = finished.value
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - kept in the run
+        run.error = error
+    return run
 
 
 def expected(script: list[str], max_retries: int) -> list[str]:
-    """Say in a few lines of plain code which steps the specification asks for."""
-    steps = ["begin"]
+    """Return the steps that the specification requires, computed in the simplest way."""
+    steps = ["checkpoint"]
     for retries, outcome in enumerate(script):
         steps.append("attempt")
         if outcome == "ok":
@@ -107,45 +107,45 @@ def expected(script: list[str], max_retries: int) -> list[str]:
     st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=6),
     st.integers(min_value=0, max_value=5),
 )
-def test_every_script_of_outcomes_gives_exactly_the_steps_of_the_specification(
+def test_every_sequence_of_outcomes_leads_to_the_specified_steps(
     script: list[str], max_retries: int
 ) -> None:
-    """Six outcomes of five kinds, up to five retries; what lies beyond the end is not asked for."""
+    """Up to six outcomes of five kinds and five retries; the flow stops where it should."""
     script = [*script, "ok"]
     if len(script) <= max_retries and all("refused" in outcome for outcome in script[:-1]):
         script = script[:-1] + ["refused"] * (max_retries + 2 - len(script))
-    played = play(script, max_retries)
-    assert played.told() == expected(script, max_retries)
+    run = drive(script, max_retries)
+    assert run.described() == expected(script, max_retries)
 
 
 @pytest.mark.parametrize("max_retries", range(8))
-def test_at_n_retries_there_are_n_plus_one_attempts(max_retries: int) -> None:
-    """A host that never connects is tried once, and then as often as allowed."""
-    played = play(["refused"] * (max_retries + 1), max_retries)
-    assert played.told().count("attempt") == max_retries + 1
-    assert played.told().count("retry") == max_retries
-    assert played.events[-1].attempts == max_retries + 1
+def test_n_retries_are_n_plus_one_attempts(max_retries: int) -> None:
+    """If no attempt connects, there is the first one and every allowed retry."""
+    run = drive(["refused"] * (max_retries + 1), max_retries)
+    assert run.described().count("attempt") == max_retries + 1
+    assert run.described().count("retry") == max_retries
+    assert run.events[-1].attempts == max_retries + 1
 
 
-def test_a_success_at_once_is_one_attempt_and_one_event() -> None:
+def test_an_immediate_success_is_one_attempt_and_one_event() -> None:
     """The common case takes three steps."""
-    played = play(["ok"])
-    assert played.told() == ["begin", "attempt", "success"]
-    assert played.response is OK
-    assert played.events[0].data is OK
+    run = drive(["ok"])
+    assert run.described() == ["checkpoint", "attempt", "success"]
+    assert run.response is OK
+    assert run.events[0].data is OK
 
 
-def test_retry_events_count_up_and_tell_delay_source_and_cause() -> None:
-    """Each is emitted before its wait, with the context of the failed attempt counted."""
-    played = play(["refused", "refused", "ok"])
-    retries = [event for event in played.events if event.event_type is EventType.RETRY]
+def test_retry_events_report_the_attempt_delay_source_and_cause() -> None:
+    """Each is emitted before its wait, and its context counts the failed attempt."""
+    run = drive(["refused", "refused", "ok"])
+    retries = [event for event in run.events if event.event_type is EventType.RETRY]
     assert [event.context.current_attempt for event in retries] == [1, 2]
     assert [event.data.attempt for event in retries] == [1, 2]
     assert [event.data.delay for event in retries] == [1.0, 2.0]
     assert {event.data.source for event in retries} == {"backoff"}
     assert all(event.data.cause is event.error for event in retries)
-    assert played.told() == [
-        "begin",
+    assert run.described() == [
+        "checkpoint",
         "attempt",
         "retry",
         "wait 1",
@@ -159,34 +159,34 @@ def test_retry_events_count_up_and_tell_delay_source_and_cause() -> None:
 
 def test_events_of_a_request_are_numbered_without_gaps() -> None:
     """``seq`` is 0, 1, 2, ... and the terminal event is the last."""
-    played = play(["refused", "refused", "refused"])
-    assert [event.seq for event in played.events] == [0, 1, 2]
-    assert [event.event_type.is_terminal for event in played.events] == [False, False, True]
+    run = drive(["refused", "refused", "refused"])
+    assert [event.seq for event in run.events] == [0, 1, 2]
+    assert [event.event_type.is_terminal for event in run.events] == [False, False, True]
 
 
 def test_exhausted_retries_end_in_our_connect_error() -> None:
-    """It carries the last error as cause, and the number of attempts as a note."""
-    played = play(["refused", "core refused", "refused"])
-    error = played.error
+    """The last error is its cause, and a note says how many attempts were made."""
+    run = drive(["refused", "core refused", "refused"])
+    error = run.error
     assert isinstance(error, ConnectError)
     assert type(error.__cause__) is httpx.ConnectError
     assert error.__notes__ == ["no connection after 3 attempts"]
-    assert played.events[-1].error is error
-    assert played.events[-1].context.current_attempt == 3
+    assert run.events[-1].error is error
+    assert run.events[-1].context.current_attempt == 3
 
 
 def test_a_request_without_retries_gives_up_after_one_attempt() -> None:
-    """And says so in the singular."""
-    error = play(["refused"], max_retries=0).error
+    """The note uses the singular."""
+    error = drive(["refused"], max_retries=0).error
     assert isinstance(error, ConnectError)
     assert error.__notes__ == ["no connection after 1 attempt"]
 
 
-def test_the_error_of_exhausted_retries_keeps_the_request_of_the_last_attempt() -> None:
-    """``error.request`` answers, as it does for httpx's own errors."""
+def test_the_connect_error_has_the_request_of_the_last_attempt() -> None:
+    """``error.request`` works as on httpx's own errors."""
     request = httpx.Request("GET", "http://a.test/")
-    flow = request_flow(new_story(max_retries=0))
-    assert isinstance(next(flow), Begin)
+    flow = request_flow(new_state(max_retries=0))
+    assert isinstance(next(flow), Checkpoint)
     next(flow)
     flow.send(Failed.of(httpx.ConnectError("refused", request=request)))
     with pytest.raises(ConnectError) as raised:
@@ -195,28 +195,28 @@ def test_the_error_of_exhausted_retries_keeps_the_request_of_the_last_attempt() 
 
 
 @pytest.mark.parametrize("outcome", ["timeout", "broken"])
-def test_any_other_error_ends_it_at_once_and_reaches_the_caller_as_it_is(outcome: str) -> None:
+def test_any_other_error_ends_the_request_and_is_raised_unchanged(outcome: str) -> None:
     """One attempt, no wrapping."""
-    played = play([outcome])
-    assert played.told().count("attempt") == 1
-    assert played.error is played.events[-1].error
-    assert type(played.error) in {httpx.ReadTimeout, httpx.ReadError}
+    run = drive([outcome])
+    assert run.described().count("attempt") == 1
+    assert run.error is run.events[-1].error
+    assert type(run.error) in {httpx.ReadTimeout, httpx.ReadError}
 
 
-@pytest.mark.parametrize("stop_at", range(8))
-def test_a_cancellation_at_any_step_ends_in_one_cancelled_event(stop_at: int) -> None:
-    """Thrown into attempt, emission or wait alike, it is told once and raised on."""
-    played = play(["refused", "refused", "ok"], stop_at=stop_at)
-    kinds = [event.event_type for event in played.events]
+@pytest.mark.parametrize("cancel_at", range(8))
+def test_a_cancellation_at_any_step_ends_in_one_cancelled_event(cancel_at: int) -> None:
+    """Whatever the step, the cancellation is reported once and raised."""
+    run = drive(["refused", "refused", "ok"], cancel_at=cancel_at)
+    kinds = [event.event_type for event in run.events]
     assert kinds[-1] is EventType.CANCELLED
     assert sum(kind.is_terminal for kind in kinds) == 1
-    assert isinstance(played.error, asyncio.CancelledError)
-    assert played.events[-1].attempts == played.told().count("attempt")
+    assert isinstance(run.error, asyncio.CancelledError)
+    assert run.events[-1].attempts == run.described().count("attempt")
 
 
 def test_a_keyboard_interrupt_counts_as_a_cancellation() -> None:
-    """Whatever stops the request from outside, its story has an end."""
-    flow = request_flow(new_story())
+    """Whatever interrupts a request, it has a terminal event."""
+    flow = request_flow(new_state())
     next(flow)
     step = flow.throw(KeyboardInterrupt())
     assert isinstance(step, Emit)
@@ -225,18 +225,18 @@ def test_a_keyboard_interrupt_counts_as_a_cancellation() -> None:
         next(flow)
 
 
-def test_a_flow_that_is_dropped_says_nothing_more() -> None:
-    """Closing the generator asks for no step that nobody would perform."""
-    flow = request_flow(new_story())
+def test_a_closed_flow_yields_no_further_steps() -> None:
+    """Nothing would perform them after the generator is closed."""
+    flow = request_flow(new_state())
     next(flow)
     flow.close()
     with pytest.raises(StopIteration):
         next(flow)
 
 
-def test_elapsed_time_is_read_off_the_clock_of_the_story() -> None:
-    """The seconds from the story's begin to the event."""
+def test_elapsed_time_is_measured_with_the_clock_of_the_request() -> None:
+    """It is the time from the creation of the state to the event."""
     now = [10.0]
-    story = Story(RequestContext(), Clock(now=lambda: now[0], random=lambda: 0.5), method="POST")
+    state = RequestState(RequestContext(), now=lambda: now[0], random=lambda: 0.5, method="POST")
     now[0] = 12.5
-    assert story.ended(Succeeded(OK)).elapsed == 2.5
+    assert state.end_event(Succeeded(OK)).elapsed == 2.5

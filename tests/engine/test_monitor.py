@@ -1,4 +1,4 @@
-"""The queue of events, what is dropped, and what never is."""
+"""The queue of events: delivery, dropping and back-pressure."""
 
 import asyncio
 import contextvars
@@ -12,11 +12,11 @@ from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
 from typed_async_client.testing import in_virtual_time, run_virtual
 
-HERE = contextvars.copy_context()
+CALLER = contextvars.copy_context()
 
 
-class Desk:
-    """A monitor with callbacks that write down what they get."""
+class Recorder:
+    """A monitor with callbacks that record the events delivered to them."""
 
     def __init__(self, queue_size: int) -> None:
         self.ledger = Ledger(max_results=1000, max_age=3600)
@@ -24,147 +24,147 @@ class Desk:
         self.monitor = Monitor(self.ledger, self.callbacks, queue_size=queue_size)
         self.seen: list[str] = []
         for kind in EventType:
-            self.callbacks.add(kind, self.note)
+            self.callbacks.add(kind, self.record)
 
     def start(self) -> "asyncio.Task[None]":
-        """Start the monitor coroutine."""
+        """Start the monitor task."""
         return self.monitor.start(asyncio.get_running_loop())
 
-    def note(self, event: AsyncEvent) -> None:
-        """Write down the name of the request and the kind of the event."""
+    def record(self, event: AsyncEvent) -> None:
+        """Record the id of the request and the type of the event."""
         self.seen.append(f"{event.context.request_id} {event.event_type}")
 
     def publish(self, request_id: str, kind: EventType) -> None:
         """Publish an event of a request."""
         context = RequestContext(request_id=request_id)
         event = AsyncEvent(kind, context, attempts=1)
-        self.monitor.publish(event, HERE)
+        self.monitor.publish(event, CALLER)
 
 
 @in_virtual_time
-async def test_a_result_is_there_before_any_callback_was_called() -> None:
-    """The ledger is written as the event enters the queue."""
-    desk = Desk(queue_size=10)
-    desk.start()
-    desk.publish("a", EventType.SUCCESS)
-    assert desk.ledger.get("a") is not None
-    assert desk.seen == []
+async def test_a_result_is_available_before_any_callback_is_called() -> None:
+    """The ledger records an event before it is queued."""
+    recorder = Recorder(queue_size=10)
+    recorder.start()
+    recorder.publish("a", EventType.SUCCESS)
+    assert recorder.ledger.get("a") is not None
+    assert recorder.seen == []
 
 
 @in_virtual_time
-async def test_without_a_monitor_coroutine_events_are_delivered_as_they_come() -> None:
-    """Before it starts, and after somebody has cancelled every task of the program."""
-    desk = Desk(queue_size=1)
-    desk.publish("a", EventType.SUCCESS)
-    monitoring = desk.start()
+async def test_without_a_monitor_task_events_are_delivered_immediately() -> None:
+    """Before it starts, and after every task of the program has been cancelled."""
+    recorder = Recorder(queue_size=1)
+    recorder.publish("a", EventType.SUCCESS)
+    monitoring = recorder.start()
     await asyncio.sleep(0)
     monitoring.cancel()
     await asyncio.wait({monitoring})
     for name in "bcd":
-        desk.publish(name, EventType.SUCCESS)
-    await desk.monitor.wait_until_delivered()
-    await desk.monitor.wait_for_room()
-    assert desk.seen == ["a success", "b success", "c success", "d success"]
+        recorder.publish(name, EventType.SUCCESS)
+    await recorder.monitor.wait_until_delivered()
+    await recorder.monitor.wait_for_room()
+    assert recorder.seen == ["a success", "b success", "c success", "d success"]
 
 
-def test_events_are_delivered_in_the_order_of_their_publication() -> None:
-    """By one coroutine, from one queue."""
-    desk = Desk(queue_size=10)
+def test_events_are_delivered_in_the_order_they_were_published() -> None:
+    """One task delivers them, from one queue."""
+    recorder = Recorder(queue_size=10)
 
     async def main() -> None:
-        monitoring = desk.start()
-        desk.publish("a", EventType.RETRY)
-        desk.publish("b", EventType.SUCCESS)
-        desk.publish("a", EventType.ERROR)
-        await desk.monitor.wait_until_delivered()
+        monitoring = recorder.start()
+        recorder.publish("a", EventType.RETRY)
+        recorder.publish("b", EventType.SUCCESS)
+        recorder.publish("a", EventType.ERROR)
+        await recorder.monitor.wait_until_delivered()
         monitoring.cancel()
 
     run_virtual(main())
-    assert desk.seen == ["a retry", "b success", "a error"]
+    assert recorder.seen == ["a retry", "b success", "a error"]
 
 
 @in_virtual_time
-async def test_a_full_queue_drops_retries_and_counts_them_but_never_an_end() -> None:
-    """What is published is delivered or counted as dropped, and every end is delivered."""
-    desk = Desk(queue_size=2)
-    desk.start()
+async def test_a_full_queue_drops_and_counts_retries_but_never_terminal_events() -> None:
+    """Every published event is either delivered or counted as dropped."""
+    recorder = Recorder(queue_size=2)
+    recorder.start()
     for name in "abcd":
-        desk.publish(name, EventType.RETRY)
-        desk.publish(name, EventType.SUCCESS)
-    assert desk.monitor.dropped == 3
-    assert desk.monitor.backlog == 5
-    desk.monitor.drain()
-    assert desk.seen == ["a retry", "a success", "b success", "c success", "d success"]
-    assert desk.monitor.published.total() == len(desk.seen) + desk.monitor.dropped
+        recorder.publish(name, EventType.RETRY)
+        recorder.publish(name, EventType.SUCCESS)
+    assert recorder.monitor.dropped == 3
+    assert recorder.monitor.backlog == 5
+    recorder.monitor.drain()
+    assert recorder.seen == ["a retry", "a success", "b success", "c success", "d success"]
+    assert recorder.monitor.published.total() == len(recorder.seen) + recorder.monitor.dropped
 
 
-def test_an_event_that_nobody_wants_is_not_queued() -> None:
-    """It goes no further than the ledger."""
+def test_an_event_without_callbacks_is_not_queued() -> None:
+    """It is only recorded in the ledger."""
     monitor = Monitor(Ledger(max_results=9, max_age=9), Callbacks(), queue_size=1)
     event = AsyncEvent(EventType.SUCCESS, RequestContext())
-    monitor.publish(event, HERE)
+    monitor.publish(event, CALLER)
     assert monitor.backlog == 0
     assert monitor.published == {EventType.SUCCESS: 1}
 
 
-def test_there_is_room_again_when_the_backlog_is_down_to_its_size() -> None:
-    """Admission waits exactly as long as the queue is overfull."""
-    desk = Desk(queue_size=2)
+def test_there_is_room_again_once_the_backlog_is_within_the_queue_size() -> None:
+    """Admission waits only while the queue exceeds its size."""
+    recorder = Recorder(queue_size=2)
 
     async def main() -> None:
-        desk.start()
+        recorder.start()
         for name in "abc":
-            assert desk.monitor.has_room
-            desk.publish(name, EventType.SUCCESS)
-        assert not desk.monitor.has_room
-        await desk.monitor.wait_for_room()
-        assert desk.monitor.has_room
+            assert recorder.monitor.has_room
+            recorder.publish(name, EventType.SUCCESS)
+        assert not recorder.monitor.has_room
+        await recorder.monitor.wait_for_room()
+        assert recorder.monitor.has_room
 
     run_virtual(main())
 
 
-def test_a_burst_is_delivered_in_turns_of_the_loop() -> None:
-    """Hundreds of plain callbacks in a row would hold up every other task."""
-    desk = Desk(queue_size=1000)
+def test_a_burst_is_delivered_over_several_iterations_of_the_event_loop() -> None:
+    """Hundreds of sync callbacks in a row would block every other task."""
+    recorder = Recorder(queue_size=1000)
 
     async def main() -> int:
-        monitoring = desk.start()
+        monitoring = recorder.start()
         for number in range(500):
-            desk.publish(str(number), EventType.SUCCESS)
+            recorder.publish(str(number), EventType.SUCCESS)
         turns = 0
-        while desk.monitor.backlog:
+        while recorder.monitor.backlog:
             turns += 1
             await asyncio.sleep(0)
         monitoring.cancel()
         return turns
 
     assert run_virtual(main()) > 5
-    assert len(desk.seen) == 500
+    assert len(recorder.seen) == 500
 
 
 def test_a_cancelled_monitor_loses_no_event() -> None:
-    """What it had not delivered is delivered by the drain that follows, once."""
-    desk = Desk(queue_size=1000)
+    """Calling ``drain()`` afterwards delivers what it had not, and nothing twice."""
+    recorder = Recorder(queue_size=1000)
 
     async def main(turns: int) -> None:
-        monitoring = desk.start()
+        monitoring = recorder.start()
         await asyncio.sleep(0)
         for number in range(100):
-            desk.publish(str(number), EventType.SUCCESS)
+            recorder.publish(str(number), EventType.SUCCESS)
         for _ in range(turns):
             await asyncio.sleep(0)
         monitoring.cancel()
         await asyncio.wait({monitoring})
-        desk.monitor.drain()
+        recorder.monitor.drain()
 
     for turns in range(4):
-        desk.seen.clear()
+        recorder.seen.clear()
         run_virtual(main(turns))
-        assert desk.seen == [f"{number} success" for number in range(100)]
+        assert recorder.seen == [f"{number} success" for number in range(100)]
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, None, True])
-def test_a_queue_without_a_size_is_refused(bad: Any) -> None:
+def test_an_invalid_queue_size_raises(bad: Any) -> None:
     """The message names the option and its value."""
     with pytest.raises(ValueError, match=rf"event_queue_size.*{bad!r}"):
-        Desk(queue_size=bad)
+        Recorder(queue_size=bad)

@@ -1,4 +1,4 @@
-"""Which hosts are to be asked over https alone."""
+"""HSTS policies and the hosts they apply to."""
 
 import math
 import string
@@ -7,23 +7,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.policies.hsts import KnownHosts, StrictTransport, is_address, parse
+from typed_async_client.policies.hsts import HSTSPolicy, KnownHosts, is_address, parse
 
-YEAR = StrictTransport(max_age=31_536_000.0, include_subdomains=False)
-YEAR_BELOW = StrictTransport(max_age=31_536_000.0, include_subdomains=True)
-FORGET = StrictTransport(max_age=0.0, include_subdomains=False)
+YEAR = HSTSPolicy(max_age=31_536_000.0, include_subdomains=False)
+YEAR_WITH_SUBDOMAINS = HSTSPolicy(max_age=31_536_000.0, include_subdomains=True)
+REMOVED = HSTSPolicy(max_age=0.0, include_subdomains=False)
 
-PIECES = ("max-age", "includeSubDomains", "x", "=", ";", " ", "\t", '"', "\\", ",", "0", "1", "9")
+FRAGMENTS = (
+    "max-age",
+    "includeSubDomains",
+    "x",
+    "=",
+    ";",
+    " ",
+    "\t",
+    '"',
+    "\\",
+    ",",
+    "0",
+    "1",
+    "9",
+)
 labels = st.text(string.ascii_lowercase, min_size=1, max_size=3)
 names = st.lists(labels, min_size=1, max_size=4).map(".".join)
 policies = st.builds(
-    StrictTransport, max_age=st.floats(min_value=0, max_value=50), include_subdomains=st.booleans()
+    HSTSPolicy, max_age=st.floats(min_value=0, max_value=50), include_subdomains=st.booleans()
 )
 seconds = st.floats(min_value=0, max_value=100)
 
 
 @pytest.mark.parametrize(
-    ("header", "max_age", "below"),
+    ("header", "max_age", "subdomains"),
     [
         ("max-age=31536000", 31_536_000, False),
         ("max-age=15768000 ; includeSubDomains", 15_768_000, True),
@@ -39,9 +53,9 @@ seconds = st.floats(min_value=0, max_value=100)
         ("max-age=1; includeSubDomain", 1, False),
     ],
 )
-def test_a_header_is_read_by_its_grammar(header: str, max_age: float, *, below: bool) -> None:
-    """Names know no case, empty and unknown directives no meaning, quotes no difference."""
-    assert parse(header) == StrictTransport(max_age=max_age, include_subdomains=below)
+def test_a_valid_header_is_parsed(header: str, max_age: float, *, subdomains: bool) -> None:
+    """Case and quotes don't matter; empty and unknown directives are ignored."""
+    assert parse(header) == HSTSPolicy(max_age=max_age, include_subdomains=subdomains)
 
 
 @pytest.mark.parametrize(
@@ -73,35 +87,35 @@ def test_a_header_is_read_by_its_grammar(header: str, max_age: float, *, below: 
         "max-age:1",
     ],
 )
-def test_a_header_with_any_fault_says_nothing(header: str) -> None:
-    """A directive that is missing, doubled or malformed makes the whole header void."""
+def test_an_invalid_header_is_ignored(header: str) -> None:
+    """If a directive is missing, repeated or malformed, the whole header is ignored."""
     assert parse(header) is None
 
 
 def test_no_max_age_is_too_large() -> None:
-    """Python refuses to read an integer of more than 4300 digits; a header may hold more."""
-    said = parse("max-age=" + "9" * 5000)
-    assert said == StrictTransport(max_age=math.inf, include_subdomains=False)
+    """``int()`` accepts at most 4,300 digits by default; a header may have more."""
+    policy = parse("max-age=" + "9" * 5000)
+    assert policy == HSTSPolicy(max_age=math.inf, include_subdomains=False)
 
 
-@given(st.text() | st.lists(st.sampled_from(PIECES)).map("".join))
-def test_no_header_makes_the_reader_fail(header: str) -> None:
-    """What comes out is nothing, or seconds from zero up."""
-    said = parse(header)
-    assert said is None or said.max_age >= 0
+@given(st.text() | st.lists(st.sampled_from(FRAGMENTS)).map("".join))
+def test_no_header_makes_the_parser_raise(header: str) -> None:
+    """The result is None, or a policy with a ``max_age`` of at least zero."""
+    policy = parse(header)
+    assert policy is None or policy.max_age >= 0
 
 
 @given(
     max_age=st.integers(min_value=0, max_value=2**53),
     order=st.permutations(range(3)),
-    below=st.booleans(),
+    subdomains=st.booleans(),
 )
-def test_the_order_of_directives_has_no_meaning(
-    max_age: int, order: list[int], *, below: bool
+def test_the_order_of_directives_does_not_matter(
+    max_age: int, order: list[int], *, subdomains: bool
 ) -> None:
-    """Whatever stands first, the same is said."""
-    parts = [f"max-age={max_age}", "includeSubDomains" if below else "", "preload"]
-    assert parse("; ".join(parts[index] for index in order)) == StrictTransport(max_age, below)
+    """Every order parses to the same policy."""
+    parts = [f"max-age={max_age}", "includeSubDomains" if subdomains else "", "preload"]
+    assert parse("; ".join(parts[index] for index in order)) == HSTSPolicy(max_age, subdomains)
 
 
 @pytest.mark.parametrize(
@@ -111,27 +125,27 @@ def test_the_order_of_directives_has_no_meaning(
         *("::1", "::ffff:127.0.0.1", "fe80::1%eth0"),
     ],
 )
-def test_every_form_of_an_address_is_an_address(host: str) -> None:
-    """A resolver takes short, decimal, octal and hexadecimal forms for addresses too."""
+def test_every_form_of_an_ip_address_is_an_address(host: str) -> None:
+    """Resolvers accept short, decimal, octal and hexadecimal forms too."""
     assert is_address(host)
 
 
 @pytest.mark.parametrize(
     "host", ["example.org", "localhost", "1.example.org", "v1", "0xg", "a0x1", "1a", "127.0.0.1.io"]
 )
-def test_a_name_is_no_address(host: str) -> None:
-    """A number before the last dot is a part of a name."""
+def test_a_name_is_not_an_address(host: str) -> None:
+    """Only a number in the last label makes it one."""
     assert not is_address(host)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1", "::1"])
-def test_an_address_is_never_known(address: str) -> None:
-    """Section 8.1.1: who answers at an address speaks for no name."""
+def test_an_address_never_has_a_policy(address: str) -> None:
+    """RFC 6797 section 8.1.1."""
     hosts = KnownHosts()
-    hosts.note(address, YEAR_BELOW, now=0.0)
+    hosts.note(address, YEAR_WITH_SUBDOMAINS, now=0.0)
     assert not hosts.must_upgrade(address, now=0.0)
     assert len(hosts) == 0
-    with pytest.raises(ValueError, match="only names can be known hosts"):
+    with pytest.raises(ValueError, match="an HSTS host must be a name"):
         KnownHosts(always=("example.org", address))
 
 
@@ -148,8 +162,8 @@ def test_an_address_is_never_known(address: str) -> None:
         ("example.org", "org", False),
     ],
 )
-def test_a_host_speaks_for_itself(noted: str, asked: str, *, upgraded: bool) -> None:
-    """Names are compared label by label, without case and without the last dot."""
+def test_a_policy_applies_to_its_host(noted: str, asked: str, *, upgraded: bool) -> None:
+    """Names are compared label by label, ignoring case and a trailing dot."""
     hosts = KnownHosts()
     hosts.note(noted, YEAR, now=0.0)
     assert hosts.must_upgrade(asked, now=0.0) is upgraded
@@ -165,58 +179,58 @@ def test_a_host_speaks_for_itself(noted: str, asked: str, *, upgraded: bool) -> 
         ("org", False),
     ],
 )
-def test_a_host_may_speak_for_all_hosts_below_it(asked: str, *, upgraded: bool) -> None:
-    """With ``includeSubDomains`` the distance does not matter; the label's edge does."""
-    learned, always = KnownHosts(), KnownHosts(always=("Example.org.",))
-    learned.note("example.org", YEAR_BELOW, now=0.0)
-    assert learned.must_upgrade(asked, now=0.0) is upgraded
+def test_a_policy_may_apply_to_all_subdomains(asked: str, *, upgraded: bool) -> None:
+    """At any depth, but only at label boundaries."""
+    noted, always = KnownHosts(), KnownHosts(always=("Example.org.",))
+    noted.note("example.org", YEAR_WITH_SUBDOMAINS, now=0.0)
+    assert noted.must_upgrade(asked, now=0.0) is upgraded
     assert always.must_upgrade(asked, now=1e12) is upgraded
 
 
-def test_one_host_above_that_speaks_for_all_is_enough() -> None:
-    """A nearer one that speaks for itself alone takes nothing back."""
+def test_a_policy_of_any_parent_domain_applies() -> None:
+    """A nearer parent with a policy only for itself doesn't override it."""
     hosts = KnownHosts()
-    hosts.note("example.org", YEAR_BELOW, now=0.0)
+    hosts.note("example.org", YEAR_WITH_SUBDOMAINS, now=0.0)
     hosts.note("a.example.org", YEAR, now=0.0)
     assert hosts.must_upgrade("b.a.example.org", now=0.0)
 
 
-def test_a_host_is_known_until_its_time_is_over() -> None:
-    """The instant at which it ends is outside already."""
+def test_a_policy_applies_until_it_expires() -> None:
+    """At the instant of its expiry it no longer applies."""
     hosts = KnownHosts()
-    hosts.note("example.org", StrictTransport(max_age=10.0, include_subdomains=True), now=100.0)
+    hosts.note("example.org", HSTSPolicy(max_age=10.0, include_subdomains=True), now=100.0)
     assert hosts.must_upgrade("example.org", now=109.9)
     assert hosts.must_upgrade("a.example.org", now=109.9)
     assert not hosts.must_upgrade("example.org", now=110.0)
     assert not hosts.must_upgrade("a.example.org", now=110.0)
 
 
-def test_the_latest_header_counts() -> None:
-    """It moves the end, for better or worse, and takes back what it says no more."""
+def test_the_latest_policy_replaces_earlier_ones() -> None:
+    """It may shorten the time and exclude subdomains again."""
     hosts = KnownHosts()
-    hosts.note("example.org", YEAR_BELOW, now=0.0)
-    hosts.note("example.org", StrictTransport(max_age=5.0, include_subdomains=False), now=1.0)
+    hosts.note("example.org", YEAR_WITH_SUBDOMAINS, now=0.0)
+    hosts.note("example.org", HSTSPolicy(max_age=5.0, include_subdomains=False), now=1.0)
     assert hosts.must_upgrade("example.org", now=5.9)
     assert not hosts.must_upgrade("a.example.org", now=5.9)
     assert not hosts.must_upgrade("example.org", now=6.0)
 
 
-def test_zero_seconds_forget_a_host_and_no_other() -> None:
-    """What a host below says of itself leaves the host above as it is."""
+def test_a_max_age_of_zero_removes_only_the_policy_of_that_host() -> None:
+    """The policy of a parent domain remains, and applies to the subdomain."""
     hosts = KnownHosts(always=("example.net",))
     for name in ("example.org", "a.example.org"):
-        hosts.note(name, YEAR_BELOW, now=0.0)
+        hosts.note(name, YEAR_WITH_SUBDOMAINS, now=0.0)
     for name in ("a.example.org", "never.example.com", "example.net"):
-        hosts.note(name, FORGET, now=1.0)
+        hosts.note(name, REMOVED, now=1.0)
     assert len(hosts) == 1
     assert hosts.must_upgrade("a.example.org", now=1.0)
     assert hosts.must_upgrade("example.net", now=1.0)
-    hosts.note("example.org", FORGET, now=1.0)
+    hosts.note("example.org", REMOVED, now=1.0)
     assert not hosts.must_upgrade("a.example.org", now=1.0)
 
 
-def test_the_host_noted_longest_ago_makes_room() -> None:
-    """One noted anew counts from then; those known from the start take no room."""
+def test_the_host_noted_longest_ago_is_dropped() -> None:
+    """Noting a host again makes it the latest; preconfigured hosts don't count."""
     hosts = KnownHosts(always=("example.net",), max_hosts=2)
     for name in ("a.org", "b.org", "a.org", "c.org"):
         hosts.note(name, YEAR, now=0.0)
@@ -228,8 +242,8 @@ def test_the_host_noted_longest_ago_makes_room() -> None:
         KnownHosts(max_hosts=0)
 
 
-def test_a_name_that_no_host_can_have_costs_nothing() -> None:
-    """A URL may hold tens of thousands of labels; none above 253 characters can be looked up."""
+def test_names_that_are_too_long_are_ignored() -> None:
+    """A URL may have tens of thousands of labels; DNS allows at most 253 characters."""
     hosts = KnownHosts(always=("org",))
     longest = "a." * 124 + "b.org"
     assert len(longest) == 253
@@ -240,32 +254,32 @@ def test_a_name_that_no_host_can_have_costs_nothing() -> None:
 
 
 @given(st.lists(st.tuples(names, policies, seconds)), names, seconds)
-def test_the_answer_is_the_one_that_the_rfc_spells_out(
-    notes: list[tuple[str, StrictTransport, float]], asked: str, later: float
+def test_matching_follows_the_rfc(
+    notes: list[tuple[str, HSTSPolicy, float]], asked: str, later: float
 ) -> None:
-    """Section 8.2, word for word, over the last header of each host."""
+    """RFC 6797 section 8.2, applied literally to the latest policy of each host."""
     hosts = KnownHosts()
     now = 0.0
-    latest: dict[str, tuple[StrictTransport, float]] = {}
-    for name, said, pause in notes:
+    latest: dict[str, tuple[HSTSPolicy, float]] = {}
+    for name, policy, pause in notes:
         now += pause
-        hosts.note(name, said, now=now)
-        latest[name] = (said, now)
+        hosts.note(name, policy, now=now)
+        latest[name] = (policy, now)
     now += later
     expected = any(
-        now < then + said.max_age
-        and (name == asked or (said.include_subdomains and asked.endswith(f".{name}")))
-        for name, (said, then) in latest.items()
+        now < then + policy.max_age
+        and (name == asked or (policy.include_subdomains and asked.endswith(f".{name}")))
+        for name, (policy, then) in latest.items()
     )
     assert hosts.must_upgrade(asked, now=now) is expected
 
 
 @given(st.lists(st.tuples(names, policies)), st.integers(min_value=1, max_value=5))
-def test_what_is_learned_never_outgrows_its_bound(
-    notes: list[tuple[str, StrictTransport]], max_hosts: int
+def test_the_number_of_noted_hosts_is_bounded(
+    notes: list[tuple[str, HSTSPolicy]], max_hosts: int
 ) -> None:
-    """Whatever hosts say, in whatever order."""
+    """Whatever the policies and their order."""
     hosts = KnownHosts(max_hosts=max_hosts)
-    for name, said in notes:
-        hosts.note(name, said, now=0.0)
+    for name, policy in notes:
+        hosts.note(name, policy, now=0.0)
         assert len(hosts) <= max_hosts

@@ -1,4 +1,4 @@
-"""What becomes of the URL and the ``Host`` of a request on its way to https."""
+"""How the URL and the ``Host`` header of a request change on the switch to https."""
 
 import re
 from typing import Any
@@ -27,8 +27,8 @@ from typed_async_client import HSTSTransport, HTTPSOnlyTransport, HTTPSRedirectT
         ),
     ],
 )
-def test_a_location_differs_in_its_scheme_alone(url: str, location: str) -> None:
-    """Port 80 becomes the default one; user, password and fragment stay with the client."""
+def test_the_location_only_differs_in_its_scheme(url: str, location: str) -> None:
+    """Port 80 becomes the default port; user, password and fragment are left out."""
     response = HTTPSRedirectTransport().handle_request(httpx.Request("GET", url))
     assert response.headers.get_list("Location") == [location]
 
@@ -54,20 +54,20 @@ def test_a_location_differs_in_its_scheme_alone(url: str, location: str) -> None
 async def test_url_and_host_change_together(
     url: str, host: str | None, expected_url: str, expected_host: str
 ) -> None:
-    """Port 80 becomes the default one; a ``Host`` of the user's own stays."""
-    answering = httpx.MockTransport(lambda request: httpx.Response(200))
-    transport = HSTSTransport(answering, known=("example.org", "müller.example"))
+    """Port 80 becomes the default port; a custom ``Host`` is kept."""
+    inner = httpx.MockTransport(lambda request: httpx.Response(200))
+    transport = HSTSTransport(inner, known=("example.org", "müller.example"))
     headers = {"Host": host} if host else {}
-    plain, asynchronous = (httpx.Request("GET", url, headers=headers) for _ in range(2))
-    transport.handle_request(plain)
-    await transport.handle_async_request(asynchronous)
-    for sent in (plain, asynchronous):
+    sync_request, async_request = (httpx.Request("GET", url, headers=headers) for _ in range(2))
+    transport.handle_request(sync_request)
+    await transport.handle_async_request(async_request)
+    for sent in (sync_request, async_request):
         assert str(sent.url) == expected_url
         assert sent.headers.get_list("Host") == [expected_host]
 
 
-def test_known_hosts_are_upgraded_and_the_rest_is_refused() -> None:
-    """The two transports stack: what is not known by then is https already, or refused."""
+def test_known_hosts_are_upgraded_and_others_are_refused() -> None:
+    """The two transports can be stacked: hosts that aren't known must use https already."""
     inner = HTTPSOnlyTransport(httpx.MockTransport(lambda request: httpx.Response(200)))
     with httpx.Client(transport=HSTSTransport(inner, known=["example.org"])) as client:
         assert client.get("http://example.org/").url.scheme == "https"
@@ -75,17 +75,19 @@ def test_known_hosts_are_upgraded_and_the_rest_is_refused() -> None:
             client.get("http://example.net/")
 
 
-async def test_wss_is_as_good_as_https() -> None:
-    """A plain WebSocket is refused, as plain http is."""
-    answering = httpx.MockTransport(lambda request: httpx.Response(200))
-    transport = HTTPSOnlyTransport(answering)
-    secure, plain = (httpx.Request("GET", f"{scheme}://example.org/") for scheme in ("wss", "ws"))
+async def test_wss_is_allowed_like_https() -> None:
+    """A plaintext WebSocket is refused, as plaintext HTTP is."""
+    inner = httpx.MockTransport(lambda request: httpx.Response(200))
+    transport = HTTPSOnlyTransport(inner)
+    secure, plaintext = (
+        httpx.Request("GET", f"{scheme}://example.org/") for scheme in ("wss", "ws")
+    )
     assert transport.handle_request(secure).status_code == 200
     assert (await transport.handle_async_request(secure)).status_code == 200
     with pytest.raises(httpx.UnsupportedProtocol, match="only https and wss are allowed"):
-        transport.handle_request(plain)
+        transport.handle_request(plaintext)
     with pytest.raises(httpx.UnsupportedProtocol, match="only https and wss are allowed"):
-        await transport.handle_async_request(plain)
+        await transport.handle_async_request(plaintext)
 
 
 @pytest.mark.parametrize(
@@ -105,21 +107,21 @@ async def test_wss_is_as_good_as_https() -> None:
         "::1",
     ],
 )
-def test_what_is_no_name_of_a_host_cannot_be_known(wrong: Any) -> None:
-    """It would be kept, and protect nobody."""
+def test_known_hosts_must_be_host_names(wrong: Any) -> None:
+    """Anything else would never match a request, and protect nobody."""
     with pytest.raises(ValueError, match=re.escape(repr(wrong))):
         HSTSTransport(known=["example.org", wrong])
 
 
-def test_a_single_string_is_no_collection_of_hosts() -> None:
-    """It would be a host for each of its letters."""
+def test_a_single_string_is_not_accepted_as_a_collection_of_hosts() -> None:
+    """Each of its characters would count as a host."""
     with pytest.raises(TypeError, match=r"example\.org"):
         HSTSTransport(known="example.org")
 
 
 @pytest.mark.parametrize("wrong", [httpx.HTTPTransport, "https://example.org"])
 @pytest.mark.parametrize("wrap", [HTTPSOnlyTransport, HSTSTransport])
-def test_what_is_no_transport_is_refused_when_it_is_given(wrong: Any, wrap: Any) -> None:
-    """Before the first request."""
-    with pytest.raises(TypeError, match="expected a transport of httpx"):
+def test_anything_but_a_transport_is_refused_on_construction(wrong: Any, wrap: Any) -> None:
+    """The error is raised before the first request."""
+    with pytest.raises(TypeError, match="expected an httpx transport"):
         wrap(wrong)

@@ -1,4 +1,4 @@
-"""One transport behind both kinds of client."""
+"""The transports behind both kinds of client."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,137 +7,143 @@ import httpx
 import pytest
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.wrapping.pair import (
+from typed_async_client.transports.pair import (
     TransportPair,
     WrappingTransport,
-    sends_unseen,
+    may_send_before_failing,
 )
 
 
-class Plain(httpx.BaseTransport):
-    """A transport of the plain kind that counts its closings."""
+class SyncOnly(httpx.BaseTransport):
+    """A synchronous transport that counts how often it is closed."""
 
     closed = 0
 
     def close(self) -> None:
-        """Count."""
+        """Count the call."""
         self.closed += 1
 
 
-class Asynchronous(httpx.AsyncBaseTransport):
-    """The same of the other kind."""
+class AsyncOnly(httpx.AsyncBaseTransport):
+    """An asynchronous transport that counts how often it is closed."""
 
     closed = 0
 
     async def aclose(self) -> None:
-        """Count."""
+        """Count the call."""
         self.closed += 1
 
 
-class Both(Plain, Asynchronous):
+class Both(SyncOnly, AsyncOnly):
     """A transport of both kinds, as ``httpx.MockTransport`` is."""
 
 
 def test_a_transport_of_both_kinds_serves_both() -> None:
-    """Each kind of client gets the very object that was wrapped."""
+    """Both kinds of client use the wrapped object itself."""
     both = Both()
     pair = TransportPair(both)
-    assert pair.plain is both
-    assert pair.asynchronous is both
+    assert pair.sync_transport is both
+    assert pair.async_transport is both
 
 
-def test_a_plain_transport_refuses_an_asynchronous_client() -> None:
-    """The error tells what was wrapped, whom it serves, and what to wrap in its place."""
-    pair = TransportPair(Plain())
-    assert isinstance(pair.plain, Plain)
+def test_a_synchronous_transport_refuses_an_asynchronous_client() -> None:
+    """The error says what was wrapped, what it supports, and what to wrap instead."""
+    pair = TransportPair(SyncOnly())
+    assert isinstance(pair.sync_transport, SyncOnly)
     with pytest.raises(
-        TypeError, match=r"Plain serves httpx\.Client alone.*AsyncPoolTransport\(\)"
+        TypeError, match=r"SyncOnly only supports httpx\.Client,.*AsyncPoolTransport\(\)"
     ):
-        _ = pair.asynchronous
+        _ = pair.async_transport
 
 
-def test_an_asynchronous_transport_refuses_a_plain_client() -> None:
-    """The same the other way round."""
-    pair = TransportPair(Asynchronous())
-    assert isinstance(pair.asynchronous, Asynchronous)
-    with pytest.raises(TypeError, match=r"serves httpx\.AsyncClient alone.*httpx\.HTTPTransport\("):
-        _ = pair.plain
+def test_an_asynchronous_transport_refuses_a_synchronous_client() -> None:
+    """The same, the other way round."""
+    pair = TransportPair(AsyncOnly())
+    assert isinstance(pair.async_transport, AsyncOnly)
+    with pytest.raises(
+        TypeError, match=r"only supports httpx\.AsyncClient,.*httpx\.HTTPTransport\("
+    ):
+        _ = pair.sync_transport
 
 
 @pytest.mark.parametrize("wrong", [httpx.HTTPTransport, "https://example.org", object()])
-def test_what_is_no_transport_is_refused_at_once(wrong: Any) -> None:
-    """A class in place of an instance is the usual slip."""
-    with pytest.raises(TypeError, match="expected a transport of httpx"):
+def test_anything_but_a_transport_is_refused_on_construction(wrong: Any) -> None:
+    """Passing the class instead of an instance is a common mistake."""
+    with pytest.raises(TypeError, match="expected an httpx transport"):
         TransportPair(wrong)
 
 
-async def test_each_default_is_made_once_and_closed() -> None:
-    """A plain client gets httpx's own transport, an asynchronous one the pool."""
+async def test_each_default_is_created_once_and_closed() -> None:
+    """Synchronous clients get httpx's own transport, asynchronous ones our pool."""
     pair = TransportPair()
-    assert isinstance(pair.plain, httpx.HTTPTransport)
-    assert isinstance(pair.asynchronous, AsyncPoolTransport)
-    assert pair.plain is pair.plain
-    assert pair.asynchronous is pair.asynchronous
+    assert isinstance(pair.sync_transport, httpx.HTTPTransport)
+    assert isinstance(pair.async_transport, AsyncPoolTransport)
+    assert pair.sync_transport is pair.sync_transport
+    assert pair.async_transport is pair.async_transport
     pair.close()
     await pair.aclose()
 
 
-def test_threads_that_ask_at_once_share_one_default() -> None:
-    """A second pool would be left open by the close of the first."""
+def test_concurrent_threads_share_one_default() -> None:
+    """A second pool would be left open when the first is closed."""
     pair = TransportPair()
     with ThreadPoolExecutor(8) as threads:
-        seen = set(threads.map(lambda _: pair.plain, range(32)))
-    assert seen == {pair.plain}
+        seen = set(threads.map(lambda _: pair.sync_transport, range(32)))
+    assert seen == {pair.sync_transport}
     pair.close()
 
 
 @pytest.mark.parametrize(
-    ("transport", "closings"), [(Plain(), 1), (Asynchronous(), 1), (Both(), 2)]
+    ("transport", "expected"), [(SyncOnly(), 1), (AsyncOnly(), 1), (Both(), 2)]
 )
-async def test_closing_closes_the_kinds_that_exist(
-    transport: Plain | Asynchronous, closings: int
+async def test_closing_closes_the_transports_that_exist(
+    transport: SyncOnly | AsyncOnly, expected: int
 ) -> None:
-    """Each kind of close reaches the transport of its kind, and passes over one that is not there."""
+    """``close`` and ``aclose`` each close the transport of their kind, if there is one."""
     pair = TransportPair(transport)
     pair.close()
     await pair.aclose()
-    assert transport.closed == closings
+    assert transport.closed == expected
 
 
-async def test_a_default_that_nobody_asked_for_is_not_made_to_be_closed() -> None:
-    """Making one reads the certificates of the system, which takes a while."""
+async def test_an_unused_default_is_not_created_on_close() -> None:
+    """Creating one loads the system's certificates, which takes a while."""
     pair = TransportPair()
     pair.close()
     await pair.aclose()
-    assert pair._plain is None
-    assert pair._asynchronous is None
+    assert pair._sync is None
+    assert pair._async is None
 
 
-# Whether a failed connection may come after a request was processed
+# Whether a request may have been processed when the connection seems to have failed
 
 
-class Application(httpx.ASGITransport):
-    """An application in this process, of somebody's own kind."""
+class CustomASGITransport(httpx.ASGITransport):
+    """A user's subclass for in-process applications."""
 
 
-def serve(*_: Any) -> Any:
-    """Stand for an application."""
+def application(*_: Any) -> Any:
+    """Stand in for an application."""
 
 
-IN_PROCESS = [httpx.ASGITransport(serve), httpx.WSGITransport(serve), Application(serve)]
+IN_PROCESS = [
+    httpx.ASGITransport(application),
+    httpx.WSGITransport(application),
+    CustomASGITransport(application),
+]
 
 
 @pytest.mark.parametrize("transport", IN_PROCESS)
-def test_an_application_in_this_process_may_have_processed_a_request(transport: Any) -> None:
-    """However it fails, and however often it is wrapped."""
-    assert sends_unseen(transport)
-    assert sends_unseen(WrappingTransport(WrappingTransport(transport)))
+def test_an_in_process_application_may_have_processed_the_request(transport: Any) -> None:
+    """Whatever error it raises, and however often the transport is wrapped."""
+    assert may_send_before_failing(transport)
+    assert may_send_before_failing(WrappingTransport(WrappingTransport(transport)))
 
 
 @pytest.mark.parametrize(
-    "transport", [None, Plain(), Asynchronous(), httpx.HTTPTransport(), AsyncPoolTransport()]
+    "transport", [None, SyncOnly(), AsyncOnly(), httpx.HTTPTransport(), AsyncPoolTransport()]
 )
-def test_a_connection_that_failed_elsewhere_has_sent_nothing(transport: Any) -> None:
-    """Such a request may always be sent again."""
-    assert not sends_unseen(transport)
-    assert not sends_unseen(WrappingTransport(transport))
+def test_a_failed_connection_to_a_server_has_sent_nothing(transport: Any) -> None:
+    """Such a request can always be sent again."""
+    assert not may_send_before_failing(transport)
+    assert not may_send_before_failing(WrappingTransport(transport))

@@ -10,7 +10,7 @@ from leftovers import leaving_nothing
 from pool_kit import without_httptools
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.connection import Http11
+from typed_async_client.pool.connector import Http11
 
 
 @pytest.fixture(params=["h11", "llhttp"])

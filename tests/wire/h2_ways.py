@@ -9,8 +9,8 @@ import pytest
 from h2_servers import Script, speaking_h2, trusting_h2
 
 from typed_async_client import AsyncPoolTransport
+from typed_async_client.pool.resend import RESENDS
 from typed_async_client.testing import FaultServer
-from typed_async_client.transports.resend import RESENDS
 
 __all__ = ["EVERY_WAY", "Way", "posting", "resends_of"]
 

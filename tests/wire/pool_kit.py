@@ -13,9 +13,9 @@ from fault_handlers import until
 from leftovers import sockets_to
 from tls_contexts import trusted, trusting
 
+from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 from typed_async_client.testing.server import Handler
-from typed_async_client.transports.transport import AsyncPoolTransport
 
 __all__ = [
     "Crowd",
@@ -152,7 +152,7 @@ def is_settled(transport: AsyncPoolTransport) -> bool:
 
 async def until_stale(transport: AsyncPoolTransport) -> None:
     """Wait until something that nobody asked for has come on each idle connection."""
-    await until(lambda: all(slot.has_news for slot in transport._pool._slots.all))
+    await until(lambda: all(slot.has_pending_input for slot in transport._pool._slots.all))
 
 
 async def all_alone() -> bool:
@@ -165,7 +165,7 @@ async def all_alone() -> bool:
 
 
 def without_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test run as where httptools is not installed."""
+    """Run a test as if httptools weren't installed."""
     monkeypatch.setitem(sys.modules, "httptools", None)
-    for name in ("http11", "http1.reading", "http1.expecting"):
-        monkeypatch.delitem(sys.modules, f"typed_async_client.transports.{name}", raising=False)
+    for name in ("connection", "parser", "expect"):
+        monkeypatch.delitem(sys.modules, f"typed_async_client.http1.{name}", raising=False)

@@ -66,7 +66,7 @@ _LAX = _Grammar(
     size=rb"[0-9A-Fa-f]{1,20}",
     is_lax=True,
 )
-"""What h11 takes as well, as ``transports/connection.py`` tells."""
+"""What h11 takes as well, as ``pool/connector.py`` tells."""
 
 
 def read_strictly(data: bytes, *, lax: bool = False) -> Answer | None:

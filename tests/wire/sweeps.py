@@ -20,8 +20,8 @@ from pool_kit import (
 )
 
 from typed_async_client import AsyncResilientClient
+from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.testing import FaultServer
-from typed_async_client.transports.transport import AsyncPoolTransport
 
 __all__ = ["ANSWER", "Sweep", "fetch_resiliently", "fetch_streamed", "fetch_whole", "resilient"]
 

@@ -9,8 +9,8 @@ from tls_contexts import trusted, trusting
 from toy_proxies import forwarding, tunnelling
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
+from typed_async_client.httpx_client.build import environment_proxies
 from typed_async_client.testing import FaultServer, answer
-from typed_async_client.transports.clients.defaults import environment_proxies
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

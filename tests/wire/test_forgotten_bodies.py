@@ -8,8 +8,8 @@ import pytest
 from pool_kit import pooled
 
 from typed_async_client import AsyncPoolTransport
+from typed_async_client.pool.connector import Http11
 from typed_async_client.testing import FaultServer, answer
-from typed_async_client.transports.connection import Http11
 
 
 @pytest.mark.parametrize("http11", ["h11", "llhttp"])

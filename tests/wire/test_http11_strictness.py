@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pool_kit import is_settled, new_transport, pooled, serving
 
+from typed_async_client.pool.connector import Http11
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
-from typed_async_client.transports.connection import Http11
 
 pytestmark = pytest.mark.usefixtures("http11")
 
@@ -108,7 +108,7 @@ ENDS: dict[str, tuple[bytes, Ends]] = {
     "21 interim responses": (21 * INTERIM + WHOLE, (None, "ok")),
     "20 interim responses": (20 * INTERIM + WHOLE, ("ok", "ok")),
 }
-"""What one parser takes and the other refuses is told in ``transports/connection.py``."""
+"""What one parser takes and the other refuses is told in ``pool/connector.py``."""
 
 
 def always(data: bytes) -> Callable[[SeenRequest, Wire], Awaitable[None]]:

@@ -15,8 +15,8 @@ from pool_kit import kind_of, until_stale
 from tls_contexts import trusted, trusting
 
 from typed_async_client import AsyncPoolTransport
+from typed_async_client.pool.resend import RESENDS
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
-from typed_async_client.transports.resend import RESENDS
 
 pytestmark = pytest.mark.usefixtures("http11", "nothing_left")
 

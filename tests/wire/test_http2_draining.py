@@ -12,7 +12,7 @@ from leftovers import sockets_to
 from pool_kit import kind_of
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.resend import RESENDS
+from typed_async_client.pool.resend import RESENDS
 
 pytestmark = [EVERY_WAY, pytest.mark.usefixtures("nothing_left")]
 
@@ -22,7 +22,7 @@ INTERNAL_ERROR, REFUSED_STREAM, ENHANCE_YOUR_CALM = 2, 7, 11
 
 def drains(transport: AsyncPoolTransport) -> bool:
     """Say whether the first connection of a pool has been told to take no more."""
-    return transport._pool._slots.all[0].drains
+    return transport._pool._slots.all[0].is_draining
 
 
 # Streams that the server goes on with
@@ -314,7 +314,9 @@ async def test_an_upload_that_cannot_be_sent_twice_blames_the_server(
             yield LARGE[:10_000]
 
     async with way.serving(script) as server:
-        with pytest.raises(httpx.RemoteProtocolError, match="did not process it"):
+        with pytest.raises(
+            httpx.RemoteProtocolError, match="refused the stream without processing it"
+        ):
             await client.post(server.url, content=in_pieces())
         assert server.connections == 1
 
@@ -394,7 +396,7 @@ async def test_an_upload_that_is_ended_lends_no_room_to_another(
 
     async with way.serving(end_one) as server:
         posts = [asyncio.ensure_future(client.post(server.url, content=LARGE)) for _ in range(2)]
-        with pytest.raises(httpx.RemoteProtocolError, match="gave it up with error code 2"):
+        with pytest.raises(httpx.RemoteProtocolError, match="reset the stream with error code 2"):
             await posts[0]
         failed.set()
         assert (await posts[1]).content == b"1000000"

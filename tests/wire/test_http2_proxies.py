@@ -10,8 +10,8 @@ from tls_contexts import trusted, trusting
 from toy_proxies import Socks5Proxy, tunnelling
 
 from typed_async_client import AsyncPoolTransport
+from typed_async_client.pool.resend import RESENDS
 from typed_async_client.testing import FaultServer, Handler, SeenRequest, Wire, each_request
-from typed_async_client.transports.resend import RESENDS
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

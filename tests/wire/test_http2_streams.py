@@ -13,7 +13,7 @@ from h2_ways import EVERY_WAY, Way, posting, resends_of
 from pool_kit import is_settled, turns
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.transports.http2.frames import (
+from typed_async_client.http2.frames import (
     CONTINUATION,
     END_HEADERS,
     END_STREAM,
@@ -21,7 +21,7 @@ from typed_async_client.transports.http2.frames import (
     make_frame,
     window_frame,
 )
-from typed_async_client.transports.resend import RESENDS
+from typed_async_client.pool.resend import RESENDS
 
 pytestmark = [EVERY_WAY, pytest.mark.usefixtures("nothing_left")]
 
@@ -271,11 +271,11 @@ async def test_a_body_that_trailers_cut_short_is_an_error(
         assert (await client.head(server.url)).content == b""
         assert (await client.get(server.url)).content == b""
         with pytest.raises(
-            httpx.RemoteProtocolError, match="has 3 bytes, and its content-length is 10"
+            httpx.RemoteProtocolError, match="has 3 bytes, but its content-length is 10"
         ):
             await client.get(server.url)
         with pytest.raises(
-            httpx.RemoteProtocolError, match="has 3 bytes, and its content-length is 10"
+            httpx.RemoteProtocolError, match="has 3 bytes, but its content-length is 10"
         ):
             async with client.stream("GET", server.url) as response:
                 assert [part async for part in response.aiter_raw()] == [b"abc"]
@@ -338,7 +338,7 @@ async def test_an_answer_whose_stream_is_ended_with_an_error_is_none(
         await wire.listen()
 
     async with way.serving(answer_and_complain) as server:
-        with pytest.raises(httpx.RemoteProtocolError, match="gave it up with error code 2"):
+        with pytest.raises(httpx.RemoteProtocolError, match="reset the stream with error code 2"):
             await client.post(server.url, content=LARGE)
 
 

@@ -169,8 +169,8 @@ async def test_without_a_transport_each_kind_has_its_own_default(
 @pytest.mark.parametrize(
     ("kind", "transport", "message"),
     [
-        ("plain", AsyncPoolTransport(), r"AsyncPoolTransport serves httpx\.AsyncClient alone"),
-        ("async", httpx.HTTPTransport(), r"HTTPTransport serves httpx\.Client alone"),
+        ("plain", AsyncPoolTransport(), r"AsyncPoolTransport only supports httpx\.AsyncClient"),
+        ("async", httpx.HTTPTransport(), r"HTTPTransport only supports httpx\.Client"),
     ],
 )
 async def test_a_transport_of_the_other_kind_is_told_apart(

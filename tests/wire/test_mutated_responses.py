@@ -11,8 +11,8 @@ from mutations import mutants
 from response_corpus import CORPUS, KEPT
 from strict_reader import Answer, read_strictly
 
-from typed_async_client.transports.connection import Http11
-from typed_async_client.transports.transport import AsyncPoolTransport
+from typed_async_client.pool.connector import Http11
+from typed_async_client.pool.transport import AsyncPoolTransport
 
 pytestmark = pytest.mark.bulk
 

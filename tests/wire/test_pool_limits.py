@@ -22,12 +22,12 @@ from pool_kit import (
 )
 
 from typed_async_client import AsyncResilientClient, ResultStatus
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.net.stream import AsyncioStream
+from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
+from typed_async_client.pool.slot import PoolLimits
+from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, half_body, stall
-from typed_async_client.transports.network import AsyncioBackend
-from typed_async_client.transports.pool import ConnectionPool, PoolStatistics
-from typed_async_client.transports.slot import PoolLimits
-from typed_async_client.transports.sockets.stream import AsyncioStream
-from typed_async_client.transports.transport import AsyncPoolTransport
 
 pytestmark = pytest.mark.usefixtures("http11")
 
@@ -308,7 +308,7 @@ async def test_a_response_that_is_closed_unread_closes_its_connection() -> None:
 
 
 async def test_a_body_that_breaks_off_gives_its_place_back_before_anybody_closes_it() -> None:
-    """Reading it to the error is enough."""
+    """ResponseParser it to the error is enough."""
     async with FaultServer(half_body) as server:
         transport = new_transport(connections=1)
         async with pooled(transport) as client, client.stream("GET", server.url) as response:

@@ -7,12 +7,12 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from brought_clients import ENGINES, WAYS, Way
+from external_clients import ALL_CLIENTS, BACKENDS, Way
 
 from typed_async_client import ConnectError, RequestContext
 from typed_async_client.testing import FaultServer, answer
 
-pytestmark = pytest.mark.parametrize("way", [*WAYS, *ENGINES], ids=str)
+pytestmark = pytest.mark.parametrize("way", [*ALL_CLIENTS, *BACKENDS], ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
@@ -36,6 +36,23 @@ async def test_a_redirect_to_a_dead_host_never_repeats_what_was_processed(
         result = client.get_result("r")
         assert result is not None
         assert result.attempts == sends
+
+
+@pytest.mark.parametrize("status", [302, 307])
+async def test_a_post_with_an_idempotency_key_may_repeat_what_was_processed(
+    way: Way, status: int
+) -> None:
+    """The server recognizes the second request by its key."""
+    async with (
+        FaultServer(answer(), refusing=True) as dead,
+        FaultServer(answer(status, b"", f"Location: {dead.url}")) as first,
+        way.client(follow_redirects=True) as client,
+    ):
+        headers = {"Idempotency-Key": "8f2a"}
+        task = await client.post(first.url, CONTEXT, content=b"pay 5", headers=headers)
+        with pytest.raises(ConnectError):
+            await task
+        assert [seen.body for seen in first.requests] == [b"pay 5"] * 3
 
 
 async def test_a_redirect_from_a_host_that_came_up_late_is_followed(way: Way) -> None:

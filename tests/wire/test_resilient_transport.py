@@ -32,7 +32,7 @@ from typed_async_client.testing import (
     each_request,
     stall,
 )
-from typed_async_client.transports.wrapping.resilient import ATTEMPTS
+from typed_async_client.transports.resilient import ATTEMPTS
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 HASTY: dict[str, Any] = {"base_delay": 0.01, "max_delay": 0.05}

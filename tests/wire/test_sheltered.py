@@ -184,7 +184,7 @@ async def test_what_ignores_every_cancellation_is_left_behind_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The caller gets its cancellation after twice the time to unwind, here a short one."""
-    monkeypatch.setattr("typed_async_client.transports.wrapping.sheltered._UNWIND", 0.02)
+    monkeypatch.setattr("typed_async_client.transports.sheltered._UNWIND", 0.02)
     over = asyncio.Event()
 
     class Deaf(httpx.AsyncHTTPTransport):
@@ -230,12 +230,12 @@ def test_a_number_of_connections_that_is_none_is_refused(wrong: Any) -> None:
     """With the value in the message."""
     with pytest.raises(
         ValueError,
-        match=re.escape(f"max_connections must be a whole number >= 1 or None, got {wrong!r}"),
+        match=re.escape(f"max_connections must be an integer >= 1 or None, got {wrong!r}"),
     ):
         ResilientTransport(httpx.AsyncHTTPTransport(), max_connections=wrong)
 
 
 def test_a_number_of_connections_is_for_httpx_s_pool_alone() -> None:
     """Others have limits of their own."""
-    with pytest.raises(ValueError, match=r"bounds an httpx\.AsyncHTTPTransport alone"):
+    with pytest.raises(ValueError, match=r"only applies to an httpx\.AsyncHTTPTransport"):
         ResilientTransport(max_connections=3)

@@ -19,5 +19,5 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, names: Mapping[str, list[str]]) 
         addresses = names.get(host, [host])
         return [entry for address in addresses for entry in real(address, *args, **kwargs)]
 
-    monkeypatch.setattr("typed_async_client.transports.sockets.lookup.socket.getaddrinfo", look_up)
+    monkeypatch.setattr("typed_async_client.net.dns.socket.getaddrinfo", look_up)
     return asked

@@ -56,7 +56,7 @@ def tunnelling(
     reply: bytes = b"HTTP/1.1 200 Connected\r\n\r\n",
     then: Callable[[Wire], Awaitable[None]] | None = None,
 ) -> Handler:
-    """Answer CONNECT, and carry the bytes both ways.
+    """Answer CONNECT, and carry the bytes both ways; one that refuses looks for nobody.
 
     Args:
         demanding: the ``Proxy-Authorization`` without which the answer is 407.
@@ -73,6 +73,8 @@ def tunnelling(
             return
         host, _, port = request.target.rpartition(":")
         await wire.send(reply)
+        if not reply.startswith(b"HTTP/1.1 200 "):
+            return
         await (then(wire) if then else _carry(wire, host, int(port)))
 
     return handler

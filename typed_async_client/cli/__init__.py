@@ -1,7 +1,7 @@
-"""The command ``typed-async-client``: its entry point, and the word about the missing extra.
+"""The entry point of the command ``typed-async-client``, and the error if its extra is missing.
 
-It knows neither the commands nor the library that parses them; that library is imported when the
-command runs, so that the package imports without the extra.
+The commands, and the library that parses them, are imported when the command runs, so that the
+package can be imported without the extra.
 """
 
 import sys
@@ -19,23 +19,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: the words after the command's name; None takes them from ``sys.argv``.
+        arguments: the arguments after the program's name; None reads them from ``sys.argv``.
 
     Returns:
-        The exit code: 0 for success, 1 when the extra ``cli`` is missing, 130 after SIGINT, else
-        what the command that ran says.
+        The exit code: 0 for success, 1 if the extra ``cli`` is missing, 130 after SIGINT, otherwise
+        the exit code of the subcommand.
     """
-    words = sys.argv[1:] if arguments is None else arguments
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         from typed_async_client.cli.app import run  # noqa: PLC0415 - needs the extra
 
-        return run(words)
+        return run(arguments)
     except ModuleNotFoundError as missing:
         name = (missing.name or "").partition(".")[0]
         if name == "typed_async_client":
-            raise  # a broken installation, which no extra would mend
-        print(_MISSING.format(name=name), file=sys.stderr)  # noqa: T201 - it is a command
+            raise  # a broken installation, which no extra would fix
+        print(_MISSING.format(name=name), file=sys.stderr)  # noqa: T201 - a command prints
         return 1
     except KeyboardInterrupt:
-        print("typed-async-client: interrupted", file=sys.stderr)  # noqa: T201 - it is a command
+        print("typed-async-client: interrupted", file=sys.stderr)  # noqa: T201 - a command prints
         return 130

@@ -1,4 +1,4 @@
-"""``python -m typed_async_client.cli``: the command where its script is not on the path."""
+"""``python -m typed_async_client.cli``: the command, if its script isn't on the path."""
 
 from typed_async_client.cli import main
 

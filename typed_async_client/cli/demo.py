@@ -1,7 +1,7 @@
-"""The command ``demo``: a planned run of requests through the public client, watched and counted.
+"""The command ``demo``: sends planned requests with the public client, and summarizes the results.
 
-It owns the running: who sends, who cancels, who listens to the events. What is sent is the
-plan's, what is done to it the servers', how it looks the report's.
+It sends and cancels the requests, and collects the events. ``plan.py`` generates the requests,
+``demo_server.py`` produces the faults, and ``report.py`` prints the results.
 """
 
 import asyncio
@@ -16,64 +16,67 @@ from typed_async_client import (
     create_async_resilient_client,
 )
 from typed_async_client.cli.demo_server import ID_HEADER, DemoServers
-from typed_async_client.cli.plan import MAX_RETRIES, Kind, Planned, draw_plan
-from typed_async_client.cli.report import show_begin, show_tally, watching
-from typed_async_client.cli.tally import Standing, Tally, count_up
+from typed_async_client.cli.plan import MAX_RETRIES, Kind, PlannedRequest, make_plan
+from typed_async_client.cli.report import show_progress, show_start, show_summary
+from typed_async_client.cli.summary import RunProgress, Summary, summarize
 
-__all__ = ["perform", "run_demo"]
+__all__ = ["run_demo", "run_plan"]
 
 _WORKERS = 32
-"""Requests in flight at most."""
+"""Maximum number of requests in flight."""
 
-_PATIENCE = 60.0
-"""Seconds for what shall not time out: more than any machine needs."""
+_LONG_TIMEOUT = 60.0
+"""Timeout in seconds for what should never time out, even on a slow machine."""
 
-_SHORT = 0.3
-"""Seconds after which a server that says nothing is given up."""
+_SHORT_TIMEOUT = 0.3
+"""Read timeout in seconds for a server that never answers."""
 
 _BASE_DELAY = 0.02
-"""Seconds before the first retry: short, since nobody is really in trouble."""
+"""Seconds before the first retry: short, because no real server has to recover."""
 
 
 def run_demo(requests: int, seed: int | None) -> bool:
-    """Run the demo and print what came of it.
+    """Run the demo and print its results.
 
     Args:
-        requests: how many requests to make, >= 1.
-        seed: draws them; None draws the seed itself.
+        requests: number of requests to make, >= 1.
+        seed: seed of the plan; None chooses one at random.
 
     Returns:
         Whether every request ended exactly once.
     """
-    drawn = random.randrange(1_000_000) if seed is None else seed  # noqa: S311 - no secret
-    show_begin(requests, drawn)
-    with watching(requests) as show:
-        tally = asyncio.run(perform(draw_plan(requests, drawn), drawn, show))
-    show_tally(tally)
-    return not tally.faults
+    if seed is None:
+        seed = random.randrange(1_000_000)  # noqa: S311 - not a secret
+    show_start(requests, seed)
+    with show_progress(requests) as show:
+        summary = asyncio.run(run_plan(make_plan(requests, seed), seed, show))
+    show_summary(summary)
+    return not summary.violations
 
 
-async def perform(plan: Sequence[Planned], seed: int, show: Callable[[Standing], None]) -> Tally:
-    """Make the planned requests and count what came of them.
+async def run_plan(
+    plan: Sequence[PlannedRequest], seed: int, show: Callable[[RunProgress], None]
+) -> Summary:
+    """Make the planned requests, and summarize their results.
 
     Args:
         plan: the requests.
-        seed: draws the jitter of the delays.
-        show: takes the standing of the run after each event.
+        seed: seed for the jitter of the delays.
+        show: called with the progress of the run after each event.
     """
-    # asyncio's debug mode tells of steps above 0.1 s: on a busy machine that is no finding.
-    asyncio.get_running_loop().slow_callback_duration = _PATIENCE
+    # In debug mode asyncio warns of steps above 0.1 s, which are normal on a busy machine.
+    asyncio.get_running_loop().slow_callback_duration = _LONG_TIMEOUT
     async with DemoServers() as servers, _make_client(servers, len(plan), seed) as client:
-        log = _Log(len(plan), show)
+        log = _EventLog(len(plan), show)
         for kind in EventType:
-            client.add_event_callback(kind, log.note)
+            client.add_event_callback(kind, log.record)
         client.add_event_callback(EventType.RETRY, servers.on_retry)
-        waiting = iter(plan)
+        pending = iter(plan)
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(_WORKERS, len(plan))):
-                workers.create_task(_work(waiting, client, servers, log))
+                workers.create_task(_work(pending, client, servers, log))
         results = await client.wait_for_all_requests()
-    return count_up(plan, results, log.events)
+    return summarize(plan, results, log.events)
 
 
 def _make_client(servers: DemoServers, requests: int, seed: int) -> AsyncResilientClient:
@@ -82,54 +85,57 @@ def _make_client(servers: DemoServers, requests: int, seed: int) -> AsyncResilie
         max_retries=MAX_RETRIES,
         random=random.Random(seed).random,  # noqa: S311 - repeatable on purpose
         max_results=requests,
-        timeout=_PATIENCE,
+        timeout=_LONG_TIMEOUT,
         event_hooks={"request": [servers.before_attempt]},
-        trust_env=False,  # what is on loopback needs no proxy
+        trust_env=False,  # loopback needs no proxy
     )
 
 
 async def _work(
-    waiting: Iterator[Planned], client: AsyncResilientClient, servers: DemoServers, log: "_Log"
+    pending: Iterator[PlannedRequest],
+    client: AsyncResilientClient,
+    servers: DemoServers,
+    log: "_EventLog",
 ) -> None:
-    for planned in waiting:
-        async with servers.place(planned) as url:
-            log.begin()
+    for planned in pending:
+        async with servers.serve(planned) as url:
+            log.start_request()
             await _send(planned, url, client, servers)
 
 
 async def _send(
-    planned: Planned, url: str, client: AsyncResilientClient, servers: DemoServers
+    planned: PlannedRequest, url: str, client: AsyncResilientClient, servers: DemoServers
 ) -> None:
-    name = planned.request_id
-    reading = _SHORT if planned.kind is Kind.STALLED else _PATIENCE
+    request_id = planned.request_id
+    read_timeout = _SHORT_TIMEOUT if planned.kind is Kind.STALLED else _LONG_TIMEOUT
     task = await client.get(
         url,
-        RequestContext(request_id=name, max_retries=MAX_RETRIES, base_delay=_BASE_DELAY),
-        headers={ID_HEADER: name},
-        timeout=(_PATIENCE, reading, _PATIENCE, _PATIENCE),
+        RequestContext(request_id=request_id, max_retries=MAX_RETRIES, base_delay=_BASE_DELAY),
+        headers={ID_HEADER: request_id},
+        timeout=(_LONG_TIMEOUT, read_timeout, _LONG_TIMEOUT, _LONG_TIMEOUT),
     )
     if planned.kind is Kind.CANCELLED:
-        held = servers.held(name)
-        task.add_done_callback(lambda _: held.set())  # should it end before it is held
-        await held.wait()
+        received = servers.received(request_id)
+        task.add_done_callback(lambda _: received.set())  # in case it ends before it's received
+        await received.wait()
         task.cancel()
-    await asyncio.wait({task})  # its end is told by its events; an error is not raised here
+    await asyncio.wait({task})  # doesn't raise the task's error, which the events report
 
 
-class _Log:
-    """Gathers the events, and shows the standing after each."""
+class _EventLog:
+    """Collects the events, and shows the progress after each."""
 
-    def __init__(self, total: int, show: Callable[[Standing], None]) -> None:
+    def __init__(self, total: int, show: Callable[[RunProgress], None]) -> None:
         self.events: list[AsyncEvent] = []
-        self._now = Standing(total=total)
+        self._progress = RunProgress(total=total)
         self._show = show
 
-    def begin(self) -> None:
+    def start_request(self) -> None:
         """Count one more request in flight."""
-        self._now = self._now.after_begin()
+        self._progress = self._progress.after_start()
 
-    def note(self, event: AsyncEvent) -> None:
-        """Keep an event and show what it changes."""
+    def record(self, event: AsyncEvent) -> None:
+        """Store an event, and show the progress."""
         self.events.append(event)
-        self._now = self._now.after(event.event_type)
-        self._show(self._now)
+        self._progress = self._progress.after_event(event.event_type)
+        self._show(self._progress)

@@ -1,7 +1,7 @@
-"""What the end of a request means to whoever ran the command: an exit code and one line.
+"""Maps the result of a request to an exit code and a one-line message.
 
-Pure: the response or the error goes in, a value comes out. The codes are those that HTTPie and
-curl users know.
+Pure: a response or an error goes in, a value comes out. The exit codes are those of HTTPie and
+curl.
 """
 
 import enum
@@ -13,92 +13,98 @@ from typing import TypeAlias
 import httpx
 
 from typed_async_client.cli.redact import one_line
-from typed_async_client.facts import read_fault
+from typed_async_client.facts import classify_error
 from typed_async_client.policies.classify import Fault
 
-__all__ = ["Ending", "Exit", "complaint", "describe", "exit_code"]
+__all__ = ["Exit", "Result", "describe", "exit_code", "failure_message"]
 
-Ending: TypeAlias = httpx.Response | Exception
-"""What a request ended with."""
+Result: TypeAlias = httpx.Response | Exception
+"""The response or the error that a request ended with."""
 
 
 class Exit(enum.IntEnum):
     """The exit codes of ``get``."""
 
     SUCCESS = 0
-    UNEXPECTED = 1  #: any failure that has no code of its own
-    USAGE = 2  #: the command line is wrong; nothing was sent
+    UNEXPECTED = 1  #: any failure without a specific code
+    USAGE = 2  #: invalid command line; nothing was sent
     REDIRECTED = 3  #: 3xx, with --check-status
-    REFUSED = 4  #: 4xx, with --check-status
-    BROKEN = 5  #: 5xx, with --check-status
+    CLIENT_ERROR = 4  #: 4xx, with --check-status
+    SERVER_ERROR = 5  #: 5xx, with --check-status
     TOO_MANY_REDIRECTS = 6
-    NOT_CONNECTED = 7  #: connect, DNS or TLS failure
+    CONNECT_FAILED = 7  #: connect, DNS or TLS failure
     TIMEOUT = 28
 
 
-_BY_CLASS = {3: Exit.REDIRECTED, 4: Exit.REFUSED, 5: Exit.BROKEN}
+_BY_CLASS = {3: Exit.REDIRECTED, 4: Exit.CLIENT_ERROR, 5: Exit.SERVER_ERROR}
 
 _BY_FAULT = {
-    Fault.CONNECT: Exit.NOT_CONNECTED,
-    Fault.UNREACHABLE: Exit.NOT_CONNECTED,
+    Fault.CONNECT: Exit.CONNECT_FAILED,
+    Fault.UNREACHABLE: Exit.CONNECT_FAILED,
     Fault.TIMEOUT: Exit.TIMEOUT,
 }
 
 _ADVICE = {
-    Exit.REDIRECTED: "it does not say where to go on",
-    Exit.REFUSED: "check the URL and the headers",
-    Exit.BROKEN: "the server is in trouble, try again later",
-    Exit.TOO_MANY_REDIRECTS: "the redirects may run in a circle, look at them without -L",
-    Exit.NOT_CONNECTED: "check the certificates and the proxy",
-    Exit.TIMEOUT: "the server took too long; allow more seconds with --timeout",
-    Exit.UNEXPECTED: "try again, or tell those who run the server",
+    Exit.REDIRECTED: "there is no Location header to follow",
+    Exit.CLIENT_ERROR: "check the URL and the headers",
+    Exit.SERVER_ERROR: "the server failed, try again later",
+    Exit.TOO_MANY_REDIRECTS: "the redirects may form a loop, inspect them without -L",
+    Exit.CONNECT_FAILED: "check the certificates and the proxy",
+    Exit.TIMEOUT: "the server took too long, allow more time with --timeout",
+    Exit.UNEXPECTED: "try again, or contact the operator of the server",
 }
 
 _CONNECT_ADVICE = {
-    Fault.CONNECT: "check that the server runs, or allow more retries with --retry",
+    Fault.CONNECT: "check that the server is running, or allow more retries with --retry",
     Fault.UNREACHABLE: "check the host name, the port and the certificate",
 }
 
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "BAD_RECORD")
-"""What OpenSSL, old and new, says when the answer to its hello is no TLS record."""
+_TLS_MISMATCH = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+    "BAD_RECORD",
+)
+"""What old and new versions of OpenSSL report if the reply to their hello isn't a TLS record."""
 
 
-def exit_code(ending: Ending, *, check_status: bool) -> Exit:
-    """Give the exit code of an ended request.
+def exit_code(result: Result, *, check_status: bool) -> Exit:
+    """Return the exit code for the result of a request.
 
     Args:
-        ending: the response or the error.
+        result: the response or the error of the request.
         check_status: whether a response of 300 and above counts as a failure.
     """
-    if isinstance(ending, httpx.Response):
-        kind = ending.status_code // 100
-        return _BY_CLASS.get(kind, Exit.SUCCESS) if check_status else Exit.SUCCESS
-    if isinstance(ending, httpx.TooManyRedirects):
+    if isinstance(result, httpx.Response):
+        status_class = result.status_code // 100
+        return _BY_CLASS.get(status_class, Exit.SUCCESS) if check_status else Exit.SUCCESS
+    if isinstance(result, httpx.TooManyRedirects):
         return Exit.TOO_MANY_REDIRECTS
-    if isinstance(ending, httpx.ProxyError) or isinstance(ending.__cause__, ssl.SSLError):
-        return Exit.NOT_CONNECTED
-    return _BY_FAULT.get(read_fault(ending), Exit.UNEXPECTED)
+    if isinstance(result, httpx.ProxyError) or isinstance(result.__cause__, ssl.SSLError):
+        return Exit.CONNECT_FAILED
+    return _BY_FAULT.get(classify_error(result), Exit.UNEXPECTED)
 
 
-def complaint(ending: Ending, code: Exit) -> str | None:
-    """Say in one line what was wrong and what to do; None when nothing was.
+def failure_message(result: Result, code: Exit) -> str | None:
+    """Return one line with what failed and what to do, or None if nothing failed.
 
-    A redirect that was not followed is told whatever its code: its body is not what was wanted.
+    A redirect that wasn't followed is reported even if the exit code is 0, because its body isn't
+    what the user asked for.
     """
-    if isinstance(ending, httpx.Response) and ending.next_request is not None:
-        there = one_line(str(ending.next_request.url))
-        return f"{_status(ending)} to {there}: use -L to follow it"
+    if isinstance(result, httpx.Response) and result.next_request is not None:
+        target = one_line(str(result.next_request.url))
+        return f"{_status(result)} to {target}: use -L to follow it"
     if code is Exit.SUCCESS:
         return None
-    if isinstance(ending, httpx.Response):
-        return f"the server answered {_status(ending)}: {_ADVICE[code]}"
-    advice = _connect_advice(ending) or _ADVICE[code]
-    notes = "".join(f", {note}" for note in getattr(ending, "__notes__", ()))
-    return f"{describe(ending)}{notes}: {advice}"
+    if isinstance(result, httpx.Response):
+        return f"the server answered {_status(result)}: {_ADVICE[code]}"
+    advice = _connect_advice(result) or _ADVICE[code]
+    notes = "".join(f", {note}" for note in getattr(result, "__notes__", ()))
+    return f"{describe(result)}{notes}: {advice}"
 
 
 def describe(error: BaseException) -> str:
-    """Say which error it is and what it says, in one line without secrets."""
+    """Return the type and the message of an error, in one line without secrets."""
     name, text = type(error).__name__, one_line(str(error)).rstrip(".")
     return f"{name} ({text})" if text else name
 
@@ -107,27 +113,27 @@ def _connect_advice(error: Exception) -> str | None:
     origin = _origin(error)
     if isinstance(origin, socket.gaierror):
         if origin.errno == socket.EAI_AGAIN:
-            return "check the network and its name service, or allow more retries"
+            return "check the network and the DNS server, or allow more retries"
         return "check the host name"
-    if isinstance(origin, ssl.SSLError) and _says_no_tls(origin):
-        return "this port speaks no TLS: try http://"
-    return _CONNECT_ADVICE.get(read_fault(error))
+    if isinstance(origin, ssl.SSLError) and _is_tls_mismatch(origin):
+        return "the server doesn't speak TLS on this port, try http://"
+    return _CONNECT_ADVICE.get(classify_error(error))
 
 
-def _says_no_tls(error: ssl.SSLError) -> bool:
-    # Not its ``reason``: that is None when OpenSSL is newer than the names that Python knows.
-    said = str(error).upper().replace(" ", "_")
-    return any(words in said for words in _NO_TLS)
+def _is_tls_mismatch(error: ssl.SSLError) -> bool:
+    # ``error.reason`` is None if OpenSSL is newer than the reasons that Python knows.
+    text = str(error).upper().replace(" ", "_")
+    return any(reason in text for reason in _TLS_MISMATCH)
 
 
 def _origin(error: BaseException) -> BaseException:
-    """Give the error of the system behind one of httpx's; httpcore has it in ``args[0]``."""
-    below = error.__cause__ or next(iter(error.args), None)
-    return _origin(below) if isinstance(below, BaseException) else error
+    """Return the system error behind an error of httpx; httpcore stores it in ``args[0]``."""
+    cause = error.__cause__ or next(iter(error.args), None)
+    return _origin(cause) if isinstance(cause, BaseException) else error
 
 
 def _status(response: httpx.Response) -> str:
-    # Not the server's own phrase: it may hold anything.
+    # Not the phrase sent by the server, which may contain anything.
     code = response.status_code
     phrase = HTTPStatus(code).phrase if code in set(HTTPStatus) else ""
     return f"{code} {phrase}".strip()

@@ -1,7 +1,6 @@
-"""The command ``get``: one request through the public client, its body to stdout.
+"""The command ``get``: one request through the public client, with its body written to stdout.
 
-It owns the two streams: stdout takes the body and nothing else, stderr all that is told about
-it. What an end means is decided in ``exits.py``.
+Only the body goes to stdout; messages go to stderr. ``exits.py`` maps the result to an exit code.
 """
 
 import asyncio
@@ -17,101 +16,101 @@ from typed_async_client import (
     RetryDetails,
     create_async_resilient_client,
 )
-from typed_async_client.cli.exits import Ending, Exit, complaint, describe, exit_code
-from typed_async_client.cli.order import Order
+from typed_async_client.cli.exits import Exit, Result, describe, exit_code, failure_message
+from typed_async_client.cli.options import GetOptions
 from typed_async_client.cli.redact import one_line
 
-__all__ = ["fetch", "narrate", "run_get", "say"]
+__all__ = ["describe_event", "fetch", "print_error", "run_get"]
 
 
-def run_get(order: Order, *, verbose: bool, check_status: bool) -> Exit:
-    """Make the request, write its body to stdout, and give the exit code.
+def run_get(options: GetOptions, *, verbose: bool, check_status: bool) -> Exit:
+    """Make the request, write its body to stdout, and return the exit code.
 
     Args:
-        order: the request.
-        verbose: whether each event is told on stderr.
+        options: what to request, and how.
+        verbose: whether to log each event to stderr.
         check_status: whether a response of 300 and above counts as a failure.
 
     Raises:
-        KeyboardInterrupt: SIGINT came; the request was cancelled and the client closed.
+        KeyboardInterrupt: SIGINT was received; the request was cancelled and the client closed.
     """
-    tell = _tell if verbose else None
-    ending = asyncio.run(fetch(order, tell))
-    code = exit_code(ending, check_status=check_status)
-    if isinstance(ending, httpx.Response) and not _write(ending.content):
+    log = _print_to_stderr if verbose else None
+    result = asyncio.run(fetch(options, log))
+    code = exit_code(result, check_status=check_status)
+    if isinstance(result, httpx.Response) and not _write(result.content):
         return Exit.UNEXPECTED
-    trouble = complaint(ending, code)
-    if trouble is not None:
-        say(trouble)
+    message = failure_message(result, code)
+    if message is not None:
+        print_error(message)
     return code
 
 
-async def fetch(order: Order, tell: Callable[[str], None] | None = None) -> Ending:
-    """Make one request; give its response, or the error that it ended with.
+async def fetch(options: GetOptions, log: Callable[[str], None] | None = None) -> Result:
+    """Make one request; return its response, or the error that it ended with.
 
     Args:
-        order: the request.
-        tell: takes one line for the request and one for each event, as they happen.
+        options: what to request, and how.
+        log: called with a line for the request and a line for each event, as they happen.
     """
     try:
         async with create_async_resilient_client(
-            timeout=order.timeout, max_retries=order.retries, follow_redirects=order.follow
+            timeout=options.timeout, max_retries=options.retries, follow_redirects=options.follow
         ) as client:
-            if tell is not None:
-                tell(one_line(f"request: GET {order.url}"))
+            if log is not None:
+                log(one_line(f"request: GET {options.url}"))
                 for kind in EventType:
-                    client.add_event_callback(kind, lambda event: tell(narrate(event)))
-            task = await client.get(order.url, headers=order.headers)
+                    client.add_event_callback(kind, lambda event: log(describe_event(event)))
+            task = await client.get(options.url, headers=options.headers)
             return await task
-    except Exception as error:  # noqa: BLE001 - whatever it is, the user is told it in one line
+    except Exception as error:  # noqa: BLE001 - any error is reported in one line
         return error
 
 
-def narrate(event: AsyncEvent) -> str:
-    """Tell an event in one line; delays and durations in seconds."""
+def describe_event(event: AsyncEvent) -> str:
+    """Return one line for an event, with delays and durations in seconds."""
     if isinstance(event.data, RetryDetails):
-        failed = event.data
+        details = event.data
         return (
-            f"retry: attempt {failed.attempt} failed with {describe(failed.cause)}, "
-            f"next attempt in {failed.delay:.2f} s"
+            f"retry: attempt {details.attempt} failed with {describe(details.cause)}, "
+            f"next attempt in {details.delay:.2f} s"
         )
     attempts = f"{event.attempts} attempt{'' if event.attempts == 1 else 's'}"
-    return f"end: {event.event_type}{_how(event)} after {attempts} in {event.elapsed:.2f} s"
+    return f"end: {event.event_type}{_result_of(event)} after {attempts} in {event.elapsed:.2f} s"
 
 
-def _how(event: AsyncEvent) -> str:
+def _result_of(event: AsyncEvent) -> str:
     if isinstance(event.data, httpx.Response):
         return f", status {event.data.status_code},"
     return f" with {describe(event.error)}" if event.error is not None else ""
 
 
-def say(trouble: str) -> None:
-    """Print one line on stderr in the name of the command."""
-    _tell(f"typed-async-client: {trouble}")
+def print_error(message: str) -> None:
+    """Print one line to stderr, prefixed with the name of the command."""
+    _print_to_stderr(f"typed-async-client: {message}")
 
 
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - it is a command
+def _print_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command prints
 
 
 def _write(body: bytes) -> bool:
-    """Write the body to stdout, and tell whether whoever reads got all that they wanted."""
+    """Write the body to stdout; return False if that failed, unless the reader stopped reading."""
     try:
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # ``get ... | head``: whoever reads has had enough, which is no failure of the request.
-        # Not 141, the code of SIGPIPE: under ``set -o pipefail`` it would make one of it.
+        # ``get ... | head``: the reader has seen enough, so the request hasn't failed. The exit
+        # code isn't 141, that of SIGPIPE, as ``set -o pipefail`` would treat it as a failure.
         _drop_stdout()
     except OSError as error:
         _drop_stdout()
-        say(f"the body could not be written to stdout ({error.strerror}): check where it goes")
+        print_error(f"the body could not be written to stdout ({error.strerror})")
         return False
     return True
 
 
 def _drop_stdout() -> None:
-    """Let go of what stays in the buffer: it would raise once more when the interpreter ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    """Discard buffered output: flushing it at exit would raise again."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

@@ -1,25 +1,25 @@
-"""Which requests the demo makes: drawn from a seed, so that the same seed draws the same ones.
+"""The requests of the demo, generated from a seed: the same seed generates the same requests.
 
-Pure: it knows the kinds of trouble and how often each comes, not how a server makes it.
+Pure: it defines the kinds of fault and their frequency. ``demo_server.py`` produces the faults.
 """
 
 import dataclasses
 import enum
 import random
 
-__all__ = ["MAX_RETRIES", "Kind", "Planned", "draw_plan"]
+__all__ = ["MAX_RETRIES", "Kind", "PlannedRequest", "make_plan"]
 
 
 class Kind(enum.StrEnum):
-    """What the server does to a request."""
+    """What happens to a request."""
 
     ANSWERED = "answered"
-    SLOW = "answered slowly"
+    SLOW = "slow answer"
     UNAVAILABLE = "answered 503"
     RECOVERING = "refused at first"
-    REFUSED = "refused for good"
+    REFUSED = "always refused"
     RESET = "reset"
-    CUT_SHORT = "half a body"
+    CUT_SHORT = "body cut short"
     STALLED = "stalled"
     CANCELLED = "cancelled"
 
@@ -35,20 +35,20 @@ _WEIGHTS = {
     Kind.STALLED: 7,
     Kind.CANCELLED: 5,
 }
-"""How many of 100 requests are of each kind, about."""
+"""Roughly how many of 100 requests are of each kind."""
 
 MAX_RETRIES = 3
-"""Retries of each request; no more attempts than these are refused at first."""
+"""Retries of each request, and the most attempts that a recovering server refuses."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRequest:
     """One request of the demo.
 
     Attributes:
-        request_id: its name.
-        kind: what the server does to it.
-        refusals: attempts that are refused before the server listens; 0 when it always does.
+        request_id: its id.
+        kind: what happens to it.
+        refusals: attempts that are refused before the server listens; 0 if it always listens.
     """
 
     request_id: str
@@ -56,15 +56,15 @@ class Planned:
     refusals: int = 0
 
 
-def draw_plan(requests: int, seed: int) -> tuple[Planned, ...]:
-    """Draw so many requests from a seed."""
-    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    kinds = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=requests)
+def make_plan(requests: int, seed: int) -> tuple[PlannedRequest, ...]:
+    """Generate a number of requests from a seed."""
+    generator = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    kinds = generator.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=requests)
     return tuple(
-        Planned(
+        PlannedRequest(
             f"demo-{number:05}",
             kind,
-            refusals=chance.randint(1, MAX_RETRIES) if kind is Kind.RECOVERING else 0,
+            refusals=generator.randint(1, MAX_RETRIES) if kind is Kind.RECOVERING else 0,
         )
         for number, kind in enumerate(kinds, 1)
     )

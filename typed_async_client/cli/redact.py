@@ -1,7 +1,6 @@
-"""What must not be printed: user names, passwords, and signed or secret values in URLs.
+"""Removes user names, passwords, and signed or secret values of URLs from what is printed.
 
-Pure: text in, text out. It works on any text, so error messages that quote a URL pass through it
-like the URL itself.
+Pure: text in, text out. It works on any text, so error messages that quote a URL are redacted too.
 """
 
 import re
@@ -19,7 +18,7 @@ _SECRET_NAME = re.compile(
 
 
 def redact(text: str) -> str:
-    """Give the text with user names, passwords and secret query values as ``REDACTED``.
+    """Replace user names, passwords and secret query values with ``REDACTED``.
 
     Example:
         >>> redact("GET https://ann:pw@example.org/a?page=2&X-Amz-Signature=8f2")
@@ -29,9 +28,9 @@ def redact(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Give the text redacted and on one line.
+    """Return the text redacted and on one line.
 
-    Bytes of a server may stand in an error message: what a terminal would obey is replaced.
+    An error message may contain bytes from the server, so control characters are replaced.
     """
     return "".join(c if c.isprintable() else "?" for c in " ".join(redact(text).split()))
 

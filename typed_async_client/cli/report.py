@@ -1,6 +1,6 @@
-"""How the demo looks: its progress while it runs, its tables at the end.
+"""Prints the demo: its progress while it runs, and its tables at the end.
 
-The only file that imports rich. It prints what it is given and counts nothing itself.
+This is the only file that imports rich. ``summary.py`` does the counting.
 """
 
 import contextlib
@@ -12,54 +12,60 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from typed_async_client import ResultStatus
-from typed_async_client.cli.tally import Row, Standing, Tally, percentile
+from typed_async_client.cli.summary import Row, RunProgress, Summary, percentile
 
-__all__ = ["show_begin", "show_tally", "watching"]
+__all__ = ["show_progress", "show_start", "show_summary"]
 
-_EVERY = 50
-"""Finished requests from one plain line to the next."""
+_LINE_INTERVAL = 50
+"""Finished requests from one progress line to the next."""
 
-_COUNTS = "in flight {task.fields[flying]}, retries {task.fields[retries]}, failures {task.fields[failures]}"
+_COUNTS = (
+    "in flight {task.fields[in_flight]}, retries {task.fields[retries]}, "
+    "failures {task.fields[failures]}"
+)
 
-_PROMISE = "every request ended exactly once"
+_ALL_ENDED_ONCE = "every request ended exactly once"
 
-_UNBOUNDED = 1000
-"""Columns of a terminal that any table fits on."""
+_WIDE = 1000
+"""Columns of a terminal wide enough for any table."""
 
-_SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-
-
-def show_begin(requests: int, seed: int, console: Console | None = None) -> None:
-    """Print what is about to run."""
-    _say(console or Console(), f"{requests} requests to a server on this machine, seed {seed}")
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
-def watching(
+def show_start(requests: int, seed: int, console: Console | None = None) -> None:
+    """Print what will run."""
+    _print_line(console or Console(), f"{requests} requests to a local server, seed {seed}")
+
+
+def show_progress(
     total: int, console: Console | None = None
-) -> contextlib.AbstractContextManager[Callable[[Standing], None]]:
-    """Show a run: live on a terminal, else one plain line every 50 finished requests.
+) -> contextlib.AbstractContextManager[Callable[[RunProgress], None]]:
+    """Show the progress of a run: a bar on a terminal, otherwise a line every 50 requests.
 
     Args:
-        total: requests to make.
-        console: where to; None is stdout.
+        total: number of requests to make.
+        console: where to print; None means stdout.
+
+    Returns:
+        A context manager that enters with a function to call after each event.
     """
     where = console or Console()
-    # Not console.is_terminal, which is also true of a file when FORCE_COLOR is set.
+    # console.is_terminal is also true for a file if FORCE_COLOR is set.
     live = where.file.isatty() and not where.is_dumb_terminal
-    return _live(total, where) if live else contextlib.nullcontext(_plain(where))
+    return _live(total, where) if live else contextlib.nullcontext(_lines(where))
 
 
 @contextlib.contextmanager
-def _live(total: int, console: Console) -> Iterator[Callable[[Standing], None]]:
+def _live(total: int, console: Console) -> Iterator[Callable[[RunProgress], None]]:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn(_COUNTS))
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=total, flying=0, retries=0, failures=0)
+        bar = progress.add_task("", total=total, in_flight=0, retries=0, failures=0)
 
-        def show(now: Standing) -> None:
+        def show(now: RunProgress) -> None:
             progress.update(
                 bar,
                 completed=now.finished,
-                flying=now.in_flight,
+                in_flight=now.in_flight,
                 retries=now.retries,
                 failures=now.failures,
             )
@@ -67,75 +73,80 @@ def _live(total: int, console: Console) -> Iterator[Callable[[Standing], None]]:
         yield show
 
 
-def _plain(console: Console) -> Callable[[Standing], None]:
-    told = 0
+def _lines(console: Console) -> Callable[[RunProgress], None]:
+    printed = 0
 
-    def show(now: Standing) -> None:
-        nonlocal told
-        if now.finished // _EVERY > told:
-            told = now.finished // _EVERY
-            _say(console, f"{now.finished} of {now.total} requests finished")
+    def show(now: RunProgress) -> None:
+        nonlocal printed
+        if now.finished // _LINE_INTERVAL > printed:
+            printed = now.finished // _LINE_INTERVAL
+            _print_line(console, f"{now.finished} of {now.total} requests finished")
 
     return show
 
 
-def show_tally(tally: Tally, console: Console | None = None) -> None:
-    """Print the tables, what is wrong with the run, and the verdict as the last line."""
+def show_summary(summary: Summary, console: Console | None = None) -> None:
+    """Print the tables, any violations, and whether every request ended exactly once."""
     where = console or Console()
-    ends = _ends(tally)
-    wanted = where.measure(ends, options=where.options.update_width(_UNBOUNDED)).maximum
+    results = _results(summary)
+    full_width = where.measure(results, options=where.options.update_width(_WIDE)).maximum
     where.print(
-        ends if wanted <= where.width else _narrow_ends(tally), _failures(tally), _times(tally)
+        results if full_width <= where.width else _narrow_results(summary),
+        _failures(summary),
+        _times(summary),
     )
-    for fault in tally.faults:
-        _say(where, fault)
-    _say(where, "NOT every request ended exactly once" if tally.faults else _PROMISE)
+    for violation in summary.violations:
+        _print_line(where, violation)
+    _print_line(
+        where, "NOT every request ended exactly once" if summary.violations else _ALL_ENDED_ONCE
+    )
 
 
-def _ends(tally: Tally) -> Table:
+def _results(summary: Summary) -> Table:
     table = _table("requests", "count", *ResultStatus, "attempts", "retries")
-    for kind, row in tally.rows.items():
+    for kind, row in summary.rows.items():
         table.add_row(kind, *_cells(row))
     table.add_section()
-    table.add_row("all", *_cells(tally.total))
+    table.add_row("all", *_cells(summary.total))
     return table
 
 
-def _narrow_ends(tally: Tally) -> Table:
-    """Tell the same in fewer columns, one end a line; attempts are left out, being requests and retries."""
+def _narrow_results(summary: Summary) -> Table:
+    """Make the same table with fewer columns: a line per status, without the attempts."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("requests", no_wrap=True)
-    table.add_column("ended in")
+    table.add_column("results")
     table.add_column("retries", justify="right")
-    for kind, row in tally.rows.items():
-        table.add_row(kind, _in_words(row), str(row.retries or "-"))
+    for kind, row in summary.rows.items():
+        table.add_row(kind, _statuses(row), str(row.retries or "-"))
     table.add_section()
-    table.add_row("all", _in_words(tally.total), str(tally.total.retries or "-"))
+    table.add_row("all", _statuses(summary.total), str(summary.total.retries or "-"))
     return table
 
 
-def _in_words(row: Row) -> str:
-    ends = [(row.ends.get(status, 0), status) for status in ResultStatus]
-    return "\n".join(f"{count} {status}" for count, status in ends if count)
+def _statuses(row: Row) -> str:
+    counts = [(row.by_status.get(status, 0), status) for status in ResultStatus]
+    return "\n".join(f"{count} {status}" for count, status in counts if count)
 
 
 def _cells(row: Row) -> list[str]:
-    ends = [row.ends.get(status, 0) for status in ResultStatus]
-    return [str(count or "-") for count in (row.requests, *ends, row.attempts, row.retries)]
+    counts = [row.by_status.get(status, 0) for status in ResultStatus]
+    return [str(count or "-") for count in (row.requests, *counts, row.attempts, row.retries)]
 
 
-def _failures(tally: Tally) -> Table:
-    table = _table("what the failures were", "requests")
-    for name, count in tally.failures.items():
+def _failures(summary: Summary) -> Table:
+    table = _table("failures", "requests")
+    for name, count in summary.failures.items():
         table.add_row(name, str(count))
     return table
 
 
-def _times(tally: Tally) -> Table:
-    table = _table("time", *_SHARES)
-    if tally.times:
+def _times(summary: Summary) -> Table:
+    table = _table("duration", *_PERCENTILES)
+    if summary.times:
         table.add_row(
-            "seconds", *(f"{percentile(tally.times, share):.3f}" for share in _SHARES.values())
+            "seconds",
+            *(f"{percentile(summary.times, share):.3f}" for share in _PERCENTILES.values()),
         )
     return table
 
@@ -148,5 +159,5 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _say(console: Console, line: str) -> None:
+def _print_line(console: Console, line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""The life of a request, and those who carry it: flow, drivers, flights, monitor, ledger."""
+"""Runs requests: the flow and its drivers, the requests in flight, events and results."""

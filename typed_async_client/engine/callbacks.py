@@ -1,7 +1,7 @@
-"""The callbacks that users hang on events, and how they are run.
+"""Registers event callbacks and runs them.
 
-A callback may be plain or async, slow, broken or endless: none of it reaches the request. Async
-callbacks run as tasks of their own, so nothing here waits for one.
+A callback may be sync or async, and may block for long, raise or never return: none of this
+affects a request. Async callbacks run as separate tasks, so delivery doesn't wait for them.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from typed_async_client.events import AsyncEvent, EventType
 __all__ = ["Callback", "Callbacks"]
 
 Callback = Callable[[AsyncEvent], Any]
-"""Takes an event; what it returns is awaited when it can be, and dropped."""
+"""Takes an event; an awaitable that it returns is awaited, any other return value is ignored."""
 
 _MAX_RUNNING = 10_000
 _UNWIND = 1.0
-"""Seconds that cancelled callbacks get to unwind."""
+"""Seconds to wait for cancelled callbacks to unwind."""
 
 _log = logging.getLogger("typed_async_client")
 
 
 class _Subscription:
-    """One callback on one kind of event, and how often it failed."""
+    """One callback for one type of event, and how often it failed."""
 
     __slots__ = ("callback", "failures")
 
@@ -41,19 +41,19 @@ class _Subscription:
 
 
 class Callbacks:
-    """Who wants which events, and the async callbacks that have not ended yet.
+    """The callbacks by event type, and the async ones that are still running.
 
-    At most 10,000 async callbacks run at once; past that, the one that has run longest is
-    cancelled and counted as failed. So memory stays bounded though no request ever waits.
+    At most 10,000 async callbacks run concurrently; beyond that, the one that has run longest is
+    cancelled and counted as failed. This bounds memory without ever making a request wait.
 
     Attributes:
-        wanted: the types of event that any callback wants.
-        failed: calls that raised, or were cancelled for running too long.
+        wanted: the event types with at least one callback.
+        failed: calls that raised, or were cancelled because too many were running.
     """
 
     def __init__(self, *, max_running: int = _MAX_RUNNING) -> None:
         self._subscriptions: dict[EventType, tuple[_Subscription, ...]] = {}
-        self._running: dict[asyncio.Task[Any], _Subscription] = {}  # in order of age
+        self._running: dict[asyncio.Task[Any], _Subscription] = {}  # oldest first
         self._max_running = max_running
         self.wanted: frozenset[EventType] = frozenset()
         self.failed: int = 0
@@ -62,62 +62,65 @@ class Callbacks:
         """Call ``callback`` with each event of that type from now on.
 
         Raises:
-            TypeError: it cannot be called.
+            TypeError: it isn't callable.
         """
         if not callable(callback):
             raise TypeError(f"an event callback must be callable, got {callback!r}")
-        present = self._subscriptions.get(event_type, ())
-        self._set(event_type, (*present, _Subscription(callback)))
+        subscriptions = self._subscriptions.get(event_type, ())
+        self._set(event_type, (*subscriptions, _Subscription(callback)))
 
     def remove(self, event_type: EventType, callback: Callback) -> bool:
-        """Stop calling ``callback``; tell whether it was there. Drops one of several equal ones."""
-        present = self._subscriptions.get(event_type, ())
-        for subscription in present:
-            if subscription.callback == callback:
-                self._set(event_type, tuple(one for one in present if one is not subscription))
+        """Remove one registration of ``callback``; return whether there was one."""
+        subscriptions = self._subscriptions.get(event_type, ())
+        for removed in subscriptions:
+            if removed.callback == callback:
+                self._set(event_type, tuple(one for one in subscriptions if one is not removed))
                 return True
         return False
 
     def _set(self, event_type: EventType, subscriptions: tuple[_Subscription, ...]) -> None:
         self._subscriptions[event_type] = subscriptions
-        self.wanted = frozenset(kind for kind, some in self._subscriptions.items() if some)
+        self.wanted = frozenset(
+            kind for kind, registered in self._subscriptions.items() if registered
+        )
 
     def deliver(self, event: AsyncEvent, caller: contextvars.Context) -> None:
-        """Call everyone who wants ``event``, in a copy of ``caller``, none with another's event.
+        """Call the callbacks registered for ``event``, each with its own copy of it.
 
         Args:
-            event: an event that nobody else holds; the last to be called gets it as it is.
-            caller: context variables of whoever submitted the request.
+            event: an event that nothing else references; the last callback gets it uncopied.
+            caller: the context variables of the code that submitted the request; each callback
+                runs in a copy of them.
         """
         subscriptions = self._subscriptions.get(event.event_type, ())
         for subscription in subscriptions:
             try:
-                own = event if subscription is subscriptions[-1] else event.clone()
-                self._call(subscription, own, caller.copy())
+                copied = event if subscription is subscriptions[-1] else event.clone()
+                self._call(subscription, copied, caller.copy())
             except (KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # noqa: BLE001 - watching never fails what is watched
-                self._note_failure(subscription, error)
+            except BaseException as error:  # noqa: BLE001 - a callback never fails a request
+                self._record_failure(subscription, error)
 
     @property
     def running(self) -> int:
-        """How many async callbacks have not ended yet."""
+        """The number of async callbacks that are still running."""
         return len(self._running)
 
-    async def settle(self, grace: float, besides: "asyncio.Task[Any] | None") -> None:
-        """Wait until the running callbacks have ended, ``grace`` seconds at most.
+    async def settle(self, grace: float, excluding: "asyncio.Task[Any] | None") -> None:
+        """Wait until the running callbacks have ended, at most ``grace`` seconds.
 
         Args:
             grace: seconds.
-            besides: a task that asked for it and would wait for itself.
+            excluding: the calling task, which may itself be a callback and can't wait for itself.
         """
-        pending = self._running.keys() - {besides}
+        pending = self._running.keys() - {excluding}
         if pending:
             await asyncio.wait(pending, timeout=grace)
 
-    async def cancel(self, besides: "asyncio.Task[Any] | None") -> None:
-        """Cancel the callbacks that still run, and give them a second to unwind."""
-        pending = self._running.keys() - {besides}
+    async def cancel(self, excluding: "asyncio.Task[Any] | None") -> None:
+        """Cancel the callbacks that are still running, and wait up to a second for them."""
+        pending = self._running.keys() - {excluding}
         for task in pending:
             task.cancel()
         if pending:
@@ -133,33 +136,33 @@ class Callbacks:
     def _start(
         self, subscription: _Subscription, returned: Awaitable[Any], context: contextvars.Context
     ) -> None:
-        # A coroutine becomes the task itself: wrapped in another one, it would never be awaited
-        # when its task is cancelled before the first step.
-        coroutine = returned if asyncio.iscoroutine(returned) else _wait_for(returned)
+        # Not wrapped in another coroutine: if the task were cancelled before its first step, the
+        # inner coroutine would never be awaited, and Python would warn about it.
+        coroutine = returned if asyncio.iscoroutine(returned) else _await(returned)
         try:
             task = asyncio.get_running_loop().create_task(coroutine, context=context)
-        except RuntimeError:  # no loop is running here: a plain client sends
+        except RuntimeError:  # no running event loop: a synchronous client is sending
             coroutine.close()
             raise
         self._running[task] = subscription
-        task.add_done_callback(self._end)
+        task.add_done_callback(self._finish)
         if len(self._running) > self._max_running:
             oldest = next(iter(self._running))
             oldest.cancel()
-            self._end(oldest)
+            self._finish(oldest)
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
-        """Forget an async callback that has ended, or is about to, and count its failure."""
+    def _finish(self, task: asyncio.Task[Any]) -> None:
+        """Drop an async callback that has ended or was just cancelled; count a failure."""
         error = _error_of(task)
         subscription = self._running.pop(task, None)
         if subscription is not None and error is not None:
-            self._note_failure(subscription, error)
+            self._record_failure(subscription, error)
 
-    def _note_failure(self, subscription: _Subscription, error: BaseException) -> None:
+    def _record_failure(self, subscription: _Subscription, error: BaseException) -> None:
         self.failed += 1
         subscription.failures += 1
         if subscription.failures == 1:
-            with contextlib.suppress(Exception):  # a logging handler may fail as well
+            with contextlib.suppress(Exception):  # a logging handler may raise too
                 _log.error(
                     "event callback %s failed; later failures are counted, not logged",
                     subscription.name,
@@ -169,9 +172,9 @@ class Callbacks:
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
     if not task.done() or task.cancelled():
-        return asyncio.CancelledError("it ran for too long")
+        return asyncio.CancelledError("the callback was cancelled before it ended")
     return task.exception()
 
 
-async def _wait_for(returned: Awaitable[Any]) -> None:
-    await returned
+async def _await(awaitable: Awaitable[Any]) -> None:
+    await awaitable

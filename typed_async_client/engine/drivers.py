@@ -1,7 +1,7 @@
-"""Carry the steps of a flow out: one driver for asyncio, one for plain code.
+"""Perform the steps of a flow: one driver for asyncio, one for synchronous code.
 
-The only sleep and the only wait of the engine. A driver decides nothing: it performs a step,
-sends back what happened, and throws into the flow whatever stopped it.
+A driver decides nothing: it performs a step, sends the result back into the flow, and throws in
+any exception that interrupted the step. Every wait within a request takes place here.
 """
 
 import asyncio
@@ -9,14 +9,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, assert_never
 
-from typed_async_client.engine.flow import Attempt, Begin, Emit, Flow, Wait
+from typed_async_client.engine.flow import Attempt, Checkpoint, Emit, Flow, Wait
 from typed_async_client.events import AsyncEvent
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["drive", "drive_plain"]
+__all__ = ["drive", "drive_sync"]
 
 
 async def drive(
@@ -27,81 +27,81 @@ async def drive(
     """Perform the steps of ``flow`` on the running event loop.
 
     Args:
-        flow: the life of one request.
-        send: makes one attempt; what it raises is an outcome, not an end.
-        emit: takes an event, at once; never waits.
+        flow: the flow of one request.
+        send: makes one attempt; an exception that it raises becomes a ``Failed`` outcome.
+        emit: publishes an event; never waits.
 
     Raises:
-        BaseException: what the flow ends with, a cancellation included.
+        BaseException: the error that ends the flow, such as a cancellation.
     """
     try:
         step = next(flow)
         while True:
-            answer: Outcome | None = None
+            outcome: Outcome | None = None
             try:
                 match step:
                     case Attempt():
                         try:
-                            answer = Succeeded(await send())
-                        except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out
-                            answer = Failed.of(error)
+                            outcome = Succeeded(await send())
+                        except Exception as error:  # noqa: BLE001 - httpx may raise any
+                            outcome = Failed.of(error)
                     case Emit():
                         emit(step.event)
-                    case Begin():
+                    case Checkpoint():
                         await asyncio.sleep(0)
                     case Wait():
                         await asyncio.sleep(step.seconds)
                     case _:
                         assert_never(step)
-            except BaseException as stop:  # noqa: BLE001 - the flow has the last word on it
-                step = flow.throw(stop)
+            except BaseException as exc:  # noqa: BLE001 - the flow handles or raises it
+                step = flow.throw(exc)
             else:
-                step = flow.send(answer)
-    except StopIteration as end:
-        response: httpx.Response = end.value
+                step = flow.send(outcome)
+    except StopIteration as finished:
+        response: httpx.Response = finished.value
         return response
 
 
-def drive_plain(
+def drive_sync(
     flow: Flow,
     send: Callable[[], "httpx.Response"],
     emit: Callable[[AsyncEvent], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> "httpx.Response":
-    """Perform the steps of ``flow`` in plain code, as ``drive`` does on an event loop.
+    """Perform the steps of ``flow`` synchronously, as ``drive`` does on an event loop.
 
     Args:
-        flow: the life of one request.
-        send: makes one attempt; what it raises is an outcome, not an end.
-        emit: takes an event.
-        sleep: waits for some seconds.
+        flow: the flow of one request.
+        send: makes one attempt; an exception that it raises becomes a ``Failed`` outcome.
+        emit: publishes an event.
+        sleep: sleeps for a number of seconds.
 
     Raises:
-        BaseException: what the flow ends with, a ``KeyboardInterrupt`` included.
+        BaseException: the error that ends the flow, such as a ``KeyboardInterrupt``.
     """
     try:
         step = next(flow)
         while True:
-            answer: Outcome | None = None
+            outcome: Outcome | None = None
             try:
                 match step:
                     case Attempt():
                         try:
-                            answer = Succeeded(send())
-                        except Exception as error:  # noqa: BLE001 - httpx lets foreign errors out
-                            answer = Failed.of(error)
+                            outcome = Succeeded(send())
+                        except Exception as error:  # noqa: BLE001 - httpx may raise any
+                            outcome = Failed.of(error)
                     case Emit():
                         emit(step.event)
                     case Wait():
                         sleep(step.seconds)
-                    case Begin():
+                    case Checkpoint():
                         pass
                     case _:
                         assert_never(step)
-            except BaseException as stop:  # noqa: BLE001 - the flow has the last word on it
-                step = flow.throw(stop)
+            except BaseException as exc:  # noqa: BLE001 - the flow handles or raises it
+                step = flow.throw(exc)
             else:
-                step = flow.send(answer)
-    except StopIteration as end:
-        response: httpx.Response = end.value
+                step = flow.send(outcome)
+    except StopIteration as finished:
+        response: httpx.Response = finished.value
         return response

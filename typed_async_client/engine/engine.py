@@ -1,19 +1,26 @@
-"""Runs requests: admits them, launches each as a task, waits for them, shuts down.
+"""Runs requests: admits them, launches each as a task, waits for them, and shuts down.
 
-It puts the parts of this room together and knows no HTTP: an attempt is a callable to it.
+It combines the other parts of this package and knows nothing about HTTP: an attempt is a callable.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from typed_async_client.engine.binding import Binding
+from typed_async_client.binding import Binding
+from typed_async_client.context import RequestContext
 from typed_async_client.engine.callbacks import Callbacks
-from typed_async_client.engine.flight import Flight, Register, ResponseTask, wait_for_landing
+from typed_async_client.engine.in_flight import (
+    InFlight,
+    InFlightRequests,
+    ResponseTask,
+    wait_for_tasks,
+)
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
+from typed_async_client.engine.state import RequestState
 from typed_async_client.engine.statistics import ClientStatistics
-from typed_async_client.engine.story import Clock, Story
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.outcome import RequestResult
@@ -29,17 +36,17 @@ class Engine:
 
     Args:
         ledger: keeps the results.
-        event_queue_size: events that may wait before admission does, >= 1.
-        max_concurrent_requests: requests in flight at most, >= 1; None is no limit.
-        grace: seconds that cancelled requests, and running callbacks, get to end, >= 0.
-        random: gives a number in [0, 1) for the jitter of each retry.
+        event_queue_size: events that may be queued before admission waits, >= 1.
+        max_concurrent_requests: maximum number of requests in flight, >= 1; None for no limit.
+        grace: seconds to wait for cancelled requests and for running callbacks, >= 0.
+        random: returns a number in [0, 1), for the jitter of each retry.
 
     Attributes:
-        callbacks: want the events.
-        is_closed: whether ``shut_down`` has begun.
+        callbacks: the callbacks that receive the events.
+        is_closed: whether ``shut_down`` was called.
         ledger: the results.
-        monitor: takes the events.
-        register: the requests in flight.
+        monitor: publishes the events.
+        requests: the requests in flight.
     """
 
     def __init__(
@@ -56,18 +63,18 @@ class Engine:
         self.is_closed: bool = False
         self.ledger = ledger
         self.monitor: Monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
-        self.register: Register = Register()
+        self.requests: InFlightRequests = InFlightRequests()
         limit = max_concurrent_requests
         self._permits = None if limit is None else asyncio.Semaphore(limit)
-        self._landed = self.register.remove if limit is None else self._leave
+        self._on_end = self.requests.remove if limit is None else self._remove
         self._binding = Binding()
-        self._clock: Clock | None = None
+        self._now: Callable[[], float] = time.monotonic  # the loop's, once started
         self._grace = grace
         self._monitoring: asyncio.Task[None] | None = None
         self._random = random
         self._submitted = 0
 
-    def start(self) -> Clock:
+    def start(self) -> None:
         """Bind to the running event loop and start the monitor, once.
 
         Raises:
@@ -75,32 +82,31 @@ class Engine:
             ClientBoundError: the client belongs to another loop, thread or process.
         """
         if self.is_closed:
-            raise ClientClosedError("this client is closed: make a new one to send more requests")
+            raise ClientClosedError("this client is closed: create a new one to send more requests")
         loop = self._binding.check()
-        if self._clock is None:
-            self._clock = Clock(loop.time, self._random)
+        if self._monitoring is None:
+            self._now = loop.time
             self._monitoring = self.monitor.start(loop)
-        return self._clock
 
-    def check_home(self) -> None:
-        """Make sure that a client that was started is used where it was.
+    def check_binding(self) -> None:
+        """Check that a client that has been started is used where it was started.
 
         Raises:
             ClientBoundError: the client belongs to another loop, thread or process.
         """
-        if self._clock is not None:
+        if self._monitoring is not None:
             self._binding.check()
 
     @property
-    def admits_at_once(self) -> bool:
-        """Whether a request may be launched without ``wait_for_admission()``."""
+    def can_launch_now(self) -> bool:
+        """Whether a request can be launched without ``wait_for_admission()``."""
         return self._permits is None and self.monitor.has_room
 
     async def wait_for_admission(self) -> None:
-        """Wait until one more request may be launched; launch it then.
+        """Wait until another request can be launched; the caller must launch it immediately.
 
         Raises:
-            ClientClosedError: the client was closed meanwhile.
+            ClientClosedError: the client was closed while waiting.
         """
         if self._permits is not None:
             await self._permits.acquire()
@@ -112,102 +118,108 @@ class Engine:
             raise
 
     def launch(
-        self, story: Story, send: Callable[[], Coroutine[Any, Any, "httpx.Response"]]
+        self,
+        context: RequestContext,
+        send: Callable[[], Coroutine[Any, Any, "httpx.Response"]],
+        *,
+        method: str,
     ) -> ResponseTask:
-        """Launch a request that was admitted; the task is its life.
+        """Launch an admitted request and return its task.
 
         Args:
-            story: the request's counters; nobody else holds its context.
+            context: the request's context; the engine takes ownership of it.
             send: makes one attempt.
+            method: the request's method, in upper case.
         """
-        flight = Flight(story, self.monitor, self._landed)
-        self.register.add(flight)  # before its task, which may be eager and over at once
+        state = RequestState(context, now=self._now, random=self._random, method=method)
+        request = InFlight(state, self.monitor, self._on_end)
+        self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
-        life = flight.launch(send)
+        coroutine = request.start(send)
         try:
-            task = asyncio.get_running_loop().create_task(life)
+            task = asyncio.get_running_loop().create_task(coroutine)
         except BaseException:
-            life.close()
-            flight.abandon()
+            coroutine.close()
+            request.abandon()
             raise
-        flight.task = task
+        request.task = task
         return task
 
-    async def wait_for(self, request_id: str, *, may_arrive: bool) -> RequestResult:
-        """Wait for the requests in flight that bear an id; give the latest result.
+    async def wait_for(self, request_id: str, *, allow_unknown: bool) -> RequestResult:
+        """Wait for the requests in flight with an id; return the latest result.
 
         Args:
             request_id: the id to wait for.
-            may_arrive: whether to wait for its submission when nobody has submitted it.
+            allow_unknown: whether to wait for the submission of an id that isn't known yet.
 
         Raises:
-            KeyError: no such request is known, and none is waited for.
+            KeyError: the id is unknown and ``allow_unknown`` is false.
         """
         self._binding.check()
         caller = asyncio.current_task()
-        last: AsyncEvent | None = None
+        last_event: AsyncEvent | None = None
         while True:
-            while flights := self.register.named(request_id, besides=caller):
-                await wait_for_landing(flights)
-                last = flights[-1].ending
+            while in_flight := self.requests.with_id(request_id, excluding=caller):
+                await wait_for_tasks(in_flight)
+                last_event = in_flight[-1].terminal_event
             result = self.ledger.get(request_id)
             if result is not None:
                 return result
-            if last is not None:  # pushed out of the ledger before we looked
-                return RequestResult.of(last)
-            if not may_arrive:
+            if last_event is not None:  # already dropped from the ledger
+                return RequestResult.of(last_event)
+            if not allow_unknown:
                 raise KeyError(f"no request {request_id!r} is in flight or in the results")
-            await self.register.wait_for_arrival(request_id)
+            await self.requests.wait_for_submission(request_id)
 
     async def wait_for_all(self) -> dict[str, RequestResult]:
-        """Wait until no request is in flight and every event was delivered; give the results.
+        """Wait until no request is in flight and every event is delivered; return all results.
 
-        Requests that callbacks submit meanwhile are waited for as well. Async callbacks that
-        still run get the grace time to end.
+        Requests that callbacks submit in the meantime are waited for as well. Async callbacks that
+        are still running then have the grace period to end.
         """
         self._binding.check()
         caller = asyncio.current_task()
         while True:
-            while flights := self.register.flights(besides=caller):
-                await wait_for_landing(flights)
+            while in_flight := self.requests.active(excluding=caller):
+                await wait_for_tasks(in_flight)
             await self.monitor.wait_until_delivered()
-            await self.callbacks.settle(self._grace, besides=caller)
-            if not self.register.flights(besides=caller):
+            await self.callbacks.settle(self._grace, excluding=caller)
+            if not self.requests.active(excluding=caller):
                 return self.ledger.all()
 
     async def shut_down(self, caller: "asyncio.Task[Any] | None") -> None:
-        """Cancel what runs, deliver every event, and stop; bounded by the grace time.
+        """Cancel every request, deliver every event, and stop, within the grace period.
 
         Args:
-            caller: the task that asked for it; when it is a callback's, it is spared.
+            caller: the task that closes the client; if it's a callback, it isn't cancelled.
         """
         self.is_closed = True
         if self._monitoring is None:
             return
         try:
             await self._cancel_requests()
-        finally:  # whatever stops us here, every request has its end and every event is told
-            for stubborn in self.register.flights():
-                stubborn.abandon()
+        finally:  # even if this is cancelled, every request gets its terminal event
+            for unfinished in self.requests.active():
+                unfinished.abandon()
             self._monitoring.cancel()
             self.monitor.drain()
-        await self.callbacks.settle(self._grace, besides=caller)
-        await self.callbacks.cancel(besides=caller)
+        await self.callbacks.settle(self._grace, excluding=caller)
+        await self.callbacks.cancel(excluding=caller)
         await asyncio.wait({self._monitoring})
 
     def statistics(self) -> ClientStatistics:
-        """Count what happened so far."""
+        """Return the counters as they are now."""
         monitor = self.monitor
-        told = monitor.published
-        published = told.total()
+        events = monitor.published
+        published = events.total()
         return ClientStatistics(
             submitted=self._submitted,
-            active=self._submitted - (published - told[EventType.RETRY]),
-            succeeded=told[EventType.SUCCESS],
-            failed=told[EventType.ERROR],
-            timed_out=told[EventType.TIMEOUT],
-            cancelled=told[EventType.CANCELLED],
-            retries=told[EventType.RETRY],
+            active=self._submitted - (published - events[EventType.RETRY]),
+            succeeded=events[EventType.SUCCESS],
+            failed=events[EventType.ERROR],
+            timed_out=events[EventType.TIMEOUT],
+            cancelled=events[EventType.CANCELLED],
+            retries=events[EventType.RETRY],
             results_kept=len(self.ledger),
             events_published=published,
             events_delivered=published - monitor.dropped - monitor.backlog,
@@ -217,8 +229,8 @@ class Engine:
             callbacks_failed=self.callbacks.failed,
         )
 
-    def _leave(self, flight: Flight) -> None:
-        self.register.remove(flight)
+    def _remove(self, request: InFlight) -> None:
+        self.requests.remove(request)
         self._release()
 
     def _release(self) -> None:
@@ -226,19 +238,17 @@ class Engine:
             self._permits.release()
 
     async def _cancel_requests(self) -> None:
-        await asyncio.sleep(0)  # eager requests that are being launched get their task
-        flights = self.register.flights()
-        for task in [flight.task for flight in flights if flight.task is not None]:
+        await asyncio.sleep(0)  # let eager requests that are just being launched get their task
+        in_flight = self.requests.active()
+        for task in [request.task for request in in_flight if request.task is not None]:
             task.cancel()
-        if flights:
-            await wait_for_landing(flights, timeout=self._grace)
+        if in_flight:
+            await wait_for_tasks(in_flight, timeout=self._grace)
 
 
 def _check_limits(max_concurrent_requests: int | None, grace: float) -> None:
     limit = max_concurrent_requests
     if limit is not None and (type(limit) is not int or limit < 1):
-        raise ValueError(
-            f"max_concurrent_requests must be a whole number >= 1 or None, got {limit!r}"
-        )
+        raise ValueError(f"max_concurrent_requests must be an integer >= 1 or None, got {limit!r}")
     if not grace >= 0:  # also refuses NaN
         raise ValueError(f"grace must be >= 0 seconds, got {grace!r}")

@@ -1,7 +1,7 @@
-"""The life of one request, as a generator of steps.
+"""The flow of one request, as a generator of steps.
 
-The only place where the order of things stands. It yields what it wants done and is sent what
-happened; it never waits, sends, or looks at a clock or dice of its own: the drivers do.
+The flow yields the step to perform and receives its result. It never sends, waits, or reads a clock
+or random numbers itself; the drivers do, so one flow serves both kinds of client.
 """
 
 import dataclasses
@@ -9,10 +9,10 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.context import RequestContext
-from typed_async_client.engine.story import Story
+from typed_async_client.engine.state import RequestState
 from typed_async_client.errors import ConnectError
 from typed_async_client.events import AsyncEvent
-from typed_async_client.facts import explain_connect_failure
+from typed_async_client.facts import explain_connect_failure, request_of
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import RetryAfter
@@ -20,91 +20,90 @@ from typed_async_client.policies.retry import RetryAfter
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Attempt", "Begin", "Emit", "Flow", "Step", "Wait", "request_flow"]
+__all__ = ["Attempt", "Checkpoint", "Emit", "Flow", "Step", "Wait", "request_flow"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Begin:
-    """Give way once; there is no answer. A cancellation before the first attempt is heard here."""
+class Checkpoint:
+    """Yield to the event loop once, so that a cancellation before the first attempt is raised."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Attempt:
-    """Send the request once; the answer is its ``Outcome``."""
+    """Send the request once; the result is an ``Outcome``."""
 
     context: RequestContext
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wait:
-    """Sleep for ``seconds``; there is no answer."""
+    """Sleep for ``seconds``."""
 
     seconds: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Emit:
-    """Publish ``event``; there is no answer."""
+    """Publish ``event``."""
 
     event: AsyncEvent
 
 
-Step = Begin | Attempt | Wait | Emit
+Step = Checkpoint | Attempt | Wait | Emit
 Flow = Generator[Step, Any, "httpx.Response"]
 
-_BEGIN = Begin()
+_CHECKPOINT = Checkpoint()
 
 
-def request_flow(story: Story) -> Flow:
-    """Tell the life of one request, one step at a time.
+def request_flow(state: RequestState) -> Flow:
+    """Yield the steps of one request.
 
-    Whatever stops it, a cancellation thrown in at any step included, its last step is to emit
-    the one terminal event.
+    The last step always emits the terminal event, even if a cancellation is thrown in at any other.
 
     Returns:
-        The response, when an attempt brought one.
+        The response, if an attempt succeeded.
 
     Raises:
         ConnectError: every allowed attempt to connect has failed.
-        Exception: what the last attempt failed with.
+        Exception: the error of the last attempt.
     """
     try:
-        yield _BEGIN
-        outcome = yield from _attempts(story)
-    except GeneratorExit:  # the flow is dropped: nobody is left to perform a step
+        yield _CHECKPOINT
+        outcome = yield from _attempts(state)
+    except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
     except Exception as error:
-        yield Emit(story.ended(Failed(error, Fault.OTHER)))
+        yield Emit(state.end_event(Failed(error, Fault.OTHER)))
         raise
-    except BaseException as stop:
-        yield Emit(story.cancelled(stop))
+    except BaseException as interruption:
+        yield Emit(state.cancelled_event(interruption))
         raise
-    yield Emit(story.ended(outcome))
+    yield Emit(state.end_event(outcome))
     if isinstance(outcome, Failed):
         raise outcome.error
     return outcome.response
 
 
-def _attempts(story: Story) -> Generator[Step, Any, Outcome]:
-    """Make attempts until one succeeds or none may follow; return what came of the last."""
+def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
+    """Make attempts until one succeeds or no other may follow; return the last outcome."""
     while True:
-        story.attempts += 1
-        outcome: Outcome = yield Attempt(story.context)
+        state.attempts += 1
+        outcome: Outcome = yield Attempt(state.context)
         if isinstance(outcome, Succeeded):
             return outcome
-        decision = story.judge(outcome.fault)
+        decision = state.handle_failure(outcome)
         if isinstance(decision, RetryAfter):
-            yield Emit(story.retried(outcome.error, decision.delay))
+            yield Emit(state.retry_event(outcome.error, decision.delay))
             yield Wait(decision.delay)
         elif decision.exhausted:
-            return Failed(_never_connected(outcome.error, story), outcome.fault)
+            return Failed(_connect_error(outcome.error, state), outcome.fault)
         else:
             return outcome
 
 
-def _never_connected(last: Exception, story: Story) -> ConnectError:
-    request = getattr(last, "_request", None) or story.request
-    attempts = story.attempts
+def _connect_error(last: Exception, state: RequestState) -> ConnectError:
+    request = request_of(last) or state.request
+    attempts = state.attempts
     error = ConnectError(explain_connect_failure(last, request), request=request)
     error.add_note(f"no connection after {attempts} attempt{'s' if attempts > 1 else ''}")
     error.__cause__ = last

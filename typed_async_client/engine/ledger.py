@@ -1,6 +1,6 @@
-"""The ends of requests, bounded in number and in age.
+"""Keeps the results of requests, bounded in number and age.
 
-Most results are looked at by nobody: what they carry may be packed until somebody does.
+Most results are never read, so their responses may be packed until one is.
 """
 
 from collections import OrderedDict
@@ -14,12 +14,12 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """Keeps the latest result of each request id, the oldest dropped first.
+    """Keeps the latest result of each request id, and drops the oldest first.
 
     Args:
-        max_results: results kept at most, >= 1.
-        max_age: seconds that a result is kept at most, > 0.
-        pack: packs a response, or gives None to have it kept as it is.
+        max_results: maximum number of results, >= 1.
+        max_age: maximum age of a result in seconds, > 0.
+        pack: packs a response; returns None if it must be kept unpacked.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Ledger:
         pack: Callable[[Any], Packed | None] = lambda _: None,
     ) -> None:
         if type(max_results) is not int or max_results < 1:
-            raise ValueError(f"max_results must be a whole number >= 1, got {max_results!r}")
+            raise ValueError(f"max_results must be an integer >= 1, got {max_results!r}")
         if not max_age > 0:  # also refuses NaN
             raise ValueError(f"max_result_age must be > 0 seconds, got {max_age!r}")
         self._max_results = max_results
@@ -38,27 +38,27 @@ class Ledger:
         self._pack = pack
         self._results: OrderedDict[str, RequestResult] = OrderedDict()
 
-    def record(self, ending: AsyncEvent) -> None:
-        """Keep a terminal event in place of an earlier one of the same request id."""
-        results, request_id = self._results, ending.context.request_id
-        results.pop(request_id, None)  # so that the dict stays in order of age
-        results[request_id] = RequestResult.of(ending, self._pack(ending.data))
+    def record(self, event: AsyncEvent) -> None:
+        """Keep the result of a terminal event, replacing an earlier one with the same id."""
+        results, request_id = self._results, event.context.request_id
+        results.pop(request_id, None)  # keeps the dict ordered by age
+        results[request_id] = RequestResult.of(event, self._pack(event.data))
         if len(results) > self._max_results:
             results.popitem(last=False)
-        self.forget_older_than(self._max_age)
+        self.drop_older_than(self._max_age)
 
     def get(self, request_id: str) -> RequestResult | None:
-        """Give the latest result of a request id, None when there is none, or no more."""
-        self.forget_older_than(self._max_age)
+        """Return the latest result of a request id; None if unknown or expired."""
+        self.drop_older_than(self._max_age)
         return self._results.get(request_id)
 
     def all(self) -> dict[str, RequestResult]:
-        """Give the results by request id, the oldest first."""
-        self.forget_older_than(self._max_age)
+        """Return the results by request id, oldest first."""
+        self.drop_older_than(self._max_age)
         return dict(self._results)
 
-    def forget_older_than(self, age: float) -> int:
-        """Drop the results that are older than ``age`` seconds, and tell how many."""
+    def drop_older_than(self, age: float) -> int:
+        """Drop the results older than ``age`` seconds; return their number."""
         dropped = 0
         while self._results:
             oldest = next(iter(self._results))

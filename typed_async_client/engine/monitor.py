@@ -1,7 +1,7 @@
 """The queue of events, and the monitor that drains it.
 
 It records first and calls back second: a terminal event is in the ledger before it is in the
-queue, so a result is there as soon as its task has ended, whatever the callbacks are doing.
+queue, so a result is available as soon as its task has ended, whatever the callbacks are doing.
 """
 
 import asyncio
@@ -15,29 +15,29 @@ from typed_async_client.events import AsyncEvent, EventType
 __all__ = ["Monitor"]
 
 _BATCH = 64
-"""Events delivered in one turn of the event loop, so that a burst does not hold it up."""
+"""Events delivered per iteration of the event loop, so that a burst doesn't block it."""
 
 
 class Monitor:
-    """Takes the events of all requests, keeps their results, and hands them to the callbacks.
+    """Records the events of all requests and delivers them to the callbacks.
 
-    An event that no callback wants goes no further than the ledger. A request never waits for
-    the queue: past ``queue_size`` a ``RETRY`` is dropped and counted; a terminal event never is.
-    What waits is the admission of further requests.
+    Only events with a callback are queued. A request never waits for the queue: when
+    ``queue_size`` is exceeded, ``RETRY`` events are dropped and counted, but terminal events never
+    are. The admission of further requests waits instead.
 
     Args:
         ledger: keeps the results.
-        callbacks: want the events.
-        queue_size: events that may wait before admission does, >= 1.
+        callbacks: the callbacks to deliver to.
+        queue_size: events that may be queued before admission waits, >= 1.
 
     Attributes:
-        published: events taken so far, by kind, the dropped ones included.
-        dropped: events that found the queue full and are told to nobody.
+        published: events published so far by type, including the dropped ones.
+        dropped: events that were dropped because the queue was full.
     """
 
     def __init__(self, ledger: Ledger, callbacks: Callbacks, *, queue_size: int) -> None:
         if type(queue_size) is not int or queue_size < 1:
-            raise ValueError(f"event_queue_size must be a whole number >= 1, got {queue_size!r}")
+            raise ValueError(f"event_queue_size must be an integer >= 1, got {queue_size!r}")
         self._ledger = ledger
         self._callbacks = callbacks
         self._queue_size = queue_size
@@ -50,15 +50,15 @@ class Monitor:
 
     @property
     def backlog(self) -> int:
-        """How many events wait to be delivered."""
+        """The number of events waiting to be delivered."""
         return self._queue.qsize()
 
     def publish(self, event: AsyncEvent, caller: contextvars.Context) -> None:
-        """Record what the event tells, and queue it for the callbacks. Never waits.
+        """Record an event and queue it for the callbacks; never waits.
 
         Args:
             event: the next event of a request.
-            caller: context variables of whoever submitted the request.
+            caller: the context variables of the code that submitted the request.
         """
         kind = event.event_type
         self.published[kind] += 1
@@ -70,7 +70,7 @@ class Monitor:
         if waiting >= self._queue_size and kind is EventType.RETRY:
             self.dropped += 1
             return
-        # Cloned here and not at its delivery: by then the caller has the response and may change it.
+        # Not cloned at delivery: by then the caller has the response and may have changed it.
         self._queue.put_nowait((event.clone(), caller))
         if waiting >= self._queue_size:
             self._room.clear()
@@ -78,7 +78,7 @@ class Monitor:
             self.drain()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
-        """Start the monitor coroutine; without it, events are delivered as they are published."""
+        """Start the monitor task; without it, events are delivered as soon as they're published."""
         self._is_running = True
         return loop.create_task(self._run())
 
@@ -91,18 +91,18 @@ class Monitor:
                     self._deliver(*self._queue.get_nowait())
                 if self.backlog:
                     await asyncio.sleep(0)
-        finally:  # somebody cancelled all tasks, or a callback stopped the program
+        finally:  # all tasks were cancelled, or a callback raised SystemExit
             self._is_running = False
             self.drain()
 
     def drain(self) -> None:
-        """Deliver all that waits, at once; for when no monitor coroutine does."""
+        """Deliver every queued event now, for when no monitor task is running."""
         while self.backlog:
             self._deliver(*self._queue.get_nowait())
 
     @property
     def has_room(self) -> bool:
-        """Whether no more events are queued than ``queue_size``."""
+        """Whether at most ``queue_size`` events are queued."""
         return self._room.is_set()
 
     async def wait_for_room(self) -> None:
@@ -111,7 +111,7 @@ class Monitor:
             await self._room.wait()
 
     async def wait_until_delivered(self) -> None:
-        """Wait until every event published so far was handed to its callbacks."""
+        """Wait until every event published so far has been delivered."""
         await self._queue.join()
 
     def _deliver(self, event: AsyncEvent, caller: contextvars.Context) -> None:

@@ -7,26 +7,27 @@ __all__ = ["ClientStatistics"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ClientStatistics:
-    """What a client has done so far, and what it holds now.
+    """What a client has done so far, and its current state.
 
     ``submitted == active + succeeded + failed + timed_out + cancelled``, and
     ``events_published == events_delivered + events_dropped + events_waiting``.
 
     Attributes:
-        submitted: requests admitted.
-        active: requests in flight now.
+        submitted: requests submitted and admitted.
+        active: requests currently in flight.
         succeeded: requests that ended with a response, whatever its status code.
-        failed: requests that ended with an error other than a time limit.
-        timed_out: requests that ended at a time limit.
+        failed: requests that ended with an error other than a timeout.
+        timed_out: requests that ended with a timeout.
         cancelled: requests whose task was cancelled.
-        retries: attempts that failed and were followed by another.
-        results_kept: results in the ledger now.
-        events_published: events emitted.
-        events_delivered: events handed to the callbacks, or to nobody when there were none.
-        events_dropped: ``RETRY`` events that found the queue full.
-        events_waiting: events in the queue now.
-        callbacks_running: async callbacks that have not ended yet.
-        callbacks_failed: calls of a callback that raised, or ran too long and were cancelled.
+        retries: failed attempts that were followed by another.
+        results_kept: results currently kept.
+        events_published: events published.
+        events_delivered: events delivered to their callbacks, if they had any.
+        events_dropped: ``RETRY`` events dropped because the queue was full.
+        events_waiting: events currently in the queue.
+        callbacks_running: async callbacks that are still running.
+        callbacks_failed: callback calls that raised, or that were cancelled because too many were
+            running or the client was closed.
     """
 
     submitted: int

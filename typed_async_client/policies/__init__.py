@@ -1,1 +1,1 @@
-"""Pure decisions: numbers and values in, a value out. No clock, no chance, no I/O."""
+"""Decisions as pure functions of their arguments: no clock, no random numbers, no I/O."""

@@ -4,43 +4,61 @@ Pure: it reads a ``Fault``, never an exception. ``facts.py`` turns exceptions in
 """
 
 import enum
+from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["IDEMPOTENT", "Fault", "Verdict", "classify"]
+__all__ = ["IDEMPOTENT", "Fault", "Verdict", "classify", "has_idempotency_key", "is_idempotent"]
 
 
 class Fault(enum.StrEnum):
-    """What went wrong with an attempt, whichever library said so."""
+    """What went wrong with an attempt, whichever library reported it."""
 
-    CONNECT = enum.auto()  #: no connection came about; nothing was sent; the next one may work
+    CONNECT = enum.auto()  #: the connection couldn't be established; nothing was sent
     CONNECT_LATER = enum.auto()  #: the same, after an earlier hop of the attempt was sent
-    UNREACHABLE = enum.auto()  #: no connection can come about: certificate, unknown host, bad port
-    TIMEOUT = enum.auto()  #: a time limit passed, at whichever stage
-    OTHER = enum.auto()  #: all the rest: the request may have been processed, or was wrong
+    UNREACHABLE = enum.auto()  #: no connection is possible: certificate, unknown host, bad port
+    TIMEOUT = enum.auto()  #: a timeout expired, in whichever phase
+    OTHER = enum.auto()  #: anything else: the request may have been processed, or was invalid
 
 
 class Verdict(enum.StrEnum):
-    """What the engine makes of one attempt."""
+    """What the engine concludes from one attempt."""
 
-    TRANSIENT = enum.auto()  #: a new attempt may succeed, and nothing was sent by this one
-    FATAL = enum.auto()  #: a new attempt would be unsafe, or would end the same way
+    TRANSIENT = enum.auto()  #: another attempt may succeed and is safe to make
+    FATAL = enum.auto()  #: another attempt would be unsafe, or would fail the same way
 
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
 """Methods that may be sent twice, RFC 9110 section 9.2.2; QUERY by its own definition."""
 
+_KEY = b"idempotency-key"
 
-def classify(fault: Fault, *, method: str) -> Verdict:
-    """Say whether a failed attempt may be followed by another.
 
-    Only a connect failure may: no byte of the request has left, so sending it anew can never
-    make the server act twice, whatever the method. When an earlier hop was sent, a redirect or
-    a challenge, the whole attempt may be made anew only if its method is idempotent.
+def has_idempotency_key(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether raw headers carry an ``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header)."""
+    return any(name.lower() == _KEY for name, _ in headers)
+
+
+def is_idempotent(method: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> bool:
+    """Whether a request may be sent twice, by its method or by its idempotency key.
+
+    Args:
+        method: the method, in upper case.
+        headers: raw names and values.
+    """
+    return method in IDEMPOTENT or has_idempotency_key(headers)
+
+
+def classify(fault: Fault, *, idempotent: bool) -> Verdict:
+    """Decide whether a failed attempt may be followed by another.
+
+    Only a connect failure may: no byte of the request has left, so sending it again can't make the
+    server act twice, whatever the method. When an earlier hop was sent (a redirect, a challenge),
+    the whole attempt may be repeated only if the request is idempotent.
 
     Args:
         fault: what went wrong.
-        method: the request's method, in upper case.
+        idempotent: whether the request may be sent twice.
     """
-    if fault is Fault.CONNECT or (fault is Fault.CONNECT_LATER and method in IDEMPOTENT):
+    if fault is Fault.CONNECT or (fault is Fault.CONNECT_LATER and idempotent):
         return Verdict.TRANSIENT
     return Verdict.FATAL

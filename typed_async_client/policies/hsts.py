@@ -1,7 +1,7 @@
-"""Which hosts are to be asked over https alone: HTTP Strict Transport Security, RFC 6797.
+"""Which hosts must be contacted over https only: HTTP Strict Transport Security, RFC 6797.
 
-Pure: the time comes in as an argument, the answer goes out. It knows nothing of requests; who
-asks it has made sure that a header came over a connection that can be trusted.
+Pure: the time is an argument. The caller ensures that a header was received over a verified TLS
+connection, which section 8.1 requires.
 """
 
 import dataclasses
@@ -10,36 +10,36 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-__all__ = ["KnownHosts", "StrictTransport", "is_address", "parse"]
+__all__ = ["HSTSPolicy", "KnownHosts", "is_address", "parse"]
 
-_LONGEST_NAME: Final = 253  # of any host that can be looked up, RFC 1035 section 2.3.4
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a token, RFC 9110 section 5.6.2
+_MAX_NAME_LENGTH: Final = 253  # longer names can't be resolved, RFC 1035 section 2.3.4
+_TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a token, RFC 9110 section 5.6.2
 _DIRECTIVE = re.compile(
-    rf'[ \t]*(?:({_WORD})[ \t]*(?:=[ \t]*({_WORD}|"(?:[^"\\]|\\.)*")[ \t]*)?)?(?:;|\Z)'
+    rf'[ \t]*(?:({_TCHARS})[ \t]*(?:=[ \t]*({_TCHARS}|"(?:[^"\\]|\\.)*")[ \t]*)?)?(?:;|\Z)'
 )
 _SECONDS = re.compile(r'"[0-9]+"|[0-9]+')
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StrictTransport:
-    """What one ``Strict-Transport-Security`` header says, RFC 6797 section 6.1."""
+class HSTSPolicy:
+    """The contents of a ``Strict-Transport-Security`` header, RFC 6797 section 6.1."""
 
-    max_age: float  #: seconds for which the host is known, from now; 0 forgets it
-    include_subdomains: bool  #: whether it speaks for the hosts below it too
+    max_age: float  #: seconds from now for which the policy applies; 0 removes it
+    include_subdomains: bool  #: whether it also applies to subdomains
 
 
-def parse(header: str) -> StrictTransport | None:
-    """Read a ``Strict-Transport-Security`` header, RFC 6797 section 6.1.
+def parse(header: str) -> HSTSPolicy | None:
+    """Parse a ``Strict-Transport-Security`` header, RFC 6797 section 6.1.
 
-    Unknown directives are passed over.
+    Unknown directives are ignored.
 
     Args:
         header: the value of the first header field of that name.
 
     Returns:
-        What it says; None where it is to be ignored as a whole: ``max-age`` is missing, a
-        directive stands there twice, or anything is malformed.
+        The policy; None if the whole header must be ignored, because ``max-age`` is missing, a
+        directive is repeated, or anything is malformed.
     """
     directives = _directives(header)
     max_age = directives.get("max-age")
@@ -47,14 +47,14 @@ def parse(header: str) -> StrictTransport | None:
         return None
     if directives.get("includesubdomains") is not None:  # it takes no value
         return None
-    return StrictTransport(
-        max_age=float(max_age.strip('"')),  # a float has no longest number, it ends at infinity
+    return HSTSPolicy(
+        max_age=float(max_age.strip('"')),  # int() limits the number of digits; float() returns inf
         include_subdomains="includesubdomains" in directives,
     )
 
 
 def _directives(header: str) -> dict[str, str | None]:
-    """Give the value of each directive by its name in lower case; none where any is at fault."""
+    """Return the value of each directive by its lowercase name; nothing if any is malformed."""
     directives: dict[str, str | None] = {}
     position = 0
     while position < len(header):
@@ -69,80 +69,82 @@ def _directives(header: str) -> dict[str, str | None]:
 
 
 def is_address(host: str) -> bool:
-    """Say whether a host is an IP address, in any form that a resolver takes for one.
+    """Return whether a host is an IP address, in any form that resolvers accept.
 
-    That is an IPv6 address, or a name that ends in a number, such as ``127.1`` or ``0x7f000001``:
-    no name of a host does.
+    Besides IPv6 addresses, that is anything whose last label is a number, such as ``127.1`` or
+    ``0x7f000001``: a host name never ends in one.
 
     Args:
-        host: as it stands in a URL, without brackets.
+        host: the host of a URL, without brackets.
     """
     return ":" in host or _NUMBER.fullmatch(_canonical(host).rpartition(".")[2]) is not None
 
 
 class KnownHosts:
-    """The hosts that asked for https, and those known from the start.
+    """The known HSTS hosts: those that sent a policy, and those configured in advance.
 
-    Not safe for threads: who shares it between threads holds a lock.
+    Not thread-safe: share it between threads only under a lock.
 
     Args:
-        always: hosts known from the start and for ever, with all hosts below them.
-        max_hosts: hosts learned at most, > 0; the one noted longest ago makes room.
+        always: hosts that are known permanently, including all of their subdomains.
+        max_hosts: maximum number of noted hosts, >= 1; the one noted longest ago is dropped.
 
     Raises:
-        ValueError: an address in ``always``, or ``max_hosts`` below 1.
+        ValueError: ``always`` contains an address, or ``max_hosts`` is below 1.
     """
 
     def __init__(self, *, always: Iterable[str] = (), max_hosts: int = 10_000) -> None:
         self._always = frozenset(map(_canonical, always))
         if wrong := sorted(filter(is_address, self._always)):
-            raise ValueError(f"only names can be known hosts, got {wrong[0]!r}")
+            raise ValueError(f"an HSTS host must be a name, not an address, got {wrong[0]!r}")
         if max_hosts < 1:
             raise ValueError(f"max_hosts must be >= 1, got {max_hosts!r}")
         self._max_hosts = max_hosts
-        self._learned: dict[str, _Entry] = {}
+        self._noted: dict[str, _Entry] = {}
 
     def __len__(self) -> int:
-        """Count the hosts learned, those whose time is over included until they make room."""
-        return len(self._learned)
+        """The number of noted hosts, including those that have expired but not been dropped."""
+        return len(self._noted)
 
-    def note(self, host: str, said: StrictTransport, *, now: float) -> None:
-        """Keep what a host said of itself, RFC 6797 section 8.1; an address says nothing.
+    def note(self, host: str, policy: HSTSPolicy, *, now: float) -> None:
+        """Note the policy of a host, RFC 6797 section 8.1; an address is ignored.
 
         Args:
-            host: in ASCII, as it stands in a URL, without brackets.
-            said: its header.
+            host: the host of a URL, in ASCII, without brackets.
+            policy: the policy in its header.
             now: monotonic seconds.
         """
         name = _canonical(host)
-        if is_address(name) or len(name) > _LONGEST_NAME:
+        if is_address(name) or len(name) > _MAX_NAME_LENGTH:
             return
-        self._learned.pop(name, None)  # so that it comes last, as the one noted most recently
-        if said.max_age == 0:
+        self._noted.pop(name, None)  # so that it's added as the most recent
+        if policy.max_age == 0:
             return
-        self._learned[name] = _Entry(now + said.max_age, said.include_subdomains)
-        if len(self._learned) > self._max_hosts:
-            del self._learned[next(iter(self._learned))]
+        self._noted[name] = _Entry(now + policy.max_age, policy.include_subdomains)
+        if len(self._noted) > self._max_hosts:
+            del self._noted[next(iter(self._noted))]
 
     def must_upgrade(self, host: str, *, now: float) -> bool:
-        """Say whether a host is to be asked over https alone, RFC 6797 section 8.2.
+        """Return whether a host must be contacted over https only, RFC 6797 section 8.2.
 
-        It is when it was noted itself, or any host above it that spoke for the hosts below.
+        It must if it's known itself, or if a parent domain is known with its subdomains.
 
         Args:
-            host: in ASCII, as it stands in a URL, without brackets.
+            host: the host of a URL, in ASCII, without brackets.
             now: monotonic seconds.
         """
         name = _canonical(host)
-        if len(name) > _LONGEST_NAME:  # it may have tens of thousands of labels to go through
+        if len(name) > _MAX_NAME_LENGTH:  # it may have tens of thousands of labels to check
             return False
-        entry = self._learned.get(name)
+        entry = self._noted.get(name)
         if entry is not None and now < entry.expires:
             return True
-        return name in self._always or any(self._speaks_for_all(up, now) for up in _above(name))
+        return name in self._always or any(
+            self._covers_subdomains(parent, now) for parent in _parent_domains(name)
+        )
 
-    def _speaks_for_all(self, name: str, now: float) -> bool:
-        entry = self._learned.get(name, _NOTHING)
+    def _covers_subdomains(self, name: str, now: float) -> bool:
+        entry = self._noted.get(name, _EXPIRED)
         return name in self._always or (entry.include_subdomains and now < entry.expires)
 
 
@@ -152,16 +154,16 @@ class _Entry:
     include_subdomains: bool
 
 
-_NOTHING: Final = _Entry(-math.inf, include_subdomains=False)
+_EXPIRED: Final = _Entry(-math.inf, include_subdomains=False)
 
 
 def _canonical(host: str) -> str:
-    """Give a name in lower case, without the dot that says it is complete."""
+    """Return a host in lower case and without the trailing dot of a fully qualified name."""
     return host.lower().removesuffix(".")
 
 
-def _above(name: str) -> Iterator[str]:
-    """Give the names above a name, from the nearest up."""
+def _parent_domains(name: str) -> Iterator[str]:
+    """Yield the parent domains of a name, nearest first."""
     while "." in name:
         name = name.partition(".")[2]
         yield name

@@ -1,6 +1,6 @@
-"""Whether a failed attempt is followed by another, and when.
+"""Whether and when a failed attempt is retried.
 
-Pure: the engine passes the verdict, the counters and a random number, and performs the answer.
+Pure: the engine passes in the verdict, the counters and a random number, and acts on the result.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ class RetryAfter:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Make no more attempts; ``exhausted`` when only the number of retries forbids one."""
+    """Make no more attempts; ``exhausted`` if only the limit on retries prevents another."""
 
     exhausted: bool
 
@@ -28,13 +28,13 @@ class GiveUp:
 def decide(
     verdict: Verdict, *, retry: int, max_retries: int, backoff: Backoff, random: float
 ) -> RetryAfter | GiveUp:
-    """Say what follows a failed attempt.
+    """Decide what follows a failed attempt.
 
     Args:
         verdict: what the failure means.
-        retry: number that the next retry would have, >= 1.
+        retry: number of the next retry, >= 1.
         max_retries: retries allowed, >= 0.
-        backoff: gives the delay.
+        backoff: computes the delay.
         random: a number in [0, 1) for the jitter.
     """
     if verdict is Verdict.FATAL:

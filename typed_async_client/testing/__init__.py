@@ -1,4 +1,4 @@
-"""For tests: a loopback server that misbehaves on purpose, and a clock that jumps."""
+"""Test helpers: a loopback server that misbehaves on purpose, and virtual time."""
 
 from typed_async_client.testing.faults import answer, drop, each_request, half_body, reset, stall
 from typed_async_client.testing.server import FaultServer, Handler, SeenRequest, Wire

@@ -1,4 +1,4 @@
-"""Ready-made handlers for a ``FaultServer``: each serves one connection, well or badly."""
+"""Ready-made handlers for a ``FaultServer``. Each serves one connection, correctly or not."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +8,7 @@ __all__ = ["answer", "drop", "each_request", "half_body", "reset", "stall"]
 
 
 def each_request(respond: Callable[[SeenRequest, Wire], Awaitable[None]]) -> Handler:
-    """Read requests one after another and call ``respond`` for each, keep-alive included."""
+    """Read requests one after another on a keep-alive connection; call ``respond`` for each."""
 
     async def handler(wire: Wire) -> None:
         while (request := await wire.read_request()) is not None:
@@ -18,28 +18,28 @@ def each_request(respond: Callable[[SeenRequest, Wire], Awaitable[None]]) -> Han
 
 
 def answer(status: int = 200, body: bytes = b"ok", *headers: str) -> Handler:
-    """Answer every request the same way."""
+    """Answer every request with the same response; ``headers`` are ``"Name: value"`` lines."""
     return each_request(lambda _, wire: wire.answer(status, body, *headers))
 
 
 async def drop(wire: Wire) -> None:
-    """Read a request, then close the connection without a word (FIN)."""
+    """Read a request, then close the connection without a response (FIN)."""
     await wire.read_request()
 
 
 async def reset(wire: Wire) -> None:
-    """Read a request, then cut the connection (RST)."""
+    """Read a request, then reset the connection (RST)."""
     await wire.read_request()
     wire.reset()
 
 
 async def stall(wire: Wire) -> None:
-    """Read a request, then say nothing until the client gives up."""
+    """Read a request, then send nothing until the client gives up."""
     await wire.read_request()
     await wire.stall()
 
 
 async def half_body(wire: Wire) -> None:
-    """Promise 10 bytes, send 5, and close the connection."""
+    """Read a request, declare 10 bytes, send 5, and close the connection."""
     await wire.read_request()
     await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.")

@@ -1,6 +1,7 @@
-"""A server on loopback that does exactly what a handler tells it to, byte by byte.
+"""A server on loopback that does exactly what its handler says, byte by byte.
 
-It speaks HTTP/1.1 no better than a test needs: it reads requests well and sends what it is given.
+It only implements as much of HTTP/1.1 as tests need: it parses valid requests, and sends the bytes
+that it is given.
 """
 
 import asyncio
@@ -18,13 +19,13 @@ __all__ = ["FaultServer", "Handler", "SeenRequest", "Wire"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """A request as the server read it.
+    """A request that the server has read.
 
     Attributes:
         method: ``"GET"``, ``"POST"``, ...
-        target: path and query, or whatever else stood in the request line.
-        headers: the values by lower-case name; of a repeated name, the last.
-        body: the whole body, decoded from chunks.
+        target: path and query, or whatever else the request line contained.
+        headers: the values by lower-case name; for a repeated name, the last value.
+        body: the whole body, with chunked encoding removed.
     """
 
     method: str
@@ -45,11 +46,11 @@ class Wire:
 
     @property
     def transport(self) -> asyncio.Transport:
-        """The connection as asyncio has it, for what no method here does."""
-        return cast("asyncio.Transport", self._writer.transport)  # a socket's goes both ways
+        """The asyncio transport, for what the methods here don't cover."""
+        return cast("asyncio.Transport", self._writer.transport)  # a socket's is bidirectional
 
     async def read_request(self) -> SeenRequest | None:
-        """Read one whole request; None when the client hung up instead."""
+        """Read one complete request; return None if the client closed the connection instead."""
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
             request_line, *lines = head.decode("latin-1").rstrip().split("\r\n")
@@ -63,34 +64,34 @@ class Wire:
         return self._seen[-1]
 
     async def read(self, size: int) -> bytes:
-        """Read up to ``size`` bytes as they come; empty when the client hung up."""
+        """Read up to ``size`` bytes; empty if the client closed the connection."""
         return await self._reader.read(size)
 
     async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send raw bytes."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def answer(self, status: int = 200, body: bytes = b"", *headers: str) -> None:
-        """Send a whole response; ``headers`` are further lines without their line ends."""
+        """Send a complete response; ``headers`` are further header lines without line endings."""
         lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Whatever')}", *headers]
         lines += [f"Content-Length: {len(body)}", "", ""]
         await self.send("\r\n".join(lines).encode() + body)
 
     async def finish(self) -> None:
-        """Close the connection in good order (FIN)."""
+        """Close the connection cleanly (FIN)."""
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
     def reset(self) -> None:
-        """Cut the connection (RST)."""
+        """Reset the connection (RST)."""
         sock = self._writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def stall(self) -> None:
-        """Say nothing more until the client hangs up or the server closes."""
+        """Send nothing more until the client or the server closes the connection."""
         with contextlib.suppress(ConnectionError):
             while await self._reader.read(65536):
                 pass
@@ -115,15 +116,15 @@ class FaultServer:
     """A server on a free port of 127.0.0.1. Use it in ``async with``.
 
     Args:
-        handler: serves each connection; when it returns, the connection is closed.
-        tls: speak TLS with this context.
-        refusing: hold the port without listening on it, so that every connection is refused,
-            until ``open()`` is called.
+        handler: called with each connection; when it returns, the connection is closed.
+        tls: the context to use TLS with; None means plaintext.
+        refusing: bind the port without listening on it, so that every connection is refused until
+            ``open()`` is called.
 
     Attributes:
-        connections: how many connections were accepted.
-        port: the port that is held, listening or not; 0 before the server is entered.
-        requests: the requests that were read, in order.
+        connections: number of accepted connections.
+        port: the bound port, whether listening or not; 0 before the server is entered.
+        requests: the requests that have been read, in order.
 
     Example:
         >>> async def main() -> None:
@@ -145,12 +146,12 @@ class FaultServer:
 
     @property
     def url(self) -> str:
-        """The address of the server, with a slash at the end."""
+        """The URL of the server, with a trailing slash."""
         host = "localhost" if self._tls else "127.0.0.1"
         return f"http{'s' if self._tls else ''}://{host}:{self.port}/"
 
     async def open(self) -> None:
-        """Accept connections from now on; too late for a server that was left already."""
+        """Start to accept connections; does nothing if the server has been closed."""
         if self._server is not None:
             await self._server.start_serving()
 
@@ -170,7 +171,7 @@ class FaultServer:
         traceback: TracebackType | None,
     ) -> None:
         server, self._server = self._server, None
-        assert server is not None  # noqa: S101 - entered before
+        assert server is not None  # noqa: S101 - entered
         server.close()
         for task in self._serving:
             task.cancel()
@@ -181,7 +182,7 @@ class FaultServer:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - asyncio calls it in a task
+        assert task is not None  # noqa: S101 - asyncio calls this in a task
         self._serving.add(task)
         wire = Wire(reader, writer, self.requests)
         try:

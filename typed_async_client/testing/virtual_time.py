@@ -1,7 +1,7 @@
 """An event loop whose clock jumps to the next timer: hours of waiting take no time.
 
-``asyncio.sleep``, ``asyncio.timeout`` and ``httpx.MockTransport`` obey it; real sockets and
-threads do not belong on it.
+``asyncio.sleep``, ``asyncio.timeout`` and ``httpx.MockTransport`` work on it; real sockets and
+threads aren't supported.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits: the time it was asked to wait is added to ``now``."""
+    """A selector that never waits, but adds the time it should have waited to ``now``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that starts at 0.0 seconds and jumps from timer to timer.
 
     Raises:
-        RuntimeError: from whatever runs it, when every task waits and no timer is set.
+        RuntimeError: raised by what runs the loop if every task waits and no timer is set.
     """
 
     def __init__(self) -> None:
@@ -45,12 +45,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def time(self) -> float:
-        """Give the virtual seconds since the loop was made."""
+        """Return the virtual seconds since the loop was created."""
         return self._jumping.now
 
 
 def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run ``main`` to its end in virtual time, as ``asyncio.run`` does in real time.
+    """Run ``main`` to completion in virtual time, as ``asyncio.run`` does in real time.
 
     Example:
         >>> async def nap() -> float:
@@ -64,11 +64,11 @@ def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:
 
 
 def in_virtual_time(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
-    """Make a plain function of a coroutine function, run by ``run_virtual``. Decorates tests.
+    """Decorate an async test, so that it runs with ``run_virtual`` as a synchronous function.
 
     Example:
         >>> @in_virtual_time
-        ... async def test_an_hour_of_back_off_takes_no_time() -> None:
+        ... async def test_an_hour_of_backoff_takes_no_time() -> None:
         ...     await asyncio.sleep(3600)
     """
 

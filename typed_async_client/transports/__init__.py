@@ -1,1 +1,1 @@
-"""How bytes reach the network, and what httpx's own way of it needs to be safe."""
+"""Transports for any httpx client: retries, HTTPS enforcement, ASGI, and other libraries below."""

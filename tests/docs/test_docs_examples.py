@@ -1,0 +1,159 @@
+"""The Python examples of the pages do what the pages say.
+
+Each one runs as it is, in its own process where every warning is an error, and reaches its
+``https://`` addresses on the local internet. The examples of a page run side by side.
+"""
+
+import concurrent.futures
+import functools
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+import trustme
+from docs_pages import ROOT, TWINS, WITH_EXAMPLES, Block, read_page
+from local_internet import LocalInternet
+
+_FASTAPI_CALLER: Final = '''
+"""Serves the example's application without a network, and calls its route.
+
+The second time no authority is trusted, so the connection can't be established.
+"""
+
+import asyncio
+import os
+
+import httpx
+from example import app
+
+
+async def call():
+    transport = httpx.ASGITransport(app=app)
+    async with app.router.lifespan_context(app):
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as caller:
+            response = await caller.get("/api/data/42")
+    print(response.status_code, response.json())
+
+
+asyncio.run(call())
+del os.environ["SSL_CERT_FILE"]
+asyncio.run(call())
+'''
+
+_FASTAPI_OUTPUT: Final = "200 {'id': '42'}\n502 {'detail': 'Bad Gateway'}\n"
+
+_SLOW_MACHINE: Final = re.compile(r"^Executing <.*> took \d.* seconds\n", re.MULTILINE)
+"""What asyncio's debug mode says on a busy machine; it isn't the example's fault."""
+
+_SECONDS: Final = re.compile(r"\d+\.\d+")
+
+_AT_ONCE: Final = 4
+"""Examples that run side by side; most of their time they wait for a retry."""
+
+_PAGES: Final = sorted(page for name in WITH_EXAMPLES for page in (name, TWINS[name]))
+
+
+@pytest.fixture(name="certifier", scope="module")
+def make_certifier(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
+    """Return the authority that certifies all hosts, and the file that makes it trusted."""
+    authority = trustme.CA()
+    file = tmp_path_factory.mktemp("authority") / "authority.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return authority, file
+
+
+def test_examples_are_where_they_are_looked_for() -> None:
+    """The pages with Python blocks are exactly those whose examples run."""
+    found = {
+        page
+        for page in (*TWINS, *TWINS.values())
+        if any(block.language == "python" for block in read_page(page).blocks)
+    }
+    assert found == set(_PAGES)
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_examples_run_as_they_are_and_print_what_is_shown(
+    page: str, certifier: tuple[trustme.CA, Path], tmp_path: Path
+) -> None:
+    """Their exit code is 0, they print no complaint, and their output is the one on the page."""
+    blocks = read_page(page).blocks
+    examples = {
+        f"{block.section}, line {block.line}": (block, after)
+        for block, after in zip(blocks, [*blocks[1:], None], strict=True)
+        if block.language == "python"
+    }
+    assert examples
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
+        run = functools.partial(_run, certifier=certifier, folder=tmp_path)
+        outcomes = threads.map(run, (block for block, _ in examples.values()))
+        ran = dict(zip(examples, outcomes, strict=True))
+    expected = {
+        name: (_SECONDS.sub("_", _shown_output(*pair)), "", 0) for name, pair in examples.items()
+    }
+    assert ran == expected
+
+
+def _run(block: Block, certifier: tuple[trustme.CA, Path], folder: Path) -> tuple[str, str, int]:
+    """Run an example; return what it printed, without its seconds, and its exit code."""
+    authority, authority_file = certifier
+    home = folder / f"line_{block.line}"
+    home.mkdir()
+    program = home / "example.py"
+    program.write_text(block.code, "utf-8")
+    if "FastAPI(" in block.code:
+        program = home / "caller.py"
+        program.write_text(_FASTAPI_CALLER, "utf-8")
+    with LocalInternet(authority) as internet:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-X", "dev", str(program)],
+            capture_output=True,
+            check=False,
+            cwd=home,
+            encoding="utf-8",
+            env=internet.environment(authority_file) | {"PYTHONIOENCODING": "utf-8"},
+            timeout=50,
+        )
+    return _SECONDS.sub("_", done.stdout), _SLOW_MACHINE.sub("", done.stderr), done.returncode
+
+
+def _shown_output(block: Block, after: Block | None) -> str:
+    """Return what an example must print."""
+    if "FastAPI(" in block.code:
+        return _FASTAPI_OUTPUT
+    if after is not None and (after.language, after.section) == ("text", block.section):
+        return after.code
+    return ""
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_every_output_shown_follows_its_example(page: str) -> None:
+    """No page shows an output that isn't compared."""
+    blocks = read_page(page).blocks
+    assert len(blocks) > 1
+    assert blocks[0].language != "text"
+    for before, block in itertools.pairwise(blocks):
+        if block.language == "text":
+            assert (before.language, before.section) == ("python", block.section)
+
+
+def test_examples_reach_nothing_but_the_local_internet() -> None:
+    """A host that the local internet doesn't know answers 404, and its name isn't looked up."""
+    source = "import httpx; print(httpx.get('https://nowhere.invalid/').status_code)"
+    authority = trustme.CA()
+    with LocalInternet(authority) as internet, authority.cert_pem.tempfile() as file:
+        shown = subprocess.run(
+            [sys.executable, "-W", "error", "-X", "dev", "-c", source],
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+            encoding="utf-8",
+            env=internet.environment(Path(file)),
+            timeout=25,
+        )
+    assert (shown.stdout, shown.stderr) == ("404\n", "")
+    assert internet.requests == {"nowhere.invalid/": 1}

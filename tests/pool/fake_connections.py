@@ -1,0 +1,160 @@
+"""Fake connections for the slots of a pool, without a network."""
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+from h2.windows import WindowManager
+
+from typed_async_client.http2.draining import FrameFilter
+from typed_async_client.pool.slot import Origin, PoolLimits, Slot
+from typed_async_client.pool.slots import Slots
+
+__all__ = ["H2", "A", "B", "Clock", "FakeConnection", "FakePool", "FakeStream", "held_by"]
+
+A: Origin = (b"http", b"a.test", 80)
+B: Origin = (b"http", b"b.test", 80)
+H2: Origin = (b"https", b"h2.test", 443)
+"""The only origin whose connections may serve several requests at once."""
+
+
+class Clock:
+    """A clock that only moves when ``now`` is set."""
+
+    def __init__(self) -> None:
+        self.now: float = 100.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+
+class FakeStream:
+    """A network stream, with what a slot uses of it."""
+
+    def __init__(self) -> None:
+        self.aborted: bool = False
+        self.opening_task: None = None
+        self.is_readable: bool = False
+        self.received: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stream has ended; here, whether it is readable."""
+        return self.is_readable
+
+    def get_extra_info(self, _: str) -> None:
+        """Return no socket."""
+
+    def write_nowait(self, frames: bytes) -> None:
+        """Send nothing."""
+
+    def abort(self) -> None:
+        """Record that it was aborted."""
+        self.aborted = True
+
+
+class FakeConnection:
+    """A connection with httpcore's interface, with what a slot uses of it.
+
+    Attributes:
+        active: exchanges in progress.
+        closed: whether it was closed.
+        speaks_h2: whether it speaks HTTP/2; None before it is connected.
+    """
+
+    def __init__(self, slot: Slot) -> None:
+        self.active: int = 0
+        self.closed: bool = False
+        self.speaks_h2: bool | None = None
+        self.stream: FakeStream = FakeStream()
+        self._events: dict[int, Any] = {}
+        self._h2_state = types.SimpleNamespace(
+            streams={},
+            data_to_send=bytes,
+            _inbound_flow_control_window_manager=WindowManager(65_535),
+        )
+        self._h11_state = types.SimpleNamespace(trailing_data=(b"", False))
+        self._slot = slot
+
+    def connect(self, *, speaks_h2: bool = False) -> None:
+        """Establish the connection."""
+        self.speaks_h2 = speaks_h2
+        self._slot.frame_filter = FrameFilter() if speaks_h2 else None
+        self._slot.layers = [self.stream]
+
+    def add_leftovers(self, data: bytes) -> None:
+        """Have read bytes beyond a response."""
+        self._h11_state.trailing_data = (data, False)
+
+    def is_available(self) -> bool:
+        """Whether another request may be sent; before it is connected, assume so."""
+        if self.closed:
+            return False
+        return self.speaks_h2 is not False or self.active == 0
+
+    def is_idle(self) -> bool:
+        """Whether it is connected and unused."""
+        return self.speaks_h2 is not None and not self.closed and self.active == 0
+
+    async def aclose(self) -> None:
+        """Record that it was closed."""
+        self.closed = True
+
+
+class FakePool:
+    """The slots of a pool, with fake connections and a fake clock."""
+
+    def __init__(self, random: Callable[[], float] = lambda: 0.0, **limits: Any) -> None:
+        self.clock: Clock = Clock()
+        self.opened: list[Slot] = []
+        self.slots: Slots = Slots(
+            PoolLimits(**limits),
+            connect=self._connect,
+            multiplexes=lambda origin: origin == H2,
+            now=self.clock,
+            random=random,
+        )
+
+    def take(self, origin: Origin = A, *, newer_than: int = 0) -> Slot | None:
+        """Take a slot for a request, and start its exchange."""
+        slot = self.slots.take(origin, newer_than=newer_than)
+        if slot is not None:
+            if slot.connection.speaks_h2 is None and origin != H2:
+                slot.connection.connect()
+            slot.connection.active += 1
+        return slot
+
+    def must_take(self, origin: Origin = A, *, newer_than: int = 0) -> Slot:
+        """Take a slot, which must be available."""
+        slot = self.take(origin, newer_than=newer_than)
+        assert slot is not None
+        return slot
+
+    def give_back(self, slot: Slot, *, clean: bool = True) -> None:
+        """End an exchange, and give its slot back to the pool."""
+        slot.connection.active -= 1
+        self.slots.give_back(slot, clean=clean)
+
+    def connect(self, slot: Slot, *, speaks_h2: bool) -> list[Slot]:
+        """Connect a shared slot; with HTTP/1.1, all requests but one must leave it.
+
+        Returns:
+            The slot, once for each request that left.
+        """
+        slot.connection.connect(speaks_h2=speaks_h2)
+        if not speaks_h2:
+            self.slots.stop_sharing(slot)
+        leaving = [] if speaks_h2 else [slot] * (slot.users - 1)
+        for one in leaving:
+            self.give_back(one)
+        return leaving
+
+    def _connect(self, slot: Slot) -> FakeConnection:
+        self.opened.append(slot)
+        return FakeConnection(slot)
+
+
+def held_by(count: int, slot: Slot) -> bool:
+    """Whether exactly ``count`` requests hold a slot."""
+    return (slot.users, slot.connection.active) == (count, count)

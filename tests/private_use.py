@@ -1,0 +1,150 @@
+"""Finds the private names of other libraries: those that they define, and those that we use."""
+
+import ast
+import functools
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["LIBRARIES", "defines", "private_uses"]
+
+LIBRARIES = ("httpx", "httpcore", "h2")
+
+
+def defines(module: str, owner: str, name: str) -> bool:
+    """Whether a class of a module defines a name; with no owner, whether the module does."""
+    tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
+    if not owner:
+        return name in _names_at_the_top(tree)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
+    return any(name in _names_of(kind) for kind in classes)
+
+
+def private_uses(path: Path) -> set[str]:
+    """Return the private names of the libraries that a file uses.
+
+    That is: names imported from a private module, attributes of anything but ``self`` and ``cls``,
+    strings that are such a name, and what a class defines or reads on itself if one of its bases in
+    a library has it too.
+    """
+    tree = ast.parse(path.read_text())
+    known = frozenset.union(*(_private_names(library) for library in LIBRARIES))
+    return {
+        *_imported(tree),
+        *(name for name in _attributes(tree) if name in known),
+        *_inherited(tree),
+    }
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and _is_private_module(node.module or ""):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "") in LIBRARIES:
+            yield from (alias.name for alias in node.names if alias.name.startswith("_"))
+
+
+def _is_private_module(module: str) -> bool:
+    root, *rest = module.split(".")
+    return root in LIBRARIES and any(part.startswith("_") for part in rest)
+
+
+def _attributes(tree: ast.AST) -> Iterator[str]:
+    ours = set(_strings_of_our_own(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not _is_own(node.value):
+            found = node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in ours:
+            found = node.value
+        elif isinstance(node, ast.keyword):
+            found = node.arg or ""
+        else:
+            continue
+        if _is_private(found):
+            yield found
+
+
+def _is_own(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id in {"self", "cls"}
+
+
+def _strings_of_our_own(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is inside ``__slots__`` and inside the rows of the table."""
+    for node in ast.walk(tree):
+        is_slots = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__"
+        is_row = isinstance(node, ast.Call) and ast.unparse(node.func) == "PrivateName"
+        if is_slots or is_row:
+            yield from ast.walk(node)
+
+
+def _inherited(tree: ast.Module) -> Iterator[str]:
+    for kind in tree.body:
+        if isinstance(kind, ast.ClassDef):
+            bases = {name for base in kind.bases if (name := _library_class(base)) is not None}
+            theirs = frozenset().union(*map(_names_in_library, bases))
+            yield from _names_of(kind) & theirs
+
+
+def _library_class(base: ast.expr) -> str | None:
+    """Return ``httpx.AsyncClient`` for a base that is written so."""
+    name = ast.unparse(base)
+    return name if name.partition(".")[0] in LIBRARIES else None
+
+
+@functools.cache
+def _names_in_library(kind: str) -> frozenset[str]:
+    """Return the private names of a class and of its bases, wherever its library defines them."""
+    library, _, name = kind.partition(".")
+    found: set[str] = set()
+    for tree in _trees(library):
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                found |= _names_of(node)
+                for base in node.bases:
+                    if isinstance(base, ast.Name):
+                        found |= _names_in_library(f"{library}.{base.id}")
+    return frozenset(found)
+
+
+@functools.cache
+def _private_names(library: str) -> frozenset[str]:
+    """Return every private name that a library defines, in a class or in a module."""
+    found: set[str] = set()
+    for tree in _trees(library):
+        found |= {name for name in _names_at_the_top(tree) if _is_private(name)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found |= _names_of(node)
+    return frozenset(found)
+
+
+@functools.cache
+def _trees(library: str) -> tuple[ast.Module, ...]:
+    """Parse a library, without the synchronous twin that httpcore generates of itself."""
+    spec = importlib.util.find_spec(library)
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+    files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
+    return tuple(ast.parse(file.read_text()) for file in files if "_sync" not in file.parts)
+
+
+def _names_of(kind: ast.ClassDef) -> set[str]:
+    """Return the private names that a class defines, or uses on itself."""
+    found = {
+        node.name for node in kind.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    for node in ast.walk(kind):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"self", "super()"}:
+            found.add(node.attr)
+    return {name for name in found if _is_private(name)}
+
+
+def _names_at_the_top(tree: ast.Module) -> set[str]:
+    named = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in tree.body if isinstance(node, named)}
+
+
+def _is_private(name: str) -> bool:
+    return (
+        name.startswith("_") and not name.startswith("__") and name.isidentifier() and name != "_"
+    )

@@ -1,0 +1,71 @@
+"""The private names of other libraries: each is in one table, exists, and is used where it says."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from private_use import defines, private_uses
+
+import typed_async_client
+from typed_async_client.private import PRIVATE_NAMES, PrivateName
+
+PACKAGE = Path(typed_async_client.__file__).parent
+FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def in_words(entry: PrivateName) -> str:
+    """Name a test after a row of the table."""
+    return ".".join(filter(None, (entry.module, entry.owner, entry.name)))
+
+
+@pytest.mark.parametrize("entry", PRIVATE_NAMES, ids=in_words)
+def test_a_private_name_exists_in_the_installed_library(entry: PrivateName) -> None:
+    """When this fails, the library has changed what the files in this row rely on."""
+    assert defines(entry.module, entry.owner, entry.name)
+
+
+@pytest.mark.parametrize("entry", PRIVATE_NAMES, ids=in_words)
+def test_a_row_says_what_the_name_is_used_for(entry: PrivateName) -> None:
+    """And names files that exist."""
+    assert entry.why
+    assert entry.used_in
+    assert set(entry.used_in) <= set(FILES)
+
+
+def test_the_table_has_no_row_twice() -> None:
+    """A name that several files use stands in one row."""
+    names = [in_words(entry) for entry in PRIVATE_NAMES]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_uses_the_private_names_that_the_table_lists_for_it_and_no_others(file: str) -> None:
+    """A new one needs a row; a row whose name is used no more goes."""
+    listed: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in PRIVATE_NAMES:
+        for user in entry.used_in:
+            listed[user].add(entry.name)
+    assert private_uses(PACKAGE / file) == listed[file]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from httpx._decoders import GZipDecoder",
+        "def f(client):\n    return client._transport",
+        "def f(client):\n    return getattr(client, '_transport', None)",
+        "import httpx\nclass C(httpx.AsyncClient):\n    async def _send_single_request(self): ...",
+        "import httpx\nclass C(httpx.AsyncClient):\n    def f(self):\n        return self._mounts",
+    ],
+)
+def test_a_private_name_that_is_not_in_the_table_is_found(tmp_path: Path, source: str) -> None:
+    """Imported, read off an object, by its name as a string, overridden, or read on oneself."""
+    file = tmp_path / "module.py"
+    file.write_text(source)
+    assert len(private_uses(file)) == 1
+
+
+@pytest.mark.parametrize("owner", ["AsyncClient", ""])
+def test_a_name_that_has_gone_is_missed(owner: str) -> None:
+    """The check can fail."""
+    assert not defines("httpx._client", owner, "_send_by_carrier_pigeon")

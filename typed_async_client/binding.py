@@ -1,0 +1,60 @@
+"""Binds a client to one process, one thread and one event loop.
+
+A client shared between several would hang or mix up sockets, so any other use raises immediately.
+"""
+
+import asyncio
+import os
+import threading
+
+from typed_async_client.errors import ClientBoundError
+
+__all__ = ["Binding"]
+
+_ADVICE = "create one client per process, thread and event loop"
+
+
+class Binding:
+    """Remembers where a client was first used, and rejects its use anywhere else.
+
+    Attributes:
+        loop: the event loop of the first use; None before it.
+    """
+
+    __slots__ = ("_process", "_thread", "loop")
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self._thread: threading.Thread | None = None
+
+    def check(self) -> asyncio.AbstractEventLoop:
+        """Bind to the running event loop on first use; later, check that it's still the same.
+
+        Raises:
+            ClientBoundError: the loop, thread or process has changed; the message names both.
+            RuntimeError: no event loop is running.
+        """
+        running = asyncio.get_running_loop()
+        if self.loop is None:
+            self.loop = running
+            self._process = os.getpid()
+            self._thread = threading.current_thread()
+        elif self.loop is not running or self._process != os.getpid():
+            raise ClientBoundError(self._describe_mismatch(running))
+        return running
+
+    def _describe_mismatch(self, running: asyncio.AbstractEventLoop) -> str:
+        owner, current = self._process, os.getpid()
+        if owner != current:
+            return (
+                f"this client belongs to process {owner} and was used in process {current}: "
+                f"{_ADVICE}"
+            )
+        thread = threading.current_thread()
+        if self._thread is not None and thread is not self._thread:
+            return (
+                f"this client belongs to thread {self._thread.name!r} and was used in thread "
+                f"{thread.name!r}: {_ADVICE}"
+            )
+        return f"this client belongs to {self.loop!r} and was used on {running!r}: {_ADVICE}"

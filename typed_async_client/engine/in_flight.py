@@ -1,0 +1,156 @@
+"""The requests in flight.
+
+Ensures that each ends with exactly one terminal event, whenever its task is cancelled.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from typed_async_client.engine.drivers import drive
+from typed_async_client.engine.flow import request_flow
+from typed_async_client.engine.monitor import Monitor
+from typed_async_client.engine.state import RequestState
+from typed_async_client.events import AsyncEvent, EventType
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["InFlight", "InFlightRequests", "ResponseTask", "wait_for_tasks"]
+
+ResponseTask: TypeAlias = "asyncio.Task[httpx.Response]"
+"""The task of one request: its result is the response; cancelling it cancels the request."""
+
+_RequestCoroutine: TypeAlias = "Coroutine[Any, Any, httpx.Response]"
+
+
+class InFlight:
+    """One request, from its submission to its terminal event.
+
+    Args:
+        state: the request's state.
+        monitor: publishes its events.
+        on_end: called once, right after the terminal event.
+
+    Attributes:
+        terminal_event: the terminal event; None until it's published.
+        request_id: the id of the request.
+        task: the request's task; None until it's created.
+    """
+
+    __slots__ = ("_caller", "_monitor", "_on_end", "_state", "request_id", "task", "terminal_event")
+
+    def __init__(
+        self, state: RequestState, monitor: Monitor, on_end: Callable[["InFlight"], None]
+    ) -> None:
+        self.request_id: str = state.context.request_id
+        self.task: ResponseTask | None = None
+        self.terminal_event: AsyncEvent | None = None
+        self._caller = contextvars.copy_context()
+        self._on_end = on_end
+        self._monitor = monitor
+        self._state = state
+
+    def start(self, send: Callable[[], _RequestCoroutine]) -> _RequestCoroutine:
+        """Start the coroutine of the request and return it, for a task to continue.
+
+        If a task is cancelled before its first step, a coroutine that hasn't started never runs at
+        all, not even its ``finally`` blocks. One that has started receives the cancellation.
+        """
+        coroutine = drive(request_flow(self._state), send, self._emit)
+        coroutine.send(None)
+        return coroutine
+
+    def abandon(self) -> None:
+        """Publish the terminal event of a request whose task can't do so itself."""
+        self._emit(self._state.cancelled_event(asyncio.CancelledError()))
+
+    def _emit(self, event: AsyncEvent) -> None:
+        if self.terminal_event is not None:  # the client has closed and abandoned this request
+            return
+        if event.event_type is not EventType.RETRY:
+            self.terminal_event = event
+        self._monitor.publish(event, self._caller)
+        if self.terminal_event is not None:
+            self._on_end(self)
+            if isinstance(event.error, Exception):
+                _retrieve_error(cast("asyncio.Task[Any]", asyncio.current_task()))
+
+
+def _retrieve_error(task: "asyncio.Task[Any]") -> None:
+    """Keep asyncio from logging an error that is never awaited: the result has it."""
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+class InFlightRequests:
+    """The requests in flight, by request id."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, list[InFlight]] = {}
+        self._count = 0
+        self._submissions: dict[str, asyncio.Event] = {}  # by awaited request id
+
+    def add(self, request: InFlight) -> None:
+        """Add a request."""
+        self._by_id.setdefault(request.request_id, []).append(request)
+        self._count += 1
+        if self._submissions:
+            submitted = self._submissions.pop(request.request_id, None)
+            if submitted is not None:
+                submitted.set()
+
+    def remove(self, request: InFlight) -> None:
+        """Remove a request."""
+        same_id = self._by_id[request.request_id]
+        same_id.remove(request)
+        self._count -= 1
+        if not same_id:
+            del self._by_id[request.request_id]
+
+    async def wait_for_submission(self, request_id: str) -> None:
+        """Wait until a request with that id is launched; may return early."""
+        submitted = self._submissions.setdefault(request_id, asyncio.Event())
+        try:
+            await submitted.wait()
+        finally:
+            self._submissions.pop(request_id, None)
+            submitted.set()  # other waiters share this event: they look again and wait again
+
+    def active(self, excluding: "asyncio.Task[Any] | None" = None) -> list[InFlight]:
+        """Return the requests in flight, except the one whose task is ``excluding``."""
+        requests = [request for same_id in self._by_id.values() for request in same_id]
+        return _still_active(requests, excluding)
+
+    def with_id(self, request_id: str, excluding: "asyncio.Task[Any] | None") -> list[InFlight]:
+        """Return the active requests that have a request id."""
+        return _still_active(list(self._by_id.get(request_id, ())), excluding)
+
+    def __len__(self) -> int:
+        return self._count
+
+
+def _still_active(
+    requests: list[InFlight], excluding: "asyncio.Task[Any] | None"
+) -> list[InFlight]:
+    """Filter out the requests that have ended.
+
+    A task that ended without a terminal event, which only an error outside the ``Exception``
+    hierarchy can cause, gets its terminal event here.
+    """
+    for request in requests:
+        if request.task is not None and request.task.done():
+            request.abandon()
+    return [one for one in requests if one.terminal_event is None and one.task is not excluding]
+
+
+async def wait_for_tasks(
+    requests: Iterable[InFlight],
+    timeout: float | None = None,  # noqa: ASYNC109 - passed to asyncio.wait
+) -> None:
+    """Wait until the tasks of some requests have ended, at most ``timeout`` seconds."""
+    tasks = [request.task for request in requests if request.task is not None]
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout)
+    else:
+        await asyncio.sleep(0)  # eager tasks are just being created

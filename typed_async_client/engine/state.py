@@ -1,0 +1,92 @@
+"""The state of one request: its counters, and the events created from them.
+
+It asks the policies what follows a failed attempt. The order of the steps is up to ``flow.py``.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.outcome import Failed, Outcome, Succeeded
+from typed_async_client.policies.classify import Fault, Verdict, classify, is_idempotent
+from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
+
+if TYPE_CHECKING:
+    import httpx
+
+    from typed_async_client.context import RequestContext
+
+__all__ = ["RequestState"]
+
+
+class RequestState:
+    """The state of one request.
+
+    Args:
+        context: the request's context.
+        now: returns monotonic seconds.
+        random: returns a number in [0, 1), for the jitter.
+        method: the request's method, in upper case.
+        request: the request that is sent, for error messages; None if it isn't known here.
+
+    Attributes:
+        context: the request's current context.
+        attempts: attempts started so far.
+        request: the request that is sent; None if unknown.
+    """
+
+    __slots__ = ("_method", "_now", "_random", "_seq", "_started", "attempts", "context", "request")
+
+    def __init__(
+        self,
+        context: "RequestContext",
+        *,
+        now: Callable[[], float],
+        random: Callable[[], float],
+        method: str,
+        request: "httpx.Request | None" = None,
+    ) -> None:
+        self.request: httpx.Request | None = request
+        self.context: RequestContext = context
+        self.attempts: int = 0
+        self._method = method
+        self._now = now
+        self._random = random
+        self._seq = 0
+        self._started = now()
+
+    def handle_failure(self, failed: Failed) -> RetryAfter | GiveUp:
+        """Count a failed attempt and decide what follows it."""
+        idempotent = failed.has_idempotency_key or is_idempotent(self._method)
+        verdict = classify(failed.fault, idempotent=idempotent)
+        if verdict is Verdict.TRANSIENT:
+            self.context = self.context.increment_attempt()
+        return decide(
+            verdict,
+            retry=self.context.current_attempt,
+            max_retries=self.context.max_retries,
+            backoff=self.context.backoff,
+            random=self._random(),
+        )
+
+    def retry_event(self, cause: Exception, delay: float) -> AsyncEvent:
+        """Create the event that announces a retry."""
+        details = RetryDetails(self.attempts, delay, "backoff", cause)
+        return self._event(EventType.RETRY, details, cause)
+
+    def end_event(self, outcome: Outcome) -> AsyncEvent:
+        """Create the terminal event of a request that wasn't interrupted."""
+        if isinstance(outcome, Succeeded):
+            return self._event(EventType.SUCCESS, outcome.response, None)
+        kind = EventType.TIMEOUT if outcome.fault is Fault.TIMEOUT else EventType.ERROR
+        return self._event(kind, None, outcome.error)
+
+    def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
+        """Create the terminal event of a request that was cancelled or interrupted."""
+        return self._event(EventType.CANCELLED, None, interruption)
+
+    def _event(self, kind: EventType, data: Any, error: BaseException | None) -> AsyncEvent:
+        seq = self._seq
+        self._seq = seq + 1
+        elapsed = self._now() - self._started
+        return AsyncEvent.adopt(kind, self.context, data, error, seq, self.attempts, elapsed)

@@ -1,0 +1,149 @@
+"""httpcore's HTTP/2 connection, with a read timeout per request and support for early responses.
+
+In httpcore, one request reads from the network on behalf of all the others. When it times out, every
+request of the connection fails; until then, the others may wait longer than their own timeouts. Here
+each request waits for its own timeout only.
+
+A server may also send a complete response before it has received the whole request, and then reset the
+stream, RFC 9113 section 8.1. httpcore would raise the error of sending the rest of the request, and
+discard the response.
+
+Connections through proxies are created by httpcore and keep its behaviour. The private names of
+``AsyncHTTP2Connection`` used here are listed in ``private.py``. h2, an optional dependency, isn't
+imported.
+"""
+
+import asyncio
+import copy
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import httpcore
+
+from typed_async_client.http2.frames import CANCEL
+from typed_async_client.libraries import is_from
+from typed_async_client.wire.messages import timeout_of
+
+__all__ = ["Http2Connection"]
+
+_T = TypeVar("_T")
+
+_NO_ERROR = 0
+"""Error code: the server needs no more of the request, RFC 9113 section 7."""
+
+_READ_GRACE = 0.05
+"""Seconds to read data that has already arrived; the loop may have to serve other streams first."""
+
+_WITHOUT_TIMEOUT = httpcore.Request("GET", "http://a.test/")
+"""Passed to httpcore for its reads, which serve all requests; each request bounds its own wait."""
+
+
+class Http2Connection(httpcore.AsyncHTTP2Connection):
+    """httpcore's connection, with a read timeout per request and support for early responses."""
+
+    _connection_window_updates = 0
+    """How many reads have received a WINDOW_UPDATE for the whole connection."""
+
+    async def _receive_stream_event(self, request: httpcore.Request, stream_id: int) -> Any:
+        wait = functools.partial(super()._receive_stream_event, request, stream_id)
+        return await (wait() if self._events.get(stream_id) else self._bounded(request, wait))
+
+    async def _wait_for_outgoing_flow(self, request: httpcore.Request, stream_id: int) -> int:
+        """Wait for window space.
+
+        If the server opened the window of the connection meanwhile, but other uploads used it up,
+        the wait starts over instead of timing out.
+        """
+        wait = functools.partial(super()._wait_for_outgoing_flow, request, stream_id)
+        while True:
+            updates = self._connection_window_updates
+            try:
+                return await self._bounded(request, wait)
+            except httpcore.ReadTimeout:
+                if updates == self._connection_window_updates or not self._has_stream_window(
+                    stream_id
+                ):
+                    raise
+
+    def _has_stream_window(self, stream_id: int) -> bool:
+        """Whether a stream's own window is open, so that it waits for the connection's only."""
+        stream = self._h2_state.streams.get(stream_id)
+        return stream is not None and stream.outbound_flow_control_window > 0
+
+    async def _receive_events(
+        self, request: httpcore.Request, stream_id: int | None = None
+    ) -> None:
+        """Read for all requests, without calling the ``trace`` extension of the one that reads.
+
+        httpcore would call it while it processes the events. If it raised, or took longer than its
+        own request may wait, the events after the server's settings would be lost for all requests.
+        """
+        if "trace" in request.extensions:
+            others = {key: value for key, value in request.extensions.items() if key != "trace"}
+            request = copy.copy(request)
+            request.extensions = others
+        await super()._receive_events(request, stream_id)
+
+    async def _response_closed(self, stream_id: int) -> None:
+        """Reset the stream of an abandoned request before another request takes its place."""
+        stream = self._h2_state.streams.get(stream_id)
+        if stream is not None and stream.open and self.is_available():
+            self._h2_state.reset_stream(stream_id, CANCEL)
+        await super()._response_closed(stream_id)
+
+    async def _read_incoming_data(self, request: httpcore.Request) -> Any:  # noqa: ARG002 - see above
+        events = await super()._read_incoming_data(_WITHOUT_TIMEOUT)
+        self._connection_window_updates += any(map(_is_connection_window_update, events))
+        return events
+
+    async def _bounded(
+        self, request: httpcore.Request, wait: Callable[[], Coroutine[Any, Any, _T]]
+    ) -> _T:
+        """Wait for at most the request's read timeout.
+
+        Data that arrived before the deadline is used, even if the event loop was blocked and
+        notices it late. If nothing at all was received on the connection meanwhile, the connection
+        may be dead: its requests keep waiting, but it accepts no new ones.
+        """
+        timeout = timeout_of(request, "read")
+        stream: Any = self._network_stream
+        received = stream.received
+        result = await _wait_up_to(timeout, wait)
+        if result is None and stream.is_readable:
+            result = await _wait_up_to(_READ_GRACE, wait)
+        if result is None:
+            result = await _wait_up_to(0, wait)  # another request may have read it
+        if result is not None:
+            return result
+        if stream.received == received:
+            stream.start_draining()
+        raise httpcore.ReadTimeout(f"nothing received on the stream within {timeout} s")
+
+    async def _send_request_body(self, request: httpcore.Request, stream_id: int) -> None:
+        try:
+            await super()._send_request_body(request, stream_id)
+        except Exception as error:
+            if not (is_from(error, "h2") and self._has_complete_response(stream_id)):
+                raise
+
+    def _has_complete_response(self, stream_id: int) -> bool:
+        """Whether the whole response was received, and then the stream was reset with NO_ERROR."""
+        events = self._events[stream_id]
+        is_complete = any(type(event).__name__ == "StreamEnded" for event in events)
+        return is_complete and getattr(events[-1], "error_code", None) == _NO_ERROR
+
+
+async def _wait_up_to(
+    seconds: float | None, wait: Callable[[], Coroutine[Any, Any, _T]]
+) -> _T | None:
+    """Return the result of ``wait``; None if it takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await wait()
+    except TimeoutError:
+        return None
+
+
+def _is_connection_window_update(event: Any) -> bool:
+    return type(event).__name__ == "WindowUpdated" and event.stream_id == 0

@@ -1,0 +1,130 @@
+"""Sends through an httpx client that the user supplies, and records what it sends.
+
+Event hooks added to the user's client record what an attempt has sent. If the client has no event
+hooks, nothing is recorded, and any request of an attempt may have been sent.
+"""
+
+import functools
+import itertools
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from typed_async_client.libraries import library_of
+from typed_async_client.options import HttpClient
+from typed_async_client.private import transports_of
+from typed_async_client.sent import SentLog, WatchedBody, begin_attempt, current_log
+from typed_async_client.transports.pair import may_send_before_failing
+
+__all__ = ["ExternalClient"]
+
+
+class ExternalClient:
+    """A user's client, with hooks for one resilient client, added at its first attempt.
+
+    Several resilient clients can share a user's client: each one records its own attempts only.
+
+    Args:
+        client: the user's client.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._may_send_before_failing = _any_may_send_before_failing(client)
+
+    @classmethod
+    def of(cls, client: HttpClient | None, options: Mapping[str, Any]) -> Self | None:
+        """Check the client passed along with httpx ``options``; None if no client was passed.
+
+        Raises:
+            TypeError: it has no async method ``request``.
+            ValueError: options were passed too, which can't apply to an existing client.
+        """
+        if client is None:
+            return None
+        if not callable(getattr(client, "request", None)) or _is_not_async(client):
+            raise TypeError(
+                "http_client must have the async request() of an httpx.AsyncClient, got "
+                f"{client!r:.100}"
+            )
+        if options:
+            raise ValueError(
+                f"http_client already has its options: pass {', '.join(sorted(options))} to it, "
+                "not to the resilient client"
+            )
+        return cls(client)
+
+    def begin_attempt(self) -> None:
+        """Start a new log for the running task, and make sure that our hooks are in place."""
+        hooks = getattr(self._client, "event_hooks", None)
+        if isinstance(hooks, Mapping) and not self._is_hooked(hooks):
+            self._client.event_hooks = {
+                **hooks,
+                "request": [*_without(self._before_each, hooks.get("request")), self._before_each],
+                "response": [self._after_each, *_without(self._after_each, hooks.get("response"))],
+            }
+        begin_attempt(SentLog(self))
+
+    def remove_hooks(self) -> None:
+        """Remove our hooks. The user's own hooks remain, and the client stays open."""
+        hooks = getattr(self._client, "event_hooks", None)
+        if isinstance(hooks, Mapping):
+            self._client.event_hooks = {
+                **hooks,
+                "request": _without(self._before_each, hooks.get("request")),
+                "response": _without(self._after_each, hooks.get("response")),
+            }
+
+    def _is_hooked(self, hooks: Mapping[str, Any]) -> bool:
+        """Whether our hooks are in place, with no hook of the user between them and the send."""
+        last = itertools.takewhile(_is_ours, reversed(hooks.get("request", ())))
+        first = itertools.takewhile(_is_ours, hooks.get("response", ()))
+        return self._before_each in last and self._after_each in first
+
+    async def _before_each(self, request: Any) -> None:
+        log = current_log()
+        if log.owner is not self:
+            return
+        log.hops += 1
+        log.request = request
+        log.answered = log.answered or self._may_send_before_failing
+        library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
+        if not isinstance(request.stream, library.ByteStream):
+            request.stream = _watched_body_class(library.AsyncByteStream)(request.stream, log)
+
+    async def _after_each(self, _: Any) -> None:
+        log = current_log()
+        if log.owner is self:
+            log.answered = True
+
+
+def _is_ours(hook: Any) -> bool:
+    """Whether a hook was added by any ``ExternalClient``: these never raise."""
+    return isinstance(getattr(hook, "__self__", None), ExternalClient)
+
+
+def _without(hook: Any, hooks: Iterable[Any] | None) -> list[Any]:
+    return [other for other in hooks or () if other != hook]
+
+
+def _is_not_async(client: object) -> bool:
+    """Whether this is a synchronous client, or a class or module instead of a client.
+
+    A synchronous client would send the request before anything is awaited.
+    """
+    if isinstance(client, type | types.ModuleType):
+        return True
+    return hasattr(client, "__enter__") and not hasattr(client, "__aenter__")
+
+
+def _any_may_send_before_failing(client: object) -> bool:
+    return any(map(may_send_before_failing, transports_of(client)))
+
+
+@functools.cache
+def _watched_body_class(base: type) -> type[WatchedBody]:
+    """Return a ``WatchedBody`` class that a library accepts as one of its own streams."""
+    if issubclass(WatchedBody, base):
+        return WatchedBody
+    return type("WatchedBody", (WatchedBody, base), {})

@@ -1,0 +1,179 @@
+"""httpx's client, without the work that most requests don't need.
+
+Parsed URLs and the headers of bare requests are cached, cookies are only extracted from responses
+that set some, and auth is skipped when unused. Nothing else differs from httpx.
+
+It overrides the private methods ``_send_handling_auth`` and ``_send_single_request`` of httpx 0.28;
+``private.py`` lists every private name that is used. If a method of ``httpx.AsyncClient`` has been
+patched, as recorders, tracers and tests do, the patched one is called instead of ours.
+"""
+
+import functools
+import logging
+import time
+from collections.abc import Coroutine
+from http.cookiejar import CookieJar
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import httpx
+
+from typed_async_client.httpx_types import CookieTypes
+from typed_async_client.private import BoundAsyncStream, is_globals_of_httpx, set_empty_content
+
+__all__ = ["FastPathClient"]
+
+_CACHE_SIZE = 1024
+"""Entries in each cache: one of parsed URLs, and one of headers per client."""
+
+_MAX_CACHED_LENGTH = 2048
+"""Characters of the longest URL that is cached; httpx accepts up to 64 KiB."""
+
+_COOKIE_HEADERS = (b"set-cookie", b"set-cookie2")
+
+_EMPTY_BODY = httpx.ByteStream(b"")
+
+_log = logging.getLogger("httpx")
+
+
+class _ParsedUrl(NamedTuple):
+    url: httpx.URL
+    origin: str
+    is_absolute: bool
+
+
+def _parsed(url: str) -> _ParsedUrl:
+    return _cached(url) if len(url) <= _MAX_CACHED_LENGTH else _parse(url)
+
+
+def _parse(url: str) -> _ParsedUrl:
+    parsed = httpx.URL(url)
+    origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
+    return _ParsedUrl(parsed, origin, parsed.is_absolute_url)
+
+
+_cached = functools.lru_cache(_CACHE_SIZE)(_parse)
+
+
+def _headers_of(method: str, origin: str, given: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
+    """Return the headers of a request without a body; they are shared, and mustn't be changed."""
+    return httpx.Request(method, origin, headers=list(given)).headers
+
+
+class FastPathClient(httpx.AsyncClient):
+    """A drop-in replacement for ``httpx.AsyncClient``, with the same options."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._encoding = options.get("default_encoding", "utf-8")
+        self._jar = _FastPathCookies(super().cookies.jar)
+        # Not shared by clients: the headers may contain secrets, and are freed with the client.
+        self._headers_of = functools.lru_cache(_CACHE_SIZE)(_headers_of)
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """The cookies of the client, sent with each request that they match."""
+        return self._jar
+
+    @cookies.setter
+    def cookies(self, cookies: CookieTypes) -> None:
+        self._jar = _FastPathCookies(httpx.Cookies(cookies).jar)
+
+    async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
+        """Build and send a request, as httpx does."""
+        parsed = None if options or type(url) is not str else self._bare_url(url)
+        if parsed is None:
+            return await super().request(method, url, **options)
+        return await self.send(self._bare_request(method, parsed))
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        """Build a request as httpx does."""
+        parsed = _parsed(url).url if type(url) is str else url
+        return super().build_request(method, parsed, **options)
+
+    def _bare_url(self, url: str) -> _ParsedUrl | None:
+        """Return the parsed URL if nothing is added to the request; None if something may be."""
+        if self.params or self.cookies:
+            return None
+        if not (
+            _is_unpatched(httpx.AsyncClient.request)
+            and _is_unpatched(httpx.AsyncClient.build_request)
+        ):
+            return None
+        parsed = _parsed(url)
+        return parsed if parsed.is_absolute else None
+
+    def _bare_request(self, method: str, parsed: _ParsedUrl) -> httpx.Request:
+        """Build a request that consists of a method and a URL only."""
+        request = httpx.Request(
+            method,
+            parsed.url,
+            headers=self._headers_of(method, parsed.origin, tuple(self.headers.raw)),
+            stream=_EMPTY_BODY,
+            extensions={"timeout": self.timeout.as_dict()},
+        )
+        set_empty_content(request)  # reading it would be slow
+        return request
+
+    def _send_handling_auth(
+        self,
+        request: httpx.Request,
+        auth: httpx.Auth,
+        follow_redirects: bool,  # noqa: FBT001 - httpx's own signature
+        history: list[httpx.Response],
+    ) -> Coroutine[Any, Any, httpx.Response]:
+        adds_nothing = type(auth) is httpx.Auth
+        if adds_nothing and _is_unpatched(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - listed in private.py
+            return self._send_handling_redirects(request, follow_redirects, history)
+        return super()._send_handling_auth(request, auth, follow_redirects, history)
+
+    async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
+        is_unpatched = _is_unpatched(httpx.AsyncClient._send_single_request)  # noqa: SLF001 - listed in private.py
+        if not (is_unpatched and isinstance(request.stream, httpx.AsyncByteStream)):
+            return await super()._send_single_request(request)  # raises for a synchronous body
+        start = time.perf_counter()
+        try:
+            response = await self._transport_for_url(request.url).handle_async_request(request)
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        stream: Any = response.stream
+        if not isinstance(stream, httpx.AsyncByteStream):
+            name = type(stream).__name__
+            raise TypeError(
+                f"the transport returned a body that only a synchronous client can read: {name}"
+            )
+        response.request = request
+        response.stream = BoundAsyncStream(stream, response=response, start=start)
+        self.cookies.extract_cookies(response)
+        response.default_encoding = self._encoding
+        if _log.isEnabledFor(logging.INFO):
+            _log_response(request, response)
+        return response
+
+
+def _is_unpatched(method: Any) -> bool:
+    """Whether a method of httpx's client is the original, and hasn't been patched."""
+    return type(method) is FunctionType and is_globals_of_httpx(method.__globals__)
+
+
+def _log_response(request: httpx.Request, response: httpx.Response) -> None:
+    """Log a response with the same message as httpx."""
+    _log.info(
+        'HTTP Request: %s %s "%s %d %s"',
+        request.method,
+        request.url,
+        response.http_version,
+        response.status_code,
+        response.reason_phrase,
+    )
+
+
+class _FastPathCookies(httpx.Cookies):
+    """Cookies that skip the extraction if a response doesn't set any."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Store the cookies that a response sets; a custom jar still sees every response."""
+        is_stock = type(self.jar).extract_cookies is CookieJar.extract_cookies
+        if not is_stock or any(name.lower() in _COOKIE_HEADERS for name, _ in response.headers.raw):
+            super().extract_cookies(response)

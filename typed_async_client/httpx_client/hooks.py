@@ -1,0 +1,56 @@
+"""Records what an attempt sends, through httpx's event hooks and a wrapper for transports.
+
+An attempt sends more than one request if it follows a redirect or answers an authentication
+challenge. The hooks see each request and each response, and record them in the attempt's log.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from typed_async_client.sent import current_log, watch_body
+
+__all__ = ["AssumeSent", "with_hooks"]
+
+
+class AssumeSent(httpx.AsyncBaseTransport):
+    """Records a request as answered as soon as it is sent, since it may be processed from then on.
+
+    Args:
+        transport: a transport for which ``may_send_before_failing`` is true; it is closed together
+            with this one.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Record the request, and send it."""
+        current_log().answered = True
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the wrapped transport."""
+        await self._transport.aclose()
+
+
+def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """Return the event hooks with ours added: last for requests, and first for responses."""
+    hooks = dict(given or {})
+    return {
+        **hooks,
+        "request": [*hooks.get("request", ()), _before_each],
+        "response": [_after_each, *hooks.get("response", ())],
+    }
+
+
+async def _before_each(request: httpx.Request) -> None:
+    log = current_log()
+    log.hops += 1
+    log.request = request
+    watch_body(request, log)
+
+
+async def _after_each(_: httpx.Response) -> None:
+    current_log().answered = True

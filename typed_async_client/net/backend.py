@@ -1,0 +1,170 @@
+"""Opens TCP and Unix connections directly on asyncio.
+
+The addresses of a host race against each other, as RFC 8305 ("Happy Eyeballs") recommends. An
+address guard can refuse an address before anything is sent to it.
+"""
+
+import asyncio
+import contextlib
+import functools
+import ipaddress
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+import httpcore
+
+from typed_async_client.errors import AddressRefusedError
+from typed_async_client.net.dns import HostAddress, Resolver
+from typed_async_client.net.guard import AddressGuard
+from typed_async_client.net.protocol import SocketProtocol
+from typed_async_client.net.stream import AsyncioStream
+
+__all__ = ["AsyncioBackend"]
+
+_ATTEMPT_DELAY = 0.25
+"""Seconds before the next address is tried as well, RFC 8305 section 5."""
+
+
+class AsyncioBackend(httpcore.AsyncNetworkBackend):
+    """A network backend with httpcore's interface, on the running asyncio event loop.
+
+    Args:
+        address_guard: returns whether the client may connect to a resolved address; None allows
+            every address.
+
+    Example:
+        >>> backend = AsyncioBackend(address_guard=refuse_private_addresses)
+    """
+
+    def __init__(self, *, address_guard: AddressGuard | None = None) -> None:
+        self._guard = address_guard
+        self._resolver = Resolver()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> AsyncioStream:
+        """Connect to the first address of ``host`` that accepts the connection.
+
+        Raises:
+            httpcore.ConnectTimeout: no address accepted within ``timeout`` seconds, name
+                resolution included.
+            httpcore.ConnectError: the name can't be resolved, every address failed, or the guard
+                refused one. The underlying error is its argument.
+        """
+        async with _map_connect_errors(timeout):
+            addresses = await self._resolver.resolve(host)
+            self._check_guard(host, addresses)
+            local = None if local_address is None else (local_address, 0)
+            stream = await _race(
+                functools.partial(_connect, address, port, local)
+                for address in _interleave(addresses)
+            )
+            return _set_options(stream, socket_options)
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> AsyncioStream:
+        """Connect to a Unix socket; raises the same errors as ``connect_tcp``."""
+        async with _map_connect_errors(timeout):
+            _, protocol = await asyncio.get_running_loop().create_unix_connection(
+                SocketProtocol, path
+            )
+            return _set_options(AsyncioStream(protocol), socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for ``seconds``."""
+        await asyncio.sleep(seconds)
+
+    def _check_guard(self, host: str, addresses: list[HostAddress]) -> None:
+        if self._guard is None:
+            return
+        for _, text in addresses:
+            if not self._guard(ipaddress.ip_address(text.partition("%")[0])):
+                raise AddressRefusedError(
+                    f"{host} resolves to {text}, which the client's address guard refuses"
+                )
+
+
+@contextlib.asynccontextmanager
+async def _map_connect_errors(timeout: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(str(error)) from error
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise httpcore.ConnectError(error) from error
+
+
+async def _connect(address: HostAddress, port: int, local: tuple[str, int] | None) -> AsyncioStream:
+    family, text = address
+    _, protocol = await asyncio.get_running_loop().create_connection(
+        SocketProtocol, text, port, family=family, local_addr=local
+    )
+    return AsyncioStream(protocol)
+
+
+def _set_options(stream: AsyncioStream, options: Iterable[Any] | None) -> AsyncioStream:
+    try:
+        for option in options or ():
+            stream.get_extra_info("socket").setsockopt(*option)
+    except BaseException:
+        stream.abort()
+        raise
+    return stream
+
+
+def _interleave(addresses: list[HostAddress]) -> list[HostAddress]:
+    """Alternate between the address families, the preferred one first, RFC 8305 section 4."""
+    preferred = [address for address in addresses if address[0] == addresses[0][0]]
+    others = [address for address in addresses if address[0] != addresses[0][0]]
+    pairs = itertools.zip_longest(preferred, others)
+    return [address for pair in pairs for address in pair if address is not None]
+
+
+async def _race(attempts: Iterable[Callable[[], Awaitable[AsyncioStream]]]) -> AsyncioStream:
+    """Return the first stream that connects, starting the attempts one after another.
+
+    The next attempt starts when the last one has failed, or hasn't connected within
+    ``_ATTEMPT_DELAY``.
+
+    Raises:
+        OSError: every attempt failed. If there was only one, its own error is raised.
+    """
+    pending = list(attempts)
+    if len(pending) == 1:
+        return await pending[0]()
+    racing: set[asyncio.Task[AsyncioStream]] = set()
+    failures: list[BaseException] = []
+    try:
+        while pending or racing:
+            if pending:
+                racing.add(asyncio.ensure_future(pending.pop(0)()))
+            done, _ = await asyncio.wait(
+                racing,
+                timeout=_ATTEMPT_DELAY if pending else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                racing.discard(task)
+                error = task.exception()
+                if error is None:
+                    return task.result()
+                failures.append(error)
+        raise OSError("all connection attempts failed") from failures[-1]
+    finally:
+        for task in racing:
+            task.add_done_callback(_abort_late)
+            task.cancel()
+
+
+def _abort_late(task: "asyncio.Task[AsyncioStream]") -> None:
+    """Close a stream that connected after the race was over."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().abort()

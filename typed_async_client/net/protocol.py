@@ -1,0 +1,175 @@
+"""The asyncio protocols of a connection: they buffer received bytes until they are read.
+
+Bytes from a socket are first written to a buffer that all connections of a thread share. asyncio asks
+for the buffer, fills it and reports it filled, all within one call. Without it, asyncio would allocate
+256 KiB for each read and free it again, which costs more than the read itself.
+
+Bytes from TLS don't go through the shared buffer. asyncio would fill it once with decrypted data and
+leave the remainder for a later iteration of the event loop. A request started before then would read
+the remainder of the last response as its own, and if the connection ended before then, the remainder
+would be lost.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import cast
+
+__all__ = ["SecureProtocol", "SocketProtocol", "StreamProtocol"]
+
+_HIGH_WATER = 256 * 1024
+"""Unread bytes above which reading from the transport is paused."""
+
+_BUFFER_SIZE = 256 * 1024
+"""Most bytes per read. What remains in the kernel when the peer resets the connection may be lost."""
+
+
+class StreamProtocol(asyncio.BaseProtocol):
+    """Buffers received bytes until they are read, and tracks whether writing is paused.
+
+    ``SocketProtocol`` and ``SecureProtocol`` implement how asyncio passes the bytes in.
+
+    Attributes:
+        received: total bytes received.
+        transport: asyncio's transport of the connection.
+    """
+
+    def __init__(self) -> None:
+        self.received: int = 0
+        self.transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._ended = False
+        self._error: Exception | None = None
+        self._filter: Callable[[bytes], bytes] | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._reading_paused = False
+        self._writing_paused = False
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there are unread bytes, or the connection has ended."""
+        return bool(self._buffer) or self._ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer has closed the connection, or it was lost."""
+        return self._ended
+
+    @property
+    def error(self) -> Exception | None:
+        """The error that the connection was lost with, if any."""
+        return self._error
+
+    def take(self, max_bytes: int) -> bytes:
+        """Remove and return up to ``max_bytes`` unread bytes; empty if there are none."""
+        buffer = self._buffer
+        if len(buffer) <= max_bytes:
+            data = bytes(buffer)
+            buffer.clear()
+        else:
+            data = bytes(buffer[:max_bytes])
+            del buffer[:max_bytes]
+        if self._reading_paused and len(buffer) <= _HIGH_WATER // 2 and self.transport:
+            self._reading_paused = False
+            self.transport.resume_reading()
+        return data
+
+    def wait_readable(self) -> "asyncio.Future[None]":
+        """Return a future that completes when ``is_readable`` becomes true."""
+        self._reader = asyncio.get_running_loop().create_future()
+        return self._reader
+
+    def wait_writable(self) -> "asyncio.Future[None] | None":
+        """Return a future that completes when more may be written; None if it may be now."""
+        if not self._writing_paused or self._ended:
+            return None
+        self._writer = asyncio.get_running_loop().create_future()
+        return self._writer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Store the transport; called by hand with the TLS transport after a handshake."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def filter_input(self, transform: Callable[[bytes], bytes]) -> None:
+        """Pass all received bytes through ``transform``, starting with those not yet read."""
+        self._filter = transform
+        self._buffer[:] = transform(bytes(self._buffer))
+
+    def insert(self, data: bytes) -> None:
+        """Append bytes to the unread ones as if the peer had sent them."""
+        if data:
+            self._buffer += data
+            _wake(self._reader)
+
+    def eof_received(self) -> bool:
+        """Record that the peer sends no more; asyncio then closes the transport."""
+        self._end(None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Record that the connection is gone."""
+        self._end(exc)
+
+    def pause_writing(self) -> None:
+        """Record that the transport's write buffer is full."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Record that there is room in the write buffer again, and wake the writer."""
+        self._writing_paused = False
+        _wake(self._writer)
+
+    def _receive(self, data: memoryview | bytes) -> None:
+        """Buffer received bytes; pause reading if too many are unread."""
+        self.received += len(data)
+        if self._filter is not None:
+            data = self._filter(bytes(data))
+        if not data:
+            return
+        self._buffer += data
+        _wake(self._reader)
+        if len(self._buffer) > _HIGH_WATER and not self._reading_paused and self.transport:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _end(self, error: Exception | None) -> None:
+        self._ended = True
+        self._error = self._error or error
+        _wake(self._reader)
+        _wake(self._writer)
+
+
+class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):
+    """Receives bytes from a socket."""
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the size is fixed
+        """Return the buffer to read into."""
+        return _shared.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Receive the bytes that were read into the buffer."""
+        self._receive(_shared.buffer[:nbytes])
+
+
+class SecureProtocol(StreamProtocol, asyncio.Protocol):
+    """Receives decrypted bytes from TLS."""
+
+    def data_received(self, data: bytes) -> None:
+        """Receive some bytes."""
+        self._receive(data)
+
+
+def _wake(waiter: "asyncio.Future[None] | None") -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+class _SharedBuffer(threading.local):
+    """The buffer that sockets are read into; one per thread, since each may run an event loop."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(_BUFFER_SIZE))
+
+
+_shared = _SharedBuffer()

@@ -1,0 +1,186 @@
+"""The byte stream of one connection, directly on an asyncio protocol.
+
+Reads and writes wait for the peer. Closing never waits, so it can't be cancelled half-way. This module
+knows nothing of HTTP or the pool.
+"""
+
+import asyncio
+import select
+import ssl
+from typing import Any, cast
+
+import httpcore
+
+from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
+from typed_async_client.net.timer import WaitTimer
+
+__all__ = ["AsyncioStream", "is_socket_readable"]
+
+_CHUNK_SIZE = 256 * 1024
+"""Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
+
+
+class AsyncioStream(httpcore.AsyncNetworkStream):
+    """A connected stream with httpcore's interface.
+
+    Args:
+        protocol: the protocol, already connected.
+        inner: the stream that this one adds TLS to; None for a socket.
+
+    Attributes:
+        layers: the streams of this connection, from the socket to the outermost TLS layer. All of
+            them share one list.
+        protocol: buffers the received bytes.
+    """
+
+    def __init__(self, protocol: StreamProtocol, *, inner: "AsyncioStream | None" = None) -> None:
+        self.layers: list[AsyncioStream] = [] if inner is None else inner.layers
+        self.layers.append(self)
+        self.protocol: StreamProtocol = protocol
+        self._read_timer = WaitTimer()
+        self._transport = cast("asyncio.Transport", protocol.transport)
+        self._socket = self._transport.get_extra_info("socket") if inner is None else None
+        self._write_timer = WaitTimer()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer has closed the connection, or it was lost."""
+        return self.protocol.has_ended
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there are unread bytes, or the connection has ended."""
+        return self.protocol.is_readable
+
+    @property
+    def received(self) -> int:
+        """Total bytes received."""
+        return self.protocol.received
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """The protocol negotiated in the TLS handshake; None without TLS or if there is none."""
+        tls: Any = self.get_extra_info("ssl_object")
+        return None if tls is None else tls.selected_alpn_protocol()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read up to ``max_bytes``; empty at the end of the stream.
+
+        Raises:
+            httpcore.ReadTimeout: nothing was received for ``timeout`` seconds.
+            httpcore.ReadError: the connection was lost.
+        """
+        protocol = self.protocol
+        if not protocol.is_readable:
+            await self._read_timer.limit(protocol.wait_readable(), timeout, httpcore.ReadTimeout)
+        data = protocol.take(max_bytes)
+        if not data and protocol.error is not None:
+            raise httpcore.ReadError(protocol.error) from protocol.error
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of ``buffer``, waiting while the peer reads too slowly.
+
+        It is written in chunks of 256 KiB, and the timeout applies to each chunk. A chunk counts as
+        written once asyncio's buffer is below its low-water mark, so the last bytes may still be
+        buffered when this returns.
+
+        Raises:
+            httpcore.WriteTimeout: the peer didn't accept enough of one chunk within ``timeout``
+                seconds; it may have accepted some of it.
+            httpcore.WriteError: the connection was lost.
+        """
+        for start in range(0, len(buffer), _CHUNK_SIZE):
+            await self._write_chunk(buffer[start : start + _CHUNK_SIZE], timeout)
+
+    async def _write_chunk(self, chunk: bytes, timeout: float | None) -> None:
+        writable = self._send(chunk)
+        if writable is not None:
+            await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
+            if self.protocol.error is not None:
+                raise httpcore.WriteError(self.protocol.error) from self.protocol.error
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> "AsyncioStream":
+        """Start TLS on this connection; also TLS inside TLS, for an https proxy.
+
+        Raises:
+            httpcore.ConnectTimeout: the handshake took longer than ``timeout`` seconds.
+            httpcore.ConnectError: the handshake failed, or the peer had sent bytes or closed the
+                connection before it.
+        """
+        if self.protocol.take(1):
+            self.abort()
+            raise httpcore.ConnectError("the peer sent bytes before the TLS handshake")
+        if self.protocol.has_ended or self._transport.is_closing():
+            self.abort()  # asyncio would wait for a handshake that can't happen
+            raise httpcore.ConnectError("the connection was lost before the TLS handshake")
+        secure = SecureProtocol()
+        try:
+            async with asyncio.timeout(timeout):
+                transport = await asyncio.get_running_loop().start_tls(
+                    self._transport, secure, ssl_context, server_hostname=server_hostname
+                )
+        except TimeoutError as error:
+            self.abort()
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except (OSError, ssl.SSLError, UnicodeError) as error:
+            self.abort()
+            raise httpcore.ConnectError(error) from error
+        except BaseException:
+            self.abort()
+            raise
+        if transport is None:
+            self.abort()
+            raise httpcore.ConnectError("the connection was lost during the TLS handshake")
+        secure.connection_made(transport)
+        return self._wrap(secure)
+
+    def _wrap(self, secure: StreamProtocol) -> "AsyncioStream":
+        """Return the stream that takes over once the TLS handshake is done."""
+        return AsyncioStream(secure, inner=self)
+
+    def abort(self) -> None:
+        """Close immediately and without waiting; on TLS, send a close_notify alert first."""
+        self._read_timer.stop()
+        self._write_timer.stop()
+        if self._socket is not None and self._socket.fileno() < 0:
+            return  # aborting a connection that was lost with unsent data raises in asyncio
+        self._transport.close()
+        self._transport.abort()
+
+    def _send(self, chunk: bytes) -> "asyncio.Future[None] | None":
+        protocol, transport = self.protocol, self._transport
+        if transport.is_closing():
+            raise httpcore.WriteError(protocol.error or "the connection is closed")
+        transport.write(chunk)
+        return protocol.wait_writable()
+
+    async def aclose(self) -> None:
+        """Close the connection; the same as ``abort()``."""
+        self.abort()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore defines (``ssl_object``, ``is_readable``, ...), or ``has_ended``."""
+        if info == "is_readable":
+            return self.is_readable
+        if info == "has_ended":
+            return self.has_ended
+        return self._transport.get_extra_info(_EXTRA.get(info, info))
+
+
+def is_socket_readable(sock: Any) -> bool:
+    """Whether the kernel holds unread bytes or the end of the connection; never waits."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+_EXTRA = {"client_addr": "sockname", "server_addr": "peername"}
+"""httpcore's names, mapped to asyncio's where they differ."""

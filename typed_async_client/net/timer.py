@@ -1,0 +1,74 @@
+"""Bounds the waits of a stream, with one timer for all waits in one direction.
+
+Setting a timer for each wait, and cancelling it afterwards, costs more than most waits themselves.
+This timer is left running from one wait to the next. Only when it fires does it check whether the
+current wait has exceeded its timeout.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import httpcore
+
+__all__ = ["WaitTimer"]
+
+
+class WaitTimer:
+    """Applies a timeout to each of many waits, one at a time."""
+
+    __slots__ = ("_deadline", "_fires_at", "_make_error", "_timer", "_waiter")
+
+    def __init__(self) -> None:
+        self._deadline: float = 0.0
+        self._fires_at: float = 0.0
+        self._make_error: Callable[[str], Exception] = TimeoutError
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def limit(
+        self,
+        waiter: "asyncio.Future[None]",
+        timeout: float | None,
+        make_error: Callable[[str], httpcore.TimeoutException],
+    ) -> "asyncio.Future[None]":
+        """Return the future to await.
+
+        If the event loop was blocked past the timeout, data that arrived meanwhile still counts.
+
+        Args:
+            waiter: the future that the caller waits for.
+            timeout: seconds; None is no limit.
+            make_error: makes the exception that is raised when the timeout expires.
+        """
+        if timeout is not None:
+            self._make_error = make_error
+            self._watch(waiter, timeout)
+        return waiter
+
+    def stop(self) -> None:
+        """Cancel the timer, once no more waits follow."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _watch(self, waiter: "asyncio.Future[None]", timeout: float) -> None:
+        loop = waiter.get_loop()
+        self._waiter = waiter
+        self._deadline = loop.time() + timeout
+        if self._timer is None or self._fires_at > self._deadline:
+            self.stop()
+            self._schedule(loop)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._fires_at = self._deadline
+        self._timer = loop.call_at(self._deadline, self._fire)
+
+    def _fire(self) -> None:
+        waiter, self._timer = self._waiter, None
+        if waiter is None or waiter.done():
+            return
+        loop = waiter.get_loop()
+        if loop.time() < self._deadline:
+            self._schedule(loop)
+        else:
+            waiter.set_exception(self._make_error(""))

@@ -1,0 +1,1 @@
+"""The connection pool, and the transport that lets any async httpx client use it."""

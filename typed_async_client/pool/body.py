@@ -1,0 +1,126 @@
+"""The body of a response on a pooled connection, and the checks that it is complete."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpcore
+
+from typed_async_client.pool.slot import Slot
+from typed_async_client.wire.headers import BodyFraming
+
+__all__ = ["COMPLETE", "PooledBody", "expected_length", "has_explicit_end"]
+
+COMPLETE = "complete"
+"""Response extension: True if reading the body to its end proves that it is complete, because a
+truncated one raises; None if that can't be known, because the body ends when its connection does."""
+
+_CLOSED = "the body can't be read after it was closed"
+_WITHOUT_BODY = (204, 304)
+
+
+class PooledBody:
+    """The body of a response, which returns its slot to the pool when it is closed.
+
+    Closing it also drops its references: a response may be kept long after its exchange.
+
+    Args:
+        stream: the body from the connection.
+        slot: the slot of the exchange.
+        give_back: called with the slot, and ``clean``: whether the exchange ended normally.
+        length: the expected number of bytes, if the connection doesn't check it; None is any.
+    """
+
+    __slots__ = ("_held", "_length")
+
+    def __init__(
+        self,
+        stream: Any,
+        slot: Slot,
+        give_back: Callable[..., None],
+        *,
+        length: int | None = None,
+    ) -> None:
+        self._length = length
+        self._held: tuple[Any, Slot, Callable[..., None]] | None = (stream, slot, give_back)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._held is None:
+            raise RuntimeError(_CLOSED)
+        received = 0
+        try:
+            async for part in self._held[0]:
+                received += len(part)
+                yield part
+            await self._check_length(received)
+        except BaseException:
+            self._release(clean=False)
+            raise
+
+    async def read_whole(self) -> bytes:
+        """Read and return the whole body."""
+        if self._held is None:
+            raise RuntimeError(_CLOSED)
+        stream = self._held[0]
+        try:
+            if hasattr(stream, "read_whole"):
+                body: bytes = await stream.read_whole()
+            else:
+                body = b"".join([part async for part in stream])
+            await self._check_length(len(body))
+        except BaseException:
+            self._release(clean=False)
+            raise
+        return body
+
+    async def aclose(self) -> None:
+        """End the exchange; its connection is kept if the whole body was read."""
+        if self._held is None:
+            return
+        clean = False
+        try:
+            await self._held[0].aclose()
+            clean = True
+        finally:
+            self._release(clean=clean)
+
+    async def _check_length(self, received: int) -> None:
+        """Raise if the length is wrong; the connection itself can still be reused."""
+        if self._length is not None and received != self._length:
+            await self.aclose()
+            raise httpcore.RemoteProtocolError(
+                f"the body has {received} bytes, but its content-length is {self._length}"
+            )
+
+    def _release(self, *, clean: bool) -> None:
+        if self._held is not None:
+            _, slot, give_back = self._held
+            self._held = None
+            give_back(slot, clean=clean)
+
+
+def expected_length(
+    request: httpcore.Request, response: httpcore.Response, framing: BodyFraming
+) -> int | None:
+    """Return how many bytes a body must have, RFC 9113 section 8.1.1; None if not declared.
+
+    httpcore and h2 check the length at the last DATA frame, but not if trailers end the body.
+    """
+    if _has_no_body(request, response):
+        return None
+    lengths = framing.lengths
+    return int(lengths[0]) if lengths and lengths[0].isdigit() else None
+
+
+def has_explicit_end(
+    request: httpcore.Request, response: httpcore.Response, framing: BodyFraming
+) -> bool:
+    """Whether a truncated body can be told from a complete one, RFC 9112 section 6.3."""
+    if _has_no_body(request, response):
+        return True
+    if not response.extensions.get("http_version", b"").startswith(b"HTTP/1."):
+        return True
+    return bool(framing.lengths or framing.codings)
+
+
+def _has_no_body(request: httpcore.Request, response: httpcore.Response) -> bool:
+    return request.method == b"HEAD" or response.status in _WITHOUT_BODY

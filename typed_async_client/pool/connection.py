@@ -1,0 +1,194 @@
+"""A direct connection to an origin: it opens with its first request and speaks what was negotiated.
+
+For HTTP/2, it uses httpcore's connection with fixes (``http2/connection.py``). For HTTP/1.1, it uses
+ours on llhttp (``http1/connection.py``) or, if httptools is missing or h11 is requested, httpcore's
+(``http1/h11.py``). Connections through proxies are httpcore's, on h11.
+"""
+
+import asyncio
+import dataclasses
+import ssl
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeAlias
+
+import httpcore
+
+from typed_async_client.http2.connection import Http2Connection
+from typed_async_client.http2.stream import Http2Mode
+from typed_async_client.pool.recorder import Recorder
+from typed_async_client.pool.slot import Origin
+from typed_async_client.wire.messages import timeout_of
+from typed_async_client.wire.trace import trace
+
+__all__ = ["ConnectionOptions", "DirectConnection", "ExchangeFactory"]
+
+ExchangeFactory: TypeAlias = Callable[[httpcore.Origin, Any], Any]
+"""Creates an exchange, which speaks HTTP, on an open stream."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionOptions:
+    """How to make the connections of a pool; ``ConnectionPool`` documents the fields."""
+
+    ssl_context: ssl.SSLContext | None
+    proxy: httpcore.Proxy | None
+    http1: bool
+    http2: bool
+    retries: int
+    local_address: str | None
+    uds: str | None
+    socket_options: Iterable[Any] | None
+
+    @property
+    def http2_mode(self) -> Http2Mode | None:
+        """When HTTP/2 is used; None if it isn't allowed."""
+        if not self.http2:
+            return None
+        return "negotiated" if self.http1 else "always"
+
+    def may_multiplex(self, origin: Origin) -> bool:
+        """Whether a connection to that origin may serve several requests at once."""
+        return self.http2 and (origin[0] == b"https" or not self.http1)
+
+
+class DirectConnection(httpcore.AsyncConnectionInterface):
+    """One connection without a proxy.
+
+    Args:
+        origin: the origin to connect to.
+        backend: opens the socket.
+        http11: creates an HTTP/1.1 exchange on a stream.
+        options: how to connect.
+
+    Attributes:
+        exchange: speaks HTTP on the connection; None until it is open.
+    """
+
+    def __init__(
+        self,
+        origin: httpcore.Origin,
+        backend: Recorder,
+        http11: ExchangeFactory,
+        options: ConnectionOptions,
+    ) -> None:
+        self._origin = origin
+        self._backend = backend
+        self._http11 = http11
+        self._options = options
+        self.exchange: Any = None
+        self._failed = False
+        self._opening = asyncio.Lock()
+
+    def handle_async_request(
+        self, request: httpcore.Request
+    ) -> Coroutine[Any, Any, httpcore.Response]:
+        """Send a request, after opening the connection if necessary."""
+        if self.exchange is None:
+            return self._open_and_handle(request)
+        response: Coroutine[Any, Any, httpcore.Response] = self.exchange.handle_async_request(
+            request
+        )
+        return response
+
+    async def aclose(self) -> None:
+        """Close the exchange, if there is one."""
+        if self.exchange is not None:
+            await self.exchange.aclose()
+
+    def can_handle_request(self, origin: httpcore.Origin) -> bool:
+        """Whether it connects to that origin."""
+        return origin == self._origin
+
+    def is_available(self) -> bool:
+        """Whether it can serve another request; before it is open, whether it might be able to."""
+        if self.exchange is None:
+            return self._options.http2 and not self._failed
+        available: bool = self.exchange.is_available()
+        return available
+
+    def has_expired(self) -> bool:
+        """Whether it has expired while idle, or failed to open."""
+        return self._failed if self.exchange is None else self.exchange.has_expired()
+
+    def is_idle(self) -> bool:
+        """Whether it is open and serves no request."""
+        return self.exchange is not None and self.exchange.is_idle()
+
+    def is_closed(self) -> bool:
+        """Whether it was closed, or failed to open."""
+        return self._failed if self.exchange is None else self.exchange.is_closed()
+
+    def info(self) -> str:
+        """Return a short description of its state."""
+        if self.exchange is None:
+            return "CONNECTION FAILED" if self._failed else "CONNECTING"
+        description: str = self.exchange.info()
+        return description
+
+    def __repr__(self) -> str:
+        return f"<DirectConnection [{self.info()}]>"
+
+    async def _open_and_handle(self, request: httpcore.Request) -> httpcore.Response:
+        await self._acquire_opening_lock(request)
+        try:
+            if self.exchange is None:
+                await self._open(request)
+        finally:
+            self._opening.release()
+        response: httpcore.Response = await self.exchange.handle_async_request(request)
+        return response
+
+    async def _acquire_opening_lock(self, request: httpcore.Request) -> None:
+        """Wait while another request opens the connection, for at most the connect timeout."""
+        timeout = timeout_of(request, "connect")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._opening.acquire()
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"not connected within {timeout} s") from error
+
+    async def _open(self, request: httpcore.Request) -> None:
+        if self._failed:
+            raise httpcore.ConnectionNotAvailable
+        try:
+            stream = await self._connect(request)
+            if self._origin.scheme in (b"https", b"wss"):
+                stream = await self._secure(request, stream)
+        except asyncio.CancelledError:
+            raise  # another request that waits for the connection will open it
+        except BaseException:
+            self._failed = True
+            raise
+        self.exchange = self._create_exchange(stream)
+
+    async def _connect(self, request: httpcore.Request) -> Any:
+        timeout = timeout_of(request, "connect")
+        common = {"timeout": timeout, "socket_options": self._options.socket_options}
+        if self._options.uds is not None:
+            async with trace(
+                request, "connection.connect_unix_socket", path=self._options.uds
+            ) as report:
+                report["return_value"] = await self._backend.connect_unix_socket(
+                    self._options.uds, **common
+                )
+            return report["return_value"]
+        host, port = self._origin.host.decode("ascii"), self._origin.port
+        async with trace(request, "connection.connect_tcp", host=host, port=port) as report:
+            report["return_value"] = await self._backend.connect_tcp(
+                host, port, local_address=self._options.local_address, **common
+            )
+        return report["return_value"]
+
+    async def _secure(self, request: httpcore.Request, stream: Any) -> Any:
+        context = self._options.ssl_context or httpcore.default_ssl_context()
+        context.set_alpn_protocols(["http/1.1", "h2"] if self._options.http2 else ["http/1.1"])
+        hostname = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
+        timeout = timeout_of(request, "connect")
+        async with trace(request, "connection.start_tls", server_hostname=hostname) as report:
+            report["return_value"] = await stream.start_tls(context, hostname, timeout)
+        return report["return_value"]
+
+    def _create_exchange(self, stream: Any) -> Any:
+        if stream.alpn_protocol == "h2" or (self._options.http2 and not self._options.http1):
+            return Http2Connection(origin=self._origin, stream=stream)
+        return self._http11(self._origin, stream)

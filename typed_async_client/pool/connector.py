@@ -1,0 +1,100 @@
+"""Creates the connections of a pool: direct ones, or through a proxy, on the requested parser.
+
+Both parsers refuse conflicting lengths, invalid lengths and chunk sizes, every transfer coding except
+``chunked``, NUL bytes, spaces in or before a header name, and anything that doesn't start with a
+status line. They differ here:
+
+===================================  =======  ==========================================
+a response with                      llhttp   h11
+===================================  =======  ==========================================
+both Content-Length and chunked      refused  parsed as chunked; the connection is closed
+the same length twice                refused  accepted
+folded lines, bare line feeds        refused  accepted
+other control characters             refused  accepted
+a space after a chunk size           refused  accepted
+a chunk size of more than 20 digits  accepted refused
+an HTTP version above 1.1            refused  accepted
+more than 20 interim responses       refused  accepted; only a deadline limits them
+keep-alive in HTTP/1.0               kept     closed
+trailers                             reported dropped
+``Expect: 100-continue``             waits    ignored; the body is sent immediately
+===================================  =======  ==========================================
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import httpcore
+
+from typed_async_client.http1.h11 import H11Connection
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
+from typed_async_client.pool.recorder import Recorder
+from typed_async_client.pool.slot import Slot
+
+__all__ = ["Http11", "connector", "load_exchange"]
+
+Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
+"""The HTTP/1.1 parser of a direct connection; ``"auto"`` is llhttp where httptools is installed."""
+
+
+def connector(
+    options: ConnectionOptions, backend: AsyncioBackend, http11: Http11
+) -> Callable[[Slot], Any]:
+    """Return a function that creates a slot's connection, without opening it yet.
+
+    Raises:
+        ImportError: llhttp is requested and httptools isn't installed.
+        ValueError: ``http11`` isn't a valid value.
+    """
+    exchange = load_exchange(http11)
+    is_direct = options.proxy is None and options.retries == 0
+
+    def connect(slot: Slot) -> Any:
+        origin = httpcore.Origin(*slot.origin)
+        recorder = Recorder(backend, slot, http2=options.http2_mode)
+        if is_direct:
+            return DirectConnection(origin, recorder, exchange, options)
+        return _httpcore_connection(origin, recorder, options)
+
+    return connect
+
+
+def _httpcore_connection(
+    origin: httpcore.Origin, recorder: Recorder, options: ConnectionOptions
+) -> Any:
+    """Create a connection with a temporary httpcore pool, which picks the class for the proxy."""
+    pool = httpcore.AsyncConnectionPool(
+        ssl_context=options.ssl_context,
+        proxy=options.proxy,
+        http1=options.http1,
+        http2=options.http2,
+        retries=options.retries,
+        local_address=options.local_address,
+        uds=options.uds,
+        network_backend=recorder,
+        socket_options=options.socket_options,
+    )
+    return pool.create_connection(origin)
+
+
+def load_exchange(http11: Http11) -> ExchangeFactory:
+    """Return what creates HTTP/1.1 exchanges on the requested parser.
+
+    Raises:
+        ImportError: llhttp is requested and httptools isn't installed.
+        ValueError: ``http11`` isn't a valid value.
+    """
+    if http11 not in ("auto", "h11", "llhttp"):
+        raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
+    if http11 == "h11":
+        return H11Connection
+    try:
+        from typed_async_client.http1.connection import Http11Connection  # noqa: PLC0415 - not on every platform
+    except ImportError as error:
+        if http11 == "auto":
+            return H11Connection
+        raise ImportError(
+            "http11='llhttp' needs httptools, which isn't installed: pip install httptools"
+        ) from error
+    return Http11Connection

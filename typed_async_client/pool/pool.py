@@ -1,0 +1,267 @@
+"""A connection pool with httpcore's interface that stays intact when requests are cancelled.
+
+Connections without a proxy are ours, connections through a proxy are httpcore's. Which request gets
+which connection is decided here and in ``slots.py``, by synchronous calls in constant time. This module
+awaits two things only: a slot, and the exchange on it.
+"""
+
+import asyncio
+import dataclasses
+import random as random_module
+import ssl
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpcore
+
+from typed_async_client.binding import Binding
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
+from typed_async_client.pool.connection import ConnectionOptions
+from typed_async_client.pool.connector import Http11, connector
+from typed_async_client.pool.resend import RESENDS, PooledRequest
+from typed_async_client.pool.slot import PoolLimits, Slot
+from typed_async_client.pool.slots import Slots
+from typed_async_client.wire.headers import body_framing
+from typed_async_client.wire.messages import timeout_of
+
+__all__ = ["ConnectionPool", "PoolStatistics"]
+
+if not httpcore.__version__.startswith("1.0."):
+    raise ImportError(
+        f"the connection pool requires httpcore 1.0, but {httpcore.__version__} is installed: "
+        "install 'httpcore>=1.0.9,<1.1', or pass transport=httpx.AsyncHTTPTransport()"
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatistics:
+    """A snapshot of a pool's state and counters.
+
+    Attributes:
+        active: connections in use.
+        idle: connections kept for later requests.
+        connecting: active connections that aren't established yet.
+        waiting: requests waiting for a connection.
+        opened: connections opened so far.
+        closed: connections closed so far, by reason.
+    """
+
+    active: int
+    idle: int
+    connecting: int
+    waiting: int
+    opened: int
+    closed: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Waiter:
+    """A request that waits for a slot."""
+
+    request: PooledRequest
+    slot: asyncio.Future[Slot]
+
+
+class ConnectionPool(httpcore.AsyncConnectionPool):
+    """A drop-in replacement for ``httpcore.AsyncConnectionPool``.
+
+    A slot belongs to the exchange that holds it, and is given back however the exchange ends. If
+    the exchange didn't end cleanly, or left bytes unread, its connection is closed. Waiting requests
+    are served in order.
+
+    Args:
+        limits: the limits of the pool.
+        ssl_context: for https; httpcore's default if None.
+        proxy: a forward, tunnel or SOCKS5 proxy.
+        http1: allow HTTP/1.1.
+        http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
+        retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
+            at 0.
+        local_address: address to connect from.
+        uds: path of a Unix socket to connect to.
+        network_backend: opens connections; an ``AsyncioBackend`` if None.
+        socket_options: set on each socket.
+        http11: the HTTP/1.1 parser used without a proxy: ``"llhttp"``, ``"h11"``, or ``"auto"``,
+            which is llhttp where httptools is installed.
+        random: returns a number in [0, 1), to spread the ages of connections.
+
+    Raises:
+        ImportError: llhttp is requested and httptools isn't installed.
+        ValueError: ``http11`` has another value.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: PoolLimits | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: httpcore.Proxy | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        retries: int = 0,
+        local_address: str | None = None,
+        uds: str | None = None,
+        network_backend: AsyncioBackend | None = None,
+        socket_options: Iterable[Any] | None = None,
+        http11: Http11 = "auto",
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        super().__init__()  # its own bookkeeping isn't used
+        options = ConnectionOptions(
+            ssl_context=ssl_context,
+            proxy=proxy,
+            http1=http1,
+            http2=http2,
+            retries=retries,
+            local_address=local_address,
+            uds=uds,
+            socket_options=socket_options,
+        )
+        self._options = options
+        self._slots = Slots(
+            limits or PoolLimits(),
+            connect=connector(options, network_backend or AsyncioBackend(), http11),
+            multiplexes=options.may_multiplex,
+            now=time.monotonic,
+            random=random,
+        )
+        self._binding = Binding()
+        self._waiting: OrderedDict[_Waiter, None] = OrderedDict()
+        self._closed = False
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request on a pooled connection, and return its response with an open body.
+
+        Raises:
+            httpcore.PoolTimeout: no connection became available within the ``pool`` timeout.
+            httpcore.ConnectError: one connection after another closed before accepting the request.
+            httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
+            ClientBoundError: the pool belongs to another event loop, thread or process.
+        """
+        self._binding.check()
+        pooled = PooledRequest(request)
+        while True:
+            slot = self._take_unless_queued(pooled)
+            if slot is None:
+                slot = await self._wait_for_slot(pooled)
+            received = slot.received
+            try:
+                response = await slot.connection.handle_async_request(request)
+            except httpcore.ConnectionNotAvailable as error:
+                self._leave_unavailable(slot)
+                pooled.record_unavailable(error)
+            except BaseException as error:
+                failure = pooled.record_failure(slot, error, received=received)
+                self._give_back(slot, clean=False)
+                if failure is error:
+                    raise
+                if failure is not None:
+                    raise failure from error
+            else:
+                return self._wrap_response(slot, request, response, pooled.resends)
+
+    @property
+    def connections(self) -> list[Any]:
+        """The connections of the pool, oldest first."""
+        return [slot.connection for slot in self._slots.all]
+
+    def statistics(self) -> PoolStatistics:
+        """Return a snapshot of the pool's state and counters."""
+        slots = self._slots.all
+        return PoolStatistics(
+            active=len(slots) - self._slots.idle,
+            idle=self._slots.idle,
+            connecting=sum(not slot.layers for slot in slots),
+            waiting=sum(not waiter.slot.done() for waiter in self._waiting),
+            opened=self._slots.opened,
+            closed=dict(self._slots.closed),
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; requests waiting for one fail."""
+        self._closed = True
+        for waiter in self._waiting:
+            if not waiter.slot.done():
+                waiter.slot.set_exception(RuntimeError("the connection pool was closed"))
+        self._waiting.clear()
+        self._slots.drop_all()
+        await asyncio.sleep(0)  # let asyncio close the aborted sockets
+
+    def __repr__(self) -> str:
+        stats = self.statistics()
+        return (
+            f"<ConnectionPool [{stats.active} active, {stats.idle} idle, {stats.waiting} waiting]>"
+        )
+
+    def _take_unless_queued(self, pooled: PooledRequest) -> Slot | None:
+        """Take a slot, unless other requests are waiting for one."""
+        if self._closed:
+            raise RuntimeError("the connection pool is closed")
+        return None if self._waiting else self._take(pooled)
+
+    async def _wait_for_slot(self, pooled: PooledRequest) -> Slot:
+        waiter = _Waiter(pooled, asyncio.get_running_loop().create_future())
+        self._waiting[waiter] = None
+        timeout = timeout_of(pooled.request, "pool")
+        try:
+            self._serve()
+            async with asyncio.timeout(timeout):
+                return await waiter.slot
+        except TimeoutError as error:
+            self._leave(waiter)
+            raise httpcore.PoolTimeout(f"no connection was free within {timeout} s") from error
+        except BaseException:
+            self._leave(waiter)
+            raise
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Stop waiting; a slot that was assigned too late goes to the next waiter."""
+        self._waiting.pop(waiter, None)
+        if waiter.slot.cancel() or waiter.slot.cancelled():
+            self._serve()  # the next waiter may accept a slot that this one couldn't
+        elif waiter.slot.exception() is None:
+            self._give_back(waiter.slot.result(), clean=True)
+
+    def _serve(self) -> None:
+        """Assign slots to waiters, in order, while there are any."""
+        while self._waiting:
+            waiter = next(iter(self._waiting))
+            if not waiter.slot.done():
+                slot = self._take(waiter.request)
+                if slot is None:
+                    return
+                waiter.slot.set_result(slot)
+            del self._waiting[waiter]
+
+    def _take(self, pooled: PooledRequest) -> Slot | None:
+        return self._slots.take(
+            pooled.origin, newer_than=pooled.failed_slot, allow_unconnected=pooled.allow_unconnected
+        )
+
+    def _give_back(self, slot: Slot, *, clean: bool) -> None:
+        self._slots.give_back(slot, clean=clean)
+        self._serve()
+
+    def _leave_unavailable(self, slot: Slot) -> None:
+        """Leave a connection that can't serve another request at the same time."""
+        slot.exchanges -= 1  # none was started
+        self._slots.stop_sharing(slot)
+        self._give_back(slot, clean=True)
+
+    def _wrap_response(
+        self, slot: Slot, request: httpcore.Request, response: httpcore.Response, resends: int
+    ) -> httpcore.Response:
+        if self._options.may_multiplex(slot.origin) and not slot.is_multiplexed:
+            self._slots.stop_sharing(slot)  # it speaks HTTP/1.1
+        framing = body_framing(response.headers)
+        response.extensions[COMPLETE] = has_explicit_end(request, response, framing) or None
+        if framing.lengths and framing.codings and not slot.is_multiplexed:
+            slot.retire_at = 0.0  # a proxy may have read it differently, RFC 9112 section 6.3
+        if resends:
+            response.extensions[RESENDS] = resends
+        length = expected_length(request, response, framing) if slot.is_multiplexed else None
+        response.stream = PooledBody(response.stream, slot, self._give_back, length=length)
+        return response

@@ -1,0 +1,55 @@
+"""Records the streams opened for a slot, so that the slot can always close them."""
+
+import asyncio
+from typing import Any
+
+import httpcore
+
+from typed_async_client.http2.stream import FilteredStream, Http2Mode
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.net.stream import AsyncioStream
+from typed_async_client.pool.slot import Slot
+
+__all__ = ["Recorder"]
+
+
+class Recorder(httpcore.AsyncNetworkBackend):
+    """A network backend that records each stream in the slot it is opened for.
+
+    Args:
+        backend: opens the streams.
+        slot: the slot whose ``layers`` are set.
+        http2: when HTTP/2 is used on the streams; None if it isn't allowed.
+    """
+
+    def __init__(
+        self, backend: AsyncioBackend, slot: Slot, *, http2: Http2Mode | None = None
+    ) -> None:
+        self._backend = backend
+        self._http2 = http2
+        self._slot = slot
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
+        """Connect with the backend, and record the stream."""
+        await asyncio.sleep(0)  # let asyncio close the socket that was dropped to make room
+        return self._record(await self._backend.connect_tcp(*args, **kwargs))
+
+    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> AsyncioStream:
+        """Connect with the backend, and record the stream."""
+        await asyncio.sleep(0)
+        return self._record(await self._backend.connect_unix_socket(*args, **kwargs))
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep with the backend."""
+        await self._backend.sleep(seconds)
+
+    def _record(self, stream: AsyncioStream) -> AsyncioStream:
+        if self._slot.is_closed:
+            stream.abort()
+            raise RuntimeError("the connection pool was closed while this request connected")
+        for stale in self._slot.layers:
+            stale.abort()  # from a connect attempt that was abandoned half-way
+        if self._http2 is not None:
+            stream = FilteredStream.wrap(stream, self._slot, self._http2)
+        self._slot.layers = stream.layers
+        return stream

@@ -1,0 +1,188 @@
+"""One connection of a pool: its origin, its users, and whether it can be reused."""
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from typed_async_client.http2.cleanup import reset_abandoned
+from typed_async_client.net.stream import is_socket_readable
+from typed_async_client.private import has_leftovers
+
+if TYPE_CHECKING:
+    from typed_async_client.http2.draining import FrameFilter
+
+__all__ = ["Origin", "PoolLimits", "Slot"]
+
+Origin: TypeAlias = tuple[bytes, bytes, int]
+"""Scheme, host and port."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """The limits of a pool.
+
+    Attributes:
+        max_connections: the most connections; None is no limit.
+        max_keepalive_connections: the most idle connections; None is no limit.
+        keepalive_expiry: seconds that a connection may be idle; None is no limit.
+        max_connection_age: seconds after which a connection isn't used any more; None is no limit.
+            Each connection retires at a random time within the last tenth of it.
+    """
+
+    max_connections: int | None = 100
+    max_keepalive_connections: int | None = 20
+    keepalive_expiry: float | None = 5.0
+    max_connection_age: float | None = None
+
+
+class Slot:
+    """One connection of a pool, from opening to closing.
+
+    Attributes:
+        connection: the connection, with httpcore's interface.
+        exchanges: number of requests started on it.
+        frame_filter: the filter of its frames once it speaks HTTP/2; None before, and with
+            HTTP/1.1.
+        idle_until: monotonic time at which it expires; None if it isn't idle, or never expires.
+        is_closed: whether ``close()`` was called.
+        layers: its network streams, from the socket to the outermost TLS layer; empty until it is
+            connected.
+        number: its position in the order in which the pool opened connections, from 1.
+        origin: the origin it connects to.
+        retire_at: monotonic time after which it isn't reused; None is never.
+        users: requests that hold it now; more than one only with HTTP/2.
+    """
+
+    __slots__ = (
+        "connection",
+        "exchanges",
+        "frame_filter",
+        "idle_until",
+        "is_closed",
+        "layers",
+        "number",
+        "origin",
+        "retire_at",
+        "users",
+    )
+
+    def __init__(self, origin: Origin, number: int, retire_at: float | None) -> None:
+        self.connection: Any = None
+        self.exchanges: int = 0
+        self.frame_filter: FrameFilter | None = None
+        self.idle_until: float | None = None
+        self.is_closed: bool = False
+        self.layers: list[Any] = []
+        self.number: int = number
+        self.origin: Origin = origin
+        self.retire_at: float | None = retire_at
+        self.users: int = 0
+
+    @property
+    def received(self) -> int:
+        """Total bytes received on it."""
+        return self.layers[-1].received if self.layers else 0
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """Whether it speaks HTTP/2; this isn't known before it is connected."""
+        return self.frame_filter is not None
+
+    def reset_code(self, error: BaseException) -> int | None:
+        """Return the error code that the server reset a stream with, if the error is of a stream."""
+        stream_id = getattr(error.args[0], "stream_id", None) if error.args else None
+        if stream_id is None or self.frame_filter is None:
+            return None
+        return self.frame_filter.reset_code(stream_id)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it accepts no new requests, while the running ones may finish."""
+        return self.frame_filter is not None and self.frame_filter.is_draining
+
+    @property
+    def has_buffered_input(self) -> bool:
+        """Whether unexpected input was received while no response was being read.
+
+        With HTTP/2, that is the end of the connection, announced or not. With HTTP/1.1, it is any
+        byte, or the end.
+        """
+        if not self.layers:
+            return False
+        stream = self.layers[-1]
+        if self.is_multiplexed:
+            return bool(self.is_draining or stream.has_ended)
+        return bool(stream.is_readable)
+
+    @property
+    def has_pending_input(self) -> bool:
+        """Whether there is unexpected input, including what is still in the kernel.
+
+        If the event loop was blocked, it hasn't received yet what arrived meanwhile.
+        """
+        if self.has_buffered_input:
+            return True
+        if self.is_multiplexed or not self.layers:
+            return False
+        sock = self.layers[0].get_extra_info("socket")
+        return sock is not None and is_socket_readable(sock)
+
+    def accepts_requests(self, now: float) -> bool:
+        """Whether another request may join a shared connection.
+
+        Until it is connected, it is assumed to speak HTTP/2.
+        """
+        if not self.is_multiplexed:
+            return True
+        if not self.connection.is_available() or self.is_full:
+            return False
+        return not (self.is_retired(now) or self.has_pending_input)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another request would have to wait for one of its streams to end."""
+        limit = None if self.frame_filter is None else self.frame_filter.max_streams
+        return limit is not None and self.users >= limit
+
+    def is_retired(self, now: float) -> bool:
+        """Whether it has reached its maximum age."""
+        return self.retire_at is not None and now >= self.retire_at
+
+    def is_reusable(self, now: float) -> bool:
+        """Whether it may be kept for another request after its last exchange has ended."""
+        return self.connection.is_idle() and not (
+            self.is_retired(now) or self.has_buffered_input or has_leftovers(self.connection)
+        )
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it became unusable while it was idle."""
+        return (
+            (self.idle_until is not None and now >= self.idle_until)
+            or self.is_retired(now)
+            or not self.connection.is_idle()
+            or self.has_pending_input
+        )
+
+    def reset_abandoned(self) -> None:
+        """Clean up after an abandoned HTTP/2 request, so that it doesn't affect the others."""
+        if self.frame_filter is not None and self.connection.is_available():
+            stream = self.layers[-1]
+            frames = reset_abandoned(self.connection, self.frame_filter, stream.opening_task)
+            stream.write_nowait(frames)
+
+    def close(self) -> None:
+        """Close the connection immediately, without waiting.
+
+        If it is still connecting, its stream is closed as soon as it connects.
+        """
+        self.is_closed = True
+        _run_without_waiting(self.connection.aclose())
+        for stream in self.layers[::-1]:
+            stream.abort()
+
+
+def _run_without_waiting(coroutine: Any) -> None:
+    """Run a coroutine until it would have to wait, then drop it."""
+    with contextlib.suppress(StopIteration, Exception):
+        coroutine.send(None)
+    coroutine.close()

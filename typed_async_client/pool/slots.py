@@ -1,0 +1,226 @@
+"""The slots of a pool: which are idle, which are shared, and which must be closed.
+
+Nothing here ever waits. A slot is taken, given back and closed by synchronous calls, so no cancellation
+can fall between two of them. Each call takes constant time.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from typed_async_client.pool.slot import Origin, PoolLimits, Slot
+
+__all__ = ["Slots"]
+
+_MAX_REMEMBERED = 1000
+"""Most origins that are remembered to speak only HTTP/1.1."""
+
+
+class Slots:
+    """All slots of a pool.
+
+    Args:
+        limits: the limits of the pool.
+        connect: creates the connection of a slot, without opening it yet.
+        multiplexes: returns whether connections to an origin may serve several requests at once.
+        now: returns the monotonic time in seconds.
+        random: returns a number in [0, 1), to spread the ages of connections.
+
+    Attributes:
+        closed: connections closed so far, by reason.
+        opened: connections opened so far.
+    """
+
+    def __init__(
+        self,
+        limits: PoolLimits,
+        *,
+        connect: Callable[[Slot], Any],
+        multiplexes: Callable[[Origin], bool],
+        now: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self.closed: Counter[str] = Counter()
+        self.opened: int = 0
+        self._all: dict[Slot, None] = {}
+        self._idle: dict[Slot, None] = {}  # longest idle first
+        self._idle_by_origin: dict[Origin, dict[Slot, None]] = {}
+        self._shared: dict[Origin, dict[Slot, None]] = {}  # other requests may join these
+        self._http1_only: dict[Origin, None] = {}  # origins
+        self._limits = limits
+        self._connect = connect
+        self._multiplexes = multiplexes
+        self._now = now
+        self._random = random
+
+    def take(
+        self, origin: Origin, *, newer_than: int = 0, allow_unconnected: bool = True
+    ) -> Slot | None:
+        """Return a slot for a request to ``origin``; None if it must wait for one.
+
+        Args:
+            origin: the origin of the request.
+            newer_than: the number of the slot that the request failed on. Only slots opened later
+                are considered, and no idle ones, which may be broken as well. 0 allows any.
+            allow_unconnected: join a connection that isn't established yet, although it may turn
+                out not to support several requests.
+        """
+        now = self._now()
+        self._expire(now)
+        slot = self._take_shared(origin, now, newer_than, allow_unconnected=allow_unconnected)
+        if slot is None and not newer_than:
+            slot = self._take_idle(origin, now)
+        if slot is None and self._make_room():
+            slot = self._open(origin)
+        if slot is not None:
+            slot.users += 1
+            slot.exchanges += 1
+        return slot
+
+    def give_back(self, slot: Slot, *, clean: bool) -> None:
+        """Take a slot back from a request.
+
+        Args:
+            slot: a slot returned by ``take``.
+            clean: whether the exchange ended normally. If not, the connection is closed, unless
+                other requests are using it.
+        """
+        slot.users -= 1
+        if slot not in self._all:
+            return
+        if clean or slot.users > 0:
+            slot.reset_abandoned()
+        now = self._now()
+        if slot.users > 0:
+            self._update_sharing(slot, now, clean=clean)
+        elif not clean:
+            self.drop(slot, "failed")
+        elif not slot.is_reusable(now):
+            self.drop(slot, "not reusable")
+        else:
+            self._keep_idle(slot, now)
+
+    def stop_sharing(self, slot: Slot) -> None:
+        """Let no more requests join a connection that is full, or turned out to speak HTTP/1.1.
+
+        If HTTP/2 is allowed, a connection is shared before its protocol is known. Once it turns out
+        to be HTTP/1.1, its origin is remembered. A connection that wasn't shared any more has
+        failed before, and says nothing about its origin.
+        """
+        if not self._unshare(slot) or slot.is_multiplexed:
+            return
+        self._http1_only[slot.origin] = None
+        if len(self._http1_only) > _MAX_REMEMBERED:
+            del self._http1_only[next(iter(self._http1_only))]
+
+    def drop(self, slot: Slot, reason: str) -> None:
+        """Close a connection and remove its slot."""
+        if slot in self._all:
+            del self._all[slot]
+            self._unshare(slot)
+            self._remove_idle(slot)
+            self.closed[reason] += 1
+            slot.close()
+
+    def drop_all(self) -> None:
+        """Close every connection."""
+        for slot in list(self._all):
+            self.drop(slot, "pool closed")
+
+    @property
+    def all(self) -> list[Slot]:
+        """Every slot, oldest first."""
+        return list(self._all)
+
+    @property
+    def idle(self) -> int:
+        """The number of idle connections."""
+        return len(self._idle)
+
+    def _take_shared(
+        self, origin: Origin, now: float, newer_than: int, *, allow_unconnected: bool
+    ) -> Slot | None:
+        for slot in reversed(list(self._shared.get(origin, ()))):
+            if slot.number <= newer_than or not (allow_unconnected or slot.is_multiplexed):
+                continue
+            if slot.accepts_requests(now):
+                self._remove_idle(slot)
+                return slot
+            self._unshare(slot)  # if it is full, it is shared again once a request has left it
+        return None
+
+    def _take_idle(self, origin: Origin, now: float) -> Slot | None:
+        while idle := self._idle_by_origin.get(origin):
+            slot = next(reversed(idle))  # the most recently used one is most likely still alive
+            self._remove_idle(slot)
+            if not slot.is_stale(now):
+                if slot.is_multiplexed:
+                    self._share(slot)
+                return slot
+            self.drop(slot, "stale")
+        return None
+
+    def _make_room(self) -> bool:
+        limit = self._limits.max_connections
+        if limit is None or len(self._all) < limit:
+            return True
+        if not self._idle:
+            return False
+        self.drop(next(iter(self._idle)), "made room")
+        return True
+
+    def _open(self, origin: Origin) -> Slot:
+        age = self._limits.max_connection_age
+        retire_at = None if age is None else self._now() + age * (1 - 0.1 * self._random())
+        self.opened += 1
+        slot = Slot(origin, self.opened, retire_at)
+        slot.connection = self._connect(slot)
+        self._all[slot] = None
+        if self._multiplexes(origin) and origin not in self._http1_only:
+            self._share(slot)
+        return slot
+
+    def _keep_idle(self, slot: Slot, now: float) -> None:
+        expiry = self._limits.keepalive_expiry
+        slot.idle_until = None if expiry is None else now + expiry
+        self._idle[slot] = None
+        self._idle_by_origin.setdefault(slot.origin, {})[slot] = None
+        limit = self._limits.max_keepalive_connections
+        if limit is not None and len(self._idle) > limit:
+            self.drop(next(iter(self._idle)), "surplus")
+
+    def _expire(self, now: float) -> None:
+        while self._idle:
+            oldest = next(iter(self._idle))
+            if oldest.idle_until is None or now < oldest.idle_until:
+                return
+            self.drop(oldest, "expired")
+
+    def _remove_idle(self, slot: Slot) -> None:
+        if self._idle.pop(slot, self) is self:
+            return
+        idle = self._idle_by_origin[slot.origin]
+        del idle[slot]
+        if not idle:
+            del self._idle_by_origin[slot.origin]
+        slot.idle_until = None
+
+    def _update_sharing(self, slot: Slot, now: float, *, clean: bool) -> None:
+        """Let more requests join a connection that is in use, if it can still serve them."""
+        if slot.is_multiplexed and slot.accepts_requests(now):
+            self._share(slot)
+        elif not clean:
+            self._unshare(slot)
+
+    def _share(self, slot: Slot) -> None:
+        self._shared.setdefault(slot.origin, {})[slot] = None
+
+    def _unshare(self, slot: Slot) -> bool:
+        """Let no more requests join a connection; return whether it was shared until now."""
+        shared = self._shared.get(slot.origin, {})
+        if slot not in shared:
+            return False
+        del shared[slot]
+        if not shared:
+            del self._shared[slot.origin]
+        return True

@@ -1,0 +1,188 @@
+"""The pool as an httpx transport, for ``AsyncResilientClient`` and for any ``httpx.AsyncClient``."""
+
+import ssl
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import httpcore
+import httpx
+
+from typed_async_client.facts import map_httpcore_error
+from typed_async_client.httpx_types import CertTypes, ProxyTypes
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.net.guard import AddressGuard
+from typed_async_client.pool.connector import Http11
+from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
+from typed_async_client.pool.response import WholeResponse
+from typed_async_client.pool.slot import PoolLimits
+from typed_async_client.wire.messages import TrustedRequest
+
+__all__ = ["AsyncPoolTransport"]
+
+_DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+
+
+class AsyncPoolTransport(httpx.AsyncBaseTransport):
+    """A transport on a connection pool that stays intact when requests are cancelled.
+
+    It accepts the arguments of ``httpx.AsyncHTTPTransport``, and some more.
+
+    Args:
+        verify: an ``ssl.SSLContext``, or whether to verify certificates.
+        cert: a client certificate, in any form that httpx accepts.
+        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are respected.
+        http1: allow HTTP/1.1.
+        http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
+        limits: the most connections, the most idle ones, and how many seconds they may be idle.
+        proxy: a URL or an ``httpx.Proxy``: http, https, socks5 or socks5h.
+        uds: path of a Unix socket to connect to.
+        local_address: address to connect from.
+        retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
+            at 0.
+        socket_options: set on each socket.
+        http11: the HTTP/1.1 parser used without a proxy: ``"llhttp"``, which is faster and
+            stricter, ``"h11"``, or ``"auto"``, which is llhttp where httptools is installed.
+        max_connection_age: seconds after which a connection isn't used any more; None is no limit.
+        address_guard: returns whether the client may connect to a resolved address; None allows
+            every address.
+
+    Raises:
+        ImportError: llhttp is requested and httptools isn't installed.
+        ValueError: ``http11`` has another value.
+
+    Example:
+        >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: httpx.Limits = _DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[Any] | None = None,
+        *,
+        http11: Http11 = "auto",
+        max_connection_age: float | None = None,
+        address_guard: AddressGuard | None = None,
+    ) -> None:
+        self._pool = ConnectionPool(
+            limits=PoolLimits(
+                max_connections=limits.max_connections,
+                max_keepalive_connections=limits.max_keepalive_connections,
+                keepalive_expiry=limits.keepalive_expiry,
+                max_connection_age=max_connection_age,
+            ),
+            ssl_context=httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env),
+            proxy=None if proxy is None else _as_httpcore_proxy(proxy),
+            http1=http1,
+            http2=http2,
+            retries=retries,
+            local_address=local_address,
+            uds=uds,
+            network_backend=AsyncioBackend(address_guard=address_guard),
+            socket_options=socket_options,
+            http11=http11,
+        )
+
+    def statistics(self) -> PoolStatistics:
+        """Return a snapshot of the pool's state and counters."""
+        return self._pool.statistics()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return its response with an open body.
+
+        The response holds its connection until its body is closed.
+        """
+        core_request = TrustedRequest(request)
+        try:
+            response = await self._pool.handle_async_request(core_request)
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
+        body = _Stream(response.stream)
+        return WholeResponse(response.status, response.headers, body, response.extensions)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+
+def _raise_as_httpx(error: Exception) -> NoReturn:
+    """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
+    converted = map_httpcore_error(error)
+    if converted is error:
+        raise error
+    raise converted from error
+
+
+class _Stream(httpx.AsyncByteStream):
+    """The body of a response, which raises httpx's errors."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Parts(aiter(self._stream))
+
+    async def read_whole(self) -> bytes:
+        try:
+            body: bytes = await self._stream.read_whole()
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
+        return body
+
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        closing: Coroutine[Any, Any, None] = self._stream.aclose()
+        return closing
+
+
+class _Parts(AsyncIterator[bytes]):
+    """An iterator over the parts of a body."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+        self._parts = parts
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._parts)
+        except StopAsyncIteration:
+            raise  # raising it in a function would make a reference cycle with its frame
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_httpx(error)
+
+
+def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
+    proxy = url_or_proxy
+    if not isinstance(proxy, httpx.Proxy):
+        proxy = httpx.Proxy(url=proxy)
+    return httpcore.Proxy(
+        url=httpcore.URL(
+            scheme=proxy.url.raw_scheme,
+            host=proxy.url.raw_host,
+            port=proxy.url.port,
+            target=proxy.url.raw_path,
+        ),
+        auth=proxy.raw_auth,
+        headers=proxy.headers.raw,
+        ssl_context=proxy.ssl_context,
+    )

@@ -1,0 +1,120 @@
+"""What one attempt has sent so far, whatever its error may say.
+
+One attempt sends more than one request when it follows a redirect or answers an authentication
+challenge, and the caller's own code runs within it: hooks, authentication, bodies. An error from any
+of these can look like a connect failure, so the error alone doesn't prove that nothing was sent.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar, Token
+from typing import Any
+
+import httpx
+
+from typed_async_client.policies.classify import has_idempotency_key
+
+__all__ = ["SentLog", "WatchedBody", "begin_attempt", "current_log", "end_attempt", "watch_body"]
+
+_REPLAYABLE = type(httpx.Request("POST", "http://a.test/", files={"a": b""}).stream)
+"""The body of a form, which httpx encodes again for each attempt."""
+
+
+class SentLog:
+    """What one attempt has sent.
+
+    Args:
+        owner: who keeps the log of an external client, which may report nothing.
+
+    Attributes:
+        owner: the same.
+        hops: requests that httpx was about to send.
+        answered: whether one of them was answered.
+        body_started: whether a body that is generated on the way has started to be sent.
+        body_consumed: whether that body can be read only once.
+        request: the latest request, if any is known.
+    """
+
+    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner", "request")
+
+    def __init__(self, owner: object = None) -> None:
+        self.owner: object = owner
+        self.hops: int = 0
+        self.answered: bool = False
+        self.body_started: bool = False
+        self.body_consumed: bool = False
+        self.request: Any = None
+
+    @property
+    def may_have_been_processed(self) -> bool:
+        """Whether the server may have processed anything of the attempt.
+
+        An external client that reported no request may have sent any number of them.
+        """
+        unreported = self.hops == 0 and self.owner is not None
+        return self.answered or self.body_started or self.hops > 1 or unreported
+
+    @property
+    def has_idempotency_key(self) -> bool:
+        """Whether the latest request carries an ``Idempotency-Key``."""
+        return self.request is not None and has_idempotency_key(self.request.headers.raw)
+
+
+_log: ContextVar[SentLog] = ContextVar("typed_async_client.sent")
+
+
+def begin_attempt(log: SentLog | None = None) -> "Token[SentLog]":
+    """Start a log for the running task; return what ``end_attempt`` takes.
+
+    Args:
+        log: the log to start with; a fresh one if None.
+    """
+    return _log.set(log or SentLog())
+
+
+def end_attempt(outer: "Token[SentLog]") -> None:
+    """Go back to the log that the running task had before ``begin_attempt``."""
+    _log.reset(outer)
+
+
+def current_log() -> SentLog:
+    """Return the log of the running task's attempt; outside of any attempt, an unused one."""
+    return _log.get(_UNUSED)
+
+
+_UNUSED = SentLog()
+
+
+def watch_body(request: httpx.Request, log: SentLog) -> None:
+    """Record in ``log`` when a body that is generated on the way starts to be sent."""
+    if not isinstance(request.stream, httpx.ByteStream):
+        request.stream = WatchedBody(request.stream, log)
+
+
+class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """A body generated on the way, recorded in the log once it has started."""
+
+    def __init__(self, body: Any, log: SentLog) -> None:
+        self._body = body
+        self._log = log
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._record()
+        yield from self._body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._record()
+        async for part in self._body:
+            yield part
+
+    def close(self) -> None:
+        """Close the body sent by a synchronous client."""
+        self._body.close()
+
+    async def aclose(self) -> None:
+        """Close the body sent by an asynchronous client."""
+        await self._body.aclose()
+
+    def _record(self) -> None:
+        self._log.body_started = True
+        if not isinstance(self._body, _REPLAYABLE):
+            self._log.body_consumed = True

@@ -1,0 +1,1 @@
+"""Other HTTP libraries that a client can send through, one file each."""

@@ -1,0 +1,294 @@
+"""Adapts another library's httpx transport: httpx's errors, and httpx's timeouts.
+
+It doesn't know any of these libraries. Each has a file that maps its options and its errors.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from typed_async_client.httpx_types import CertTypes
+
+if TYPE_CHECKING:
+    import ssl
+
+
+__all__ = ["BackendOptions", "ForeignTransport", "refuse"]
+
+_MAX_PART = 65536
+"""Bytes that a backend buffers without waiting for the network."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BackendOptions:
+    """The client options that belong to the transport, with httpx's meanings and defaults."""
+
+    verify: "ssl.SSLContext | str | bool" = True
+    cert: CertTypes | None = None
+    trust_env: bool = True
+    http1: bool = True
+    http2: bool = False
+    limits: httpx.Limits = dataclasses.field(
+        default_factory=lambda: httpx.Limits(max_connections=100)
+    )
+    proxy: httpx.Proxy | None = None
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether connections may be reused."""
+        return self.limits.max_keepalive_connections != 0
+
+
+def refuse(backend: str, option: str, reason: str) -> ValueError:
+    """Make the error for an option that a backend doesn't support.
+
+    Args:
+        backend: name of the backend.
+        option: the option and its value.
+        reason: why it isn't supported.
+    """
+    return ValueError(f"transport={backend!r} does not support {option}: {reason}")
+
+
+class ForeignTransport(httpx.AsyncBaseTransport):
+    """Wraps the httpx transport of another library, so that it behaves like httpx's own.
+
+    Args:
+        inner: a transport for httpx on top of the library.
+        translate: maps an error of the library to httpx's, with the original as its cause; returns
+            any other error unchanged.
+        enforces_timeouts: whether the library enforces the connect, read and pool timeouts. The
+            write timeout is always enforced here.
+    """
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        translate: Callable[[Exception], Exception],
+        *,
+        enforces_timeouts: bool,
+    ) -> None:
+        self._inner = inner
+        self._translate = translate
+        self._enforces_timeouts = enforces_timeouts
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request."""
+        _check_address(request.url)
+        _check_headers(request.headers)
+        timeouts = PhaseTimeouts(
+            request.extensions.get("timeout", {}), enforced_by_library=self._enforces_timeouts
+        )
+        async with timeouts.until_response():
+            with self._translated(timeouts):
+                response = await self._inner.handle_async_request(timeouts.prepare(request))
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - sent async
+        translated = functools.partial(self._translated, timeouts)
+        response.stream = TranslatedBody(response.stream, translated, timeouts.read)
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._inner.aclose()
+
+    @contextlib.contextmanager
+    def _translated(self, timeouts: "PhaseTimeouts") -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raised = timeouts.body_error or self._translate(error)
+            if raised is error:
+                raise
+            raise raised from raised.__cause__
+
+
+def _check_address(url: httpx.URL) -> None:
+    """Refuse URLs that every library rejects with a different error."""
+    if url.scheme not in {"http", "https"}:
+        raise httpx.UnsupportedProtocol(f"cannot send to {url.scheme or 'no scheme'}://")
+    if url.port is not None and url.port > _MAX_PORT:
+        raise httpx.ConnectError("no such port") from OverflowError("port must be 0-65535")
+
+
+_MAX_PORT = 65535
+
+
+def _check_headers(headers: httpx.Headers) -> None:
+    """Refuse bytes that would be changed: the libraries take text, and encode it as UTF-8."""
+    for name, value in headers.raw:
+        if not (_is_utf8(name) and _is_utf8(value)):
+            raise ValueError(
+                f"header {name!r} contains bytes that this transport cannot send: use UTF-8"
+            )
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class PhaseTimeouts:
+    """The timeouts of one request.
+
+    If they are enforced here, the phases before the response can't be told apart from outside: they
+    share the sum of the timeouts, and a ``ReadTimeout`` reports that it was exceeded.
+    """
+
+    def __init__(self, timeout: dict[str, float | None], *, enforced_by_library: bool) -> None:
+        self._timeout = timeout
+        self._enforced_by_library = enforced_by_library
+        self._scope: asyncio.Timeout | None = None
+        self._seconds: float | None = None
+        self._error_type: type[httpx.TimeoutException] = httpx.ReadTimeout
+        #: what the caller's request body raised; a backend may mistake it for a network error
+        self.body_error: Exception | None = None
+        #: seconds between two parts of the response; None if the library enforces it
+        self.read: float | None = None if enforced_by_library else timeout.get("read")
+
+    @contextlib.asynccontextmanager
+    async def until_response(self) -> AsyncIterator[None]:
+        """Limit the time inside, from connecting to the response headers."""
+        self._seconds = self._total()
+        try:
+            async with asyncio.timeout(self._seconds) as self._scope:
+                yield
+        except TimeoutError as error:
+            if self._scope is None or not self._scope.expired():
+                raise
+            is_write = self._error_type is httpx.WriteTimeout
+            missing = "could not send the body" if is_write else "no response"
+            raise self._error_type(f"{missing} within {self._seconds} s") from error
+        finally:
+            self._scope = None
+
+    def prepare(self, request: httpx.Request) -> httpx.Request:
+        """Return a copy of the request for the library, with its body watched."""
+        extensions = dict(request.extensions)
+        if not self._enforced_by_library:
+            extensions.pop("timeout", None)
+        body: Any = request.stream
+        declared = request.headers.get("content-length", "")
+        size = int(declared) if declared.isdecimal() else None
+        is_short = isinstance(body, httpx.ByteStream) and len(b"".join(body)) in {0, size}
+        is_short = is_short and (size or 0) <= _MAX_PART
+        copy = httpx.Request(
+            request.method,
+            _without_userinfo(request.url),
+            headers=request.headers,
+            stream=body if is_short else _Upload(body, size, self),
+            extensions=extensions,
+        )
+        copy.headers.encoding = "utf-8"  # the library reads them as text and encodes it as UTF-8
+        if is_short:
+            copy.read()
+        return copy
+
+    def begin_write(self) -> None:
+        """Start the write timeout: a part of the body is being sent."""
+        self._limit(self._timeout.get("write"), httpx.WriteTimeout)
+
+    def end_write(self) -> None:
+        """Stop the write timeout: the caller may take any time to produce the next part."""
+        self._limit(None, httpx.WriteTimeout)
+
+    def end_body(self) -> None:
+        """Start the read timeout: the whole body has been sent."""
+        seconds = None if self._enforced_by_library else self._timeout.get("read")
+        self._limit(seconds, httpx.ReadTimeout)
+
+    def _limit(self, seconds: float | None, error_type: type[httpx.TimeoutException]) -> None:
+        if self._scope is None:  # the response arrived before the whole body was sent
+            return
+        self._error_type = error_type
+        self._seconds = seconds
+        now = asyncio.get_running_loop().time()
+        self._scope.reschedule(None if seconds is None else now + seconds)
+
+    def _total(self) -> float | None:
+        """Return the sum of the timeouts; a phase without one adds nothing to it."""
+        if self._enforced_by_library or self._timeout.get("read") is None:
+            return None
+        return sum(self._timeout.get(phase) or 0 for phase in ("pool", "connect", "read"))
+
+
+def _without_userinfo(url: httpx.URL) -> httpx.URL:
+    """Remove what httpx has already turned into a header: a backend would add a second one."""
+    return url.copy_with(userinfo=b"") if url.userinfo else url
+
+
+class _Upload(httpx.AsyncByteStream):
+    """A request body, checked against its declared length, with a timeout for each part."""
+
+    def __init__(self, body: Any, size: int | None, timeouts: PhaseTimeouts) -> None:
+        self._body = body
+        self._size = size
+        self._timeouts = timeouts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in _parts(self._body, self._size):
+                self._timeouts.begin_write()
+                yield part
+                self._timeouts.end_write()
+        except Exception as error:
+            self._timeouts.body_error = error
+            raise
+        self._timeouts.end_body()
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _parts(body: Any, size: int | None) -> AsyncIterator[bytes]:
+    """Yield a body in parts small enough to time, and check it against its declared length."""
+    left = size
+    async for chunk in body:
+        if left is not None and (left := left - len(chunk)) < 0:
+            raise httpx.LocalProtocolError("Too much data for declared Content-Length")
+        for start in range(0, len(chunk), _MAX_PART):
+            yield chunk[start : start + _MAX_PART]
+    if left:
+        raise httpx.LocalProtocolError("Too little data for declared Content-Length")
+
+
+class TranslatedBody(httpx.AsyncByteStream):
+    """A response body whose errors are translated to httpx's."""
+
+    def __init__(
+        self,
+        stream: httpx.AsyncByteStream,
+        translated: Callable[[], contextlib.AbstractContextManager[None]],
+        read_timeout: float | None,
+    ) -> None:
+        self._stream = stream
+        self._translated = translated
+        self._read_timeout = read_timeout
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        parts = aiter(self._stream)
+        while (part := await self._next(parts)) is not None:
+            yield part
+
+    async def aclose(self) -> None:
+        with self._translated():
+            await self._stream.aclose()
+
+    async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
+        scope = asyncio.timeout(self._read_timeout)
+        try:
+            async with scope:
+                with self._translated():
+                    return await anext(parts, None)
+        except TimeoutError as error:
+            if not scope.expired():
+                raise
+            message = f"no part of the body within {self._read_timeout} s"
+            raise httpx.ReadTimeout(message) from error

@@ -1,1 +1,0 @@
-"""Other libraries below the client, by name; each has one file."""

@@ -1,0 +1,162 @@
+"""The transports behind both kinds of client: the wrapped one, or a default for each kind.
+
+It picks the transport for a synchronous or an asynchronous request, and closes what was used. What
+a wrapping transport does with a request is up to the subclass.
+"""
+
+import threading
+from typing import Any
+
+import httpx
+
+from typed_async_client.libraries import is_from
+from typed_async_client.pool.transport import AsyncPoolTransport
+from typed_async_client.transports.sheltered import ShelteredTransport
+
+__all__ = [
+    "AnyTransport",
+    "TransportPair",
+    "WrappingTransport",
+    "innermost",
+    "may_send_before_failing",
+]
+
+AnyTransport = httpx.BaseTransport | httpx.AsyncBaseTransport
+"""A transport of one kind, or of both, as ``httpx.MockTransport`` is."""
+
+
+class TransportPair:
+    """The synchronous and the asynchronous transport below one that serves both kinds of client.
+
+    Thread-safe: if two threads send their first request concurrently, they share one default.
+
+    Args:
+        transport: a transport for synchronous clients, for asynchronous ones, or for both. None
+            means a default for each kind, created on first use: ``httpx.HTTPTransport()`` and
+            ``AsyncPoolTransport()``. An ``httpx.AsyncHTTPTransport`` is wrapped in a
+            ``ShelteredTransport``.
+        max_connections: how many connections an ``httpx.AsyncHTTPTransport`` allows; None reads
+            the limit from the transport.
+
+    Raises:
+        TypeError: ``transport`` isn't an httpx transport.
+        ValueError: ``max_connections`` is out of range, or was passed with another transport.
+    """
+
+    def __init__(
+        self, transport: AnyTransport | None = None, *, max_connections: int | None = None
+    ) -> None:
+        if transport is not None and not isinstance(transport, AnyTransport):
+            raise TypeError(f"expected an httpx transport or None, got {transport!r}")
+        self.wrapped = transport  #: the transport passed in; None means the defaults
+        self._lock = threading.Lock()
+        self._sync = transport if isinstance(transport, httpx.BaseTransport) else None
+        self._async = transport if isinstance(transport, httpx.AsyncBaseTransport) else None
+        if isinstance(transport, httpx.AsyncHTTPTransport):
+            self._async = ShelteredTransport(transport, max_connections)
+        elif max_connections is not None:
+            raise ValueError(
+                f"max_connections={max_connections!r} only applies to an httpx.AsyncHTTPTransport: "
+                "set the limits on the transport instead"
+            )
+
+    @property
+    def sync_transport(self) -> httpx.BaseTransport:
+        """The transport for ``httpx.Client``.
+
+        Raises:
+            TypeError: the wrapped transport only supports ``httpx.AsyncClient``.
+        """
+        with self._lock:
+            if self._sync is None:
+                if self.wrapped is not None:
+                    raise _wrong_kind(self.wrapped, "httpx.AsyncClient", "httpx.HTTPTransport()")
+                self._sync = httpx.HTTPTransport()
+            return self._sync
+
+    @property
+    def async_transport(self) -> httpx.AsyncBaseTransport:
+        """The transport for ``httpx.AsyncClient``.
+
+        Raises:
+            TypeError: the wrapped transport only supports ``httpx.Client``.
+        """
+        with self._lock:
+            if self._async is None:
+                if self.wrapped is not None:
+                    raise _wrong_kind(self.wrapped, "httpx.Client", "AsyncPoolTransport()")
+                self._async = AsyncPoolTransport()
+            return self._async
+
+    def close(self) -> None:
+        """Close the synchronous transport, if there is one."""
+        if self._sync is not None:
+            self._sync.close()
+
+    async def aclose(self) -> None:
+        """Close the asynchronous transport, if there is one."""
+        if self._async is not None:
+            await self._async.aclose()
+
+
+class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Base class of transports that serve both kinds of client and close what they wrap.
+
+    Subclasses implement ``handle_request`` and ``handle_async_request``.
+
+    Args:
+        transport: the transport to wrap, as for ``TransportPair``.
+        max_connections: as for ``TransportPair``.
+
+    Raises:
+        TypeError: ``transport`` isn't an httpx transport.
+        ValueError: ``max_connections`` is out of range, or was passed with another transport.
+    """
+
+    def __init__(
+        self, transport: AnyTransport | None = None, *, max_connections: int | None = None
+    ) -> None:
+        self._pair = TransportPair(transport, max_connections=max_connections)
+
+    @property
+    def wrapped(self) -> AnyTransport | None:
+        """The wrapped transport; None means the default for each kind of client."""
+        return self._pair.wrapped
+
+    def close(self) -> None:
+        """Close the wrapped synchronous transport, if there is one."""
+        self._pair.close()
+
+    async def aclose(self) -> None:
+        """Close the wrapped asynchronous transport, if there is one."""
+        await self._pair.aclose()
+
+
+def innermost(transport: AnyTransport | None) -> AnyTransport | None:
+    """Return the transport that requests end up in, below all wrapping transports."""
+    while isinstance(transport, WrappingTransport):
+        transport = transport.wrapped
+    return transport
+
+
+def may_send_before_failing(transport: Any) -> bool:
+    """Whether a request may have been processed although the error looks like a failed connect.
+
+    An in-process application receives the request right away, and may call upstreams that fail to
+    connect. pyreqwest's own transport reports connections that are lost later as connect failures
+    too. Classes are compared by name, so that httpx2's count as well and nothing needs to be
+    installed.
+    """
+    last = innermost(transport)
+    in_process = any(kind.__name__ in _IN_PROCESS for kind in type(last).__mro__)
+    return in_process or is_from(last, "pyreqwest")
+
+
+_IN_PROCESS = ("ASGITransport", "WSGITransport")
+
+
+def _wrong_kind(transport: AnyTransport, supported: str, replacement: str) -> TypeError:
+    return TypeError(
+        f"{type(transport).__name__} only supports {supported}, but was used with the other kind "
+        f"of client; wrap a transport of that kind instead, such as {replacement}"
+    )

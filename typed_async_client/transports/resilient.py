@@ -1,0 +1,209 @@
+"""The client's retries as a transport: one class for ``httpx.Client`` and ``httpx.AsyncClient``.
+
+It runs the same flow as ``AsyncResilientClient``, with the synchronous or the asynchronous driver,
+around any other transport. It sees one hop at a time: redirects, authentication and cookies are
+handled by the httpx client above it.
+"""
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import random as random_module
+import time
+from collections.abc import Callable
+from typing import cast
+
+import httpx
+
+from typed_async_client.context import RequestContext, checked_context
+from typed_async_client.engine.callbacks import Callback, Callbacks
+from typed_async_client.engine.drivers import drive, drive_sync
+from typed_async_client.engine.flow import Flow, request_flow
+from typed_async_client.engine.state import RequestState
+from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.options import BackendName
+from typed_async_client.outcome import AttemptHistory
+from typed_async_client.sent import SentLog, begin_attempt, end_attempt, watch_body
+from typed_async_client.transports.backends.foreign import BackendOptions
+from typed_async_client.transports.backends.named import backend_maker
+from typed_async_client.transports.pair import (
+    AnyTransport,
+    WrappingTransport,
+    may_send_before_failing,
+)
+
+__all__ = ["ATTEMPTS", "ResilientTransport"]
+
+ATTEMPTS = "typed_async_client.attempts"
+"""Response extension: the ``AttemptHistory`` of the request."""
+
+CONTEXT = "request_context"
+"""Request extension: the ``RequestContext`` to use in place of a new one."""
+
+_GRACE = 1.0
+"""Seconds that running callbacks get to finish when the transport is closed."""
+
+
+class ResilientTransport(WrappingTransport):
+    """A transport that retries connect failures, around any transport, for either httpx client.
+
+    It retries connect failures with jittered backoff, as ``AsyncResilientClient`` does, and
+    nothing else. Inside such a client, or inside another ``ResilientTransport``, only the inner
+    one retries. A redirect that fails to connect is retried alone, without the hops before it.
+    ``response.extensions["typed_async_client.attempts"]`` is the ``AttemptHistory``.
+    A request can carry its own context: ``extensions={"request_context": context}``.
+
+    Around an ``httpx.AsyncHTTPTransport`` it shields the pool from asyncio's cancellations, which
+    would leak connections; at most ``max_connections`` requests use the pool at the same time.
+
+    Args:
+        transport: the transport to send with, for synchronous clients, for asynchronous ones, or
+            for both. None means ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``.
+            ``"aiohttp"`` and ``"pyreqwest"`` select that backend, with its errors translated
+            precisely; the httpx transports that ship with these libraries don't report connect
+            failures as such.
+        max_retries: retries after the first attempt.
+        base_delay: seconds before the first retry.
+        backoff_factor: factor by which the delay grows.
+        max_delay: upper limit of a delay, in seconds.
+        on_event: called with a clone of each ``AsyncEvent``; an exception it raises is logged once
+            and otherwise ignored. ``SUCCESS`` is emitted when the response headers arrive: the
+            body hasn't been read yet. With asynchronous clients it may be async.
+        max_connections: how many connections a wrapped ``httpx.AsyncHTTPTransport`` allows; None
+            reads the limit from the transport.
+        random: returns a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
+
+    Raises:
+        ValueError: a number is out of range, or the backend is unknown; the message names it.
+        TypeError: ``transport`` isn't an httpx transport, or ``on_event`` isn't callable.
+        ImportError: the backend is an extra that isn't installed.
+
+    Example:
+        >>> retrying = ResilientTransport(max_retries=5, base_delay=0.5)
+        >>> client = httpx.Client(mounts={"all://flaky.example.com": retrying})
+    """
+
+    def __init__(
+        self,
+        transport: AnyTransport | BackendName | None = None,
+        *,
+        max_retries: int = 2,
+        base_delay: float = 1.0,
+        backoff_factor: float = 2.0,
+        max_delay: float = 60.0,
+        on_event: Callback | None = None,
+        max_connections: int | None = None,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self._defaults = RequestContext(
+            max_retries=max_retries,
+            base_delay=base_delay,
+            backoff_factor=backoff_factor,
+            max_delay=max_delay,
+        )
+        self._callbacks = Callbacks()
+        self._random = random
+        if on_event is not None:
+            for kind in EventType:
+                self._callbacks.add(kind, on_event)
+        self._has_async_callback = any(
+            map(inspect.iscoroutinefunction, (on_event, _call_method_of(on_event)))
+        )
+        if isinstance(transport, str):
+            transport = backend_maker(transport)(BackendOptions())
+        super().__init__(transport, max_connections=max_connections)
+        self._may_send_before_failing = may_send_before_failing(transport)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of a synchronous client.
+
+        Raises:
+            ConnectError: every allowed attempt to connect has failed.
+            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients.
+            Exception: whatever else the wrapped transport raises.
+        """
+        if self._has_async_callback:
+            raise TypeError("on_event is async, which a synchronous client can't run: use a def")
+        send = self._pair.sync_transport.handle_request
+        run = self._start(request)
+        attempt = functools.partial(send, request)
+        outer = begin_attempt(run.sent)
+        try:
+            return run.attach_history(drive_sync(run.flow, attempt, run.emit))
+        finally:
+            end_attempt(outer)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of an asynchronous client; raises the same as ``handle_request``."""
+        send = self._pair.async_transport.handle_async_request
+        run = self._start(request)
+        attempt = functools.partial(send, request)
+        outer = begin_attempt(run.sent)
+        try:
+            return run.attach_history(await drive(run.flow, attempt, run.emit))
+        finally:
+            end_attempt(outer)
+
+    async def aclose(self) -> None:
+        """Give running async callbacks one second to finish, then close the wrapped transport."""
+        caller = asyncio.current_task()
+        try:
+            await self._callbacks.settle(_GRACE, excluding=caller)
+            await self._callbacks.cancel(excluding=caller)
+        finally:
+            await super().aclose()
+
+    def _start(self, request: httpx.Request) -> "_Run":
+        given = request.extensions.get(CONTEXT)
+        context = self._defaults.renew() if given is None else checked_context(given).clone()
+        state = RequestState(
+            context,
+            now=time.monotonic,
+            random=self._random,
+            method=request.method,
+            request=request,
+        )
+        run = _Run(state, self._callbacks)
+        run.sent.request = request
+        run.sent.answered = self._may_send_before_failing
+        watch_body(request, run.sent)
+        return run
+
+
+def _call_method_of(on_event: object) -> object:
+    return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
+
+
+class _Run:
+    """One request passing through the transport.
+
+    Attributes:
+        flow: the flow of the request, already started: the task that drives it is running.
+        sent: what the request has sent so far.
+    """
+
+    __slots__ = ("_callbacks", "_final_event", "_retries", "flow", "sent")
+
+    def __init__(self, state: RequestState, callbacks: Callbacks) -> None:
+        self.flow: Flow = request_flow(state)
+        self.flow.send(None)
+        self.sent: SentLog = SentLog()
+        self._callbacks = callbacks
+        self._final_event: AsyncEvent | None = None
+        self._retries: tuple[RetryDetails, ...] = ()
+
+    def emit(self, event: AsyncEvent) -> None:
+        """Record an event, and deliver it to the callbacks."""
+        if event.event_type is EventType.RETRY:
+            self._retries += (event.data,)
+        else:
+            self._final_event = event
+        if event.event_type in self._callbacks.wanted:
+            self._callbacks.deliver(event.clone(), contextvars.copy_context())
+
+    def attach_history(self, response: httpx.Response) -> httpx.Response:
+        """Attach the ``AttemptHistory`` to a response."""
+        final_event = cast("AsyncEvent", self._final_event)  # emitted before the response
+        response.extensions[ATTEMPTS] = AttemptHistory.of(final_event, self._retries)
+        return response

@@ -1,1 +1,0 @@
-"""Connected sockets: names, addresses, streams, and how long anybody waits for them."""

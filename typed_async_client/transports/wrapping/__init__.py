@@ -1,1 +1,0 @@
-"""Transports around other transports, for plain clients and async ones."""

@@ -1,0 +1,79 @@
+"""httpcore's requests and responses, built from values that have already been checked.
+
+httpcore's constructors check the type of every header name and value each time a message is passed on.
+These classes skip that: the values come from httpx, which has encoded them, or from a parser.
+"""
+
+from typing import Any
+
+import httpcore
+import httpx
+
+__all__ = ["REPLAYABLE_BODIES", "TrustedRequest", "TrustedResponse", "timeout_of"]
+
+REPLAYABLE_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
+"""Body types that can be sent again, because they hold all their bytes in memory."""
+
+
+def timeout_of(request: httpcore.Request | httpx.Request, phase: str) -> float | None:
+    """Return a request's ``connect``, ``read``, ``write`` or ``pool`` timeout.
+
+    In seconds; None is no limit.
+    """
+    seconds: float | None = request.extensions.get("timeout", {}).get(phase)
+    return seconds
+
+
+class TrustedRequest(httpcore.Request):
+    """An httpx request converted for httpcore, without checking its headers again.
+
+    Args:
+        request: the request to convert.
+
+    Raises:
+        TypeError: the method, or a target passed as an extension, isn't ASCII.
+    """
+
+    def __init__(self, request: httpx.Request) -> None:
+        if not request.method.isascii():
+            raise TypeError("method strings may not include unicode characters.")
+        self.method: bytes = request.method.encode()
+        self.url: httpcore.URL = _TrustedURL(request.url)
+        self.headers: list[tuple[bytes, bytes]] = request.headers.raw
+        self.stream: Any = request.stream
+        self.extensions: Any = request.extensions
+        if "target" in request.extensions:
+            target = httpcore.URL(target=request.extensions["target"])
+            self.url.target = target.target
+
+
+class _TrustedURL(httpcore.URL):
+    def __init__(self, url: httpx.URL) -> None:
+        self.scheme = url.raw_scheme
+        self.host = url.raw_host
+        self.port = url.port
+        self.target = url.raw_path
+
+
+class TrustedResponse(httpcore.Response):
+    """A parsed response as an httpcore response, without checking its headers again.
+
+    Args:
+        status: the status code.
+        headers: names and values as received.
+        stream: the body, an async iterable.
+        extensions: httpcore's response extensions.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        stream: Any,
+        extensions: dict[str, Any],
+    ) -> None:
+        self.status: int = status
+        self.headers: list[tuple[bytes, bytes]] = headers
+        self.stream: Any = stream
+        self.extensions: Any = extensions
+        self._stream_consumed = False
