@@ -44,7 +44,7 @@ async def leaving_nothing() -> AsyncIterator[None]:
     """Make sure that what runs inside leaves no task and no socket behind, and warns of none."""
     tasks, sockets = other_tasks(), open_sockets()
     yield
-    for _ in range(100):
+    for _ in range(2000):
         if other_tasks() <= tasks and open_sockets() <= sockets:
             break
         await asyncio.sleep(0.01)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fault_handlers import cut, until
 from pool_kit import is_settled, new_transport, turns
+from steady_loop import advance
 
 from typed_async_client.testing import FaultServer, Wire, answer
 
@@ -132,7 +133,11 @@ async def test_a_body_that_is_not_wanted_is_not_sent(
 
 async def test_a_server_that_says_nothing_gets_the_body_after_a_while() -> None:
     """It may never have heard of the header, so the wait has an end."""
-    server = Server(saying())
+
+    async def say_nothing(_: Wire) -> None:
+        advance(1.0)
+
+    server = Server(say_nothing)
     async with talking(server) as (client, served):
         response = await put(client, served.url, BODY)
         assert (response.status_code, server.body) == (200, BODY)

@@ -220,7 +220,7 @@ async def test_interim_responses_without_an_end_are_refused_or_time_out(http11: 
     respond = endless(b"", INTERIM)
     async with FaultServer(serving(respond)) as server, pooled(transport) as client:
         with pytest.raises(error):
-            async with asyncio.timeout(10 if http11 == "llhttp" else 0.2):
+            async with asyncio.timeout(20 if http11 == "llhttp" else 0.05):
                 await client.get(server.url)
         assert is_settled(transport)
 

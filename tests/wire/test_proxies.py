@@ -263,14 +263,21 @@ async def test_a_socks_proxy_that_knows_the_user_lets_it_pass() -> None:
         assert (await (await client.get(server.url))).status_code == 200
 
 
-@pytest.mark.parametrize("socks", [Socks5Proxy(demanding=("ann", "s3cret")), Socks5Proxy(reply=5)])
-async def test_a_socks_proxy_that_refuses_is_a_proxy_error(socks: Socks5Proxy) -> None:
-    """A wrong password, or a server that it cannot reach."""
+@pytest.mark.parametrize(
+    ("socks", "reason"),
+    [
+        (Socks5Proxy(demanding=("ann", "s3cret")), "Invalid username/password"),
+        (Socks5Proxy(demanding=("ann", "wrong"), reply=5), "could not connect: Connection refused"),
+    ],
+    ids=["a wrong password", "a closed port"],
+)
+async def test_a_socks_proxy_that_refuses_is_a_proxy_error(socks: Socks5Proxy, reason: str) -> None:
+    """The error says why."""
     async with (
         FaultServer(answer()) as server,
         FaultServer(socks) as proxy,
         through(address_of(proxy, "socks5", "ann:wrong@")) as client,
     ):
-        with pytest.raises(httpx.ProxyError):
+        with pytest.raises(httpx.ProxyError, match=reason):
             await (await client.get(server.url))
         assert server.connections == 0
