@@ -186,8 +186,13 @@ def url_from_parts(parts: tuple[Any, ...]) -> httpx.URL:
 
 def has_leftovers(connection: Any) -> bool:
     """Whether httpcore's HTTP/1.1 connection has read bytes beyond its response."""
-    exchange = _innermost(connection, "_h11_state")
-    return exchange is not None and bool(exchange._h11_state.trailing_data[0])
+    while connection is not None:  # called for each response, so it doesn't use _innermost
+        state = getattr(connection, "_h11_state", None)
+        if state is not None:
+            return bool(state.trailing_data[0])
+        exchange = getattr(connection, "exchange", None)
+        connection = getattr(connection, "_connection", None) if exchange is None else exchange
+    return False
 
 
 def h2_state_of(connection: Any) -> Any:
