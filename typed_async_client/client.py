@@ -150,7 +150,8 @@ class AsyncResilientClient(Verbs):
         self._engine.start()
         if not self._engine.can_launch_now:
             await self._engine.wait_for_admission()
-        return self._engine.launch(request_context, send, method=method)
+        headers = request_options.get("headers")
+        return self._engine.launch(request_context, send, method=method, headers=headers)
 
     def _send(self, method: str, url: httpx.URL | str, options: dict[str, Any]) -> Any:
         """Make one attempt."""

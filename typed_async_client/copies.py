@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from typed_async_client.libraries import is_fork_instance
+from typed_async_client.libraries import is_fork_instance, library_of
 from typed_async_client.private import forget_parsed_cookies
 
 __all__ = ["copy_option", "copy_value"]
@@ -76,8 +76,12 @@ _COPIERS: dict[type, Callable[[Any], Any]] = {
 
 
 def _copier_of(value: object) -> Callable[[Any], Any]:
-    for kind, copier in _COPIERS.items():
-        if isinstance(value, kind) or is_fork_instance(value, kind.__name__):
+    for kind in type(value).__mro__:  # a mock that claims to be a response is copied deeply
+        if kind in _COPIERS:
+            return _COPIERS[kind]
+    library = library_of(value, "httpx2")
+    for kind, copier in _COPIERS.items() if library else ():
+        if is_fork_instance(value, kind.__name__):
             return copier
     return copy.deepcopy
 

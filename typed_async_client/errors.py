@@ -30,7 +30,10 @@ __all__ = [
 
 
 class ConnectError(httpx.ConnectError, httpcore.ConnectError):
-    """Every allowed attempt to connect has failed; no part of the request was sent.
+    """Every allowed attempt to connect has failed.
+
+    No part of the request that couldn't connect was sent. If a redirect or an authentication
+    challenge led to it, the requests before it were.
 
     It is caught by ``except httpx.ConnectError`` and by ``except httpcore.ConnectError``, and with
     an httpx2 client by ``except httpx2.ConnectError`` as well. Its cause is the error of the last

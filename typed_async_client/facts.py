@@ -14,7 +14,8 @@ import httpcore
 import httpx
 
 from typed_async_client.errors import AddressRefusedError
-from typed_async_client.libraries import is_fork_instance, is_from
+from typed_async_client.httpx_types import HeaderTypes
+from typed_async_client.libraries import is_error_of_h2, is_fork_instance
 from typed_async_client.policies.classify import Fault
 from typed_async_client.sent import current_log
 
@@ -23,6 +24,7 @@ __all__ = [
     "classify_error",
     "explain_connect_failure",
     "map_httpcore_error",
+    "raw_headers",
     "request_of",
 ]
 
@@ -81,7 +83,7 @@ def _httpx_class(error: Exception) -> type[httpx.TransportError] | None:
     for raw, translated in _UNTRANSLATED:
         if isinstance(error, raw):
             return translated
-    if is_from(error, "h2"):
+    if is_error_of_h2(error):
         return httpx.RemoteProtocolError
     if isinstance(error, ExceptionGroup):
         failed_to_connect = all(
@@ -112,6 +114,11 @@ def classify_error(error: Exception) -> Fault:
     if log.body_consumed:  # the next attempt would send an empty body
         return Fault.OTHER
     return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
+
+
+def raw_headers(headers: HeaderTypes | None) -> list[tuple[bytes, bytes]]:
+    """Return the raw names and values of headers, in whichever form they were passed."""
+    return httpx.Headers(headers).raw
 
 
 def request_of(error: Exception) -> httpx.Request | None:

@@ -4,7 +4,7 @@
 share no base with the originals.
 """
 
-__all__ = ["is_fork_instance", "is_from", "library_of"]
+__all__ = ["is_error_of_h2", "is_fork_instance", "is_from", "library_of"]
 
 _FORKS = frozenset({"httpx2", "httpcore2"})
 
@@ -25,6 +25,11 @@ def is_from(value: object, *libraries: str) -> bool:
 def is_fork_instance(value: object, name: str) -> bool:
     """Whether ``value`` is an instance of the fork's class of that name."""
     return any(kind.__name__ == name and _root_of(kind) in _FORKS for kind in type(value).__mro__)
+
+
+def is_error_of_h2(error: BaseException) -> bool:
+    """Whether h2 raised this error, and not a subclass of its errors that somebody else defines."""
+    return _root_of(type(error)) == "h2"
 
 
 def _root_of(kind: type) -> str:

@@ -9,7 +9,6 @@ from typed_async_client.errors import ConnectError, RequestCancelledError
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.facts import as_httpx_error, classify_error
 from typed_async_client.policies.classify import Fault
-from typed_async_client.sent import current_log
 
 if TYPE_CHECKING:
     import httpx
@@ -39,13 +38,10 @@ class Failed:
     Attributes:
         error: what the caller gets if no other attempt follows.
         fault: what went wrong.
-        has_idempotency_key: whether the request carries an ``Idempotency-Key``, which makes it
-            safe to repeat.
     """
 
     error: Exception
     fault: Fault
-    has_idempotency_key: bool = False
 
     @classmethod
     def of(cls, raised: Exception) -> Self:
@@ -53,9 +49,7 @@ class Failed:
         error = as_httpx_error(raised)
         if isinstance(error, ConnectError):  # a transport below has already retried
             return cls(error, Fault.UNREACHABLE)
-        fault = classify_error(error)
-        depends_on_key = fault is Fault.CONNECT_LATER  # no other fault does
-        return cls(error, fault, depends_on_key and current_log().has_idempotency_key)
+        return cls(error, classify_error(error))
 
 
 Outcome = Succeeded | Failed

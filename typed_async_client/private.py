@@ -1,7 +1,7 @@
 """All private names of httpx, httpcore and h2 that this package uses, in one table.
 
 Each row names what is used, in which files, and what for. Private modules, and private attributes of
-other objects, are accessed through the functions below only. Names that our subclasses override, or
+other objects, are accessed here only: others import the functions and classes below. Names that our subclasses override, or
 read on themselves, are accessed in those subclasses, and listed here. The tests check that every name
 exists in the installed versions, and that no unlisted one is used anywhere.
 """
@@ -186,8 +186,13 @@ def url_from_parts(parts: tuple[Any, ...]) -> httpx.URL:
 
 def has_leftovers(connection: Any) -> bool:
     """Whether httpcore's HTTP/1.1 connection has read bytes beyond its response."""
-    exchange = _innermost(connection, "_h11_state")
-    return exchange is not None and bool(exchange._h11_state.trailing_data[0])
+    while connection is not None:  # called for each response, so it doesn't use _innermost
+        state = getattr(connection, "_h11_state", None)
+        if state is not None:
+            return bool(state.trailing_data[0])
+        exchange = getattr(connection, "exchange", None)
+        connection = getattr(connection, "_connection", None) if exchange is None else exchange
+    return False
 
 
 def h2_state_of(connection: Any) -> Any:

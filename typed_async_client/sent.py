@@ -11,8 +11,6 @@ from typing import Any
 
 import httpx
 
-from typed_async_client.policies.classify import has_idempotency_key
-
 __all__ = ["SentLog", "WatchedBody", "begin_attempt", "current_log", "end_attempt", "watch_body"]
 
 _REPLAYABLE = type(httpx.Request("POST", "http://a.test/", files={"a": b""}).stream)
@@ -31,10 +29,9 @@ class SentLog:
         answered: whether one of them was answered.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
-        request: the latest request, if any is known.
     """
 
-    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner", "request")
+    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner")
 
     def __init__(self, owner: object = None) -> None:
         self.owner: object = owner
@@ -42,7 +39,6 @@ class SentLog:
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
-        self.request: Any = None
 
     @property
     def may_have_been_processed(self) -> bool:
@@ -52,11 +48,6 @@ class SentLog:
         """
         unreported = self.hops == 0 and self.owner is not None
         return self.answered or self.body_started or self.hops > 1 or unreported
-
-    @property
-    def has_idempotency_key(self) -> bool:
-        """Whether the latest request carries an ``Idempotency-Key``."""
-        return self.request is not None and has_idempotency_key(self.request.headers.raw)
 
 
 _log: ContextVar[SentLog] = ContextVar("typed_async_client.sent")

@@ -156,7 +156,7 @@ async def test_a_certificate_from_a_trusted_authority_is_accepted(
 async def test_a_server_that_never_answers_exits_with_28() -> None:
     """The timeout is the one from the command line."""
     async with FaultServer(stall) as server:
-        completed = await run_command("get", server.url, "--timeout", "0.2", "-v")
+        completed = await run_command("get", server.url, "--timeout", "0.5", "-v")
     assert completed.code == 28
     assert completed.err.splitlines()[-1] == (
         "typed-async-client: ReadTimeout: the server took too long, allow more time with --timeout"

@@ -107,6 +107,8 @@ async def test_concurrent_callers_share_a_queued_lookup_too(names: NameServer) -
     hanging = resolve_all(resolver, "a.hang.test")
     waiting = resolve_all(resolver, *["b.test"] * 10)
     await run_pending()
+    while not names.lookups:  # noqa: ASYNC110 - its thread has started, and may not have run yet
+        await asyncio.sleep(0)
     assert names.lookups == {"a.hang.test": 1}
     names.release.set()
     await asyncio.gather(*hanging, *waiting)
@@ -252,7 +254,7 @@ def test_a_program_can_exit_while_lookups_hang() -> None:
         [sys.executable, "-W", "error", "-c", PROGRAM],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (completed.returncode, completed.stdout, completed.stderr) == (0, "done\n", "")

@@ -159,3 +159,14 @@ def test_every_other_error_is_returned_unchanged(make: Callable[[], Exception]) 
     """Errors of httpx, of httpcore and of the user's code."""
     error = make()
     assert as_httpx_error(error) is error
+
+
+def test_an_error_that_a_user_derives_from_one_of_h2_is_left_alone() -> None:
+    """h2 didn't raise it."""
+
+    class AuditError(h2.exceptions.ProtocolError):
+        pass
+
+    error = AuditError("audit failed")
+    assert as_httpx_error(error) is error
+    assert isinstance(as_httpx_error(h2.exceptions.ProtocolError()), httpx.RemoteProtocolError)

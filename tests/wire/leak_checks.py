@@ -44,7 +44,7 @@ async def no_leaks() -> AsyncIterator[None]:
     """Check that the body leaks no task and no socket, and causes no ResourceWarning."""
     tasks, sockets = other_tasks(), open_sockets()
     yield
-    for _ in range(100):
+    for _ in range(2000):
         if other_tasks() <= tasks and open_sockets() <= sockets:
             break
         await asyncio.sleep(0.01)

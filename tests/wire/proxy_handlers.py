@@ -130,6 +130,8 @@ class Socks5Proxy:
         elif not await self._authenticates(wire):
             return
         request = await wire.read(1000)
+        if not request:
+            return
         host, port = _socks_target(request)
         self.targets.append((host, port))
         await wire.send(b"\x05" + bytes([self._reply]) + b"\x00\x01" + bytes(6))

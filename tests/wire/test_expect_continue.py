@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fault_handlers import reset_connection, wait_until
 from pool_helpers import is_idle, new_transport, run_loop_turns
+from steady_loop import advance
 
 from typed_async_client.testing import FaultServer, Wire, answer
 
@@ -132,7 +133,11 @@ async def test_a_body_is_not_sent_after_a_final_response(
 
 async def test_a_silent_server_receives_the_body_after_a_while() -> None:
     """It may not support the header, so the client doesn't wait forever."""
-    server = Server(send_pieces())
+
+    async def send_nothing(_: Wire) -> None:
+        advance(1.0)
+
+    server = Server(send_nothing)
     async with connected(server) as (client, fault_server):
         response = await put(client, fault_server.url, BODY)
         assert (response.status_code, server.body) == (200, BODY)

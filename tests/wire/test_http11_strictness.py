@@ -229,7 +229,7 @@ async def test_endless_interim_responses_are_refused_or_time_out(http11: Http11)
     respond = endless(b"", INTERIM)
     async with FaultServer(serve_requests(respond)) as server, pool_client(transport) as client:
         with pytest.raises(error):
-            async with asyncio.timeout(10 if http11 == "llhttp" else 0.2):
+            async with asyncio.timeout(20 if http11 == "llhttp" else 0.05):
                 await client.get(server.url)
         assert is_idle(transport)
 

@@ -79,7 +79,8 @@ async def test_a_goaway_behind_a_proxy_is_followed(
 
 async def test_a_proxy_that_refuses_to_connect_is_reported_to_all() -> None:
     """Though they waited for one connection: each learns of it, and none waits for long."""
-    async with FaultServer(tunnel_proxy(reply=b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
+    refusing = tunnel_proxy(reply=b"HTTP/1.1 403 Forbidden\r\n\r\n", then=Wire.finish)
+    async with FaultServer(refusing) as proxy:
         transport = AsyncPoolTransport(http2=True, proxy=f"http://127.0.0.1:{proxy.port}")
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             tasks = [client.get("https://behind.test/") for _ in range(20)]

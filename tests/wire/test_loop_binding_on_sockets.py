@@ -30,7 +30,7 @@ class Quiet(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(name="url")
 def _url() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()

@@ -264,15 +264,23 @@ async def test_a_socks_proxy_that_knows_the_user_lets_it_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "socks", [Socks5Proxy(credentials=("ann", "s3cret")), Socks5Proxy(reply=5)]
+    ("socks", "reason"),
+    [
+        (Socks5Proxy(credentials=("ann", "s3cret")), "Invalid username/password"),
+        (
+            Socks5Proxy(credentials=("ann", "wrong"), reply=5),
+            "could not connect: Connection refused",
+        ),
+    ],
+    ids=["a wrong password", "a closed port"],
 )
-async def test_a_socks_proxy_that_refuses_is_a_proxy_error(socks: Socks5Proxy) -> None:
-    """A wrong password, or a server that it cannot reach."""
+async def test_a_socks_proxy_that_refuses_is_a_proxy_error(socks: Socks5Proxy, reason: str) -> None:
+    """The error says why."""
     async with (
         FaultServer(answer()) as server,
         FaultServer(socks) as proxy,
         through(address_of(proxy, "socks5", "ann:wrong@")) as client,
     ):
-        with pytest.raises(httpx.ProxyError):
+        with pytest.raises(httpx.ProxyError, match=reason):
             await (await client.get(server.url))
         assert server.connections == 0

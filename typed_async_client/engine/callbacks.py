@@ -48,7 +48,7 @@ class Callbacks:
 
     Attributes:
         wanted: the event types with at least one callback.
-        failed: calls that raised, or were cancelled because too many were running.
+        failed: calls that raised or were cancelled: at ``close()``, or because too many ran.
     """
 
     def __init__(self, *, max_running: int = _MAX_RUNNING) -> None:
@@ -171,7 +171,9 @@ class Callbacks:
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
-    if not task.done() or task.cancelled():
+    if not task.done():
+        return asyncio.CancelledError("too many callbacks were running, and this one the longest")
+    if task.cancelled():
         return asyncio.CancelledError("the callback was cancelled before it ended")
     return task.exception()
 

@@ -28,6 +28,8 @@ from typed_async_client.outcome import RequestResult
 if TYPE_CHECKING:
     import httpx
 
+    from typed_async_client.httpx_types import HeaderTypes
+
 __all__ = ["Engine"]
 
 
@@ -123,6 +125,7 @@ class Engine:
         send: Callable[[], Coroutine[Any, Any, "httpx.Response"]],
         *,
         method: str,
+        headers: "HeaderTypes | None" = None,
     ) -> ResponseTask:
         """Launch an admitted request and return its task.
 
@@ -130,8 +133,11 @@ class Engine:
             context: the request's context; the engine takes ownership of it.
             send: makes one attempt.
             method: the request's method, in upper case.
+            headers: the headers that the caller passed with the request.
         """
-        state = RequestState(context, now=self._now, random=self._random, method=method)
+        state = RequestState(
+            context, now=self._now, random=self._random, method=method, headers=headers
+        )
         request = InFlight(state, self.monitor, self._on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1

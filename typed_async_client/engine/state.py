@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.facts import raw_headers
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 from typed_async_client.policies.classify import Fault, Verdict, classify, is_idempotent
 from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
     from typed_async_client.context import RequestContext
+    from typed_async_client.httpx_types import HeaderTypes
 
 __all__ = ["RequestState"]
 
@@ -27,6 +29,7 @@ class RequestState:
         now: returns monotonic seconds.
         random: returns a number in [0, 1), for the jitter.
         method: the request's method, in upper case.
+        headers: the headers that the caller passed with the request, in any form httpx accepts.
         request: the request that is sent, for error messages; None if it isn't known here.
 
     Attributes:
@@ -35,7 +38,17 @@ class RequestState:
         request: the request that is sent; None if unknown.
     """
 
-    __slots__ = ("_method", "_now", "_random", "_seq", "_started", "attempts", "context", "request")
+    __slots__ = (
+        "_headers",
+        "_method",
+        "_now",
+        "_random",
+        "_seq",
+        "_started",
+        "attempts",
+        "context",
+        "request",
+    )
 
     def __init__(
         self,
@@ -44,11 +57,13 @@ class RequestState:
         now: Callable[[], float],
         random: Callable[[], float],
         method: str,
+        headers: "HeaderTypes | None" = None,
         request: "httpx.Request | None" = None,
     ) -> None:
         self.request: httpx.Request | None = request
         self.context: RequestContext = context
         self.attempts: int = 0
+        self._headers = headers
         self._method = method
         self._now = now
         self._random = random
@@ -57,8 +72,8 @@ class RequestState:
 
     def handle_failure(self, failed: Failed) -> RetryAfter | GiveUp:
         """Count a failed attempt and decide what follows it."""
-        idempotent = failed.has_idempotency_key or is_idempotent(self._method)
-        verdict = classify(failed.fault, idempotent=idempotent)
+        is_late = failed.fault is Fault.CONNECT_LATER  # no other fault depends on idempotency
+        verdict = classify(failed.fault, idempotent=is_late and self._is_idempotent())
         if verdict is Verdict.TRANSIENT:
             self.context = self.context.increment_attempt()
         return decide(
@@ -68,6 +83,14 @@ class RequestState:
             backoff=self.context.backoff,
             random=self._random(),
         )
+
+    def _is_idempotent(self) -> bool:
+        """Whether the request may be sent twice.
+
+        Only a key that the caller passed counts: one that a hook or an auth class generates would
+        differ in each attempt.
+        """
+        return is_idempotent(self._method, raw_headers(self._headers))
 
     def retry_event(self, cause: Exception, delay: float) -> AsyncEvent:
         """Create the event that announces a retry."""

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import httpcore
 
 from typed_async_client.http2.frames import CANCEL
-from typed_async_client.libraries import is_from
+from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.wire.messages import timeout_of
 
 __all__ = ["Http2Connection"]
@@ -124,7 +124,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         try:
             await super()._send_request_body(request, stream_id)
         except Exception as error:
-            if not (is_from(error, "h2") and self._has_complete_response(stream_id)):
+            if not (is_error_of_h2(error) and self._has_complete_response(stream_id)):
                 raise
 
     def _has_complete_response(self, stream_id: int) -> bool:

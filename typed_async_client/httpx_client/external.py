@@ -87,7 +87,6 @@ class ExternalClient:
         if log.owner is not self:
             return
         log.hops += 1
-        log.request = request
         log.answered = log.answered or self._may_send_before_failing
         library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
         if not isinstance(request.stream, library.ByteStream):

@@ -123,12 +123,12 @@ class FastPathClient(httpx.AsyncClient):
         history: list[httpx.Response],
     ) -> Coroutine[Any, Any, httpx.Response]:
         adds_nothing = type(auth) is httpx.Auth
-        if adds_nothing and _is_unpatched(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001
+        if adds_nothing and _is_unpatched(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - listed in private.py
             return self._send_handling_redirects(request, follow_redirects, history)
         return super()._send_handling_auth(request, auth, follow_redirects, history)
 
     async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
-        is_unpatched = _is_unpatched(httpx.AsyncClient._send_single_request)  # noqa: SLF001
+        is_unpatched = _is_unpatched(httpx.AsyncClient._send_single_request)  # noqa: SLF001 - listed in private.py
         if not (is_unpatched and isinstance(request.stream, httpx.AsyncByteStream)):
             return await super()._send_single_request(request)  # raises for a synchronous body
         start = time.perf_counter()

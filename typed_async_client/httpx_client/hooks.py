@@ -48,7 +48,6 @@ def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
 async def _before_each(request: httpx.Request) -> None:
     log = current_log()
     log.hops += 1
-    log.request = request
     watch_body(request, log)
 
 

@@ -175,6 +175,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
 def is_socket_readable(sock: Any) -> bool:
     """Whether the kernel holds unread bytes or the end of the connection; never waits."""
+    if sock.fileno() < 0:  # closed: asyncio reports the end of the connection one iteration later
+        return True
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([sock], [], [], 0)[0])
     poll = select.poll()

@@ -1,8 +1,8 @@
 """A connection pool with httpcore's interface that stays intact when requests are cancelled.
 
-Connections without a proxy are ours, connections through a proxy are httpcore's. Which request gets
-which connection is decided here and in ``slots.py``, by synchronous calls in constant time. This module
-awaits two things only: a slot, and the exchange on it.
+Direct connections are ours; those through a proxy, or with ``retries``, are httpcore's. Which request
+gets which connection is decided here and in ``slots.py``, by synchronous calls in constant time. This
+module awaits two things only: a slot, and the exchange on it.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class _Waiter:
 
 
 class ConnectionPool(httpcore.AsyncConnectionPool):
-    """A drop-in replacement for ``httpcore.AsyncConnectionPool``.
+    """A connection pool with the interface of ``httpcore.AsyncConnectionPool``.
 
     A slot belongs to the exchange that holds it, and is given back however the exchange ends. If
     the exchange didn't end cleanly, or left bytes unread, its connection is closed. Waiting requests
@@ -84,7 +84,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         uds: path of a Unix socket to connect to.
         network_backend: opens connections; an ``AsyncioBackend`` if None.
         socket_options: set on each socket.
-        http11: the HTTP/1.1 parser used without a proxy: ``"llhttp"``, ``"h11"``, or ``"auto"``,
+        http11: the HTTP/1.1 parser of direct connections: ``"llhttp"``, ``"h11"``, or ``"auto"``,
             which is llhttp where httptools is installed.
         random: returns a number in [0, 1), to spread the ages of connections.
 

@@ -8,7 +8,7 @@ processing it (RFC 9113 section 8.7).
 import httpcore
 
 from typed_async_client.http2.frames import REFUSED_STREAM
-from typed_async_client.libraries import is_from
+from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.pool.slot import Origin, Slot
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
@@ -106,7 +106,7 @@ class PooledRequest:
 
 def _was_closed_before_use(slot: Slot, error: BaseException) -> bool:
     """Whether a cancelled request had closed the HTTP/2 connection before its preface was sent."""
-    return slot.frame_filter is None and is_from(error, "h2")
+    return slot.frame_filter is None and is_error_of_h2(error)
 
 
 def _blame_server(error: BaseException, code: int | None) -> BaseException:

@@ -41,7 +41,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
             at 0.
         socket_options: set on each socket.
-        http11: the HTTP/1.1 parser used without a proxy: ``"llhttp"``, which is faster and
+        http11: the HTTP/1.1 parser of direct connections: ``"llhttp"``, which is faster and
             stricter, ``"h11"``, or ``"auto"``, which is llhttp where httptools is installed.
         max_connection_age: seconds after which a connection isn't used any more; None is no limit.
         address_guard: returns whether the client may connect to a resolved address; None allows

@@ -87,7 +87,8 @@ class Wire:
     def reset(self) -> None:
         """Reset the connection (RST)."""
         sock = self._writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):  # the client was faster, and the socket is closed
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def stall(self) -> None:
@@ -100,7 +101,7 @@ class Wire:
         if "chunked" not in headers.get("transfer-encoding", "").lower():
             return await self._reader.readexactly(int(headers.get("content-length", 0)))
         body = b""
-        while size := int(await self._reader.readline(), 16):
+        while size := int(await self._reader.readuntil(b"\r\n"), 16):
             body += (await self._reader.readexactly(size + 2))[:-2]
         await self._reader.readline()
         return body
@@ -188,7 +189,7 @@ class FaultServer:
         try:
             await self._handler(wire)
             await wire.finish()
-        except (asyncio.CancelledError, ConnectionError):
+        except (asyncio.CancelledError, ConnectionError, ssl.SSLError):
             writer.transport.abort()
         finally:
             self._serving.discard(task)

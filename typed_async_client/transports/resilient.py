@@ -162,10 +162,10 @@ class ResilientTransport(WrappingTransport):
             now=time.monotonic,
             random=self._random,
             method=request.method,
+            headers=request.headers,
             request=request,
         )
         run = _Run(state, self._callbacks)
-        run.sent.request = request
         run.sent.answered = self._may_send_before_failing
         watch_body(request, run.sent)
         return run

@@ -164,8 +164,8 @@ class PhaseTimeouts:
             if self._scope is None or not self._scope.expired():
                 raise
             is_write = self._error_type is httpx.WriteTimeout
-            missing = "could not send the body" if is_write else "no response"
-            raise self._error_type(f"{missing} within {self._seconds} s") from error
+            missing = "could not send a part of the body" if is_write else "no response"
+            raise self._error_type(f"{missing} within {self._seconds:g} s") from error
         finally:
             self._scope = None
 
