@@ -1,4 +1,4 @@
-"""The clients and backends that a resilient client can send with."""
+"""The clients and backends that a resilient client can use."""
 
 import contextlib
 import dataclasses
@@ -17,12 +17,12 @@ __all__ = ["ALL_CLIENTS", "BACKENDS", "EXTERNAL", "ClientSetup"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClientSetup:
-    """A way of sending requests.
+    """A combination of client and backend to run tests with.
 
     Attributes:
-        name: the library that the client, its responses and its errors come from.
+        name: the library of the client, its responses and its errors.
         is_external: whether the client is created by the user.
-        backend: the backend that our client sends with; None for our pool.
+        backend: the backend of our client; None for our pool.
     """
 
     name: str

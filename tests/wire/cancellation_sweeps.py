@@ -1,4 +1,4 @@
-"""Sweeps of cancellations: one request, cancelled after each number of turns of the event loop."""
+"""Cancels one request after 0, 1, 2... turns of the event loop, until it completes first."""
 
 import asyncio
 import contextlib
@@ -36,12 +36,12 @@ ANSWER = b"whole answer"
 
 
 async def fetch_whole(client: httpx.AsyncClient, url: str) -> bytes:
-    """Read a response at once."""
+    """Read a whole response."""
     return (await client.get(url)).content
 
 
 async def fetch_streamed(client: httpx.AsyncClient, url: str) -> bytes:
-    """Read a response as it comes."""
+    """Stream a response."""
     async with client.stream("GET", url) as response:
         return b"".join([part async for part in response.aiter_bytes()])
 
@@ -52,24 +52,24 @@ async def fetch_resiliently(client: AsyncResilientClient, url: str) -> bytes:
 
 
 def resilient_client(transport: httpx.AsyncBaseTransport) -> AsyncResilientClient:
-    """Make a resilient client over a transport."""
+    """Create a resilient client over a transport."""
     return AsyncResilientClient(transport=transport, timeout=20.0)
 
 
 @dataclasses.dataclass(kw_only=True)
 class Sweep:
-    """Cancels one request after each number of turns, until it is done by then.
+    """Cancels one request after 0, 1, 2... turns of the loop, until it completes first.
 
     Args:
-        new_transport: makes the transport of each point, with that many slots.
-        fetch: makes a request of a client, and reads its answer.
-        new_client: makes a client over a transport.
-        tls: speak TLS.
-        patience: seconds to wait for a slot before it counts as lost.
+        new_transport: creates a transport with the given number of slots, for each point.
+        fetch: sends a request with a client, and returns the response's body.
+        new_client: creates a client over a transport.
+        tls: use TLS.
+        slot_timeout: seconds to wait for a slot before it counts as lost.
 
     Attributes:
-        points: how many cancellations there were.
-        bad: what was wrong, by point.
+        points: the number of cancellations.
+        failures: what went wrong, with the point.
     """
 
     new_transport: Callable[[int], httpx.AsyncBaseTransport]
@@ -80,12 +80,12 @@ class Sweep:
     points: int = 0
     failures: list[str] = dataclasses.field(default_factory=list)
 
-    async def run(self, *companies: int, slots: int) -> None:
-        """Sweep, cold and warm, beside each number of other requests."""
-        for warm, others in itertools.product((False, True), companies):
+    async def run(self, *others: int, slots: int) -> None:
+        """Run the sweep, with and without a warm connection, for each number of other requests."""
+        for warm, number in itertools.product((False, True), others):
             for count in itertools.count():
-                was_done, faults = await self._try(count, slots, others=others, warm=warm)
-                where = f"turn {count}, {slots} slots, {others} others, {warm=}"
+                was_done, faults = await self._try(count, slots, others=number, warm=warm)
+                where = f"turn {count}, {slots} slots, {number} others, {warm=}"
                 self.failures += [f"{where}: {fault}" for fault in faults]
                 self.points += 1
                 if was_done:
@@ -110,13 +110,13 @@ class Sweep:
                 target.cancel()
                 await asyncio.wait({target, *before, *after})
                 if not {task.result() for task in before + after} <= {ANSWER}:
-                    faults.append("another request was harmed")
+                    faults.append("another request was affected")
                 if isinstance(transport, AsyncPoolTransport) and not is_idle(transport):
-                    faults.append(f"not settled: {transport.statistics()}")
+                    faults.append(f"not idle: {transport.statistics()}")
                 if not await self._every_slot_serves(transport, url, slots):
                     faults.append("a slot was lost")
             if not await other_tasks_end():
-                faults.append("a task or a connection was left")
+                faults.append("a task or a connection was leaked")
         return was_done, faults
 
     def _start(self, client: Any, url: str) -> "asyncio.Task[bytes]":
@@ -128,7 +128,7 @@ class Sweep:
     async def _every_slot_serves(
         self, transport: httpx.AsyncBaseTransport, url: str, slots: int
     ) -> bool:
-        """Hold as many responses open as there are slots, then ask twice more."""
+        """Open as many responses as there are slots, then send two more requests."""
         client = httpx.AsyncClient(transport=transport, timeout=self.slot_timeout)
         try:
             async with contextlib.AsyncExitStack() as stack:

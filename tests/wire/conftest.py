@@ -1,4 +1,4 @@
-"""Fixtures of the tests on sockets: both parsers one after the other, a look at what is left."""
+"""Fixtures for the tests on sockets: each HTTP/1.1 parser in turn, and a check for leaks."""
 
 from collections.abc import AsyncIterator
 
@@ -15,30 +15,30 @@ from typed_async_client.pool.connector import Http11
 
 @pytest.fixture(params=["h11", "llhttp"])
 def http11(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Http11:
-    """Play a test with each parser, as the default of a client that has it installed or not."""
-    chosen: Http11 = request.param
-    if chosen == "h11":
+    """Run a test with each parser as the default, by hiding httptools for h11."""
+    parser: Http11 = request.param
+    if parser == "h11":
         hide_httptools(monkeypatch)
-    return chosen
+    return parser
 
 
 @pytest_asyncio.fixture(name="no_leaks")
-async def _nothing_left() -> AsyncIterator[None]:
-    """Make sure that a test leaves no task and no socket behind."""
+async def _no_leaks() -> AsyncIterator[None]:
+    """Check that a test leaks no task and no socket."""
     async with no_leaks():
         yield
 
 
 @pytest.fixture(name="transport")
 def _transport(setup: H2Setup) -> AsyncPoolTransport:
-    """Give a transport that speaks HTTP/2 in one of its ways."""
+    """Return a transport that speaks HTTP/2 with this setup."""
     return setup.transport()
 
 
 @pytest_asyncio.fixture(name="client")
 async def _client(transport: AsyncPoolTransport) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client over a transport whose pool is at peace when the test has ended."""
+    """Open a client over the transport, and check that its pool is idle at the end."""
     async with httpx.AsyncClient(transport=transport, timeout=20) as client:
         yield client
-        told = transport.statistics()
-        assert (told.active, told.connecting, told.waiting) == (0, 0, 0)
+        stats = transport.statistics()
+        assert (stats.active, stats.connecting, stats.waiting) == (0, 0, 0)

@@ -1,6 +1,6 @@
-"""A fault on a real socket as a scenario of a table, and the play that finds out what comes of it.
+"""Describes faults on real sockets as scenarios, and runs them.
 
-It owns the meaning of a scenario. The scenarios themselves stand in the tests that play them.
+The scenarios themselves are in the tests that run them.
 """
 
 import asyncio
@@ -41,26 +41,26 @@ BODY = b"0123456789"
 
 
 async def endless_body() -> AsyncIterator[bytes]:
-    """Give zeros for ever."""
+    """Yield zeros forever."""
     while True:
         yield bytes(65536)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What came of one request, as its caller, its watchers and the server saw it.
+    """What happened to one request, as seen by its caller, its callbacks and the server.
 
     Attributes:
         raised: exact type of the error that reached the caller; None for a response.
-        foreign_cause: type of the error behind it, when httpx, httpcore and its h11 did not make it.
-        events: kinds of the events, in order.
-        status: what the result says.
-        attempts: how many the result counts.
-        connects: TCP connections that were begun, as httpcore's trace tells.
-        accepted: connections that the server accepted, past their TLS handshake if any.
-        read: requests that the server read to their end.
-        is_one_error: whether caller, result and terminal event hold the very same error.
-        survives_pickling: whether the error comes back from pickle with its type and its words.
+        foreign_cause: type of its ``__cause__``, unless that is an error of httpx, httpcore or h11.
+        events: types of the events, in order.
+        status: the result's status.
+        attempts: the result's number of attempts.
+        connects: TCP connections that were started, according to httpcore's trace.
+        accepted: connections that the server accepted, after the TLS handshake if there is one.
+        read: requests that the server read completely.
+        is_one_error: whether caller, result and terminal event have the same error object.
+        survives_pickling: whether the error can be pickled, keeping its type and message.
     """
 
     raised: type[BaseException] | None
@@ -75,39 +75,39 @@ class Observation:
     survives_pickling: bool = True
 
 
-Prelude = Callable[[AsyncResilientClient, FaultServer], Awaitable[None]]
+Preparation = Callable[[AsyncResilientClient, FaultServer], Awaitable[None]]
 
 
 async def _nothing(client: AsyncResilientClient, server: FaultServer) -> None:
-    """Begin with the request of the scenario at once."""
+    """Prepare nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scenario:
-    """One fault, and what must come of a request that meets it.
+    """One fault, and the expected effect on a request.
 
     Attributes:
-        name: the fault in a few words.
-        raises: exact type of the error; None where a response arrives.
-        cause: type of the error behind it, when httpx, httpcore and its h11 did not make it.
-        kind: the terminal event, and by it the status of the result.
-        attempts: 3 where the fault is retried, else 1.
-        connects: connections begun; as many as attempts unless said.
+        name: a short description of the fault.
+        raises: exact type of the error; None if there is a response.
+        cause: type of its ``__cause__``, unless that is an error of httpx, httpcore or h11.
+        kind: type of the terminal event; the result's status has the same name.
+        attempts: 3 if the fault is retried, otherwise 1.
+        connects: connections started; by default, one per attempt.
         accepted: connections accepted by the server.
         read: requests read by the server.
-        handler: what the server does with a connection.
-        tls: makes the server's side of TLS; None for a plain server.
+        handler: serves a connection.
+        tls: creates the server's TLS context; None for a server without TLS.
         refusing: whether the server's port refuses connections.
-        trust: makes the client's side of TLS.
-        proxied: whether the server is the client's proxy instead of the origin.
-        url: the address, where ``{url}`` and ``{port}`` are the server's.
-        methods: the methods to play it with.
-        client: further options of the client.
-        timeout: how long the request waits for the server.
-        request: makes further options of the request, anew for each play.
-        prelude: what happens with client and server before the request.
-        pickles: whether the error must come back from pickle; all must but those that httpx
-            itself cannot rebuild.
+        client_tls: creates the client's TLS context.
+        is_proxy: whether the server is the client's proxy, not the origin.
+        url: the request's URL; ``{url}`` and ``{port}`` are replaced by the server's.
+        methods: the methods to run it with.
+        client: more options for the client.
+        timeout: the request's timeout in seconds.
+        request: creates more options for the request, for each run.
+        before: uses client and server before the request.
+        is_picklable: whether the error can be pickled; false only for errors that httpx itself
+            can't unpickle.
     """
 
     name: str
@@ -129,12 +129,12 @@ class Scenario:
     client: dict[str, Any] = dataclasses.field(default_factory=dict)
     timeout: float = 20.0
     request: Callable[[], dict[str, Any]] = dict
-    before: Prelude = _nothing
+    before: Preparation = _nothing
     is_picklable: bool = True
 
     @property
     def expected(self) -> Observation:
-        """What must come of the request."""
+        """What is expected to happen to the request."""
         return Observation(
             raised=self.raises,
             foreign_cause=self.cause,
@@ -149,7 +149,7 @@ class Scenario:
 
 
 def cases_by_id(scenarios: tuple[Scenario, ...]) -> dict[str, tuple[Scenario, str]]:
-    """Pair each scenario with each of its methods; the key is a readable name for the pair."""
+    """Pair each scenario with each of its methods; the keys are test ids."""
     cases = {
         f"{scenario.name}, {method}": (scenario, method)
         for scenario in scenarios
@@ -162,23 +162,23 @@ def cases_by_id(scenarios: tuple[Scenario, ...]) -> dict[str, tuple[Scenario, st
 
 
 unreached = functools.partial(Scenario, accepted=0, read=0)
-"""A fault before any connection to the server has come about."""
+"""A fault before any connection to the server is established."""
 
 answered = functools.partial(Scenario, raises=None, kind=EventType.SUCCESS)
-"""No fault to the caller: there is a response."""
+"""Not a fault for the caller, because there is a response."""
 
 timed_out = functools.partial(Scenario, kind=EventType.TIMEOUT, timeout=0.2)
-"""A server that lets the client wait."""
+"""A server that keeps the client waiting."""
 
 during_upload = functools.partial(Scenario, methods=("POST",), read=0)
-"""A fault of, or during, a body on its way to the server, which never has the whole of it."""
+"""A fault of, or during, a request body, which the server never receives completely."""
 
 through_proxy = functools.partial(Scenario, is_proxy=True, url="https://origin.invalid/")
-"""A fault of a proxy that shall open a tunnel to the origin."""
+"""A fault of a proxy that is asked for a tunnel to the origin."""
 
 
 async def run_scenario(scenario: Scenario, method: str) -> Observation:
-    """Send one request into the fault of ``scenario``; tell what came of it."""
+    """Send one request to the server of ``scenario``, and return what happened."""
     tls = scenario.tls() if scenario.tls is not None else None
     async with FaultServer(scenario.handler, tls=tls, refusing=scenario.refusing) as server:
         recorder = _RequestRecorder(RequestContext(base_delay=0.001))
@@ -190,7 +190,7 @@ async def run_scenario(scenario: Scenario, method: str) -> Observation:
 
 
 class _RequestRecorder:
-    """One request as it is watched from its submission to its end."""
+    """Records what happens to one request."""
 
     def __init__(self, context: RequestContext) -> None:
         self._context = context
@@ -201,7 +201,7 @@ class _RequestRecorder:
 
     def watch(self, client: AsyncResilientClient) -> None:
         for kind in EventType:
-            client.add_event_callback(kind, self._note_event)
+            client.add_event_callback(kind, self._record_event)
 
     async def send(
         self, scenario: Scenario, method: str, client: AsyncResilientClient, server: FaultServer
@@ -235,7 +235,7 @@ class _RequestRecorder:
             survives_pickling=error is None or _survives_pickling(error),
         )
 
-    def _note_event(self, event: AsyncEvent) -> None:
+    def _record_event(self, event: AsyncEvent) -> None:
         if event.context.request_id == self._context.request_id:
             self._events.append(event)
 
@@ -255,7 +255,7 @@ def _client(scenario: Scenario, server: FaultServer) -> AsyncResilientClient:
 
 
 _WIRE_LIBRARIES = {"httpx", "httpcore", "h11"}
-"""Whose errors stand behind a caller's depends on the parser."""
+"""Which of these an error's cause comes from depends on the HTTP/1.1 parser."""
 
 
 def _foreign_cause(error: BaseException | None) -> type[BaseException] | None:
@@ -267,7 +267,7 @@ def _foreign_cause(error: BaseException | None) -> type[BaseException] | None:
 
 def _survives_pickling(error: BaseException) -> bool:
     try:
-        twin = pickle.loads(pickle.dumps(error))
-    except TypeError:  # what pickle raises when the class cannot be called with its own ``args``
+        copy = pickle.loads(pickle.dumps(error))
+    except TypeError:  # raised by pickle if the class can't be called with its ``args``
         return False
-    return type(twin) is type(error) and str(twin) == str(error)
+    return type(copy) is type(error) and str(copy) == str(error)

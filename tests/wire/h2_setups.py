@@ -1,4 +1,4 @@
-"""The ways in which HTTP/2 comes to be spoken: a test that takes a ``way`` is run with each."""
+"""How HTTP/2 is chosen: a test that takes a ``setup`` runs with each."""
 
 import asyncio
 import dataclasses
@@ -17,22 +17,22 @@ __all__ = ["ALL_SETUPS", "H2Setup", "post_many", "resend_counts"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class H2Setup:
-    """One way in which HTTP/2 comes to be spoken.
+    """One way to choose HTTP/2.
 
     Attributes:
-        tls: by agreement; otherwise without a word.
-        options: of the transport.
+        tls: negotiate it over TLS (ALPN); otherwise use prior knowledge.
+        options: options for the transport.
     """
 
     tls: bool
     options: dict[str, Any]
 
     def server(self, *scripts: Script, max_streams: int | None = 100) -> FaultServer:
-        """Give a server that speaks it."""
+        """Return a server for this setup."""
         return h2_server(*scripts, max_streams=max_streams, tls=self.tls)
 
     def transport(self, **options: Any) -> AsyncPoolTransport:
-        """Make a transport that speaks it."""
+        """Create a transport for this setup."""
         return AsyncPoolTransport(http2=True, verify=h2_client_context(), **self.options, **options)
 
 
@@ -43,16 +43,16 @@ ALL_SETUPS = pytest.mark.parametrize(
         H2Setup(tls=True, options={"http11": "llhttp"}),
         H2Setup(tls=False, options={"http1": False}),
     ],
-    ids=["agreed", "agreed beside llhttp", "known before"],
+    ids=["ALPN and h11", "ALPN and llhttp", "prior knowledge"],
 )
 
 
 def resend_counts(responses: list[httpx.Response]) -> list[int]:
-    """Tell how often the pool sent each request again, sorted."""
+    """Return how often the pool resent each request, sorted."""
     return sorted(response.extensions.get(RESENDS, 0) for response in responses)
 
 
 async def post_many(client: httpx.AsyncClient, url: str, count: int) -> list[httpx.Response]:
-    """Send as many requests at once, and give their answers."""
+    """Send ``count`` requests concurrently, and return their responses."""
     urls = [f"{url}{number}" for number in range(count)]
     return await asyncio.gather(*(client.post(url, content=b"x") for url in urls))

@@ -1,4 +1,4 @@
-"""What the tests of the pool share: servers that count, clients over a pool, checks of its peace."""
+"""Helpers for the tests of the pool: handlers, clients and checks of its state."""
 
 import asyncio
 import contextlib
@@ -37,13 +37,14 @@ __all__ = [
 
 
 class ConnectionCounter:
-    """Counts the connections to some servers whenever one of them accepts another.
+    """Counts the connections to some servers whenever one of them accepts a new one.
 
-    It counts the client's sockets: a server's task hears of an end some turns after the client.
+    It counts the client's sockets, because a server's task learns of a closed connection only
+    some turns of the loop after the client.
 
     Attributes:
-        peak: how many there were at the same time.
-        servers: who is looked at.
+        peak: the most connections at the same time.
+        servers: whose connections are counted.
     """
 
     def __init__(self) -> None:
@@ -51,31 +52,31 @@ class ConnectionCounter:
         self.servers: list[FaultServer] = []
 
     def update(self) -> None:
-        """Count now."""
+        """Count the connections now."""
         self.peak = max(self.peak, sum(count_sockets_to(server.port) for server in self.servers))
 
     def wrap(self, handler: Handler) -> Handler:
-        """Serve connections with ``handler``, and count at the start of each."""
+        """Return a handler that counts, and then calls ``handler``."""
 
-        async def counted(wire: Wire) -> None:
+        async def wrapped(wire: Wire) -> None:
             self.update()
             await handler(wire)
 
-        return counted
+        return wrapped
 
 
 def in_order(*handlers: Handler) -> Handler:
     """Serve the first connection with the first handler, and so on; the last serves the rest."""
-    waiting = list(handlers)
+    remaining = list(handlers)
 
     async def handler(wire: Wire) -> None:
-        await (waiting.pop(0) if len(waiting) > 1 else waiting[0])(wire)
+        await (remaining.pop(0) if len(remaining) > 1 else remaining[0])(wire)
 
     return handler
 
 
 def serve_requests(respond: Callable[[SeenRequest, Wire], Awaitable[Any]]) -> Handler:
-    """Call ``respond`` for each request until the client hangs up, however it does."""
+    """Call ``respond`` for each request until the client closes or resets the connection."""
 
     async def handler(wire: Wire) -> None:
         with contextlib.suppress(ConnectionError):
@@ -86,20 +87,20 @@ def serve_requests(respond: Callable[[SeenRequest, Wire], Awaitable[Any]]) -> Ha
 
 
 async def answer_in_pieces(request: SeenRequest, wire: Wire) -> None:
-    """Answer with a few pieces, each a few turns after the last."""
+    """Answer in a few pieces, with a few turns of the loop between them."""
     for piece in (b"HTTP/1.1 200 OK\r\n", b"Content-Length: 12\r\n\r\n", b"whole", b" answer"):
         await wire.send(piece)
         await run_loop_turns(3)
 
 
 async def run_loop_turns(count: int) -> None:
-    """Let the event loop turn ``count`` times."""
+    """Run ``count`` turns of the event loop."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def ip_url(server: FaultServer) -> str:
-    """Give the URL of a server by its number, so that no name is looked up."""
+    """Return a server's URL with its IP address, so that no name is looked up."""
     return server.url.replace("localhost", "127.0.0.1")
 
 
@@ -112,7 +113,7 @@ def new_transport(
     http2: bool = False,
     max_connection_age: float | None = None,
 ) -> AsyncPoolTransport:
-    """Make a transport over a pool."""
+    """Create a transport with a pool."""
     limits = httpx.Limits(
         max_connections=connections, max_keepalive_connections=idle, keepalive_expiry=expiry
     )
@@ -125,38 +126,38 @@ def new_transport(
 
 
 def pool_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-    """Make an httpx client over a transport."""
+    """Create an httpx client over a transport."""
     return httpx.AsyncClient(transport=transport, timeout=20.0)
 
 
 def verify_option(*, tls: bool) -> ssl.SSLContext | bool:
-    """Give httpx's ``verify``: the authority of the tests, or nothing."""
+    """Return httpx's ``verify`` option: the client's context, or False without TLS."""
     return client_context() if tls else False
 
 
 def server_context_or_none(*, tls: bool) -> ssl.SSLContext | None:
-    """Give the server's side of TLS, or of none."""
+    """Return the server's context, or None without TLS."""
     return server_context() if tls else None
 
 
-def result_type(end: object) -> type[object]:
-    """Give the class of an error, and httpx's for any response."""
-    return httpx.Response if isinstance(end, httpx.Response) else type(end)
+def result_type(result: object) -> type[object]:
+    """Return the class of an error, or ``httpx.Response`` for any response."""
+    return httpx.Response if isinstance(result, httpx.Response) else type(result)
 
 
 def is_idle(transport: AsyncPoolTransport) -> bool:
-    """Say whether nobody holds a connection of a pool or waits for one."""
-    told = transport.statistics()
-    return (told.active, told.waiting, told.connecting) == (0, 0, 0)
+    """Whether no request holds a connection of the pool or waits for one."""
+    stats = transport.statistics()
+    return (stats.active, stats.waiting, stats.connecting) == (0, 0, 0)
 
 
 async def wait_until_stale(transport: AsyncPoolTransport) -> None:
-    """Wait until something that nobody asked for has come on each idle connection."""
+    """Wait until each idle connection has received something unexpected."""
     await wait_until(lambda: all(slot.has_pending_input for slot in transport._pool._slots.all))
 
 
 async def other_tasks_end() -> bool:
-    """Say whether the calling task soon runs alone: every other one, servers' included, ends."""
+    """Whether all other tasks, including the servers', end soon."""
     try:
         await wait_until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
     except TimeoutError:

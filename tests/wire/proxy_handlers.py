@@ -1,4 +1,4 @@
-"""Small proxies, each of which does one thing, on top of the server that obeys handlers."""
+"""Handlers that turn a ``FaultServer`` into a forward, tunnel or SOCKS5 proxy."""
 
 import asyncio
 import base64
@@ -14,15 +14,15 @@ __all__ = ["Socks5Proxy", "basic_auth", "forward_proxy", "tunnel_proxy"]
 
 
 def basic_auth(user: str, password: str) -> str:
-    """Give the header value of basic authentication."""
+    """Return the header value for basic authentication."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def forward_proxy(*, required_auth: str | None = None) -> Handler:
-    """Forward each plain request to the server that its absolute target names.
+    """Forward each HTTP request to the server in its absolute target.
 
     Args:
-        required_auth: the ``Proxy-Authorization`` without which the answer is 407.
+        required_auth: the required ``Proxy-Authorization``; anything else is answered with 407.
     """
 
     async def handler(wire: Wire) -> None:
@@ -31,7 +31,7 @@ def forward_proxy(*, required_auth: str | None = None) -> Handler:
                 required_auth is not None
                 and request.headers.get("proxy-authorization") != required_auth
             ):
-                await wire.answer(407, b"who are you")
+                await wire.answer(407, b"authentication required")
                 continue
             await _forward(request, wire)
 
@@ -59,12 +59,12 @@ def tunnel_proxy(
     reply: bytes = b"HTTP/1.1 200 Connected\r\n\r\n",
     then: Callable[[Wire], Awaitable[None]] | None = None,
 ) -> Handler:
-    """Answer CONNECT, and carry the bytes both ways; one that refuses looks for nobody.
+    """Answer CONNECT, and relay data in both directions if the reply is a 200.
 
     Args:
-        required_auth: the ``Proxy-Authorization`` without which the answer is 407.
-        reply: what to answer CONNECT with.
-        then: what to do instead of carrying bytes.
+        required_auth: the required ``Proxy-Authorization``; anything else is answered with 407.
+        reply: the reply to CONNECT.
+        then: called instead of relaying data.
     """
 
     async def handler(wire: Wire) -> None:
@@ -75,28 +75,28 @@ def tunnel_proxy(
             required_auth is not None
             and request.headers.get("proxy-authorization") != required_auth
         ):
-            await wire.answer(407, b"who are you")
+            await wire.answer(407, b"authentication required")
             return
         host, _, port = request.target.rpartition(":")
         await wire.send(reply)
         if not reply.startswith(b"HTTP/1.1 200 "):
             return
-        await (then(wire) if then else _carry(wire, host, int(port)))
+        await (then(wire) if then else _relay(wire, host, int(port)))
 
     return handler
 
 
-async def _carry(wire: Wire, host: str, port: int) -> None:
+async def _relay(wire: Wire, host: str, port: int) -> None:
     reader, writer = await asyncio.open_connection(host, port)
-    upwards = asyncio.ensure_future(_pump(wire.read, writer))
+    upstream = asyncio.ensure_future(_pump(wire.read, writer))
     try:
         while data := await reader.read(65536):
             await wire.send(data)
     except ConnectionError:
         pass
     finally:
-        upwards.cancel()
-        await asyncio.wait({upwards})
+        upstream.cancel()
+        await asyncio.wait({upstream})
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
@@ -111,10 +111,10 @@ async def _pump(read: Callable[[int], Awaitable[bytes]], writer: asyncio.StreamW
 
 
 class Socks5Proxy:
-    """A SOCKS5 proxy, RFC 1928, with a user and a password (RFC 1929) where wanted.
+    """A SOCKS5 proxy (RFC 1928), optionally with user and password (RFC 1929).
 
     Attributes:
-        targets: host and port of each connection asked for, in order.
+        targets: host and port of each requested connection, in order.
     """
 
     def __init__(self, *, credentials: tuple[str, str] | None = None, reply: int = 0) -> None:
@@ -134,16 +134,16 @@ class Socks5Proxy:
         self.targets.append((host, port))
         await wire.send(b"\x05" + bytes([self._reply]) + b"\x00\x01" + bytes(6))
         if self._reply == 0:
-            await _carry(wire, host, port)
+            await _relay(wire, host, port)
 
     async def _authenticates(self, wire: Wire) -> bool:
         assert self._credentials is not None
         await wire.send(b"\x05\x02")
         user, password = (part.encode() for part in self._credentials)
         expected = b"\x01" + bytes([len(user)]) + user + bytes([len(password)]) + password
-        known = await wire.read(1000) == expected
-        await wire.send(b"\x01\x00" if known else b"\x01\x01")
-        return known
+        accepted = await wire.read(1000) == expected
+        await wire.send(b"\x01\x00" if accepted else b"\x01\x01")
+        return accepted
 
 
 def _socks_target(request: bytes) -> tuple[str, int]:

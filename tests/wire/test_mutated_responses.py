@@ -136,7 +136,7 @@ async def test_responses_that_were_once_misread_are_rejected() -> None:
 )
 def test_a_wrong_body_or_status_is_detected(h11: Outcome, llhttp: Outcome) -> None:
     """Whichever parser returned it; the message contains the bytes."""
-    data, _ = CORPUS["a length"]
+    data, _ = CORPUS["Content-Length"]
     assert repr(data) in mismatches(data, h11, llhttp)[0]
 
 

@@ -1,6 +1,6 @@
-"""Both sides of TLS as the tests want them. Each context is made once: keys cost time.
+"""TLS contexts for the clients and servers of the tests, cached because keys are slow to generate.
 
-One authority issues every certificate; ``trusting`` is the client that knows it.
+Unless said otherwise, the tests' CA issues the certificates, and ``client_context`` trusts it.
 """
 
 import datetime as dt
@@ -26,32 +26,32 @@ __all__ = [
 ]
 
 
-# The client's side
+# Clients
 
 
 @functools.cache
 def client_context() -> ssl.SSLContext:
-    """Trust the one authority of the tests."""
+    """Trust the tests' CA."""
     return ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
 
 
 @functools.cache
 def at_least_tls_1_3() -> ssl.SSLContext:
-    """Trust the one authority, and speak nothing older than TLS 1.3."""
+    """Trust the tests' CA, and require TLS 1.3."""
     context = ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
 
 
 def ca_file(folder: Path) -> str:
-    """Write the one authority of the tests to a file, for clients that read no context."""
-    path = folder / "authority.pem"
+    """Write the tests' CA to a file, for clients that don't accept a context."""
+    path = folder / "ca.pem"
     path.write_bytes(_ca().cert_pem.bytes())
     return str(path)
 
 
 def client_certificate_files(folder: Path) -> tuple[str, str]:
-    """Write a certificate and its key, of the one authority, for a client to show."""
+    """Write a client certificate and its key, and return their paths."""
     certificate, key = folder / "client.pem", folder / "client.key"
     leaf = _ca().issue_cert("client@example.org")
     certificate.write_bytes(leaf.cert_chain_pems[0].bytes())
@@ -59,52 +59,52 @@ def client_certificate_files(folder: Path) -> tuple[str, str]:
     return str(certificate), str(key)
 
 
-# The server's side
+# Servers
 
 
 @functools.cache
 def server_context() -> ssl.SSLContext:
-    """Show a certificate without fault."""
+    """Present a valid certificate."""
     return _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
 
 
 @functools.cache
 def unknown_issuer() -> ssl.SSLContext:
-    """Show a certificate of an authority that the client does not know."""
+    """Present a certificate of a CA that the client doesn't trust."""
     return _presenting(trustme.CA().issue_cert("localhost", "127.0.0.1"))
 
 
 @functools.cache
 def self_signed() -> ssl.SSLContext:
-    """Show a certificate that vouches for itself."""
-    authority = trustme.CA()
+    """Present a self-signed certificate."""
+    ca = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    with authority.cert_pem.tempfile() as chain, authority.private_key_pem.tempfile() as key:
+    with ca.cert_pem.tempfile() as chain, ca.private_key_pem.tempfile() as key:
         context.load_cert_chain(chain, key)
     return context
 
 
 @functools.cache
 def wrong_host() -> ssl.SSLContext:
-    """Show the certificate of somebody else."""
+    """Present a certificate for another host."""
     return _presenting(_ca().issue_cert("elsewhere.example"))
 
 
 @functools.cache
 def expired() -> ssl.SSLContext:
-    """Show a certificate whose time is over."""
+    """Present an expired certificate."""
     return _presenting(_ca().issue_cert("localhost", "127.0.0.1", not_after=_days_from_now(-1)))
 
 
 @functools.cache
 def not_yet_valid() -> ssl.SSLContext:
-    """Show a certificate whose time is to come."""
+    """Present a certificate that isn't valid yet."""
     return _presenting(_ca().issue_cert("localhost", "127.0.0.1", not_before=_days_from_now(1)))
 
 
 @functools.cache
 def at_most_tls_1_2() -> ssl.SSLContext:
-    """Speak nothing newer than TLS 1.2."""
+    """Support only TLS 1.2."""
     context = _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -112,7 +112,7 @@ def at_most_tls_1_2() -> ssl.SSLContext:
 
 @functools.cache
 def requiring_client_certificate(version: ssl.TLSVersion) -> ssl.SSLContext:
-    """Speak one version of TLS, and only with clients that show a certificate."""
+    """Require a client certificate, and one version of TLS."""
     context = _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
     context.minimum_version = context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
