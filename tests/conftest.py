@@ -8,7 +8,7 @@ from steady_loop import SteadyLoop
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Start two workers more than there are processors: tests wait more than they compute."""
+    """Start two workers more than there are processors, because tests mostly wait."""
     return (os.cpu_count() or 1) + 2
 
 

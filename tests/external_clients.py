@@ -1,4 +1,4 @@
-"""The clients and backends that a resilient client can send with."""
+"""The clients and backends that a resilient client can use."""
 
 import contextlib
 import dataclasses
@@ -12,17 +12,17 @@ import pytest
 
 from typed_async_client import AsyncResilientClient
 
-__all__ = ["ALL_CLIENTS", "BACKENDS", "EXTERNAL", "Way"]
+__all__ = ["ALL_CLIENTS", "BACKENDS", "EXTERNAL", "ClientSetup"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Way:
-    """A way of sending requests.
+class ClientSetup:
+    """A combination of client and backend to run tests with.
 
     Attributes:
-        name: the library that the client, its responses and its errors come from.
+        name: the library of the client, its responses and its errors.
         is_external: whether the client is created by the user.
-        backend: the backend that our client sends with; None for our pool.
+        backend: the backend of our client; None for our pool.
     """
 
     name: str
@@ -56,21 +56,21 @@ class Way:
         return f"external {self.name}" if self.is_external else self.backend or "our own"
 
 
-def _if_installed(way: Way, package: str) -> Any:
+def _if_installed(setup: ClientSetup, package: str) -> Any:
     is_missing = importlib.util.find_spec(package) is None
     return pytest.param(
-        way, marks=pytest.mark.skipif(is_missing, reason=f"{package} is not installed")
+        setup, marks=pytest.mark.skipif(is_missing, reason=f"{package} is not installed")
     )
 
 
-EXTERNAL = (Way("httpx"), _if_installed(Way("httpx2"), "httpx2"))
+EXTERNAL = (ClientSetup("httpx"), _if_installed(ClientSetup("httpx2"), "httpx2"))
 """External clients."""
 
-ALL_CLIENTS = (Way("httpx", is_external=False), *EXTERNAL)
+ALL_CLIENTS = (ClientSetup("httpx", is_external=False), *EXTERNAL)
 """External clients and our own."""
 
 BACKENDS = (
-    _if_installed(Way("httpx", is_external=False, backend="aiohttp"), "httpx_aiohttp"),
-    _if_installed(Way("httpx", is_external=False, backend="pyreqwest"), "pyreqwest"),
+    _if_installed(ClientSetup("httpx", is_external=False, backend="aiohttp"), "httpx_aiohttp"),
+    _if_installed(ClientSetup("httpx", is_external=False, backend="pyreqwest"), "pyreqwest"),
 )
 """Our own client with each backend."""

@@ -8,7 +8,7 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from external_clients import ALL_CLIENTS, EXTERNAL, Way
+from external_clients import ALL_CLIENTS, EXTERNAL, ClientSetup
 
 from typed_async_client import (
     AsyncEvent,
@@ -23,15 +23,15 @@ from typed_async_client.testing import in_virtual_time
 
 URL = "http://service.test/"
 
-each_library = pytest.mark.parametrize("way", EXTERNAL, ids=str)
+each_library = pytest.mark.parametrize("setup", EXTERNAL, ids=str)
 
 
 class Down:
     """A handler that refuses a number of connections before it responds."""
 
-    def __init__(self, way: Way, refusals: int = 1_000) -> None:
+    def __init__(self, setup: ClientSetup, refusals: int = 1_000) -> None:
         self.attempts = 0
-        self._library = way.library
+        self._library = setup.library
         self._refusals = refusals
 
     def __call__(self, request: Any) -> Any:
@@ -42,19 +42,19 @@ class Down:
         return self._library.Response(200, headers={"X-Up": "yes"}, text="up")
 
 
-def external_client(way: Way, handler: Any, **options: Any) -> Any:
+def external_client(setup: ClientSetup, handler: Any, **options: Any) -> Any:
     """Create a client of the library, as a user does."""
-    return way.library.AsyncClient(transport=way.library.MockTransport(handler), **options)
+    return setup.library.AsyncClient(transport=setup.library.MockTransport(handler), **options)
 
 
 @each_library
-async def test_the_external_client_is_used_and_stays_open(way: Way) -> None:
+async def test_the_external_client_is_used_and_stays_open(setup: ClientSetup) -> None:
     """Whoever created it closes it."""
-    async with external_client(way, Down(way, refusals=0)) as external:
+    async with external_client(setup, Down(setup, refusals=0)) as external:
         async with AsyncResilientClient(http_client=external) as client:
             assert client._client is external
             response = await (await client.get(URL))
-            assert type(response) is way.library.Response
+            assert type(response) is setup.library.Response
         assert not external.is_closed
         assert (await external.get(URL)).text == "up"
     assert external.is_closed
@@ -63,11 +63,13 @@ async def test_the_external_client_is_used_and_stays_open(way: Way) -> None:
 @each_library
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @in_virtual_time
-async def test_a_connect_failure_is_retried_for_every_method(way: Way, method: str) -> None:
+async def test_a_connect_failure_is_retried_for_every_method(
+    setup: ClientSetup, method: str
+) -> None:
     """Our hooks in the client show that nothing else was sent."""
-    down = Down(way, refusals=2)
+    down = Down(setup, refusals=2)
     async with (
-        external_client(way, down) as external,
+        external_client(setup, down) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
         response = await (await client.request_async(method, URL, RequestContext(request_id="r")))
@@ -77,26 +79,28 @@ async def test_a_connect_failure_is_retried_for_every_method(way: Way, method: s
     assert (result.attempts, down.attempts) == (3, 3)
 
 
-@pytest.mark.parametrize("way", ALL_CLIENTS, ids=str)
+@pytest.mark.parametrize("setup", ALL_CLIENTS, ids=str)
 @in_virtual_time
-async def test_the_connect_error_is_caught_as_the_error_of_every_library(way: Way) -> None:
+async def test_the_connect_error_is_caught_as_the_error_of_every_library(
+    setup: ClientSetup,
+) -> None:
     """As ours, httpx's, httpcore's, and that of the client's library."""
-    async with way.client(transport=Down(way)) as client:
+    async with setup.client(transport=Down(setup)) as client:
         with pytest.raises(ConnectError, match=r"cannot connect to service\.test:80") as raised:
             await (await client.post(URL))
     error = raised.value
     assert isinstance(error, httpx.ConnectError)
     assert isinstance(error, httpcore.ConnectError)
-    assert isinstance(error, way.library.ConnectError)
-    assert type(error.__cause__) is way.library.ConnectError
+    assert isinstance(error, setup.library.ConnectError)
+    assert type(error.__cause__) is setup.library.ConnectError
     assert error.__notes__ == ["no connection after 3 attempts"]
 
 
-@pytest.mark.parametrize("way", ALL_CLIENTS, ids=str)
+@pytest.mark.parametrize("setup", ALL_CLIENTS, ids=str)
 @in_virtual_time
-async def test_the_connect_error_can_be_pickled_and_copied(way: Way) -> None:
+async def test_the_connect_error_can_be_pickled_and_copied(setup: ClientSetup) -> None:
     """It keeps its class, message, notes and request."""
-    async with way.client(transport=Down(way)) as client:
+    async with setup.client(transport=Down(setup)) as client:
         with pytest.raises(ConnectError) as raised:
             await (await client.post(URL))
     error = raised.value
@@ -107,26 +111,26 @@ async def test_the_connect_error_can_be_pickled_and_copied(way: Way) -> None:
             error.args,
             error.__notes__,
         )
-        assert type(restored.request) is way.library.Request
+        assert type(restored.request) is setup.library.Request
         assert restored.request.url == URL
 
 
 @each_library
 @in_virtual_time
-async def test_a_timeout_error_of_the_clients_library_is_a_timeout(way: Way) -> None:
+async def test_a_timeout_error_of_the_clients_library_is_a_timeout(setup: ClientSetup) -> None:
     """It is recognized by its class name, so the library needn't be installed."""
     attempts: list[str] = []
 
     def slow(request: Any) -> None:
         attempts.append(request.method)
-        raise way.library.ReadTimeout("slow", request=request)
+        raise setup.library.ReadTimeout("slow", request=request)
 
     async with (
-        external_client(way, slow) as external,
+        external_client(setup, slow) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
         task = await client.get(URL, RequestContext(request_id="r"))
-        with pytest.raises(way.library.ReadTimeout):
+        with pytest.raises(setup.library.ReadTimeout):
             await task
         result = client.get_result("r")
     assert result is not None
@@ -134,7 +138,7 @@ async def test_a_timeout_error_of_the_clients_library_is_a_timeout(way: Way) -> 
 
 
 @each_library
-async def test_changes_to_an_events_response_do_not_affect_the_callers(way: Way) -> None:
+async def test_changes_to_an_events_response_do_not_affect_the_callers(setup: ClientSetup) -> None:
     """An event carries a copy of the response, whichever library it is from."""
     seen: list[AsyncEvent] = []
 
@@ -144,32 +148,32 @@ async def test_changes_to_an_events_response_do_not_affect_the_callers(way: Way)
         seen.append(event)
 
     async with (
-        external_client(way, Down(way, refusals=0)) as external,
+        external_client(setup, Down(setup, refusals=0)) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
         client.add_event_callback(EventType.SUCCESS, change)
         response = await (await client.get(URL))
         await client.wait_for_all_requests()
-    assert type(seen[0].data) is way.library.Response
+    assert type(seen[0].data) is setup.library.Response
     assert seen[0].data.text == "up"
     assert response.headers["X-Up"] == "yes"
     assert "X-Sent" not in response.request.headers
 
 
 @each_library
-async def test_cookies_of_the_clients_library_are_copied_on_submission(way: Way) -> None:
+async def test_cookies_of_the_clients_library_are_copied_on_submission(setup: ClientSetup) -> None:
     """Later changes by the caller aren't sent."""
     sent: list[str] = []
 
     def record(request: Any) -> Any:
         sent.append(request.headers["Cookie"])
-        return way.library.Response(200)
+        return setup.library.Response(200)
 
     async with (
-        external_client(way, record) as external,
+        external_client(setup, record) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
-        cookies = way.library.Cookies({"a": "1"})
+        cookies = setup.library.Cookies({"a": "1"})
         task = await client.get(URL, cookies=cookies)
         cookies.set("a", "2")
         with pytest.deprecated_call():
@@ -181,7 +185,7 @@ async def test_cookies_of_the_clients_library_are_copied_on_submission(way: Way)
 
 
 @each_library
-async def test_the_users_hooks_stay_in_place_and_in_order(way: Way) -> None:
+async def test_the_users_hooks_stay_in_place_and_in_order(setup: ClientSetup) -> None:
     """While our hooks are installed, and after they are removed."""
     calls: list[str] = []
 
@@ -195,7 +199,7 @@ async def test_the_users_hooks_stay_in_place_and_in_order(way: Way) -> None:
         "request": [hook("request 1"), hook("request 2")],
         "response": [hook("response 1"), hook("response 2")],
     }
-    async with external_client(way, Down(way, refusals=0), event_hooks=hooks) as external:
+    async with external_client(setup, Down(setup, refusals=0), event_hooks=hooks) as external:
         async with AsyncResilientClient(http_client=external) as client:
             await (await client.get(URL))
             assert external.event_hooks != hooks
@@ -206,12 +210,12 @@ async def test_the_users_hooks_stay_in_place_and_in_order(way: Way) -> None:
 @each_library
 @in_virtual_time
 async def test_two_resilient_clients_with_the_same_external_client_count_separately(
-    way: Way,
+    setup: ClientSetup,
 ) -> None:
     """A POST of either counts as one hop, so its connect failures are retried."""
-    down = Down(way)
+    down = Down(setup)
     async with (
-        external_client(way, down) as external,
+        external_client(setup, down) as external,
         AsyncResilientClient(http_client=external) as first,
         AsyncResilientClient(http_client=external) as second,
     ):
@@ -231,15 +235,17 @@ async def test_two_resilient_clients_with_the_same_external_client_count_separat
 @each_library
 @pytest.mark.parametrize("place", ["assigned", "inserted first"])
 @in_virtual_time
-async def test_hooks_that_are_added_later_do_not_cause_a_second_send(way: Way, place: str) -> None:
+async def test_hooks_that_are_added_later_do_not_cause_a_second_send(
+    setup: ClientSetup, place: str
+) -> None:
     """Even if they replace ours, or run before them and raise."""
-    handler = Down(way, refusals=0)
+    handler = Down(setup, refusals=0)
 
     async def audit(_: Any) -> None:
-        raise way.library.ConnectError("the audit service is down")
+        raise setup.library.ConnectError("the audit service is down")
 
     async with (
-        external_client(way, handler) as external,
+        external_client(setup, handler) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
         await (await client.post(URL))
@@ -247,7 +253,7 @@ async def test_hooks_that_are_added_later_do_not_cause_a_second_send(way: Way, p
             external.event_hooks = {"response": [audit]}
         else:
             external.event_hooks["response"].insert(0, audit)
-        with pytest.raises(way.library.ConnectError):
+        with pytest.raises(setup.library.ConnectError):
             await (await client.post(URL))
     assert handler.attempts == 2
     assert external.event_hooks["response"] == [audit]
@@ -255,28 +261,28 @@ async def test_hooks_that_are_added_later_do_not_cause_a_second_send(way: Way, p
 
 @each_library
 @in_virtual_time
-async def test_a_body_set_by_a_hook_that_is_added_later_is_watched(way: Way) -> None:
+async def test_a_body_set_by_a_hook_that_is_added_later_is_watched(setup: ClientSetup) -> None:
     """Our hook is moved to the end before each attempt, so it sees that body being sent."""
-    handler = Down(way, refusals=0)
+    handler = Down(setup, refusals=0)
 
     async def broken(_: Any) -> AsyncIterator[bytes]:
         yield b"pay "
-        raise way.library.ConnectError("the source of the rest is down")
+        raise setup.library.ConnectError("the source of the rest is down")
 
-    body = type("Broken", (way.library.AsyncByteStream,), {"__aiter__": broken})
+    body = type("Broken", (setup.library.AsyncByteStream,), {"__aiter__": broken})
 
     async def replace_body(request: Any) -> None:
         request.stream = body()
         del request._content
 
     async with (
-        external_client(way, handler) as external,
+        external_client(setup, handler) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
         await (await client.post(URL))
         external.event_hooks["request"].append(replace_body)
         task = await client.post(URL, RequestContext(request_id="r"), content=b"pay 5")
-        with pytest.raises(way.library.ConnectError):
+        with pytest.raises(setup.library.ConnectError):
             await task
         result = client.get_result("r")
     assert result is not None
@@ -284,7 +290,9 @@ async def test_a_body_set_by_a_hook_that_is_added_later_is_watched(way: Way) -> 
 
 
 @each_library
-async def test_a_request_made_with_the_external_client_directly_is_not_watched(way: Way) -> None:
+async def test_a_request_made_with_the_external_client_directly_is_not_watched(
+    setup: ClientSetup,
+) -> None:
     """The external client can still be used directly, and its bodies are unchanged."""
     seen: list[str] = []
 
@@ -293,12 +301,12 @@ async def test_a_request_made_with_the_external_client_directly_is_not_watched(w
 
     async def record(_: Any, request: Any) -> Any:
         seen.append(type(request.stream).__name__)
-        return way.library.Response(200)
+        return setup.library.Response(200)
 
-    base = way.library.AsyncBaseTransport
+    base = setup.library.AsyncBaseTransport
     transport = type("Recording", (base,), {"handle_async_request": record})()
     async with (
-        way.library.AsyncClient(transport=transport) as external,
+        setup.library.AsyncClient(transport=transport) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
         await (await client.post(URL, content=body()))
@@ -321,16 +329,16 @@ class Wrapped:
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 3), ("PUT", 3), ("POST", 1)])
 @in_virtual_time
 async def test_without_hooks_only_idempotent_requests_are_retried(
-    way: Way, method: str, attempts: int
+    setup: ClientSetup, method: str, attempts: int
 ) -> None:
     """The request may have been redirected before the connect failure."""
-    down = Down(way)
+    down = Down(setup)
     async with (
-        external_client(way, down) as external,
+        external_client(setup, down) as external,
         AsyncResilientClient(http_client=Wrapped(external)) as client,
     ):
         task = await client.request_async(method, URL)
-        with pytest.raises(way.library.ConnectError):
+        with pytest.raises(setup.library.ConnectError):
             await task
     assert down.attempts == attempts
 

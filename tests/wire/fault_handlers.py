@@ -1,4 +1,4 @@
-"""What a misbehaving server does with a connection, beyond the handlers of the test kit."""
+"""Handlers for misbehaving servers, in addition to those of ``typed_async_client.testing``."""
 
 import asyncio
 import os
@@ -13,75 +13,75 @@ from typed_async_client.testing import Wire, answer
 from typed_async_client.testing.server import Handler
 
 __all__ = [
-    "answering_once",
-    "close_at_client_hello",
-    "close_over_the_request",
-    "cut",
-    "cut_at_client_hello",
-    "cut_at_once",
-    "cut_mid_upload",
+    "answer_then",
+    "close_after_client_hello",
+    "close_without_close_notify",
+    "close_without_reading",
     "echo",
-    "echoes",
-    "garble",
-    "hang_up_beneath_tls",
+    "fail_handshake_with_alert",
+    "is_echoing",
     "never_read",
-    "redirecting",
-    "refuse_upload_early",
-    "refusing_aloud",
-    "sending",
-    "take_leave_at_client_hello",
-    "until",
+    "redirect_to",
+    "reject_upload_early",
+    "reset_after_client_hello",
+    "reset_connection",
+    "reset_mid_upload",
+    "reset_on_connect",
+    "respond_with",
+    "send_close_notify_after_client_hello",
+    "send_invalid_tls_record",
+    "wait_until",
 ]
 
 
-async def until(happened: Callable[[], bool]) -> None:
-    """Let the event loop run until ``happened()``.
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Run the event loop until ``condition()`` is true.
 
     Raises:
-        TimeoutError: it has not happened after half a minute, so it never will.
+        TimeoutError: the condition is still false after 30 seconds.
     """
     async with asyncio.timeout(30.0):
-        while not happened():  # noqa: ASYNC110 - a socket's state sets no asyncio.Event
+        while not condition():  # noqa: ASYNC110 - a socket's state sets no asyncio.Event
             await asyncio.sleep(0)
 
 
-# Once connected
+# As soon as the connection is established
 
 
-async def cut_at_once(wire: Wire) -> None:
-    """Cut the connection (RST) as soon as it is there."""
+async def reset_on_connect(wire: Wire) -> None:
+    """Reset the connection (RST) as soon as it is established."""
     wire.reset()
 
 
-async def close_over_the_request(wire: Wire) -> None:
-    """Let the request come as far as the kernel, and close the connection over it."""
+async def close_without_reading(wire: Wire) -> None:
+    """Close the connection while the request is still unread in the kernel's buffer."""
     wire.transport.pause_reading()
     sock = wire.transport.get_extra_info("socket")
-    await until(lambda: bool(select.select([sock], [], [], 0)[0]))
+    await wait_until(lambda: bool(select.select([sock], [], [], 0)[0]))
 
 
-async def close_at_client_hello(wire: Wire) -> None:
+async def close_after_client_hello(wire: Wire) -> None:
     """Read the first message of a TLS handshake, then close the connection (FIN)."""
     await wire.read(65536)
 
 
-async def take_leave_at_client_hello(wire: Wire) -> None:
-    """Read the first message of a TLS handshake, and answer it with TLS's farewell."""
+async def send_close_notify_after_client_hello(wire: Wire) -> None:
+    """Read the first message of a TLS handshake, and reply with close_notify."""
     await wire.read(65536)
-    await wire.send(b"\x15\x03\x03\x00\x02\x01\x00")  # an alert, TLS 1.2, 2 bytes: close_notify
+    await wire.send(b"\x15\x03\x03\x00\x02\x01\x00")  # alert, TLS 1.2, 2 bytes: close_notify
     await wire.stall()
 
 
-async def cut_at_client_hello(wire: Wire) -> None:
-    """Read the first message of a TLS handshake, then cut the connection (RST)."""
+async def reset_after_client_hello(wire: Wire) -> None:
+    """Read the first message of a TLS handshake, then reset the connection (RST)."""
     await wire.read(65536)
     wire.reset()
 
 
-def refusing_aloud(context: Callable[[], ssl.SSLContext]) -> Handler:
-    """Shake hands over TLS, and when that fails send the alert that tells why.
+def fail_handshake_with_alert(context: Callable[[], ssl.SSLContext]) -> Handler:
+    """Perform a TLS handshake that fails, and send the alert that says why.
 
-    asyncio's own server cuts the connection without it; servers at large do send it.
+    asyncio's server closes the connection without an alert, but most servers send one.
     """
 
     async def handler(wire: Wire) -> None:
@@ -104,36 +104,36 @@ def _fails(handshake: Callable[[], None]) -> bool:
         return False
     except ssl.SSLError:
         return True
-    raise AssertionError("this handshake was to fail")
+    raise AssertionError("expected the handshake to fail")
 
 
-# While the request comes
+# While the request is being received
 
 
 async def never_read(wire: Wire) -> None:
-    """Leave what the client sends in the kernel, until the kernel takes no more."""
+    """Never read, so that the kernel's buffers fill up with what the client sends."""
     wire.transport.pause_reading()
     await asyncio.Event().wait()
 
 
-async def cut_mid_upload(wire: Wire) -> None:
-    """Read a little of the request, then cut the connection (RST)."""
+async def reset_mid_upload(wire: Wire) -> None:
+    """Read a little of the request, then reset the connection (RST)."""
     await wire.read(1000)
     wire.reset()
 
 
-async def refuse_upload_early(wire: Wire) -> None:
-    """Answer 413 before the whole body has come, and read on until the client is done."""
+async def reject_upload_early(wire: Wire) -> None:
+    """Answer 413 before the whole body has arrived, and read on until the client is done."""
     await wire.read(1000)
     await wire.answer(413, b"too large")
     await wire.stall()
 
 
-# Once the request is read
+# After the request has been read
 
 
-def sending(data: bytes, then: Callable[[Wire], Awaitable[None]] = Wire.finish) -> Handler:
-    """Read a request, send ``data`` as it is, and do ``then``: close in good order, unless told."""
+def respond_with(data: bytes, then: Callable[[Wire], Awaitable[None]] = Wire.finish) -> Handler:
+    """Read a request, send ``data`` unchanged, and call ``then``, which closes by default."""
 
     async def handler(wire: Wire) -> None:
         await wire.read_request()
@@ -143,8 +143,8 @@ def sending(data: bytes, then: Callable[[Wire], Awaitable[None]] = Wire.finish) 
     return handler
 
 
-def answering_once(then: Handler) -> Handler:
-    """Answer a first request well, and do ``then`` on the same connection."""
+def answer_then(then: Handler) -> Handler:
+    """Answer the first request with 200, then call ``then`` on the same connection."""
 
     async def handler(wire: Wire) -> None:
         await wire.read_request()
@@ -154,36 +154,36 @@ def answering_once(then: Handler) -> Handler:
     return handler
 
 
-def redirecting(location: str, *, status: int = 302) -> Handler:
-    """Send every request somewhere else."""
+def redirect_to(location: str, *, status: int = 302) -> Handler:
+    """Redirect every request to ``location``."""
     return answer(status, b"", f"Location: {location}")
 
 
-async def cut(wire: Wire) -> None:
-    """Cut the connection (RST)."""
+async def reset_connection(wire: Wire) -> None:
+    """Reset the connection (RST)."""
     wire.reset()
 
 
-async def garble(wire: Wire) -> None:
-    """Send bytes that are no TLS record beneath TLS, and wait for the client to go."""
-    os.write(wire.transport.get_extra_info("socket").fileno(), b"no record of TLS at all")
+async def send_invalid_tls_record(wire: Wire) -> None:
+    """Send bytes that aren't a TLS record on a TLS connection, and wait for the client to close."""
+    os.write(wire.transport.get_extra_info("socket").fileno(), b"not a TLS record, just text")
     await wire.stall()
 
 
-async def hang_up_beneath_tls(wire: Wire) -> None:
-    """End the connection (FIN) without the farewell of TLS, and wait for the client to go."""
+async def close_without_close_notify(wire: Wire) -> None:
+    """Close the connection (FIN) without close_notify, and wait for the client to close."""
     wire.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
     await wire.stall()
 
 
 async def echo(wire: Wire) -> None:
-    """Send back what comes, until the client hangs up."""
+    """Send back all data, until the client closes the connection."""
     while data := await wire.read(65536):
         await wire.send(data)
 
 
-async def echoes(stream: httpcore.AsyncNetworkStream) -> bool:
-    """Tell whether an echo answers at the other end; hang up afterwards."""
+async def is_echoing(stream: httpcore.AsyncNetworkStream) -> bool:
+    """Check whether the server echoes, then close the stream."""
     try:
         await stream.write(b"is anybody there", timeout=20)
         return await stream.read(100, timeout=20) == b"is anybody there"

@@ -1,4 +1,4 @@
-"""HTTP/2 servers on loopback: one of the trade, and one that does what a test tells it to."""
+"""HTTP/2 servers on loopback: hypercorn, and one that follows the scripts of a test."""
 
 import asyncio
 import contextlib
@@ -23,27 +23,27 @@ from hyperframe.frame import GoAwayFrame
 
 from typed_async_client.testing import FaultServer, Handler, Wire
 
-__all__ = ["H2Wire", "Script", "StreamRequest", "hypercorn_url", "speaking_h2", "trusting_h2"]
+__all__ = ["H2Wire", "Script", "StreamRequest", "h2_client_context", "h2_server", "hypercorn_url"]
 
 
 @functools.cache
-def _authority() -> trustme.CA:
+def _ca() -> trustme.CA:
     return trustme.CA()
 
 
 @functools.cache
 def _certificate() -> trustme.LeafCert:
-    return _authority().issue_cert("localhost", "127.0.0.1")
+    return _ca().issue_cert("localhost", "127.0.0.1")
 
 
 @functools.cache
-def trusting_h2() -> ssl.SSLContext:
-    """Trust the servers of this file."""
-    return ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+def h2_client_context() -> ssl.SSLContext:
+    """Trust the certificates of the servers in this file."""
+    return ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
 
 
 @functools.cache
-def _serving_h2() -> ssl.SSLContext:
+def _h2_server_context() -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _certificate().configure_cert(context)
     context.set_alpn_protocols(["h2"])
@@ -52,11 +52,11 @@ def _serving_h2() -> ssl.SSLContext:
 
 @contextlib.asynccontextmanager
 async def hypercorn_url(app: Any, folder: Path) -> AsyncIterator[str]:
-    """Serve an ASGI application with hypercorn, on this loop; give its URL.
+    """Serve an ASGI application with hypercorn, on this loop, and yield its URL.
 
     Args:
         app: the application.
-        folder: where the certificate may lie.
+        folder: where to write the certificate.
     """
     pem, key = folder / "certificate.pem", folder / "key.pem"
     pem.write_bytes(b"".join(blob.bytes() for blob in _certificate().cert_chain_pems))
@@ -69,19 +69,19 @@ async def hypercorn_url(app: Any, folder: Path) -> AsyncIterator[str]:
     config.graceful_timeout = 0.1
     config.loglevel = "CRITICAL"
     stop = asyncio.Event()
-    serving = asyncio.ensure_future(serve(app, config, shutdown_trigger=stop.wait))
+    server_task = asyncio.ensure_future(serve(app, config, shutdown_trigger=stop.wait))
     try:
         yield f"https://localhost:{port}/"
     finally:
         stop.set()
-        # hypercorn raises here when a client has left without an orderly TLS shutdown.
+        # hypercorn raises this if a client closed without an orderly TLS shutdown.
         with contextlib.suppress(OSError):
-            await serving
+            await server_task
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """A whole request of one stream."""
+    """A complete request of one stream."""
 
     stream_id: int
     method: str
@@ -93,17 +93,17 @@ class H2Wire:
     """The server's end of one HTTP/2 connection.
 
     Attributes:
-        begun: the streams whose head has come, in order.
-        came: bytes of bodies that have come.
-        gives_room: whether bytes of bodies make room for as many more.
-        requests: the whole requests that came, in order.
-        resets: the streams that the client gave up.
+        started: the streams whose headers have arrived, in order.
+        body_bytes: bytes received in DATA frames.
+        opens_window: whether received data is acknowledged with WINDOW_UPDATE.
+        requests: the complete requests, in order.
+        resets: the streams that the client reset.
     """
 
     def __init__(self, wire: Wire, max_streams: int | None) -> None:
-        self.begun: list[int] = []
-        self.came: int = 0
-        self.gives_room: bool = True
+        self.started: list[int] = []
+        self.body_bytes: int = 0
+        self.opens_window: bool = True
         self.requests: list[StreamRequest] = []
         self.resets: list[int] = []
         self._bodies: dict[int, bytes] = {}
@@ -122,30 +122,30 @@ class H2Wire:
         await self._flush()
 
     async def receive(self, count: int) -> list[StreamRequest]:
-        """Read until ``count`` whole requests have come on this connection in all.
+        """Read until this connection has received ``count`` complete requests in total.
 
         Raises:
-            EOFError: the client hung up before.
+            EOFError: the client closed the connection first.
         """
         await self.read_until(lambda: len(self.requests) >= count)
         return self.requests[:count]
 
-    async def read_until(self, there: Callable[[], bool]) -> None:
-        """Read until a condition holds.
+    async def read_until(self, condition: Callable[[], bool]) -> None:
+        """Read until ``condition()`` is true.
 
         Raises:
-            EOFError: the client hung up before.
+            EOFError: the client closed the connection first.
         """
-        while not there():
+        while not condition():
             data = await self._wire.read(65536)
             if not data:
                 raise EOFError
             for event in self._h2.receive_data(data):
-                self._take(event)
+                self._handle(event)
             await self._flush()
 
     async def answer(self, request: StreamRequest, body: bytes = b"ok") -> None:
-        """Send a whole response; nobody wants one that the client has given up."""
+        """Send a complete response, unless the client has reset the stream."""
         if request.stream_id in self.resets:
             return
         self._h2.send_headers(request.stream_id, [(":status", "200")])
@@ -153,29 +153,29 @@ class H2Wire:
         await self._flush()
 
     async def answer_with_trailers(
-        self, request: StreamRequest, body: bytes, *, told: int, status: int = 200
+        self, request: StreamRequest, body: bytes, *, content_length: int, status: int = 200
     ) -> None:
-        """Send a whole response of ``told`` bytes, as it says, that is ended by trailers."""
-        head = [(":status", str(status)), ("content-length", str(told))]
+        """Send a complete response with a Content-Length, ended by trailers."""
+        head = [(":status", str(status)), ("content-length", str(content_length))]
         self._h2.send_headers(request.stream_id, head)
         if body:
             self._h2.send_data(request.stream_id, body)
         self._h2.send_headers(request.stream_id, [("x-checksum", "1")], end_stream=True)
         await self._flush()
 
-    async def begin_answer(self, request: StreamRequest) -> None:
-        """Send a head, and a part of a body."""
+    async def start_answer(self, request: StreamRequest) -> None:
+        """Send the headers and a part of the body."""
         if request.stream_id in self.resets:
             return
         self._h2.send_headers(request.stream_id, [(":status", "200")])
         self._h2.send_data(request.stream_id, b"part")
         await self._flush()
 
-    async def answer_at_length(self, request: StreamRequest, size: int) -> None:
-        """Send a whole response with a body of ``size`` bytes.
+    async def answer_with_size(self, request: StreamRequest, size: int) -> None:
+        """Send a complete response with a body of ``size`` bytes.
 
         Raises:
-            h2.exceptions.FlowControlError: the client leaves no room for it.
+            h2.exceptions.FlowControlError: the client's window is too small for it.
         """
         self._h2.send_headers(request.stream_id, [(":status", "200")])
         for start in range(0, size, 16_000):
@@ -191,53 +191,53 @@ class H2Wire:
         await self._flush()
 
     async def refuse(self, request: StreamRequest) -> None:
-        """Say that the request was not looked at (REFUSED_STREAM)."""
+        """Reset the stream with REFUSED_STREAM: the request wasn't processed."""
         if request.stream_id in self.resets:
             return
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
         await self._flush()
 
     async def answer_early(self, request: StreamRequest, body: bytes, code: int) -> None:
-        """Send a whole response, and say that the rest of the request is not wanted."""
+        """Send a complete response, and reset the stream before the request is complete."""
         self._h2.send_headers(request.stream_id, [(":status", "413")])
         self._h2.send_data(request.stream_id, body, end_stream=True)
         self._h2.reset_stream(request.stream_id, code)
         await self._flush()
 
-    async def break_off(self, request: StreamRequest) -> None:
-        """Break one stream off for a reason of the server's own (INTERNAL_ERROR)."""
+    async def abort_stream(self, request: StreamRequest) -> None:
+        """Reset the stream with INTERNAL_ERROR."""
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
         await self._flush()
 
     async def go_away(self, last_stream_id: int, error_code: int = 0) -> None:
-        """Say that no stream above ``last_stream_id`` was or will be looked at (GOAWAY)."""
+        """Send GOAWAY: no stream above ``last_stream_id`` was or will be processed."""
         frame = GoAwayFrame(0, last_stream_id=last_stream_id, error_code=error_code)
         await self._wire.send(frame.serialize())
 
-    async def answer_and_go(self, request: StreamRequest) -> None:
-        """Send a whole response and a GOAWAY right behind it, in one piece."""
+    async def answer_and_go_away(self, request: StreamRequest) -> None:
+        """Send a complete response and a GOAWAY in a single write."""
         self._h2.send_headers(request.stream_id, [(":status", "200")])
         self._h2.send_data(request.stream_id, b"ok", end_stream=True)
-        goodbye = GoAwayFrame(0, last_stream_id=request.stream_id).serialize()
-        await self._wire.send(self._h2.data_to_send() + goodbye)
+        goaway = GoAwayFrame(0, last_stream_id=request.stream_id).serialize()
+        await self._wire.send(self._h2.data_to_send() + goaway)
 
-    async def allow(self, max_streams: int) -> None:
-        """Change how many streams there may be at once (SETTINGS)."""
+    async def set_max_streams(self, max_streams: int) -> None:
+        """Change the limit of concurrent streams (SETTINGS)."""
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: max_streams})
         await self._flush()
 
-    async def give_room(self, *stream_ids: int, size: int = 1_000_000) -> None:
-        """Make room for ``size`` bytes on the connection, and on some streams (WINDOW_UPDATE)."""
+    async def open_window(self, *stream_ids: int, size: int = 1_000_000) -> None:
+        """Increase the connection's window, and those of some streams, by ``size`` bytes."""
         for stream_id in (None, *stream_ids):
             self._h2.increment_flow_control_window(size, stream_id)
         await self._flush()
 
     async def send(self, *frames: bytes) -> None:
-        """Send frames as they are."""
+        """Send serialized frames."""
         await self._wire.send(b"".join(frames))
 
-    async def answer_the_rest(self) -> None:
-        """Answer each further request until the client hangs up."""
+    async def answer_remaining(self) -> None:
+        """Answer each further request until the client closes the connection."""
         answered = len(self.requests)
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
@@ -246,21 +246,21 @@ class H2Wire:
                     await self.answer(request)
                 answered = len(self.requests)
 
-    async def listen(self) -> None:
-        """Say nothing more, and note what comes until the client hangs up."""
+    async def read_to_end(self) -> None:
+        """Send nothing more, and record what arrives until the client closes the connection."""
         with contextlib.suppress(EOFError, ConnectionError):
             await self.receive(1_000_000)
 
-    def _take(self, event: h2.events.Event) -> None:
+    def _handle(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived(stream_id=int(stream_id), headers=headers):
                 self._heads[stream_id] = {bytes(k): bytes(v) for k, v in headers or ()}
                 self._bodies[stream_id] = b""
-                self.begun.append(stream_id)
+                self.started.append(stream_id)
             case h2.events.DataReceived(stream_id=int(stream_id), data=data):
                 self._bodies[stream_id] += data or b""
-                self.came += len(data or b"")
-                if self.gives_room:
+                self.body_bytes += len(data or b"")
+                if self.opens_window:
                     self._h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
             case h2.events.StreamEnded(stream_id=int(stream_id)):
                 head = self._heads[stream_id]
@@ -275,27 +275,27 @@ class H2Wire:
 
 
 Script = Callable[[H2Wire], Awaitable[None]]
-"""Serves one HTTP/2 connection, from the settings to its end."""
+"""Serves one HTTP/2 connection, after the settings are sent."""
 
 
-def speaking_h2(*scripts: Script, max_streams: int | None = 100, tls: bool = True) -> FaultServer:
-    """Give a server whose first connection follows the first script, and so on.
+def h2_server(*scripts: Script, max_streams: int | None = 100, tls: bool = True) -> FaultServer:
+    """Return a server whose first connection follows the first script, and so on.
 
-    Connections beyond the scripts are answered well.
+    On connections without a script, every request is answered.
 
     Args:
         scripts: one for each connection.
-        max_streams: how many it allows at once; None says nothing about it.
-        tls: agree upon HTTP/2 by TLS; otherwise the client has to know.
+        max_streams: its limit of concurrent streams; None to announce none.
+        tls: negotiate HTTP/2 over TLS; otherwise the client needs prior knowledge.
     """
-    left = list(scripts)
+    remaining = list(scripts)
 
     async def handler(wire: Wire) -> None:
-        served = H2Wire(wire, max_streams)
-        script = left.pop(0) if left else H2Wire.answer_the_rest
-        await served.start()
+        h2_wire = H2Wire(wire, max_streams)
+        script = remaining.pop(0) if remaining else H2Wire.answer_remaining
+        await h2_wire.start()
         with contextlib.suppress(EOFError, h2.exceptions.ProtocolError):
-            await script(served)
+            await script(h2_wire)
 
-    followed: Handler = handler
-    return FaultServer(followed, tls=_serving_h2() if tls else None)
+    typed_handler: Handler = handler
+    return FaultServer(typed_handler, tls=_h2_server_context() if tls else None)

@@ -1,6 +1,6 @@
-"""Ways to spoil a response, and recipes of them for hypothesis to choose from.
+"""Mutations of a response, and a hypothesis strategy that combines them.
 
-Each takes the response, a place and a value, whatever these numbers are, and gives another one.
+Each takes the response and two arbitrary integers, a position and a value, and returns a new one.
 """
 
 import re
@@ -69,7 +69,7 @@ _STARTS = (
     b"ICE/1.0 200 OK", b"ICY 200 OK", b" HTTP/1.1 200 OK", b"HTTP/1.1 200 O\0K", b"HTTP/1.1 200 O\rK",
     b"HTTP/1.1 200 O\x01K", b"HTTP/1.1 200 OK\r", b"HTTP/1.1", b"", b"GET / HTTP/1.1", b"Hello",
 )  # fmt: skip
-_PIECES = (
+_FRAGMENTS = (
     b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b",", b";", b"0", b"1", b"f", b"-", b"+", b"\x7f",
     b"\xff", b"\r\n\r\n", b"\n\n", b"\r\r\n", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray", b"\x16\x03\x01\x02\x00", b"<html>",
@@ -81,117 +81,118 @@ _TRAILERS = (
 _INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 
 
-def flip(data: bytes, place: int, value: int) -> bytes:
+def flip(data: bytes, position: int, value: int) -> bytes:
     """Change a byte."""
-    place %= len(data)
-    return data[:place] + bytes([data[place] ^ (value or 1)]) + data[place + 1 :]
+    position %= len(data)
+    return data[:position] + bytes([data[position] ^ (value or 1)]) + data[position + 1 :]
 
 
-def flip_in_head(data: bytes, place: int, value: int) -> bytes:
-    """Change a byte where it matters most."""
-    return flip(data, place % max(len(data.partition(b"\r\n\r\n")[0]), 1), value)
+def flip_in_head(data: bytes, position: int, value: int) -> bytes:
+    """Change a byte of the head."""
+    return flip(data, position % max(len(data.partition(b"\r\n\r\n")[0]), 1), value)
 
 
-def delete(data: bytes, place: int, value: int) -> bytes:
-    """Leave out a few bytes."""
-    place %= len(data)
-    return data[:place] + data[place + 1 + value % 3 :]
+def delete(data: bytes, position: int, value: int) -> bytes:
+    """Remove a few bytes."""
+    position %= len(data)
+    return data[:position] + data[position + 1 + value % 3 :]
 
 
-def cut(data: bytes, place: int, value: int) -> bytes:
-    """Stop before the end."""
-    return data[: place % len(data)]
+def cut(data: bytes, position: int, value: int) -> bytes:
+    """Truncate."""
+    return data[: position % len(data)]
 
 
-def insert(data: bytes, place: int, value: int) -> bytes:
-    """Put something in between."""
-    place %= len(data) + 1
-    return data[:place] + _PIECES[value % len(_PIECES)] + data[place:]
+def insert(data: bytes, position: int, value: int) -> bytes:
+    """Insert a fragment."""
+    position %= len(data) + 1
+    return data[:position] + _FRAGMENTS[value % len(_FRAGMENTS)] + data[position:]
 
 
-def prepend(data: bytes, place: int, value: int) -> bytes:
-    """Put something in front, once or more often."""
-    return (1 + place % 3) * _PIECES[value % len(_PIECES)] + data
+def prepend(data: bytes, position: int, value: int) -> bytes:
+    """Prepend a fragment, one to three times."""
+    return (1 + position % 3) * _FRAGMENTS[value % len(_FRAGMENTS)] + data
 
 
-def append(data: bytes, place: int, value: int) -> bytes:
-    """Put something behind."""
-    return data + _PIECES[value % len(_PIECES)]
+def append(data: bytes, position: int, value: int) -> bytes:
+    """Append a fragment."""
+    return data + _FRAGMENTS[value % len(_FRAGMENTS)]
 
 
-def add_header(data: bytes, place: int, value: int) -> bytes:
-    """Put a header among the others."""
+def add_header(data: bytes, position: int, value: int) -> bytes:
+    """Insert a header line."""
     head, end, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
-    lines.insert(1 + place % len(lines), _HEADERS[value % len(_HEADERS)])
+    lines.insert(1 + position % len(lines), _HEADERS[value % len(_HEADERS)])
     return b"\r\n".join(lines) + end + body
 
 
-def repeat_line(data: bytes, place: int, value: int) -> bytes:
-    """Have a line of the head twice."""
+def repeat_line(data: bytes, position: int, value: int) -> bytes:
+    """Repeat a line of the head."""
     head, end, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
-    lines.insert(value % (len(lines) + 1), lines[place % len(lines)])
+    lines.insert(value % (len(lines) + 1), lines[position % len(lines)])
     return b"\r\n".join(lines) + end + body
 
 
-def swap_lines(data: bytes, place: int, value: int) -> bytes:
-    """Let two lines of the head change places."""
+def swap_lines(data: bytes, position: int, value: int) -> bytes:
+    """Swap two lines of the head."""
     head, end, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
-    one, other = place % len(lines), value % len(lines)
+    one, other = position % len(lines), value % len(lines)
     lines[one], lines[other] = lines[other], lines[one]
     return b"\r\n".join(lines) + end + body
 
 
-def spoil_line_end(data: bytes, place: int, value: int) -> bytes:
-    """Write one of the line ends, or all of them, in another way."""
+def change_line_end(data: bytes, position: int, value: int) -> bytes:
+    """Replace one line ending, or all of them."""
     other = (b"\n", b"\r", b"\r\r\n", b"\n\r", b"\0\r\n", b" \r\n", b"\r\n ")[value % 7]
-    if place % 5 == 0:
+    if position % 5 == 0:
         return data.replace(b"\r\n", other)
     ends = [found.start() for found in re.finditer(rb"\r\n", data)] or [0]
-    chosen = ends[place % len(ends)]
+    chosen = ends[position % len(ends)]
     return data[:chosen] + other + data[chosen + 2 :]
 
 
-def spoil_size(data: bytes, place: int, value: int) -> bytes:
-    """Write a chunk's size in another way."""
+def change_chunk_size(data: bytes, position: int, value: int) -> bytes:
+    """Replace the size of a chunk."""
     sizes = list(re.finditer(rb"(?<=\r\n)[0-9A-Fa-f]+(?=[;\r])", data))
     if not sizes:
         return data
-    found = sizes[place % len(sizes)]
+    found = sizes[position % len(sizes)]
     return data[: found.start()] + _SIZES[value % len(_SIZES)] + data[found.end() :]
 
 
-def add_trailer(data: bytes, place: int, value: int) -> bytes:
-    """Put a line behind the last chunk."""
+def add_trailer(data: bytes, position: int, value: int) -> bytes:
+    """Insert a line after the last chunk."""
     return data.replace(b"\r\n0\r\n", b"\r\n0\r\n" + _TRAILERS[value % len(_TRAILERS)])
 
 
-def change_start(data: bytes, place: int, value: int) -> bytes:
-    """Begin in another way."""
+def change_start(data: bytes, position: int, value: int) -> bytes:
+    """Replace the status line."""
     return _STARTS[value % len(_STARTS)] + data[max(data.find(b"\r\n"), 0) :]
 
 
-def drop_head(data: bytes, place: int, value: int) -> bytes:
-    """Send the body alone, as HTTP/0.9 did."""
+def drop_head(data: bytes, position: int, value: int) -> bytes:
+    """Keep only the body, as in HTTP/0.9."""
     return data.partition(b"\r\n\r\n")[2]
 
 
-def flood(data: bytes, place: int, value: int) -> bytes:
-    """Send interim responses first, up to thirty."""
+def flood(data: bytes, position: int, value: int) -> bytes:
+    """Prepend up to thirty interim responses."""
     return value % 31 * _INTERIM + data
 
 
 MUTATIONS: tuple[Mutation, ...] = (
     flip, flip_in_head, delete, cut, insert, prepend, append, add_header, add_header, repeat_line,
-    swap_lines, spoil_line_end, spoil_size, spoil_size, add_trailer, change_start, drop_head, flood,
+    swap_lines, change_line_end, change_chunk_size, change_chunk_size, add_trailer, change_start,
+    drop_head, flood,
 )  # fmt: skip
 
 
-def _spoilt(data: bytes, steps: list[tuple[Mutation, int, int]]) -> bytes:
-    for mutate, place, value in steps:
-        data = mutate(data, place, value) or b"\r\n"
+def _mutated(data: bytes, steps: list[tuple[Mutation, int, int]]) -> bytes:
+    for mutate, position, value in steps:
+        data = mutate(data, position, value) or b"\r\n"
     return data
 
 
@@ -205,5 +206,5 @@ _steps = st.lists(
     max_size=3,
 )
 
-mutants = st.builds(_spoilt, st.sampled_from([data for data, _ in CORPUS.values()]), _steps)
+mutants = st.builds(_mutated, st.sampled_from([data for data, _ in CORPUS.values()]), _steps)
 """Responses of the corpus after one to three mutations."""

@@ -1,4 +1,4 @@
-"""A plain httpx client, used in threads, and an async one, behind one way to ask."""
+"""Opens a synchronous httpx client, used in threads, or an async one, with the same interface."""
 
 import asyncio
 import contextlib
@@ -7,29 +7,29 @@ from typing import Any
 
 import httpx
 
-__all__ = ["KINDS", "Ask", "opened"]
+__all__ = ["KINDS", "Send", "open_client"]
 
-KINDS = ["plain", "async"]
-"""The two kinds of client that a transport may serve."""
+KINDS = ["sync", "async"]
+"""The two kinds of client that a transport can serve."""
 
-Ask = Callable[..., Awaitable[httpx.Response]]
-"""Takes what ``httpx.Client.request`` takes; a method alone may be left out, it is GET."""
+Send = Callable[..., Awaitable[httpx.Response]]
+"""Takes a URL, a method (GET by default) and the options of ``httpx.Client.request``."""
 
 
 @contextlib.asynccontextmanager
-async def opened(kind: str, **options: Any) -> AsyncIterator[Ask]:
-    """Open a client of that kind, and close it at the end.
+async def open_client(kind: str, **options: Any) -> AsyncIterator[Send]:
+    """Open a client of the given kind, and close it at the end.
 
     Args:
         kind: one of ``KINDS``.
-        **options: of the client.
+        **options: options for the client.
     """
     if kind == "async":
         async with httpx.AsyncClient(trust_env=False, **options) as client:
             yield lambda url, method="GET", **more: client.request(method, url, **more)
     else:
-        plain = httpx.Client(trust_env=False, **options)
-        with plain:
+        sync_client = httpx.Client(trust_env=False, **options)
+        with sync_client:
             yield lambda url, method="GET", **more: asyncio.to_thread(
-                plain.request, method, url, **more
+                sync_client.request, method, url, **more
             )

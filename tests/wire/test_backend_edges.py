@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from external_clients import BACKENDS, Way
-from fault_handlers import until
-from leftovers import sockets_to
+from external_clients import BACKENDS, ClientSetup
+from fault_handlers import wait_until
+from leak_checks import count_sockets_to
 
 from typed_async_client.testing import FaultServer, answer, each_request, stall
 
-on_each_engine = pytest.mark.parametrize("way", BACKENDS, ids=str)
-on_pyreqwest = pytest.mark.parametrize("way", BACKENDS[1:], ids=str)
+on_each_engine = pytest.mark.parametrize("setup", BACKENDS, ids=str)
+on_pyreqwest = pytest.mark.parametrize("setup", BACKENDS[1:], ids=str)
 
 ENOUGH = 10.0
 """Seconds after which a request that should have ended is taken to wait for ever."""
@@ -24,9 +24,9 @@ ENOUGH = 10.0
 
 
 @on_each_engine
-async def test_user_and_password_of_a_url_are_sent_once(way: Way) -> None:
+async def test_user_and_password_of_a_url_are_sent_once(setup: ClientSetup) -> None:
     """As httpx puts them, in one header, and nowhere else."""
-    async with FaultServer(answer()) as server, way.client() as client:
+    async with FaultServer(answer()) as server, setup.client() as client:
         url = server.url.replace("//", "//us%40er:pass@") + "a/%20b?c=d"
         response = await (await client.get(url))
         (seen,) = server.requests
@@ -37,9 +37,9 @@ async def test_user_and_password_of_a_url_are_sent_once(way: Way) -> None:
 
 
 @on_each_engine
-async def test_auth_counts_before_user_and_password_of_a_url(way: Way) -> None:
+async def test_auth_counts_before_user_and_password_of_a_url(setup: ClientSetup) -> None:
     """As on our own pool: the engine is not shown those of the URL."""
-    async with FaultServer(answer()) as server, way.client() as client:
+    async with FaultServer(answer()) as server, setup.client() as client:
         url = server.url.replace("//", "//user:pass@")
         await (await client.get(url, auth=("other", "secret")))
         (seen,) = server.requests
@@ -48,7 +48,7 @@ async def test_auth_counts_before_user_and_password_of_a_url(way: Way) -> None:
 
 
 @on_each_engine
-async def test_bytes_of_a_header_arrive_as_they_are(way: Way) -> None:
+async def test_bytes_of_a_header_arrive_as_they_are(setup: ClientSetup) -> None:
     """Those of UTF-8 can be told to every engine."""
     heads: list[bytes] = []
 
@@ -56,16 +56,16 @@ async def test_bytes_of_a_header_arrive_as_they_are(way: Way) -> None:
         heads.append(await wire.read(65536))
         await wire.answer()
 
-    async with FaultServer(note) as server, way.client() as client:
+    async with FaultServer(note) as server, setup.client() as client:
         await (await client.get(server.url, headers=[(b"X-A", "é€".encode()), (b"X-B", b"b")]))
     (head,) = heads
     assert b"\r\nx-a: \xc3\xa9\xe2\x82\xac\r\n" in head.replace(b"X-A", b"x-a")
 
 
 @on_each_engine
-async def test_bytes_of_a_header_that_would_be_changed_are_refused(way: Way) -> None:
+async def test_bytes_of_a_header_that_would_be_changed_are_refused(setup: ClientSetup) -> None:
     """Before anything is sent; the message has the name, and not the value."""
-    async with FaultServer(answer()) as server, way.client() as client:
+    async with FaultServer(answer()) as server, setup.client() as client:
         for headers in ([(b"X-A", b"caf\xe9")], [(b"X-A", b"caf\xe9"), (b"X-B", "é".encode())]):
             with pytest.raises(ValueError, match=r"X-A.*cannot send") as raised:
                 await (await client.get(server.url, headers=headers))
@@ -74,7 +74,9 @@ async def test_bytes_of_a_header_that_would_be_changed_are_refused(way: Way) -> 
 
 
 @on_pyreqwest
-async def test_an_answer_whose_headers_cannot_be_read_is_the_servers_fault(way: Way) -> None:
+async def test_an_answer_whose_headers_cannot_be_read_is_the_servers_fault(
+    setup: ClientSetup,
+) -> None:
     """Its connection is given back, and the request was sent once."""
 
     async def respond(request: Any, wire: Any) -> None:
@@ -87,7 +89,7 @@ async def test_an_answer_whose_headers_cannot_be_read_is_the_servers_fault(way: 
     limits = httpx.Limits(max_connections=1)
     async with (
         FaultServer(each_request(respond)) as server,
-        way.client(limits=limits, timeout=ENOUGH) as client,
+        setup.client(limits=limits, timeout=ENOUGH) as client,
     ):
         with pytest.raises(httpx.RemoteProtocolError, match="not ASCII") as raised:
             await (await client.post(f"{server.url}bad", content=b"5"))
@@ -102,18 +104,18 @@ async def test_an_answer_whose_headers_cannot_be_read_is_the_servers_fault(way: 
 @on_each_engine
 @pytest.mark.parametrize("phases", [("pool",), ("connect",), ("pool", "connect")])
 async def test_a_phase_without_a_limit_leaves_the_others_theirs(
-    way: Way, phases: tuple[str, ...]
+    setup: ClientSetup, phases: tuple[str, ...]
 ) -> None:
     """A server that says nothing is not waited for without end."""
     timeout = httpx.Timeout(0.1, **dict.fromkeys(phases))
-    async with FaultServer(stall) as server, way.client(timeout=timeout) as client:
+    async with FaultServer(stall) as server, setup.client(timeout=timeout) as client:
         with pytest.raises(httpx.ReadTimeout):
             async with asyncio.timeout(ENOUGH):
                 await (await client.get(server.url))
 
 
 @on_pyreqwest
-async def test_without_a_limit_for_reading_the_answer_may_take_any_time(way: Way) -> None:
+async def test_without_a_limit_for_reading_the_answer_may_take_any_time(setup: ClientSetup) -> None:
     """The limits of the other phases are not held against it."""
 
     async def answer_late(request: Any, wire: Any) -> None:
@@ -122,7 +124,7 @@ async def test_without_a_limit_for_reading_the_answer_may_take_any_time(way: Way
 
     timeout = httpx.Timeout(0.1, read=None)
     server = FaultServer(each_request(answer_late))
-    async with server, way.client(timeout=timeout) as client:
+    async with server, setup.client(timeout=timeout) as client:
         assert (await (await client.get(server.url))).text == "late"
 
 
@@ -143,7 +145,7 @@ async def test_without_a_limit_for_reading_the_answer_may_take_any_time(way: Way
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_what_a_body_fails_with_reaches_the_caller(
-    way: Way, own: Exception, method: str
+    setup: ClientSetup, own: Exception, method: str
 ) -> None:
     """The very error, though an engine takes it for one of the network."""
 
@@ -155,7 +157,7 @@ async def test_what_a_body_fails_with_reaches_the_caller(
         await wire.read(65536)
         await wire.stall()
 
-    async with FaultServer(read_and_stall) as server, way.client(max_retries=0) as client:
+    async with FaultServer(read_and_stall) as server, setup.client(max_retries=0) as client:
         with pytest.raises(type(own)) as raised:
             async with asyncio.timeout(ENOUGH):
                 await (await client.request_async(method, server.url, content=body()))
@@ -166,23 +168,23 @@ async def test_what_a_body_fails_with_reaches_the_caller(
 
 
 @on_each_engine
-async def test_a_closed_client_that_is_still_held_holds_no_connection(way: Way) -> None:
+async def test_a_closed_client_that_is_still_held_holds_no_connection(setup: ClientSetup) -> None:
     """Those that were kept for further requests are closed with it, not when it is forgotten."""
     closed = []
     async with FaultServer(answer()) as server:
         for _ in range(10):
-            async with way.client() as client:
+            async with setup.client() as client:
                 await (await client.get(server.url))
             closed.append(client)
-        await until(lambda: sockets_to(server.port) == 0)
+        await wait_until(lambda: count_sockets_to(server.port) == 0)
     assert len(closed) == 10
 
 
 @on_pyreqwest
-async def test_a_closed_transport_says_so(way: Way) -> None:
+async def test_a_closed_transport_says_so(setup: ClientSetup) -> None:
     """And may be closed twice."""
     async with FaultServer(answer()) as server:
-        async with way.client() as client:
+        async with setup.client() as client:
             await (await client.get(server.url))
             transport = client._client._transport
         await transport.aclose()

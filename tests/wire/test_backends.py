@@ -10,21 +10,26 @@ from typing import Any
 
 import httpx
 import pytest
-from external_clients import BACKENDS, Way
-from fault_handlers import answering_once, close_at_client_hello, cut_at_client_hello, until
-from fault_rows import BODY, Row, play
+from external_clients import BACKENDS, ClientSetup
+from fault_handlers import (
+    answer_then,
+    close_after_client_hello,
+    reset_after_client_hello,
+    wait_until,
+)
+from fault_scenarios import BODY, Scenario, run_scenario
 from h2_servers import hypercorn_url
-from leftovers import leaving_nothing
+from leak_checks import no_leaks
+from proxy_handlers import basic_auth, forward_proxy, tunnel_proxy
 from test_fault_table import CASES
 from tls_contexts import (
-    authority_file,
+    ca_file,
     client_certificate_files,
-    demanding_client_certificate,
     expired,
-    issued_for_another_host,
-    trusted,
+    requiring_client_certificate,
+    server_context,
+    wrong_host,
 )
-from toy_proxies import authorization_of, forwarding, tunnelling
 
 from typed_async_client import (
     AsyncResilientClient,
@@ -42,7 +47,7 @@ from typed_async_client.testing import (
     stall,
 )
 
-on_each_engine = pytest.mark.parametrize("way", BACKENDS, ids=str)
+on_each_engine = pytest.mark.parametrize("setup", BACKENDS, ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
@@ -77,20 +82,22 @@ OTHERWISE_ON_PYREQWEST = {
 
 
 @on_each_engine
-@pytest.mark.parametrize(("row", "method"), CASES.values(), ids=CASES.keys())
-async def test_a_fault_ends_as_it_does_on_our_own_pool(row: Row, method: str, way: Way) -> None:
+@pytest.mark.parametrize(("scenario", "method"), CASES.values(), ids=CASES.keys())
+async def test_a_fault_ends_as_it_does_on_our_own_pool(
+    scenario: Scenario, method: str, setup: ClientSetup
+) -> None:
     """Its class, its events, its attempts, and what the server saw of it."""
-    assert way.backend is not None
-    if way.backend == "pyreqwest" and row.name in OTHERWISE_ON_PYREQWEST:
-        pytest.skip(OTHERWISE_ON_PYREQWEST[row.name])
-    options = {"verify": True, **row.client, "transport": way.backend}
+    assert setup.backend is not None
+    if setup.backend == "pyreqwest" and scenario.name in OTHERWISE_ON_PYREQWEST:
+        pytest.skip(OTHERWISE_ON_PYREQWEST[scenario.name])
+    options = {"verify": True, **scenario.client, "transport": setup.backend}
     expected = dataclasses.replace(
-        row.ending,
+        scenario.expected,
         foreign_cause=None,
         connects=0,  # an engine has no trace to tell them
-        **DIFFERENCES.get((way.backend, row.name), {}),
+        **DIFFERENCES.get((setup.backend, scenario.name), {}),
     )
-    ending = await play(dataclasses.replace(row, client=options), method)
+    ending = await run_scenario(dataclasses.replace(scenario, client=options), method)
     assert dataclasses.replace(ending, foreign_cause=None) == expected
 
 
@@ -105,7 +112,7 @@ async def test_a_fault_ends_as_it_does_on_our_own_pool(row: Row, method: str, wa
     ids=["GET", "POST", "pieces"],
 )
 async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
-    way: Way, method: str, body: bytes | None, refusals: int
+    setup: ClientSetup, method: str, body: bytes | None, refusals: int
 ) -> None:
     """A body that can be read only once has not begun to be read."""
 
@@ -113,7 +120,7 @@ async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
         yield BODY[:3]
         yield BODY[3:]
 
-    async with FaultServer(answer(), refusing=True) as server, way.client() as client:
+    async with FaultServer(answer(), refusing=True) as server, setup.client() as client:
 
         async def open_in_time(event: Any) -> None:
             if event.context.current_attempt == refusals:
@@ -130,9 +137,9 @@ async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
 
 
 @on_each_engine
-async def test_the_last_connect_failure_tells_the_systems_reason(way: Way) -> None:
+async def test_the_last_connect_failure_tells_the_systems_reason(setup: ClientSetup) -> None:
     """The chain leads from our error to the engine's, and to the system's behind it."""
-    async with FaultServer(answer(), refusing=True) as server, way.client() as client:
+    async with FaultServer(answer(), refusing=True) as server, setup.client() as client:
         task = await client.post(server.url, CONTEXT)
         with pytest.raises(ConnectError, match=r"127\.0\.0\.1:\d+: Connection refused") as raised:
             await task
@@ -140,31 +147,33 @@ async def test_the_last_connect_failure_tells_the_systems_reason(way: Way) -> No
     assert type(of_httpx) is httpx.ConnectError
     of_engine = of_httpx.__cause__
     assert of_engine is not None
-    assert type(of_engine).__module__.partition(".")[0] == way.backend
+    assert type(of_engine).__module__.partition(".")[0] == setup.backend
     assert isinstance(of_engine.__cause__, ConnectionRefusedError)
 
 
 @on_each_engine
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_unknown_host_is_looked_up_once(way: Way, method: str) -> None:
+async def test_an_unknown_host_is_looked_up_once(setup: ClientSetup, method: str) -> None:
     """It will be as unknown a second later."""
-    await assert_one_attempt(way, method, "http://no..host.invalid/")
+    await assert_one_attempt(setup, method, "http://no..host.invalid/")
 
 
 @on_each_engine
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("tls", [trusted, expired, issued_for_another_host])
-async def test_a_refused_certificate_is_looked_at_once(way: Way, method: str, tls: Any) -> None:
+@pytest.mark.parametrize("tls", [server_context, expired, wrong_host])
+async def test_a_refused_certificate_is_looked_at_once(
+    setup: ClientSetup, method: str, tls: Any
+) -> None:
     """It will be the same a second later; for the first, nobody vouches here."""
     async with FaultServer(answer(), tls=tls()) as server:
-        error = await assert_one_attempt(way, method, server.url)
+        error = await assert_one_attempt(setup, method, server.url)
         assert "certificate" in str(error)
         assert server.requests == []
 
 
-async def assert_one_attempt(way: Way, method: str, url: str) -> Exception:
+async def assert_one_attempt(setup: ClientSetup, method: str, url: str) -> Exception:
     """Send a request that must fail to connect at the first attempt; give its error."""
-    async with way.client() as client:
+    async with setup.client() as client:
         task = await client.request_async(method, url, CONTEXT)
         with pytest.raises(httpx.ConnectError) as raised:
             await task
@@ -176,7 +185,7 @@ async def assert_one_attempt(way: Way, method: str, url: str) -> Exception:
 
 
 @on_each_engine
-async def test_a_handshake_with_who_speaks_no_tls_is_tried_once(way: Way) -> None:
+async def test_a_handshake_with_who_speaks_no_tls_is_tried_once(setup: ClientSetup) -> None:
     """It is the wrong port, and will be it a second later."""
 
     async def answer_plainly(wire: Any) -> None:
@@ -185,14 +194,14 @@ async def test_a_handshake_with_who_speaks_no_tls_is_tried_once(way: Way) -> Non
         await wire.stall()
 
     async with FaultServer(answer_plainly) as server:
-        await assert_one_attempt(way, "POST", server.url.replace("http:", "https:"))
+        await assert_one_attempt(setup, "POST", server.url.replace("http:", "https:"))
 
 
 @on_each_engine
-@pytest.mark.parametrize("handler", [close_at_client_hello, cut_at_client_hello])
-async def test_a_handshake_cut_short_is_tried_again(way: Way, handler: Any) -> None:
+@pytest.mark.parametrize("handler", [close_after_client_hello, reset_after_client_hello])
+async def test_a_handshake_cut_short_is_tried_again(setup: ClientSetup, handler: Any) -> None:
     """The request has not begun to be sent."""
-    async with FaultServer(handler) as server, way.client() as client:
+    async with FaultServer(handler) as server, setup.client() as client:
         task = await client.post(server.url.replace("http:", "https:"), CONTEXT, content=BODY)
         with pytest.raises(ConnectError):
             await task
@@ -203,10 +212,10 @@ async def test_a_handshake_cut_short_is_tried_again(way: Way, handler: Any) -> N
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 @pytest.mark.parametrize("handler", [drop, reset], ids=["drop", "reset"])
 async def test_a_connection_lost_over_a_request_is_no_reason_to_send_it_again(
-    way: Way, method: str, handler: Any
+    setup: ClientSetup, method: str, handler: Any
 ) -> None:
     """Not even on a connection used before, and not even by the engine itself."""
-    async with FaultServer(answering_once(handler)) as server, way.client() as client:
+    async with FaultServer(answer_then(handler)) as server, setup.client() as client:
         await (await client.get(server.url))
         task = await client.request_async(method, server.url, CONTEXT, content=b"5")
         with pytest.raises(httpx.TransportError):
@@ -222,7 +231,7 @@ async def test_a_connection_lost_over_a_request_is_no_reason_to_send_it_again(
 
 
 @on_each_engine
-async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(way: Way) -> None:
+async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(setup: ClientSetup) -> None:
     """The timeout applies to each part, not to the whole body."""
     parts = 12
 
@@ -232,14 +241,14 @@ async def test_a_body_that_comes_slowly_but_steadily_is_read_to_its_end(way: Way
             await asyncio.sleep(0.1)
             await wire.send(b".")
 
-    async with FaultServer(each_request(dribble)) as server, way.client(timeout=1.0) as client:
+    async with FaultServer(each_request(dribble)) as server, setup.client(timeout=1.0) as client:
         assert (await (await client.get(server.url))).content == parts * b"."
 
 
 @on_each_engine
-async def test_a_large_body_arrives_whole(way: Way) -> None:
+async def test_a_large_body_arrives_whole(setup: ClientSetup) -> None:
     """It goes out in parts, and is as long as it said."""
-    async with FaultServer(answer()) as server, way.client() as client:
+    async with FaultServer(answer()) as server, setup.client() as client:
         body = bytes(range(256)) * 4096
         await (await client.post(server.url, content=body))
         (seen,) = server.requests
@@ -254,24 +263,24 @@ async def test_a_large_body_arrives_whole(way: Way) -> None:
 @on_each_engine
 @pytest.mark.parametrize("stage", ["before", "connect", "head", "body"])
 async def test_a_request_cancelled_in_any_stage_has_one_end_and_leaves_nothing(
-    way: Way, stage: str
+    setup: ClientSetup, stage: str
 ) -> None:
     """One CANCELLED event, one result, no task and no socket."""
-    await warm_up(way)
+    await warm_up(setup)
     async with (
-        leaving_nothing(),
+        no_leaks(),
         FaultServer(half_body_then_stall if stage == "body" else stall) as server,
     ):
         ends: Counter[str] = Counter()
-        async with way.client() as client:
+        async with setup.client() as client:
             for kind in EventType:
                 client.add_event_callback(kind, lambda event: ends.update([event.event_type.value]))
             url = server.url.replace("http:", "https:") if stage == "connect" else server.url
             task = await client.get(url, CONTEXT)
             if stage == "connect":
-                await until(lambda: server.connections == 1)
+                await wait_until(lambda: server.connections == 1)
             elif stage != "before":
-                await until(lambda: bool(server.requests))
+                await wait_until(lambda: bool(server.requests))
                 await asyncio.sleep(0.05)
             task.cancel()
             await asyncio.wait({task})
@@ -293,11 +302,13 @@ async def half_body_then_stall(wire: Any) -> None:
 
 @on_each_engine
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34])
-async def test_closing_with_requests_under_way_leaves_nothing(way: Way, turns: int) -> None:
+async def test_closing_with_requests_under_way_leaves_nothing(
+    setup: ClientSetup, turns: int
+) -> None:
     """Each has its end, and the transport its own."""
-    await warm_up(way)
-    async with leaving_nothing(), FaultServer(stall) as server, FaultServer(answer()) as other:
-        async with way.client() as client:
+    await warm_up(setup)
+    async with no_leaks(), FaultServer(stall) as server, FaultServer(answer()) as other:
+        async with setup.client() as client:
             for _ in range(10):
                 await client.get(server.url)
                 await client.get(other.url)
@@ -311,9 +322,9 @@ async def test_closing_with_requests_under_way_leaves_nothing(way: Way, turns: i
         }
 
 
-async def warm_up(way: Way) -> None:
+async def warm_up(setup: ClientSetup) -> None:
     """Have the engine make what it keeps for the life of the process."""
-    async with FaultServer(answer()) as server, way.client() as client:
+    async with FaultServer(answer()) as server, setup.client() as client:
         await (await client.get(server.url))
 
 
@@ -321,11 +332,11 @@ async def warm_up(way: Way) -> None:
 
 
 @on_each_engine
-async def test_cookies_are_httpxs_affair(way: Way) -> None:
+async def test_cookies_are_httpxs_affair(setup: ClientSetup) -> None:
     """The engine keeps none: what is deleted from the client is sent no more."""
     async with FaultServer(answer(200, b"", "Set-Cookie: a=1", "Set-Cookie: b=2")) as server:
         url = server.url.replace("127.0.0.1", "localhost")  # an address has no cookies everywhere
-        async with way.client() as client:
+        async with setup.client() as client:
             response = await (await client.get(url))
             assert dict(response.cookies) == {"a": "1", "b": "2"}
             await (await client.get(url))
@@ -336,9 +347,9 @@ async def test_cookies_are_httpxs_affair(way: Way) -> None:
 
 
 @on_each_engine
-async def test_no_header_is_added_to_httpxs(way: Way) -> None:
+async def test_no_header_is_added_to_httpxs(setup: ClientSetup) -> None:
     """What the client leaves out stays out."""
-    async with FaultServer(answer()) as server, way.client() as client:
+    async with FaultServer(answer()) as server, setup.client() as client:
         del client._client.headers["accept-encoding"]
         await (await client.post(server.url, content=BODY))
         (seen,) = server.requests
@@ -347,39 +358,39 @@ async def test_no_header_is_added_to_httpxs(way: Way) -> None:
 
 
 @on_each_engine
-async def test_an_authority_given_as_a_file_is_trusted(way: Way, tmp_path: Path) -> None:
+async def test_an_authority_given_as_a_file_is_trusted(setup: ClientSetup, tmp_path: Path) -> None:
     """And nobody is, where nobody was asked for."""
-    verify: Any = authority_file(tmp_path)
-    if way.backend == "aiohttp":
+    verify: Any = ca_file(tmp_path)
+    if setup.backend == "aiohttp":
         verify = httpx.create_ssl_context(verify=False)
-        verify.load_verify_locations(authority_file(tmp_path))
+        verify.load_verify_locations(ca_file(tmp_path))
     for option in (verify, False):
         async with (
-            FaultServer(answer(), tls=trusted()) as server,
-            way.client(verify=option) as client,
+            FaultServer(answer(), tls=server_context()) as server,
+            setup.client(verify=option) as client,
         ):
             assert (await (await client.get(server.url))).text == "ok"
 
 
 @pytest.mark.filterwarnings("ignore:`cert=...` is deprecated:DeprecationWarning")
 @on_each_engine
-async def test_a_certificate_of_the_client_is_shown(way: Way, tmp_path: Path) -> None:
+async def test_a_certificate_of_the_client_is_shown(setup: ClientSetup, tmp_path: Path) -> None:
     """To a server that asks for it."""
-    tls = demanding_client_certificate(ssl.TLSVersion.TLSv1_3)
+    tls = requiring_client_certificate(ssl.TLSVersion.TLSv1_3)
     async with FaultServer(answer(), tls=tls) as server:
         cert = client_certificate_files(tmp_path)
-        async with way.client(cert=cert, verify=False) as client:
+        async with setup.client(cert=cert, verify=False) as client:
             assert (await (await client.get(server.url))).text == "ok"
 
 
 @on_each_engine
 @pytest.mark.parametrize(("idle", "connections"), [(None, 1), (0, 3)])
 async def test_a_connection_is_kept_alive_where_it_may_be(
-    way: Way, idle: int | None, connections: int
+    setup: ClientSetup, idle: int | None, connections: int
 ) -> None:
     """``max_keepalive_connections=0`` is a connection for each request."""
     limits = httpx.Limits(max_keepalive_connections=idle)
-    async with FaultServer(answer()) as server, way.client(limits=limits) as client:
+    async with FaultServer(answer()) as server, setup.client(limits=limits) as client:
         for _ in range(3):
             await (await client.get(server.url))
         assert server.connections == connections
@@ -401,18 +412,18 @@ async def test_pyreqwest_speaks_http2_where_it_is_asked_to(tmp_path: Path, *, ht
 
 
 @on_each_engine
-async def test_a_proxy_is_used_with_its_password(way: Way, tmp_path: Path) -> None:
+async def test_a_proxy_is_used_with_its_password(setup: ClientSetup, tmp_path: Path) -> None:
     """For plain requests and for tunnels."""
-    wanted = authorization_of("user", "secret")
+    wanted = basic_auth("user", "secret")
     async with (
         FaultServer(answer(200, b"plain")) as plain,
-        FaultServer(answer(200, b"tls"), tls=trusted()) as tls,
-        FaultServer(forwarding(demanding=wanted)) as forward,
-        FaultServer(tunnelling(demanding=wanted)) as tunnel,
+        FaultServer(answer(200, b"tls"), tls=server_context()) as tls,
+        FaultServer(forward_proxy(required_auth=wanted)) as forward,
+        FaultServer(tunnel_proxy(required_auth=wanted)) as tunnel,
     ):
         for origin, proxy in ((plain, forward), (tls, tunnel)):
             url = proxy.url.replace("//", "//user:secret@")
-            async with way.client(proxy=url, verify=False) as client:
+            async with setup.client(proxy=url, verify=False) as client:
                 response = await (await client.get(origin.url))
             assert response.status_code == 200
             assert len(origin.requests) == len(proxy.requests) == 1
@@ -420,19 +431,19 @@ async def test_a_proxy_is_used_with_its_password(way: Way, tmp_path: Path) -> No
 
 @on_each_engine
 async def test_proxies_of_the_environment_count_where_the_environment_does(
-    way: Way, monkeypatch: pytest.MonkeyPatch
+    setup: ClientSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is httpx's rules that tell, and not the engine's own."""
-    async with FaultServer(answer()) as server, FaultServer(forwarding()) as proxy:
+    async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         for trust_env, through in ((False, 0), (True, 1)):
-            async with way.client(trust_env=trust_env) as client:
+            async with setup.client(trust_env=trust_env) as client:
                 assert (await (await client.get(server.url))).text == "ok"
             assert len(proxy.requests) == through
 
 
 @on_each_engine
-async def test_connections_are_counted(way: Way) -> None:
+async def test_connections_are_counted(setup: ClientSetup) -> None:
     """``max_connections`` is respected, and None means no limit."""
     peak: list[int] = []
     open_now: set[str] = set()
@@ -450,9 +461,9 @@ async def test_connections_are_counted(way: Way) -> None:
             peak.clear()
             go_on.clear()
             limits = httpx.Limits(max_connections=limit)
-            async with way.client(limits=limits) as client:
+            async with setup.client(limits=limits) as client:
                 tasks = [await client.get(f"{server.url}{number}") for number in range(6)]
-                await until(lambda: len(open_now) == expected)  # noqa: B023 - awaited here
+                await wait_until(lambda: len(open_now) == expected)  # noqa: B023 - awaited here
                 go_on.set()
                 await asyncio.gather(*tasks)
             assert max(peak) == expected

@@ -1,9 +1,9 @@
 """Much may come in one turn of the event loop, and its end with it: all of it counts."""
 
 import pytest
-from fault_handlers import hang_up_beneath_tls, sending
-from pool_kit import new_transport, one_by_one, pooled
-from tls_contexts import trusted
+from fault_handlers import close_without_close_notify, respond_with
+from pool_helpers import in_order, new_transport, pool_client
+from tls_contexts import server_context
 
 from typed_async_client.testing import FaultServer, Wire
 
@@ -24,7 +24,7 @@ async def test_an_early_answer_that_came_before_a_reset_is_read(size: int) -> No
         await wire.send(TOLD % size + bytes(size))
         wire.reset()
 
-    async with FaultServer(refuse) as server, pooled(new_transport()) as client:
+    async with FaultServer(refuse) as server, pool_client(new_transport()) as client:
         response = await client.post(server.url, content=bytes(20_000_000))
         assert len(response.content) == size
 
@@ -37,9 +37,11 @@ async def test_a_body_with_the_end_of_its_connection_behind_it_is_whole(
     """It would be cut, and nobody could tell where it goes to the end, if some of it came later."""
     body = bytes(range(256)) * (size // 256) + b"!"
     start = head % len(body) if head is TOLD else head
-    async with FaultServer(sending(start + body, hang_up_beneath_tls), tls=trusted()) as server:
+    async with FaultServer(
+        respond_with(start + body, close_without_close_notify), tls=server_context()
+    ) as server:
         for _ in range(5):
-            async with pooled(new_transport(tls=True)) as client:
+            async with pool_client(new_transport(tls=True)) as client:
                 assert (await client.get(server.url)).content == body
 
 
@@ -50,13 +52,13 @@ async def test_what_comes_with_an_answer_is_not_the_next_one(size: int) -> None:
     filling = head + bytes(size - len(head))
 
     async def answer_twice(wire: Wire) -> None:
-        await sending(filling + STRAY, answer_well)(wire)
+        await respond_with(filling + STRAY, answer_well)(wire)
 
     async def answer_well(wire: Wire) -> None:
-        await sending(TOLD % 4 + b"good")(wire)
+        await respond_with(TOLD % 4 + b"good")(wire)
 
-    async with FaultServer(one_by_one(answer_twice, answer_well), tls=trusted()) as server:
-        async with pooled(new_transport(tls=True)) as client:
+    async with FaultServer(in_order(answer_twice, answer_well), tls=server_context()) as server:
+        async with pool_client(new_transport(tls=True)) as client:
             await client.get(server.url)
             assert (await client.get(server.url)).content == b"good"
         assert server.connections == 2

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-from fault_handlers import until
+from fault_handlers import wait_until
 
 from typed_async_client import (
     AsyncEvent,
@@ -52,11 +52,11 @@ class Stages:
         retries: list[AsyncEvent] = []
         client.add_event_callback(EventType.RETRY, retries.append)
         if stage == "back-off":
-            await until(lambda: bool(retries))
+            await wait_until(lambda: bool(retries))
         elif stage == "handshake":
-            await until(lambda: server.connections == 1)
+            await wait_until(lambda: server.connections == 1)
         else:
-            await until(lambda: bool(server.requests))
+            await wait_until(lambda: bool(server.requests))
         for _ in range(20):  # the client reads what the server has sent
             await asyncio.sleep(0)
 
@@ -66,7 +66,7 @@ class Stages:
 
 
 @pytest.fixture(name="stages")
-async def _stages(nothing_left: None) -> AsyncIterator[Stages]:
+async def _stages(no_leaks: None) -> AsyncIterator[Stages]:
     async with contextlib.AsyncExitStack() as stack:
         stages = Stages(stack)
         await stages.open()
@@ -140,7 +140,7 @@ async def test_closing_with_a_hundred_requests_in_every_stage_leaves_nothing(
     assert client.active_tasks_count == 0
 
 
-async def test_closing_after_every_kind_of_end_leaves_nothing(nothing_left: None) -> None:
+async def test_closing_after_every_kind_of_end_leaves_nothing(no_leaks: None) -> None:
     """Answers, failures and kept-alive connections are all put away."""
     handlers = [answer(), answer(503), half_body, answer(200, b"x" * 100_000)]
     async with contextlib.AsyncExitStack() as stack:

@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from both_clients import KINDS, mounted, request_by
-from leftovers import leaving_nothing
-from pool_kit import serving
-from tls_contexts import trusted
+from client_kinds import KINDS, options_for, send_request
+from leak_checks import no_leaks
+from pool_helpers import serve_requests
+from tls_contexts import server_context
 
 from typed_async_client import AsyncPoolTransport, ResilientTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer
@@ -30,9 +30,9 @@ async def test_a_low_level_option_stands_on_the_transport_not_on_the_client(kind
         if kind == "async"
         else httpx.HTTPTransport(local_address="127.0.0.2")
     )
-    async with FaultServer(serving(tell_peer)) as server:
-        response = await request_by(
-            kind, "GET", server.url, client=mounted(ResilientTransport(inner))
+    async with FaultServer(serve_requests(tell_peer)) as server:
+        response = await send_request(
+            kind, "GET", server.url, client=options_for(ResilientTransport(inner))
         )
     assert response.text == "127.0.0.2"
 
@@ -40,33 +40,33 @@ async def test_a_low_level_option_stands_on_the_transport_not_on_the_client(kind
 @BOTH
 async def test_a_transport_of_its_own_is_mounted_for_one_domain(kind: str) -> None:
     """It trusts any certificate and tries twice; the client's own transport does neither."""
-    async with FaultServer(answer(200, b"trusted"), tls=trusted()) as server:
+    async with FaultServer(answer(200, b"trusted"), tls=server_context()) as server:
         inner: Any = (
             AsyncPoolTransport(verify=False, retries=1)
             if kind == "async"
             else httpx.HTTPTransport(verify=False, retries=1)
         )
         client = {"mounts": {"all://localhost": ResilientTransport(inner)}}
-        response = await request_by(kind, "GET", server.url, client=client)
+        response = await send_request(kind, "GET", server.url, client=client)
         assert response.text == "trusted"
         other = server.url.replace("localhost", "127.0.0.1")
         with pytest.raises(httpx.ConnectError):
-            await request_by(kind, "GET", other, client=client)
+            await send_request(kind, "GET", other, client=client)
 
 
 @BOTH
 async def test_one_mock_serves_both_kinds_of_client(kind: str) -> None:
     """A handler is all it takes."""
     mock = httpx.MockTransport(lambda request: httpx.Response(200, text=request.url.path))
-    response = await request_by(
-        kind, "GET", "http://any.test/path", client=mounted(ResilientTransport(mock))
+    response = await send_request(
+        kind, "GET", "http://any.test/path", client=options_for(ResilientTransport(mock))
     )
     assert response.text == "/path"
 
 
 async def test_a_request_is_made_on_an_async_transport_directly() -> None:
     """Inside its context manager, without any client."""
-    async with leaving_nothing(), FaultServer(answer(200, b"direct")) as server:
+    async with no_leaks(), FaultServer(answer(200, b"direct")) as server:
         for new in (AsyncPoolTransport, ResilientTransport):
             async with new() as transport:
                 response = await transport.handle_async_request(httpx.Request("GET", server.url))
@@ -76,7 +76,7 @@ async def test_a_request_is_made_on_an_async_transport_directly() -> None:
 
 async def test_a_request_is_made_on_a_plain_transport_directly() -> None:
     """The same class in a plain ``with``."""
-    async with leaving_nothing(), FaultServer(answer(200, b"direct")) as server:
+    async with no_leaks(), FaultServer(answer(200, b"direct")) as server:
 
         def send() -> bytes:
             with ResilientTransport() as transport:
@@ -97,7 +97,7 @@ async def test_a_request_is_made_on_a_plain_transport_directly() -> None:
 async def test_names_and_values_of_headers_are_text_or_bytes(kind: str, headers: Any) -> None:
     """They arrive the same."""
     async with FaultServer(answer()) as server:
-        await request_by(
-            kind, "GET", server.url, client=mounted(ResilientTransport()), headers=headers
+        await send_request(
+            kind, "GET", server.url, client=options_for(ResilientTransport()), headers=headers
         )
         assert server.requests[0].headers["x-name"] == "value"

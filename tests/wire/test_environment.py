@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import httpx
 import pytest
 from httpx._utils import get_environment_proxies  # what httpx itself goes by; it is not public
-from tls_contexts import trusted, trusting
-from toy_proxies import forwarding, tunnelling
+from proxy_handlers import forward_proxy, tunnel_proxy
+from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.httpx_client.build import environment_proxies
 from typed_async_client.testing import FaultServer, answer
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
 
@@ -139,7 +139,7 @@ async def test_a_plain_request_takes_the_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """The proxy sees the whole URL."""
-    async with FaultServer(answer()) as server, FaultServer(forwarding()) as proxy:
+    async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         async with AsyncResilientClient() as client:
             assert (await (await client.get(server.url))).status_code == 200
@@ -151,9 +151,12 @@ async def test_a_secured_request_takes_the_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Through a tunnel."""
-    async with FaultServer(answer(), tls=trusted()) as server, FaultServer(tunnelling()) as proxy:
+    async with (
+        FaultServer(answer(), tls=server_context()) as server,
+        FaultServer(tunnel_proxy()) as proxy,
+    ):
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        async with AsyncResilientClient(verify=trusting()) as client:
+        async with AsyncResilientClient(verify=client_context()) as client:
             assert (await (await client.get(server.url))).status_code == 200
         assert [request.method for request in proxy.requests] == ["CONNECT"]
 
@@ -165,7 +168,7 @@ async def test_an_excepted_request_takes_no_proxy(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     """By its host, by all hosts, or because only the other scheme has one."""
-    async with FaultServer(answer()) as server, FaultServer(forwarding()) as proxy:
+    async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv(name, value)
         if name != "HTTPS_PROXY":
             monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
@@ -178,7 +181,7 @@ async def test_a_client_that_does_not_trust_the_environment_takes_no_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With ``trust_env=False`` all of it is switched off."""
-    async with FaultServer(answer()) as server, FaultServer(forwarding()) as proxy:
+    async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with AsyncResilientClient(trust_env=False) as client:
             assert (await (await client.get(server.url))).status_code == 200
@@ -191,8 +194,8 @@ async def test_a_proxy_that_is_given_wins_over_the_environment(
     """And over its exceptions, as in httpx."""
     async with (
         FaultServer(answer()) as server,
-        FaultServer(forwarding()) as given,
-        FaultServer(forwarding()) as other,
+        FaultServer(forward_proxy()) as given,
+        FaultServer(forward_proxy()) as other,
     ):
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{other.port}")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -206,7 +209,7 @@ async def test_a_mount_that_is_given_wins_over_the_environment(
 ) -> None:
     """The one of the same pattern; the others of the environment stay."""
     mock = httpx.MockTransport(lambda _: httpx.Response(204))
-    async with FaultServer(answer()) as server, FaultServer(tunnelling()) as proxy:
+    async with FaultServer(answer()) as server, FaultServer(tunnel_proxy()) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with AsyncResilientClient(mounts={"http://": mock}, max_retries=0) as client:
@@ -218,7 +221,7 @@ async def test_a_mount_that_is_given_wins_over_the_environment(
 
 async def test_a_transport_that_is_given_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in httpx, its owner decides about proxies."""
-    async with FaultServer(answer()) as server, FaultServer(forwarding()) as proxy:
+    async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with AsyncResilientClient(transport=AsyncPoolTransport()) as client:
             assert (await (await client.get(server.url))).status_code == 200

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fault_handlers import cut, until
-from pool_kit import is_settled, new_transport, turns
+from fault_handlers import reset_connection, wait_until
+from pool_helpers import is_idle, new_transport, run_loop_turns
 from steady_loop import advance
 
 from typed_async_client.testing import FaultServer, Wire, answer
@@ -55,7 +55,7 @@ class Server:
         say, self._say = self._say, None
         while not self.head.endswith(b"\r\n\r\n"):
             self.head += await wire.read(65536)
-        await turns(20)  # a body that did not wait would have come
+        await run_loop_turns(20)  # a body that did not wait would have come
         await say(wire)
         with contextlib.suppress(ConnectionError):
             while not self.body.endswith((BODY, b"0\r\n\r\n")) and (part := await wire.read(65536)):
@@ -71,7 +71,7 @@ def saying(*pieces: bytes) -> Callable[[Wire], Awaitable[None]]:
     async def say(wire: Wire) -> None:
         for piece in pieces:
             await wire.send(piece)
-            await turns(10)
+            await run_loop_turns(10)
 
     return say
 
@@ -85,7 +85,7 @@ async def talking(server: Server) -> AsyncIterator[tuple[httpx.AsyncClient, Faul
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         yield client, served
-        assert is_settled(transport)
+        assert is_idle(transport)
 
 
 async def put(client: httpx.AsyncClient, url: str, body: Any) -> httpx.Response:
@@ -157,7 +157,7 @@ async def test_a_request_without_a_body_waits_for_nothing() -> None:
     ("end", "error"),
     [
         (Wire.finish, httpx.RemoteProtocolError),
-        (cut, httpx.ReadError),
+        (reset_connection, httpx.ReadError),
         (saying(b"220 mail.example ESMTP\r\n"), httpx.RemoteProtocolError),
     ],
     ids=["FIN", "RST", "no HTTP"],
@@ -178,7 +178,7 @@ async def test_a_wait_that_is_cancelled_leaves_its_place_to_the_next() -> None:
     server = Server(saying())
     async with talking(server) as (client, served):
         task = asyncio.create_task(put(client, served.url, BODY))
-        await until(lambda: server.head.endswith(b"\r\n\r\n"))
+        await wait_until(lambda: server.head.endswith(b"\r\n\r\n"))
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()

@@ -5,15 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
-from external_clients import EXTERNAL, Way
-from fault_handlers import until
-from leftovers import leaving_nothing
-from tls_contexts import trusted, trusting
+from external_clients import EXTERNAL, ClientSetup
+from fault_handlers import wait_until
+from leak_checks import no_leaks
+from tls_contexts import client_context, server_context
 
 from typed_async_client import ConnectError, EventType, RequestContext, ResultStatus
 from typed_async_client.testing import FaultServer, answer, drop, reset, stall
 
-pytestmark = pytest.mark.parametrize("way", EXTERNAL, ids=str)
+pytestmark = pytest.mark.parametrize("setup", EXTERNAL, ids=str)
 
 CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
@@ -30,12 +30,12 @@ async def pieces() -> Any:
     ids=["no body", "bytes", "iterator"],
 )
 async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
-    way: Way, method: str, body: Any
+    setup: ClientSetup, method: str, body: Any
 ) -> None:
     """A body that can be read only once has not begun to be read."""
     async with (
         FaultServer(answer(), refusing=True) as server,
-        way.client(trust_env=False) as client,
+        setup.client(trust_env=False) as client,
     ):
 
         async def open_at_the_second(event: Any) -> None:
@@ -53,28 +53,30 @@ async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_closed_port_is_tried_max_retries_plus_one_times(way: Way, method: str) -> None:
+async def test_a_closed_port_is_tried_max_retries_plus_one_times(
+    setup: ClientSetup, method: str
+) -> None:
     """And the operating system's own words tell why."""
     async with (
         FaultServer(answer(), refusing=True) as server,
-        way.client(trust_env=False) as client,
+        setup.client(trust_env=False) as client,
     ):
         task = await client.request_async(method, server.url, CONTEXT)
         with pytest.raises(ConnectError, match="Connection refused") as raised:
             await task
-    assert isinstance(raised.value, way.library.ConnectError)
+    assert isinstance(raised.value, setup.library.ConnectError)
     assert raised.value.__notes__ == ["no connection after 3 attempts"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_refused_certificate_is_looked_at_once(way: Way, method: str) -> None:
+async def test_a_refused_certificate_is_looked_at_once(setup: ClientSetup, method: str) -> None:
     """It will be the same a second later."""
     async with (
-        FaultServer(answer(), tls=trusted()) as server,
-        way.client(verify=ssl.create_default_context(), trust_env=False) as client,
+        FaultServer(answer(), tls=server_context()) as server,
+        setup.client(verify=ssl.create_default_context(), trust_env=False) as client,
     ):
         task = await client.request_async(method, server.url, CONTEXT)
-        with pytest.raises(way.library.ConnectError, match="certificate verify failed") as raised:
+        with pytest.raises(setup.library.ConnectError, match="certificate verify failed") as raised:
             await task
         result = client.get_result("r")
         assert not isinstance(raised.value, ConnectError)
@@ -82,9 +84,9 @@ async def test_a_refused_certificate_is_looked_at_once(way: Way, method: str) ->
         assert (result.status, result.attempts) == (ResultStatus.ERROR, 1)
 
 
-async def test_a_raw_error_that_the_client_lets_out_becomes_httpxs(way: Way) -> None:
+async def test_a_raw_error_that_the_client_lets_out_becomes_httpxs(setup: ClientSetup) -> None:
     """A port out of range is a group of errors to either library."""
-    async with way.client(trust_env=False) as client:
+    async with setup.client(trust_env=False) as client:
         task = await client.post("http://127.0.0.1:99999/", CONTEXT)
         with pytest.raises(httpx.ConnectError) as raised:
             await task
@@ -105,12 +107,12 @@ async def test_a_raw_error_that_the_client_lets_out_becomes_httpxs(way: Way) -> 
     ids=["stall", "reset", "drop"],
 )
 async def test_what_was_sent_is_sent_once(
-    way: Way, method: str, handler: Any, error: str, status: ResultStatus
+    setup: ClientSetup, method: str, handler: Any, error: str, status: ResultStatus
 ) -> None:
     """The error is its library's own."""
-    async with FaultServer(handler) as server, way.client(trust_env=False) as client:
+    async with FaultServer(handler) as server, setup.client(trust_env=False) as client:
         task = await client.request_async(method, server.url, CONTEXT, timeout=0.2)
-        with pytest.raises(getattr(way.library, error)):
+        with pytest.raises(getattr(setup.library, error)):
             await task
         result = client.get_result("r")
         assert result is not None
@@ -118,21 +120,21 @@ async def test_what_was_sent_is_sent_once(
         assert len(server.requests) == 1
 
 
-async def test_a_trusted_certificate_is_no_obstacle(way: Way) -> None:
+async def test_a_trusted_certificate_is_no_obstacle(setup: ClientSetup) -> None:
     """The options of the client are the user's, and in force."""
     async with (
-        FaultServer(answer(), tls=trusted()) as server,
-        way.client(verify=trusting(), trust_env=False) as client,
+        FaultServer(answer(), tls=server_context()) as server,
+        setup.client(verify=client_context(), trust_env=False) as client,
     ):
         assert (await (await client.get(server.url))).text == "ok"
 
 
-async def test_closing_ours_cancels_what_runs_and_leaves_nothing(way: Way) -> None:
+async def test_closing_ours_cancels_what_runs_and_leaves_nothing(setup: ClientSetup) -> None:
     """The requests of ours end; their sockets are the user's client's to close."""
-    async with leaving_nothing(), FaultServer(stall) as server:
-        async with way.client(trust_env=False) as client:
+    async with no_leaks(), FaultServer(stall) as server:
+        async with setup.client(trust_env=False) as client:
             await client.get(server.url, CONTEXT)
-            await until(lambda: bool(server.requests))
+            await wait_until(lambda: bool(server.requests))
             await client.close()
             result = client.get_result("r")
         assert result is not None

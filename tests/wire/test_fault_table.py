@@ -10,28 +10,28 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 from fault_handlers import (
-    answering_once,
-    close_over_the_request,
-    cut,
-    cut_at_once,
-    cut_mid_upload,
+    answer_then,
+    close_without_reading,
     never_read,
-    redirecting,
-    refuse_upload_early,
-    sending,
-    until,
+    redirect_to,
+    reject_upload_early,
+    reset_connection,
+    reset_mid_upload,
+    reset_on_connect,
+    respond_with,
+    wait_until,
 )
-from fault_rows import (
+from fault_scenarios import (
     BODY,
-    Row,
+    Scenario,
     answered,
+    cases_by_id,
+    during_upload,
     endless_body,
-    every_case,
-    play,
+    run_scenario,
     through_proxy,
     timed_out,
     unreached,
-    uploading,
 )
 
 import typed_async_client
@@ -73,7 +73,7 @@ async def one_request_before(client: AsyncResilientClient, server: FaultServer) 
 async def take_the_only_connection(client: AsyncResilientClient, server: FaultServer) -> None:
     """Have a request under way that the server has read."""
     await client.get(server.url, timeout=None)
-    await until(lambda: bool(server.requests))
+    await wait_until(lambda: bool(server.requests))
 
 
 ADDRESSES = (
@@ -98,98 +98,120 @@ CONNECTIONS = (
         connects=0,
         handler=stall,
         client={"limits": httpx.Limits(max_connections=1)},
-        prelude=take_the_only_connection,
+        before=take_the_only_connection,
     ),
-    Row("RST at once", httpx.ReadError, handler=cut_at_once, read=0),
-    Row("a close with the request unread", httpx.ReadError, handler=close_over_the_request, read=0),
-    Row(
+    Scenario("RST at once", httpx.ReadError, handler=reset_on_connect, read=0),
+    Scenario(
+        "a close with the request unread", httpx.ReadError, handler=close_without_reading, read=0
+    ),
+    Scenario(
         "FIN on a connection used again",
         httpx.RemoteProtocolError,
         connects=0,
         read=2,
-        handler=answering_once(drop),
+        handler=answer_then(drop),
         methods=("POST",),
-        prelude=one_request_before,
+        before=one_request_before,
     ),
-    Row(
+    Scenario(
         "RST on a connection used again",
         httpx.ReadError,
         connects=0,
         read=2,
-        handler=answering_once(reset),
+        handler=answer_then(reset),
         methods=("POST",),
-        prelude=one_request_before,
+        before=one_request_before,
     ),
 )
 ANSWERS = (
     answered("no fault"),
     answered("a server that is overloaded", handler=answer(503)),
-    Row("FIN instead of an answer", httpx.RemoteProtocolError, handler=drop),
-    Row("RST instead of an answer", httpx.ReadError, handler=reset),
+    Scenario("FIN instead of an answer", httpx.RemoteProtocolError, handler=drop),
+    Scenario("RST instead of an answer", httpx.ReadError, handler=reset),
     timed_out("no answer", httpx.ReadTimeout, handler=stall),
-    Row(
+    Scenario(
         "an answer that is not HTTP",
         httpx.RemoteProtocolError,
-        handler=sending(b"220 mail.example ESMTP\r\n\r\n", Wire.stall),
+        handler=respond_with(b"220 mail.example ESMTP\r\n\r\n", Wire.stall),
     ),
-    Row("a head cut by FIN", httpx.RemoteProtocolError, handler=sending(_HALF_HEAD)),
-    Row("a head cut by RST", httpx.ReadError, handler=sending(_HALF_HEAD, cut)),
-    Row("a head of 300 kB", httpx.RemoteProtocolError, handler=sending(_LONG_HEAD, Wire.stall)),
-    Row("two lengths", httpx.RemoteProtocolError, handler=sending(_TWO_LENGTHS)),
+    Scenario("a head cut by FIN", httpx.RemoteProtocolError, handler=respond_with(_HALF_HEAD)),
+    Scenario(
+        "a head cut by RST", httpx.ReadError, handler=respond_with(_HALF_HEAD, reset_connection)
+    ),
+    Scenario(
+        "a head of 300 kB", httpx.RemoteProtocolError, handler=respond_with(_LONG_HEAD, Wire.stall)
+    ),
+    Scenario("two lengths", httpx.RemoteProtocolError, handler=respond_with(_TWO_LENGTHS)),
 )
 BODIES = (
-    answered("a body that ends with the connection", handler=sending(_HEAD + b"\r\nwhole.")),
-    Row("a body cut by FIN", httpx.RemoteProtocolError, handler=half_body),
-    Row("a body cut by RST", httpx.ReadError, handler=sending(_HALF_BODY, cut)),
-    timed_out("a body that stalls", httpx.ReadTimeout, handler=sending(_HALF_BODY, Wire.stall)),
-    Row("a chunk cut by FIN", httpx.RemoteProtocolError, handler=sending(_CHUNKED + b"a\r\nhalf.")),
-    Row("a chunk cut by RST", httpx.ReadError, handler=sending(_CHUNKED + b"a\r\nhalf.", cut)),
-    Row("no last chunk", httpx.RemoteProtocolError, handler=sending(_CHUNKED + b"5\r\nhalf.\r\n")),
-    Row(
+    answered("a body that ends with the connection", handler=respond_with(_HEAD + b"\r\nwhole.")),
+    Scenario("a body cut by FIN", httpx.RemoteProtocolError, handler=half_body),
+    Scenario(
+        "a body cut by RST", httpx.ReadError, handler=respond_with(_HALF_BODY, reset_connection)
+    ),
+    timed_out(
+        "a body that stalls", httpx.ReadTimeout, handler=respond_with(_HALF_BODY, Wire.stall)
+    ),
+    Scenario(
+        "a chunk cut by FIN",
+        httpx.RemoteProtocolError,
+        handler=respond_with(_CHUNKED + b"a\r\nhalf."),
+    ),
+    Scenario(
+        "a chunk cut by RST",
+        httpx.ReadError,
+        handler=respond_with(_CHUNKED + b"a\r\nhalf.", reset_connection),
+    ),
+    Scenario(
+        "no last chunk",
+        httpx.RemoteProtocolError,
+        handler=respond_with(_CHUNKED + b"5\r\nhalf.\r\n"),
+    ),
+    Scenario(
         "a chunk without a size",
         httpx.RemoteProtocolError,
-        handler=sending(_CHUNKED + b"xyz\r\n", Wire.stall),
+        handler=respond_with(_CHUNKED + b"xyz\r\n", Wire.stall),
     ),
-    Row(
+    Scenario(
         "a body that is no gzip",
         httpx.DecodingError,
         cause=zlib.error,
-        handler=sending(_GZIPPED + BODY),
+        handler=respond_with(_GZIPPED + BODY),
     ),
-    Row(
+    Scenario(
         "gzip with a wrong checksum",
         httpx.DecodingError,
         cause=zlib.error,
-        handler=sending(_GZIPPED + _WRONG_CHECKSUM),
+        handler=respond_with(_GZIPPED + _WRONG_CHECKSUM),
     ),
 )
 REQUESTS = (
-    Row(
+    Scenario(
         "a line end in a header",
         httpx.LocalProtocolError,
         read=0,
         request=lambda: {"headers": {"X-Name": "a\r\nX-Other: b"}},
     ),
-    Row(
+    Scenario(
         "a zero byte in a header",
         httpx.LocalProtocolError,
         read=0,
         request=lambda: {"headers": {"X-Name": "a\0b"}},
     ),
-    uploading(
+    during_upload(
         "a body longer than it says",
         httpx.LocalProtocolError,
         request=lambda: {"headers": {"Content-Length": "5"}},
     ),
-    uploading(
+    during_upload(
         "a body shorter than it says",
         httpx.LocalProtocolError,
         request=lambda: {"headers": {"Content-Length": "15"}},
     ),
-    uploading(
+    during_upload(
         "a body that fails to come", SpoiltBodyError, request=lambda: {"content": spoilt_body()}
     ),
-    uploading(
+    during_upload(
         "an upload that is never read",
         httpx.WriteTimeout,
         kind=EventType.TIMEOUT,
@@ -197,48 +219,48 @@ REQUESTS = (
         handler=never_read,
         request=lambda: {"content": endless_body()},
     ),
-    uploading(
+    during_upload(
         "an upload cut by RST",
         httpx.ReadError,
-        handler=cut_mid_upload,
+        handler=reset_mid_upload,
         request=lambda: {"content": endless_body()},
     ),
-    uploading(
+    during_upload(
         "an upload refused early",
         None,
         kind=EventType.SUCCESS,
-        handler=refuse_upload_early,
+        handler=reject_upload_early,
         request=lambda: {"content": bytes(1_000_000)},
     ),
 )
 REDIRECTS = (
-    Row(
+    Scenario(
         "a location that is no address",
         httpx.RemoteProtocolError,
-        handler=redirecting("http://[::1/"),
+        handler=redirect_to("http://[::1/"),
     ),
-    Row("a location that is nonsense", httpx.InvalidURL, handler=redirecting("x:y@:z")),
-    Row(
+    Scenario("a location that is nonsense", httpx.InvalidURL, handler=redirect_to("x:y@:z")),
+    Scenario(
         "a location that is not HTTP",
         httpx.UnsupportedProtocol,
-        handler=redirecting("ftp://127.0.0.1/"),
+        handler=redirect_to("ftp://127.0.0.1/"),
         client={"follow_redirects": True},
     ),
-    Row(
+    Scenario(
         "a circle of redirects",
         httpx.TooManyRedirects,
-        handler=redirecting("/"),
+        handler=redirect_to("/"),
         read=21,
         client={"follow_redirects": True},
     ),
-    Row(
+    Scenario(
         "a redirect of a body that is gone",
         httpx.StreamConsumed,
         methods=("POST",),
-        handler=redirecting("/", status=307),
+        handler=redirect_to("/", status=307),
         client={"follow_redirects": True},
         request=lambda: {"content": one_shot_body()},
-        pickles=False,
+        is_picklable=False,
     ),
 )
 PROXIES = (
@@ -247,7 +269,7 @@ PROXIES = (
         typed_async_client.ConnectError,
         refusing=True,
         attempts=3,
-        proxied=True,
+        is_proxy=True,
         url="http://origin.invalid/",
     ),
     through_proxy(
@@ -271,16 +293,18 @@ PROXIES = (
     ),
 )
 
-CASES = every_case(ADDRESSES + CONNECTIONS + ANSWERS + BODIES + REQUESTS + REDIRECTS + PROXIES)
+CASES = cases_by_id(ADDRESSES + CONNECTIONS + ANSWERS + BODIES + REQUESTS + REDIRECTS + PROXIES)
 
 
-@pytest.mark.parametrize(("row", "method"), CASES.values(), ids=CASES.keys())
-async def test_a_fault_reaches_the_caller_as_the_table_tells(row: Row, method: str) -> None:
-    """Its class, its cause, its events, its status and its attempts are the row's."""
-    assert await play(row, method) == row.ending
+@pytest.mark.parametrize(("scenario", "method"), CASES.values(), ids=CASES.keys())
+async def test_a_fault_reaches_the_caller_as_the_table_tells(
+    scenario: Scenario, method: str
+) -> None:
+    """Its class, its cause, its events, its status and its attempts are the scenario's."""
+    assert await run_scenario(scenario, method) == scenario.expected
 
 
-# What needs more than a row
+# What needs more than a scenario
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -289,8 +313,8 @@ async def test_an_unknown_host_is_looked_up_once(method: str) -> None:
     host = "nohost.invalid"
     if not await _is_known_to_be_unknown(host):
         pytest.skip(f"no name server here says that {host} does not exist")
-    row = unreached("unknown host", httpx.ConnectError, url=f"http://{host}/")
-    assert await play(row, method) == row.ending
+    scenario = unreached("unknown host", httpx.ConnectError, url=f"http://{host}/")
+    assert await run_scenario(scenario, method) == scenario.expected
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -298,9 +322,9 @@ async def test_a_port_that_takes_no_more_connections_is_a_timeout(
     method: str, crowded_port: int
 ) -> None:
     """Nothing was sent, and yet it is not tried again: a timeout has used up its time."""
-    row = timed_out("crowded", httpx.ConnectTimeout, accepted=0, read=0)
-    row = dataclasses.replace(row, url=f"http://127.0.0.1:{crowded_port}/")
-    assert await play(row, method) == row.ending
+    scenario = timed_out("crowded", httpx.ConnectTimeout, accepted=0, read=0)
+    scenario = dataclasses.replace(scenario, url=f"http://127.0.0.1:{crowded_port}/")
+    assert await run_scenario(scenario, method) == scenario.expected
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -310,11 +334,11 @@ async def test_an_idle_connection_that_the_server_closed_is_replaced(method: str
     async def wait_for_the_close(client: AsyncResilientClient, server: FaultServer) -> None:
         response = await (await client.get(server.url))
         connection = response.extensions["network_stream"]
-        await until(lambda: bool(connection.get_extra_info("is_readable")))
+        await wait_until(lambda: bool(connection.get_extra_info("is_readable")))
 
-    closing = answering_once(Wire.finish)
-    row = answered("stale", handler=closing, prelude=wait_for_the_close, accepted=2, read=2)
-    assert await play(row, method) == row.ending
+    closing = answer_then(Wire.finish)
+    scenario = answered("stale", handler=closing, before=wait_for_the_close, accepted=2, read=2)
+    assert await run_scenario(scenario, method) == scenario.expected
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import weakref
 
 import httpx
 import pytest
-from pool_kit import pooled
+from pool_helpers import pool_client
 
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.pool.connector import Http11
@@ -17,7 +17,7 @@ async def test_a_walk_through_a_body_that_is_forgotten_gives_its_slot_back(http1
     """The response is never closed, and still held; the pool has one slot."""
     limits = httpx.Limits(max_connections=1)
     transport = AsyncPoolTransport(limits=limits, http11=http11)
-    async with FaultServer(answer(200, b"x" * 500_000)) as server, pooled(transport) as client:
+    async with FaultServer(answer(200, b"x" * 500_000)) as server, pool_client(transport) as client:
         forgotten = await client.send(client.build_request("GET", server.url), stream=True)
         walk = aiter(forgotten.aiter_raw(1000))
         assert len(await anext(walk)) == 1000

@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
-from open_clients import KINDS, opened
-from tls_contexts import trusted, trusting
+from open_clients import KINDS, open_client
+from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, HSTSTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 YEAR = "Strict-Transport-Security: max-age=31536000"
 
@@ -27,10 +27,10 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def make(kind: str) -> Make:
     """Make the transport under test around a real one of that kind."""
-    sender: Any = {"plain": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind]
+    sender: Any = {"sync": httpx.HTTPTransport, "async": AsyncPoolTransport}[kind]
 
     def make(verify: Any = None, **options: Any) -> HSTSTransport:
-        verify = trusting() if verify is None else verify
+        verify = client_context() if verify is None else verify
         return HSTSTransport(sender(verify=verify), **options)
 
     return make
@@ -49,9 +49,9 @@ def telling(*policies: str) -> Callable[[SeenRequest, Wire], Any]:
 
 async def test_a_host_that_asked_for_https_is_asked_over_https(kind: str, make: Make) -> None:
     """The same port, the same path, the same body; and the response tells the truth."""
-    async with FaultServer(each_request(telling("max-age=9")), tls=trusted()) as server:
+    async with FaultServer(each_request(telling("max-age=9")), tls=server_context()) as server:
         plain = server.url.replace("https", "http")
-        async with opened(kind, transport=make()) as ask:
+        async with open_client(kind, transport=make()) as ask:
             await ask(server.url)
             response = await ask(f"{plain}a%20b?c=d", "POST", content=b"pay 5")
         assert response.text == "/a%20b?c=d"
@@ -64,7 +64,7 @@ async def test_a_host_that_asked_for_https_is_asked_over_https(kind: str, make: 
 async def test_a_host_says_nothing_over_http(kind: str, make: Make) -> None:
     """Anybody on the way could have said it."""
     async with FaultServer(answer(200, b"ok", YEAR)) as server:
-        async with opened(kind, transport=make()) as ask:
+        async with open_client(kind, transport=make()) as ask:
             url = f"http://localhost:{server.port}/"
             assert [str((await ask(url)).url) for _ in range(2)] == [url, url]
         assert len(server.requests) == 2
@@ -73,9 +73,9 @@ async def test_a_host_says_nothing_over_http(kind: str, make: Make) -> None:
 async def test_an_address_says_nothing(kind: str, make: Make) -> None:
     """Whoever answers there next is somebody else."""
     async with (
-        FaultServer(answer(200, b"ok", YEAR), tls=trusted()) as secure,
+        FaultServer(answer(200, b"ok", YEAR), tls=server_context()) as secure,
         FaultServer(answer()) as clear,
-        opened(kind, transport=make()) as ask,
+        open_client(kind, transport=make()) as ask,
     ):
         await ask(f"https://127.0.0.1:{secure.port}/")
         assert (await ask(clear.url)).url == clear.url
@@ -84,9 +84,9 @@ async def test_an_address_says_nothing(kind: str, make: Make) -> None:
 async def test_nothing_is_learned_where_certificates_are_not_checked(kind: str, make: Make) -> None:
     """Section 8.1: there must be no error of TLS, and nobody looked for one."""
     async with (
-        FaultServer(answer(200, b"ok", YEAR), tls=trusted()) as secure,
+        FaultServer(answer(200, b"ok", YEAR), tls=server_context()) as secure,
         FaultServer(answer()) as clear,
-        opened(kind, transport=make(verify=False)) as ask,
+        open_client(kind, transport=make(verify=False)) as ask,
     ):
         await ask(secure.url)
         assert (await ask(f"http://localhost:{clear.port}/")).url.scheme == "http"
@@ -107,9 +107,9 @@ async def test_the_first_header_alone_counts(
 ) -> None:
     """Section 8.1; the others are as if they were not there."""
     async with (
-        FaultServer(answer(200, b"ok", *lines), tls=trusted()) as secure,
+        FaultServer(answer(200, b"ok", *lines), tls=server_context()) as secure,
         FaultServer(answer()) as clear,
-        opened(kind, transport=make()) as ask,
+        open_client(kind, transport=make()) as ask,
     ):
         await ask(secure.url)
         port = secure.port if scheme == "https" else clear.port
@@ -120,9 +120,9 @@ async def test_a_host_may_ask_to_be_forgotten(kind: str, make: Make) -> None:
     """With ``max-age=0``, over https again."""
     policies = each_request(telling("max-age=9", "max-age=0"))
     async with (
-        FaultServer(policies, tls=trusted()) as secure,
+        FaultServer(policies, tls=server_context()) as secure,
         FaultServer(answer()) as clear,
-        opened(kind, transport=make()) as ask,
+        open_client(kind, transport=make()) as ask,
     ):
         await ask(secure.url)
         await ask(f"http://localhost:{secure.port}/")
@@ -132,8 +132,8 @@ async def test_a_host_may_ask_to_be_forgotten(kind: str, make: Make) -> None:
 
 async def test_a_host_known_from_the_start_is_never_asked_over_http(kind: str, make: Make) -> None:
     """Not even for the first time."""
-    async with FaultServer(answer(), tls=trusted()) as server:
-        async with opened(kind, transport=make(known=["LOCALHOST"])) as ask:
+    async with FaultServer(answer(), tls=server_context()) as server:
+        async with open_client(kind, transport=make(known=["LOCALHOST"])) as ask:
             response = await ask(server.url.replace("https", "http"))
         assert response.url == server.url
 
@@ -147,9 +147,9 @@ async def test_a_relative_redirect_stays_on_https(kind: str, make: Make) -> None
         else:
             await wire.answer(200)
 
-    async with FaultServer(each_request(respond), tls=trusted()) as server:
+    async with FaultServer(each_request(respond), tls=server_context()) as server:
         transport = make(known=["localhost"])
-        async with opened(kind, transport=transport, follow_redirects=True) as ask:
+        async with open_client(kind, transport=transport, follow_redirects=True) as ask:
             response = await ask(server.url.replace("https", "http"))
         assert [hop.url for hop in [*response.history, response]] == [
             server.url,
@@ -160,9 +160,9 @@ async def test_a_relative_redirect_stays_on_https(kind: str, make: Make) -> None
 async def test_a_resilient_client_learns_too() -> None:
     """Every attempt goes the same way."""
     async with (
-        FaultServer(answer(200, b"ok", YEAR), tls=trusted()) as server,
+        FaultServer(answer(200, b"ok", YEAR), tls=server_context()) as server,
         AsyncResilientClient(
-            transport=HSTSTransport(AsyncPoolTransport(verify=trusting()))
+            transport=HSTSTransport(AsyncPoolTransport(verify=client_context()))
         ) as client,
     ):
         await (await client.get(server.url))

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pool_kit import is_settled, new_transport, pooled, serving
+from pool_helpers import is_idle, new_transport, pool_client, serve_requests
 
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer
 
@@ -47,10 +47,10 @@ async def test_a_request_that_could_be_read_in_two_ways_is_not_sent(
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     transport = new_transport()
-    async with FaultServer(respond) as server, pooled(transport) as client:
+    async with FaultServer(respond) as server, pool_client(transport) as client:
         with pytest.raises(httpx.LocalProtocolError):
             await client.post(server.url, headers=headers, content=b"abc")
-        assert is_settled(transport)
+        assert is_idle(transport)
         assert (await client.get(server.url)).text == "ok"
     assert b"".join(first) == b"G"
 
@@ -78,10 +78,10 @@ async def test_a_head_that_holds_more_than_a_head_is_not_sent(
 ) -> None:
     """Neither in its method nor in its target nor in a field; the next request is."""
     transport = new_transport()
-    async with FaultServer(answer()) as server, pooled(transport) as client:
+    async with FaultServer(answer()) as server, pool_client(transport) as client:
         with pytest.raises(httpx.LocalProtocolError):
             await client.request(method, server.url, **options)
-        assert is_settled(transport)
+        assert is_idle(transport)
         assert (await client.get(server.url)).status_code == 200
         assert [seen.target for seen in server.requests] == ["/"]
 
@@ -105,7 +105,7 @@ async def test_a_request_that_can_be_read_in_one_way_is_sent(
     async def echo(request: SeenRequest, wire: Wire) -> None:
         await wire.answer(200, request.body)
 
-    async with FaultServer(serving(echo)) as server, pooled(new_transport()) as client:
+    async with FaultServer(serve_requests(echo)) as server, pool_client(new_transport()) as client:
         for _ in range(2):
             response = await client.post(server.url, headers=headers, content=b"abc")
             assert response.content == b"abc"

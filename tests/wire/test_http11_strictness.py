@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
-from pool_kit import is_settled, new_transport, pooled, serving
+from pool_helpers import is_idle, new_transport, pool_client, serve_requests
 
 from typed_async_client.pool.connector import Http11
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
@@ -127,12 +127,15 @@ async def test_a_response_is_read_in_one_way_or_not_at_all(
 ) -> None:
     """A body, or the error for what the server did wrong; the table has both parsers."""
     transport = new_transport()
-    async with FaultServer(serving(always(data))) as server, pooled(transport) as client:
+    async with (
+        FaultServer(serve_requests(always(data))) as server,
+        pool_client(transport) as client,
+    ):
         try:
             end: str | None = (await client.get(server.url)).text
         except httpx.RemoteProtocolError:
             end = None
-        assert is_settled(transport)
+        assert is_idle(transport)
     assert end == ends[0 if http11 == "llhttp" else 1]
 
 
@@ -144,7 +147,7 @@ async def test_a_length_beside_chunks_ends_the_connection_at_the_latest(http11: 
         await wire.send(data)
 
     transport = new_transport()
-    async with FaultServer(serving(respond)) as server, pooled(transport) as client:
+    async with FaultServer(serve_requests(respond)) as server, pool_client(transport) as client:
         for _ in range(2):
             if http11 == "h11":
                 assert (await client.get(server.url)).text == "ok"
@@ -194,18 +197,24 @@ def endless(first: bytes, then: bytes) -> Callable[[SeenRequest, Wire], Awaitabl
 async def test_a_head_or_a_trailer_without_an_end_is_refused(first: bytes, then: bytes) -> None:
     """After a hundred kilobytes, and what a read may bring on top."""
     transport = new_transport()
-    async with FaultServer(serving(endless(first, then))) as server, pooled(transport) as client:
+    async with (
+        FaultServer(serve_requests(endless(first, then))) as server,
+        pool_client(transport) as client,
+    ):
         async with asyncio.timeout(20):
             with pytest.raises(httpx.RemoteProtocolError):
                 await client.get(server.url)
-        assert is_settled(transport)
+        assert is_idle(transport)
 
 
 @pytest.mark.parametrize("size", [90_000, 300_000])
 async def test_a_head_may_have_a_hundred_kilobytes(size: int) -> None:
     """Less is read, and much more is refused."""
     data = HEAD + b"X-A: %s\r\nContent-Length: 2\r\n\r\nok" % (b"a" * size)
-    async with FaultServer(serving(always(data))) as server, pooled(new_transport()) as client:
+    async with (
+        FaultServer(serve_requests(always(data))) as server,
+        pool_client(new_transport()) as client,
+    ):
         if size < 100_000:
             assert len((await client.get(server.url)).headers["X-A"]) == size
         else:
@@ -218,11 +227,11 @@ async def test_interim_responses_without_an_end_are_refused_or_time_out(http11: 
     error = httpx.RemoteProtocolError if http11 == "llhttp" else TimeoutError
     transport = new_transport()
     respond = endless(b"", INTERIM)
-    async with FaultServer(serving(respond)) as server, pooled(transport) as client:
+    async with FaultServer(serve_requests(respond)) as server, pool_client(transport) as client:
         with pytest.raises(error):
             async with asyncio.timeout(20 if http11 == "llhttp" else 0.05):
                 await client.get(server.url)
-        assert is_settled(transport)
+        assert is_idle(transport)
 
 
 # What has no body, and what has another protocol's
@@ -248,7 +257,10 @@ async def test_a_response_without_a_body_leaves_the_connection_for_the_next(
     async def respond(_: SeenRequest, wire: Wire) -> None:
         await wire.send(data)
 
-    async with FaultServer(serving(respond)) as server, pooled(new_transport()) as client:
+    async with (
+        FaultServer(serve_requests(respond)) as server,
+        pool_client(new_transport()) as client,
+    ):
         for _ in range(3):
             assert (await client.request(method, server.url)).content == b""
         assert server.connections == 1
@@ -268,7 +280,7 @@ async def test_behind_a_connect_every_byte_is_the_tunnels(length: bytes) -> None
 
     async with (
         FaultServer(open_tunnel) as server,
-        pooled(new_transport()) as client,
+        pool_client(new_transport()) as client,
         client.stream("CONNECT", server.url) as response,
     ):
         stream = response.extensions["network_stream"]
@@ -297,5 +309,5 @@ async def test_a_body_of_unknown_length_goes_out_in_chunks() -> None:
     async def echo(request: SeenRequest, wire: Wire) -> None:
         await wire.answer(200, request.body)
 
-    async with FaultServer(serving(echo)) as server, pooled(new_transport()) as client:
+    async with FaultServer(serve_requests(echo)) as server, pool_client(new_transport()) as client:
         assert (await client.post(server.url, content=parts())).content == b"ab"

@@ -5,7 +5,7 @@ import socket
 import struct
 
 import httpx
-from tls_contexts import trusted, trusting
+from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
 
@@ -23,8 +23,8 @@ async def test_a_request_right_after_the_reset_of_an_idle_connection_succeeds() 
             pass
         writer.write(RESPONSE)
 
-    transport = AsyncPoolTransport(verify=trusting(), limits=httpx.Limits(max_connections=1))
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=trusted())
+    transport = AsyncPoolTransport(verify=client_context(), limits=httpx.Limits(max_connections=1))
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context())
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server, httpx.AsyncClient(transport=transport, timeout=20) as client:
         first = await client.get(url)

@@ -1,4 +1,4 @@
-"""Every fault that a TLS server can make, and what the caller sees of it."""
+"""TLS faults of servers, and how each one is reported to the caller."""
 
 import ssl
 from collections.abc import Callable
@@ -7,37 +7,37 @@ from ssl import TLSVersion
 import httpx
 import pytest
 from fault_handlers import (
-    close_at_client_hello,
-    cut,
-    cut_at_client_hello,
-    garble,
-    hang_up_beneath_tls,
+    close_after_client_hello,
+    close_without_close_notify,
+    fail_handshake_with_alert,
     never_read,
-    refusing_aloud,
-    sending,
-    take_leave_at_client_hello,
+    reset_after_client_hello,
+    reset_connection,
+    respond_with,
+    send_close_notify_after_client_hello,
+    send_invalid_tls_record,
 )
-from fault_rows import (
-    Row,
+from fault_scenarios import (
+    Scenario,
     answered,
+    cases_by_id,
+    during_upload,
     endless_body,
-    every_case,
-    play,
+    run_scenario,
     timed_out,
     unreached,
-    uploading,
 )
 from tls_contexts import (
-    demanding_client_certificate,
+    at_least_tls_1_3,
+    at_most_tls_1_2,
+    client_context,
     expired,
-    insisting_on_tls_1_3,
-    issued_by_a_stranger,
-    issued_for_another_host,
-    no_newer_than_tls_1_2,
     not_yet_valid,
+    requiring_client_certificate,
     self_signed,
-    trusted,
-    trusting,
+    server_context,
+    unknown_issuer,
+    wrong_host,
 )
 
 import typed_async_client
@@ -46,145 +46,152 @@ from typed_async_client.testing import FaultServer, Wire, answer, drop, reset, s
 
 pytestmark = pytest.mark.usefixtures("http11")
 
-_TLS_TO_A_PLAIN_PORT = "https://127.0.0.1:{port}/"
+_TLS_TO_CLEARTEXT_PORT = "https://127.0.0.1:{port}/"
 _HEAD = b"HTTP/1.1 200 OK\r\n"
 _HALF_BODY = _HEAD + b"Content-Length: 10\r\n\r\nhalf."
 
 HANDSHAKES = (
     unreached("a self-signed certificate", httpx.ConnectError, tls=self_signed),
-    unreached(
-        "a certificate of an unknown authority", httpx.ConnectError, tls=issued_by_a_stranger
-    ),
-    unreached("a certificate of another host", httpx.ConnectError, tls=issued_for_another_host),
+    unreached("a certificate of an unknown authority", httpx.ConnectError, tls=unknown_issuer),
+    unreached("a certificate of another host", httpx.ConnectError, tls=wrong_host),
     unreached("an expired certificate", httpx.ConnectError, tls=expired),
-    unreached("a certificate of tomorrow", httpx.ConnectError, tls=not_yet_valid),
-    Row(
+    unreached("a certificate that is not yet valid", httpx.ConnectError, tls=not_yet_valid),
+    Scenario(
         "no TLS version in common",
         httpx.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
-        trust=insisting_on_tls_1_3,
-        handler=refusing_aloud(no_newer_than_tls_1_2),
+        url=_TLS_TO_CLEARTEXT_PORT,
+        client_tls=at_least_tls_1_3,
+        handler=fail_handshake_with_alert(at_most_tls_1_2),
         read=0,
     ),
-    Row(
+    Scenario(
         "no client certificate, TLS 1.2",
         httpx.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
-        handler=refusing_aloud(lambda: demanding_client_certificate(TLSVersion.TLSv1_2)),
+        url=_TLS_TO_CLEARTEXT_PORT,
+        handler=fail_handshake_with_alert(lambda: requiring_client_certificate(TLSVersion.TLSv1_2)),
         read=0,
     ),
-    Row(
+    Scenario(
         "no client certificate, TLS 1.3",
         httpx.ReadError,
-        url=_TLS_TO_A_PLAIN_PORT,
-        handler=refusing_aloud(lambda: demanding_client_certificate(TLSVersion.TLSv1_3)),
+        url=_TLS_TO_CLEARTEXT_PORT,
+        handler=fail_handshake_with_alert(lambda: requiring_client_certificate(TLSVersion.TLSv1_3)),
         read=0,
     ),
     unreached(
-        "no client certificate, TLS 1.3 and a server that does not say so",
+        "no client certificate, TLS 1.3, without an alert",
         httpx.ReadError,
-        tls=lambda: demanding_client_certificate(TLSVersion.TLSv1_3),
-        request=lambda: {"content": bytes(3_000_000)},  # more than the server reads before it goes
+        tls=lambda: requiring_client_certificate(TLSVersion.TLSv1_3),
+        request=lambda: {"content": bytes(3_000_000)},  # more than the server reads first
     ),
-    Row(
-        "a server that speaks no TLS",
+    Scenario(
+        "a server without TLS",
         httpx.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=lambda wire: wire.answer(400),
         read=0,
     ),
     timed_out(
-        "a silent handshake",
+        "a stalled handshake",
         httpx.ConnectTimeout,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=Wire.stall,
         read=0,
     ),
-    Row(
+    Scenario(
         "a handshake ended by FIN",
         typed_async_client.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
-        handler=close_at_client_hello,
+        url=_TLS_TO_CLEARTEXT_PORT,
+        handler=close_after_client_hello,
         attempts=3,
         accepted=3,
         read=0,
     ),
-    Row(
+    Scenario(
         "a handshake ended by close_notify",
         typed_async_client.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
-        handler=take_leave_at_client_hello,
+        url=_TLS_TO_CLEARTEXT_PORT,
+        handler=send_close_notify_after_client_hello,
         attempts=3,
         accepted=3,
         read=0,
     ),
-    Row(
+    Scenario(
         "a handshake ended by RST",
         typed_async_client.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
-        handler=cut_at_client_hello,
+        url=_TLS_TO_CLEARTEXT_PORT,
+        handler=reset_after_client_hello,
         attempts=3,
         accepted=3,
         read=0,
     ),
 )
 EXCHANGES = (
-    answered("no fault", tls=trusted),
-    Row("FIN instead of an answer", httpx.RemoteProtocolError, tls=trusted, handler=drop),
-    Row("RST instead of an answer", httpx.ReadError, tls=trusted, handler=reset),
-    timed_out("no answer", httpx.ReadTimeout, tls=trusted, handler=stall),
+    answered("no fault", tls=server_context),
+    Scenario(
+        "FIN instead of a response", httpx.RemoteProtocolError, tls=server_context, handler=drop
+    ),
+    Scenario("RST instead of a response", httpx.ReadError, tls=server_context, handler=reset),
+    timed_out("no response", httpx.ReadTimeout, tls=server_context, handler=stall),
     timed_out(
         "a body that stalls",
         httpx.ReadTimeout,
-        tls=trusted,
-        handler=sending(_HALF_BODY, Wire.stall),
+        tls=server_context,
+        handler=respond_with(_HALF_BODY, Wire.stall),
     ),
-    Row(
-        "a body cut by close_notify",
+    Scenario(
+        "a body truncated by close_notify",
         httpx.RemoteProtocolError,
-        tls=trusted,
-        handler=sending(_HALF_BODY),
+        tls=server_context,
+        handler=respond_with(_HALF_BODY),
     ),
-    Row(
-        "a body cut by FIN without close_notify",
+    Scenario(
+        "a body truncated by FIN without close_notify",
         httpx.RemoteProtocolError,
-        tls=trusted,
-        handler=sending(_HALF_BODY, hang_up_beneath_tls),
+        tls=server_context,
+        handler=respond_with(_HALF_BODY, close_without_close_notify),
     ),
     answered(
-        "a body that ends with close_notify", tls=trusted, handler=sending(_HEAD + b"\r\nwhole.")
+        "a body that ends with close_notify",
+        tls=server_context,
+        handler=respond_with(_HEAD + b"\r\nwhole."),
     ),
-    Row("a body cut by RST", httpx.ReadError, tls=trusted, handler=sending(_HALF_BODY, cut)),
-    Row(
-        "a body cut by garbage",
+    Scenario(
+        "a body truncated by RST",
         httpx.ReadError,
-        tls=trusted,
-        handler=sending(_HALF_BODY, garble),
+        tls=server_context,
+        handler=respond_with(_HALF_BODY, reset_connection),
     ),
-    Row(
-        "garbage instead of an answer",
+    Scenario(
+        "a body truncated by garbage",
         httpx.ReadError,
-        tls=trusted,
-        handler=sending(b"", garble),
+        tls=server_context,
+        handler=respond_with(_HALF_BODY, send_invalid_tls_record),
     ),
-    uploading(
+    Scenario(
+        "garbage instead of a response",
+        httpx.ReadError,
+        tls=server_context,
+        handler=respond_with(b"", send_invalid_tls_record),
+    ),
+    during_upload(
         "an upload that is never read",
         httpx.WriteTimeout,
         kind=EventType.TIMEOUT,
-        tls=trusted,
+        tls=server_context,
         handler=never_read,
         timeout=0.2,
         request=lambda: {"content": endless_body()},
     ),
 )
 
-CASES = every_case(HANDSHAKES + EXCHANGES)
+CASES = cases_by_id(HANDSHAKES + EXCHANGES)
 
 
-@pytest.mark.parametrize(("row", "method"), CASES.values(), ids=CASES.keys())
-async def test_a_tls_fault_reaches_the_caller_as_the_table_tells(row: Row, method: str) -> None:
-    """Its class, its cause, its events, its status and its attempts are the row's."""
-    assert await play(row, method) == row.ending
+@pytest.mark.parametrize(("scenario", "method"), CASES.values(), ids=CASES.keys())
+async def test_a_tls_fault_is_reported_as_in_the_table(scenario: Scenario, method: str) -> None:
+    """Error class, cause, events, status and attempts match the scenario."""
+    assert await run_scenario(scenario, method) == scenario.expected
 
 
 @pytest.mark.parametrize(
@@ -193,17 +200,17 @@ async def test_a_tls_fault_reaches_the_caller_as_the_table_tells(row: Row, metho
         (not_yet_valid, 9),
         (expired, 10),
         (self_signed, 18),
-        (issued_by_a_stranger, 20),
-        (issued_for_another_host, 62),
+        (unknown_issuer, 20),
+        (wrong_host, 62),
     ],
 )
-async def test_a_refused_certificate_is_told_with_its_reason(
+async def test_a_rejected_certificate_is_reported_with_its_reason(
     certificate: Callable[[], ssl.SSLContext], code: int
 ) -> None:
-    """OpenSSL's own error, and its code of the reason, are found behind the caller's error."""
+    """OpenSSL's error and its code are in the cause of the caller's error."""
     async with (
         FaultServer(answer(), tls=certificate()) as server,
-        AsyncResilientClient(trust_env=False, verify=trusting()) as client,
+        AsyncResilientClient(trust_env=False, verify=client_context()) as client,
     ):
         with pytest.raises(httpx.ConnectError) as caught:
             await (await client.get(server.url))

@@ -1,6 +1,6 @@
-"""Both sides of TLS as the tests want them. Each context is made once: keys cost time.
+"""TLS contexts for the clients and servers of the tests, cached because keys are slow to generate.
 
-One authority issues every certificate; ``trusting`` is the client that knows it.
+Unless said otherwise, the tests' CA issues the certificates, and ``client_context`` trusts it.
 """
 
 import datetime as dt
@@ -11,121 +11,121 @@ from pathlib import Path
 import trustme
 
 __all__ = [
-    "authority_file",
+    "at_least_tls_1_3",
+    "at_most_tls_1_2",
+    "ca_file",
     "client_certificate_files",
-    "demanding_client_certificate",
+    "client_context",
     "expired",
-    "insisting_on_tls_1_3",
-    "issued_by_a_stranger",
-    "issued_for_another_host",
-    "no_newer_than_tls_1_2",
     "not_yet_valid",
+    "requiring_client_certificate",
     "self_signed",
-    "trusted",
-    "trusting",
+    "server_context",
+    "unknown_issuer",
+    "wrong_host",
 ]
 
 
-# The client's side
+# Clients
 
 
 @functools.cache
-def trusting() -> ssl.SSLContext:
-    """Trust the one authority of the tests."""
-    return ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+def client_context() -> ssl.SSLContext:
+    """Trust the tests' CA."""
+    return ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
 
 
 @functools.cache
-def insisting_on_tls_1_3() -> ssl.SSLContext:
-    """Trust the one authority, and speak nothing older than TLS 1.3."""
-    context = ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
+def at_least_tls_1_3() -> ssl.SSLContext:
+    """Trust the tests' CA, and require TLS 1.3."""
+    context = ssl.create_default_context(cadata=_ca().cert_pem.bytes().decode())
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
 
 
-def authority_file(folder: Path) -> str:
-    """Write the one authority of the tests to a file, for clients that read no context."""
-    path = folder / "authority.pem"
-    path.write_bytes(_authority().cert_pem.bytes())
+def ca_file(folder: Path) -> str:
+    """Write the tests' CA to a file, for clients that don't accept a context."""
+    path = folder / "ca.pem"
+    path.write_bytes(_ca().cert_pem.bytes())
     return str(path)
 
 
 def client_certificate_files(folder: Path) -> tuple[str, str]:
-    """Write a certificate and its key, of the one authority, for a client to show."""
+    """Write a client certificate and its key, and return their paths."""
     certificate, key = folder / "client.pem", folder / "client.key"
-    leaf = _authority().issue_cert("client@example.org")
+    leaf = _ca().issue_cert("client@example.org")
     certificate.write_bytes(leaf.cert_chain_pems[0].bytes())
     key.write_bytes(leaf.private_key_pem.bytes())
     return str(certificate), str(key)
 
 
-# The server's side
+# Servers
 
 
 @functools.cache
-def trusted() -> ssl.SSLContext:
-    """Show a certificate without fault."""
-    return _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+def server_context() -> ssl.SSLContext:
+    """Present a valid certificate."""
+    return _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
 
 
 @functools.cache
-def issued_by_a_stranger() -> ssl.SSLContext:
-    """Show a certificate of an authority that the client does not know."""
-    return _showing(trustme.CA().issue_cert("localhost", "127.0.0.1"))
+def unknown_issuer() -> ssl.SSLContext:
+    """Present a certificate of a CA that the client doesn't trust."""
+    return _presenting(trustme.CA().issue_cert("localhost", "127.0.0.1"))
 
 
 @functools.cache
 def self_signed() -> ssl.SSLContext:
-    """Show a certificate that vouches for itself."""
-    authority = trustme.CA()
+    """Present a self-signed certificate."""
+    ca = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    with authority.cert_pem.tempfile() as chain, authority.private_key_pem.tempfile() as key:
+    with ca.cert_pem.tempfile() as chain, ca.private_key_pem.tempfile() as key:
         context.load_cert_chain(chain, key)
     return context
 
 
 @functools.cache
-def issued_for_another_host() -> ssl.SSLContext:
-    """Show the certificate of somebody else."""
-    return _showing(_authority().issue_cert("elsewhere.example"))
+def wrong_host() -> ssl.SSLContext:
+    """Present a certificate for another host."""
+    return _presenting(_ca().issue_cert("elsewhere.example"))
 
 
 @functools.cache
 def expired() -> ssl.SSLContext:
-    """Show a certificate whose time is over."""
-    return _showing(_authority().issue_cert("localhost", "127.0.0.1", not_after=_days_from_now(-1)))
+    """Present an expired certificate."""
+    return _presenting(_ca().issue_cert("localhost", "127.0.0.1", not_after=_days_from_now(-1)))
 
 
 @functools.cache
 def not_yet_valid() -> ssl.SSLContext:
-    """Show a certificate whose time is to come."""
-    return _showing(_authority().issue_cert("localhost", "127.0.0.1", not_before=_days_from_now(1)))
+    """Present a certificate that isn't valid yet."""
+    return _presenting(_ca().issue_cert("localhost", "127.0.0.1", not_before=_days_from_now(1)))
 
 
 @functools.cache
-def no_newer_than_tls_1_2() -> ssl.SSLContext:
-    """Speak nothing newer than TLS 1.2."""
-    context = _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+def at_most_tls_1_2() -> ssl.SSLContext:
+    """Support only TLS 1.2."""
+    context = _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 @functools.cache
-def demanding_client_certificate(version: ssl.TLSVersion) -> ssl.SSLContext:
-    """Speak one version of TLS, and only with clients that show a certificate."""
-    context = _showing(_authority().issue_cert("localhost", "127.0.0.1"))
+def requiring_client_certificate(version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Require a client certificate, and one version of TLS."""
+    context = _presenting(_ca().issue_cert("localhost", "127.0.0.1"))
     context.minimum_version = context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
-    _authority().configure_trust(context)
+    _ca().configure_trust(context)
     return context
 
 
 @functools.cache
-def _authority() -> trustme.CA:
+def _ca() -> trustme.CA:
     return trustme.CA()
 
 
-def _showing(certificate: trustme.LeafCert) -> ssl.SSLContext:
+def _presenting(certificate: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
     return context

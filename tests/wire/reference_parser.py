@@ -1,20 +1,20 @@
-"""Reads a response the slow and plain way, from all of its bytes, as RFC 9112 has it.
+"""A slow and simple parser of responses, following RFC 9112, to compare the real parsers with.
 
-The tests compare the parsers with it. It shares no code and no method with either: it looks at the
-whole message at once, with one expression for each rule of the grammar, and knows no socket.
+It shares neither code nor approach with them: it looks at the whole message at once, with one
+regular expression for each rule of the grammar, and uses no socket.
 """
 
 import dataclasses
 import re
 
-__all__ = ["Answer", "read_strictly"]
+__all__ = ["ParsedResponse", "parse_response"]
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
-    """What a request is answered with.
+class ParsedResponse:
+    """A response, as the client reads it.
 
     Attributes:
         status: the status code.
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Grammar:
-    """The expressions that strict and lax reading differ in."""
+    """The expressions in which strict and lax parsing differ."""
 
     line_end: bytes
     text: bytes
@@ -66,15 +66,15 @@ _LAX = _Grammar(
     size=rb"[0-9A-Fa-f]{1,20}",
     is_lax=True,
 )
-"""What h11 takes as well, as ``pool/connector.py`` tells."""
+"""What h11 accepts as well, as described in ``pool/connector.py``."""
 
 
-def read_strictly(data: bytes, *, lax: bool = False) -> Answer | None:
-    """Give the answer to a GET in ``data``, after which the connection ended; None for no answer.
+def parse_response(data: bytes, *, lax: bool = False) -> ParsedResponse | None:
+    """Parse the response to a GET; return None if there is no valid one.
 
     Args:
-        data: all that the server sent.
-        lax: whether to take what h11 takes and RFC 9112 lets a client refuse.
+        data: all that the server sent before it closed the connection.
+        lax: also accept what h11 accepts and RFC 9112 allows a client to reject.
     """
     grammar = _LAX if lax else _STRICT
     interim = 0
@@ -85,7 +85,7 @@ def read_strictly(data: bytes, *, lax: bool = False) -> Answer | None:
         if code < 100 or code == 101:
             return None
         if code >= 200:
-            return _with_body(grammar, version, code, _named(grammar, fields), data)
+            return _add_body(grammar, version, code, _parse_fields(grammar, fields), data)
         interim += 1
         if interim > 20 and not lax:
             return None
@@ -95,47 +95,47 @@ def read_strictly(data: bytes, *, lax: bool = False) -> Answer | None:
 Fields = list[tuple[bytes, bytes]]
 
 
-def _named(grammar: _Grammar, fields: bytes) -> Fields:
-    """Give names in lower case, and values, of header lines; a folded line is put in one."""
+def _parse_fields(grammar: _Grammar, fields: bytes) -> Fields:
+    """Return lower-case names, and values, of header lines, with folded lines joined."""
     unfolded = re.sub(grammar.line_end + rb"[ \t]+", b" ", fields)
     lines = [line for line in re.split(grammar.line_end, unfolded) if line]
     pairs = [line.split(b":", 1) for line in lines]
     return [(name.lower(), value.strip(b" \t")) for name, value in pairs]
 
 
-def _with_body(
+def _add_body(
     grammar: _Grammar, version: bytes, status: int, fields: Fields, data: bytes
-) -> Answer | None:
-    """Take the body, RFC 9112 section 6.3; None when it is not whole, or its end is in doubt."""
+) -> ParsedResponse | None:
+    """Parse the body, RFC 9112 section 6.3; return None if it is incomplete or ambiguous."""
     lengths = [value for name, value in fields if name == b"content-length"]
     codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
     if codings and codings != [b"chunked"]:
         return None
     if codings and lengths and not grammar.is_lax:
         return None
-    length = _one_length(lengths)
+    length = _single_length(lengths)
     if lengths and length is None:
         return None
     if status in (204, 304):
-        return Answer(status, b"")
+        return ParsedResponse(status, b"")
     if codings:
-        body = _of_chunks(grammar, data)
+        body = _parse_chunks(grammar, data)
     elif length is None:
         body = data
     else:
         body = data[:length] if len(data) >= length else None
-    return None if body is None else Answer(status, body)
+    return None if body is None else ParsedResponse(status, body)
 
 
-def _one_length(lengths: list[bytes]) -> int | None:
-    told = {part.strip(b" \t") for value in lengths for part in value.split(b",")}
-    if len(told) != 1:
+def _single_length(lengths: list[bytes]) -> int | None:
+    distinct = {part.strip(b" \t") for value in lengths for part in value.split(b",")}
+    if len(distinct) != 1:
         return None
-    (digits,) = told
+    (digits,) = distinct
     return int(digits) if re.fullmatch(rb"[0-9]{1,20}", digits) else None
 
 
-def _of_chunks(grammar: _Grammar, data: bytes) -> bytes | None:
+def _parse_chunks(grammar: _Grammar, data: bytes) -> bytes | None:
     body = b""
     while (head := re.match(grammar.chunk, data)) is not None:
         size = int(head[1], 16)

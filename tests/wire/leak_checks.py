@@ -1,4 +1,4 @@
-"""What a test on real sockets may have left behind, and peers that are never there in time."""
+"""Checks for leaked tasks and sockets, and a port that never accepts a connection."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-__all__ = ["full_backlog", "leaving_nothing", "open_sockets", "other_tasks", "sockets_to"]
+__all__ = ["count_sockets_to", "full_backlog", "no_leaks", "open_sockets", "other_tasks"]
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
 def open_sockets() -> set[str]:
-    """Name the sockets that this process holds."""
+    """Return the names of this process's open sockets."""
     names = set()
     for descriptor in _DESCRIPTORS.iterdir():
         with contextlib.suppress(OSError):
@@ -23,8 +23,8 @@ def open_sockets() -> set[str]:
     return {name for name in names if name.startswith("socket:")}
 
 
-def sockets_to(port: int) -> int:
-    """Count the sockets of this process that are connected to a port."""
+def count_sockets_to(port: int) -> int:
+    """Count this process's sockets that are connected to ``port``."""
     found = 0
     for descriptor in _DESCRIPTORS.iterdir():
         with contextlib.suppress(OSError):
@@ -35,13 +35,13 @@ def sockets_to(port: int) -> int:
 
 
 def other_tasks() -> set[asyncio.Task[object]]:
-    """Give the tasks that run beside this one."""
+    """Return all running tasks except the current one."""
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 @contextlib.asynccontextmanager
-async def leaving_nothing() -> AsyncIterator[None]:
-    """Make sure that what runs inside leaves no task and no socket behind, and warns of none."""
+async def no_leaks() -> AsyncIterator[None]:
+    """Check that the body leaks no task and no socket, and causes no ResourceWarning."""
     tasks, sockets = other_tasks(), open_sockets()
     yield
     for _ in range(2000):
@@ -55,7 +55,7 @@ async def leaving_nothing() -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """Hold a port whose queue of connections is full, so that a further one hangs; give the port."""
+    """Yield a port whose backlog is full, so that further connections hang."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind((host, port))

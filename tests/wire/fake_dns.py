@@ -1,4 +1,4 @@
-"""Names that resolve to what a test says."""
+"""Resolves names to addresses that a test chooses."""
 
 import socket
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ __all__ = ["resolve_to"]
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, names: Mapping[str, list[str]]) -> list[str]:
-    """Let each name resolve to its addresses, in their order; give the list of those asked for."""
-    asked: list[str] = []
+    """Resolve each name to its addresses, in order; return the list of names looked up."""
+    lookups: list[str] = []
     real = socket.getaddrinfo
 
     def look_up(host: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        asked.append(host)
+        lookups.append(host)
         addresses = names.get(host, [host])
         return [entry for address in addresses for entry in real(address, *args, **kwargs)]
 
     monkeypatch.setattr("typed_async_client.net.dns.socket.getaddrinfo", look_up)
-    return asked
+    return lookups

@@ -1,4 +1,4 @@
-"""Sweeps of cancellations: one request, cancelled after each number of turns of the event loop."""
+"""Cancels one request after 0, 1, 2... turns of the event loop, until it completes first."""
 
 import asyncio
 import contextlib
@@ -8,33 +8,40 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
-from pool_kit import (
-    address_of,
-    all_alone,
-    certificate_of,
-    in_pieces,
-    is_settled,
-    pooled,
-    serving,
-    turns,
+from pool_helpers import (
+    answer_in_pieces,
+    ip_url,
+    is_idle,
+    other_tasks_end,
+    pool_client,
+    run_loop_turns,
+    serve_requests,
+    server_context_or_none,
 )
 
 from typed_async_client import AsyncResilientClient
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.testing import FaultServer
 
-__all__ = ["ANSWER", "Sweep", "fetch_resiliently", "fetch_streamed", "fetch_whole", "resilient"]
+__all__ = [
+    "ANSWER",
+    "Sweep",
+    "fetch_resiliently",
+    "fetch_streamed",
+    "fetch_whole",
+    "resilient_client",
+]
 
 ANSWER = b"whole answer"
 
 
 async def fetch_whole(client: httpx.AsyncClient, url: str) -> bytes:
-    """Read a response at once."""
+    """Read a whole response."""
     return (await client.get(url)).content
 
 
 async def fetch_streamed(client: httpx.AsyncClient, url: str) -> bytes:
-    """Read a response as it comes."""
+    """Stream a response."""
     async with client.stream("GET", url) as response:
         return b"".join([part async for part in response.aiter_bytes()])
 
@@ -44,42 +51,42 @@ async def fetch_resiliently(client: AsyncResilientClient, url: str) -> bytes:
     return (await (await client.get(url))).content
 
 
-def resilient(transport: httpx.AsyncBaseTransport) -> AsyncResilientClient:
-    """Make a resilient client over a transport."""
+def resilient_client(transport: httpx.AsyncBaseTransport) -> AsyncResilientClient:
+    """Create a resilient client over a transport."""
     return AsyncResilientClient(transport=transport, timeout=20.0)
 
 
 @dataclasses.dataclass(kw_only=True)
 class Sweep:
-    """Cancels one request after each number of turns, until it is done by then.
+    """Cancels one request after 0, 1, 2... turns of the loop, until it completes first.
 
     Args:
-        new_transport: makes the transport of each point, with that many slots.
-        fetch: makes a request of a client, and reads its answer.
-        new_client: makes a client over a transport.
-        tls: speak TLS.
-        patience: seconds to wait for a slot before it counts as lost.
+        new_transport: creates a transport with the given number of slots, for each point.
+        fetch: sends a request with a client, and returns the response's body.
+        new_client: creates a client over a transport.
+        tls: use TLS.
+        slot_timeout: seconds to wait for a slot before it counts as lost.
 
     Attributes:
-        points: how many cancellations there were.
-        bad: what was wrong, by point.
+        points: the number of cancellations.
+        failures: what went wrong, with the point.
     """
 
     new_transport: Callable[[int], httpx.AsyncBaseTransport]
     fetch: Callable[[Any, str], Awaitable[bytes]] = fetch_whole
-    new_client: Callable[[httpx.AsyncBaseTransport], Any] = pooled
+    new_client: Callable[[httpx.AsyncBaseTransport], Any] = pool_client
     tls: bool = False
-    patience: float = 20.0
+    slot_timeout: float = 20.0
     points: int = 0
-    bad: list[str] = dataclasses.field(default_factory=list)
+    failures: list[str] = dataclasses.field(default_factory=list)
 
-    async def go(self, *companies: int, slots: int) -> None:
-        """Sweep, cold and warm, beside each number of other requests."""
-        for warm, others in itertools.product((False, True), companies):
+    async def run(self, *others: int, slots: int) -> None:
+        """Run the sweep, with and without a warm connection, for each number of other requests."""
+        for warm, number in itertools.product((False, True), others):
             for count in itertools.count():
-                was_done, faults = await self._try(count, slots, others=others, warm=warm)
-                where = f"turn {count}, {slots} slots, {others} others, {warm=}"
-                self.bad += [f"{where}: {fault}" for fault in faults]
+                was_done, faults = await self._try(count, slots, others=number, warm=warm)
+                where = f"turn {count}, {slots} slots, {number} others, {warm=}"
+                self.failures += [f"{where}: {fault}" for fault in faults]
                 self.points += 1
                 if was_done:
                     break
@@ -88,26 +95,28 @@ class Sweep:
         self, count: int, slots: int, *, others: int, warm: bool
     ) -> tuple[bool, list[str]]:
         faults = []
-        async with FaultServer(serving(in_pieces), tls=certificate_of(tls=self.tls)) as server:
-            url, transport = address_of(server), self.new_transport(slots)
+        async with FaultServer(
+            serve_requests(answer_in_pieces), tls=server_context_or_none(tls=self.tls)
+        ) as server:
+            url, transport = ip_url(server), self.new_transport(slots)
             async with self.new_client(transport) as client:
                 if warm:
                     await self.fetch(client, url)
                 before = [self._start(client, url) for _ in range(others // 2)]
                 target = self._start(client, url)
                 after = [self._start(client, url) for _ in range(others - others // 2)]
-                await turns(count)
+                await run_loop_turns(count)
                 was_done = target.done()
                 target.cancel()
                 await asyncio.wait({target, *before, *after})
                 if not {task.result() for task in before + after} <= {ANSWER}:
-                    faults.append("another request was harmed")
-                if isinstance(transport, AsyncPoolTransport) and not is_settled(transport):
-                    faults.append(f"not settled: {transport.statistics()}")
+                    faults.append("another request was affected")
+                if isinstance(transport, AsyncPoolTransport) and not is_idle(transport):
+                    faults.append(f"not idle: {transport.statistics()}")
                 if not await self._every_slot_serves(transport, url, slots):
                     faults.append("a slot was lost")
-            if not await all_alone():
-                faults.append("a task or a connection was left")
+            if not await other_tasks_end():
+                faults.append("a task or a connection was leaked")
         return was_done, faults
 
     def _start(self, client: Any, url: str) -> "asyncio.Task[bytes]":
@@ -119,8 +128,8 @@ class Sweep:
     async def _every_slot_serves(
         self, transport: httpx.AsyncBaseTransport, url: str, slots: int
     ) -> bool:
-        """Hold as many responses open as there are slots, then ask twice more."""
-        client = httpx.AsyncClient(transport=transport, timeout=self.patience)
+        """Open as many responses as there are slots, then send two more requests."""
+        client = httpx.AsyncClient(transport=transport, timeout=self.slot_timeout)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 for _ in range(slots):

@@ -1,4 +1,4 @@
-"""Small proxies, each of which does one thing, on top of the server that obeys handlers."""
+"""Handlers that turn a ``FaultServer`` into a forward, tunnel or SOCKS5 proxy."""
 
 import asyncio
 import base64
@@ -10,25 +10,28 @@ from urllib.parse import urlsplit
 
 from typed_async_client.testing import Handler, SeenRequest, Wire
 
-__all__ = ["Socks5Proxy", "authorization_of", "forwarding", "tunnelling"]
+__all__ = ["Socks5Proxy", "basic_auth", "forward_proxy", "tunnel_proxy"]
 
 
-def authorization_of(user: str, password: str) -> str:
-    """Give the header value of basic authentication."""
+def basic_auth(user: str, password: str) -> str:
+    """Return the header value for basic authentication."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def forwarding(*, demanding: str | None = None) -> Handler:
-    """Forward each plain request to the server that its absolute target names.
+def forward_proxy(*, required_auth: str | None = None) -> Handler:
+    """Forward each HTTP request to the server in its absolute target.
 
     Args:
-        demanding: the ``Proxy-Authorization`` without which the answer is 407.
+        required_auth: the required ``Proxy-Authorization``; anything else is answered with 407.
     """
 
     async def handler(wire: Wire) -> None:
         while (request := await wire.read_request()) is not None:
-            if demanding is not None and request.headers.get("proxy-authorization") != demanding:
-                await wire.answer(407, b"who are you")
+            if (
+                required_auth is not None
+                and request.headers.get("proxy-authorization") != required_auth
+            ):
+                await wire.answer(407, b"authentication required")
                 continue
             await _forward(request, wire)
 
@@ -50,47 +53,51 @@ async def _forward(request: SeenRequest, wire: Wire) -> None:
         writer.close()
 
 
-def tunnelling(
+def tunnel_proxy(
     *,
-    demanding: str | None = None,
+    required_auth: str | None = None,
     reply: bytes = b"HTTP/1.1 200 Connected\r\n\r\n",
     then: Callable[[Wire], Awaitable[None]] | None = None,
 ) -> Handler:
-    """Answer CONNECT, and carry the bytes both ways; one that refuses looks for nobody.
+    """Answer CONNECT, and relay data in both directions if the reply is a 200.
 
     Args:
-        demanding: the ``Proxy-Authorization`` without which the answer is 407.
-        reply: what to answer CONNECT with.
-        then: what to do instead of carrying bytes.
+        required_auth: the required ``Proxy-Authorization``; anything else is answered with 407.
+        reply: the reply to CONNECT.
+        then: called instead of relaying data.
     """
 
     async def handler(wire: Wire) -> None:
         request = await wire.read_request()
         if request is None:
             return
-        if demanding is not None and request.headers.get("proxy-authorization") != demanding:
-            await wire.answer(407, b"who are you")
+        if (
+            required_auth is not None
+            and request.headers.get("proxy-authorization") != required_auth
+        ):
+            await wire.answer(407, b"authentication required")
             return
         host, _, port = request.target.rpartition(":")
         await wire.send(reply)
-        if not reply.startswith(b"HTTP/1.1 200 "):
-            return
-        await (then(wire) if then else _carry(wire, host, int(port)))
+        if then is not None:
+            await then(wire)
+        elif reply.startswith(b"HTTP/1.1 200 "):
+            await _relay(wire, host, int(port))
 
     return handler
 
 
-async def _carry(wire: Wire, host: str, port: int) -> None:
+async def _relay(wire: Wire, host: str, port: int) -> None:
     reader, writer = await asyncio.open_connection(host, port)
-    upwards = asyncio.ensure_future(_pump(wire.read, writer))
+    upstream = asyncio.ensure_future(_pump(wire.read, writer))
     try:
         while data := await reader.read(65536):
             await wire.send(data)
     except ConnectionError:
         pass
     finally:
-        upwards.cancel()
-        await asyncio.wait({upwards})
+        upstream.cancel()
+        await asyncio.wait({upstream})
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
@@ -105,21 +112,21 @@ async def _pump(read: Callable[[int], Awaitable[bytes]], writer: asyncio.StreamW
 
 
 class Socks5Proxy:
-    """A SOCKS5 proxy, RFC 1928, with a user and a password (RFC 1929) where wanted.
+    """A SOCKS5 proxy (RFC 1928), optionally with user and password (RFC 1929).
 
     Attributes:
-        targets: host and port of each connection asked for, in order.
+        targets: host and port of each requested connection, in order.
     """
 
-    def __init__(self, *, demanding: tuple[str, str] | None = None, reply: int = 0) -> None:
+    def __init__(self, *, credentials: tuple[str, str] | None = None, reply: int = 0) -> None:
         self.targets: list[tuple[str, int]] = []
-        self._demanding = demanding
+        self._credentials = credentials
         self._reply = reply
 
     async def __call__(self, wire: Wire) -> None:
         """Serve one connection."""
         await wire.read(100)  # version and methods
-        if self._demanding is None:
+        if self._credentials is None:
             await wire.send(b"\x05\x00")
         elif not await self._authenticates(wire):
             return
@@ -130,16 +137,16 @@ class Socks5Proxy:
         self.targets.append((host, port))
         await wire.send(b"\x05" + bytes([self._reply]) + b"\x00\x01" + bytes(6))
         if self._reply == 0:
-            await _carry(wire, host, port)
+            await _relay(wire, host, port)
 
     async def _authenticates(self, wire: Wire) -> bool:
-        assert self._demanding is not None
+        assert self._credentials is not None
         await wire.send(b"\x05\x02")
-        user, password = (part.encode() for part in self._demanding)
+        user, password = (part.encode() for part in self._credentials)
         expected = b"\x01" + bytes([len(user)]) + user + bytes([len(password)]) + password
-        known = await wire.read(1000) == expected
-        await wire.send(b"\x01\x00" if known else b"\x01\x01")
-        return known
+        accepted = await wire.read(1000) == expected
+        await wire.send(b"\x01\x00" if accepted else b"\x01\x01")
+        return accepted
 
 
 def _socks_target(request: bytes) -> tuple[str, int]:
