@@ -30,7 +30,7 @@ VALUE = 44
 TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 GROUPS = (
     (True, "Clients that retry"),
-    (False, "Clients that do not"),
+    (False, "Clients that don't retry"),
 )
 
 ROLE = 'role="img" aria-labelledby="title desc"'

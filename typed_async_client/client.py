@@ -176,9 +176,10 @@ class AsyncResilientClient(Verbs):
     def add_event_callback(self, event_type: EventType, callback: Callback) -> None:
         """Call ``callback`` with a clone of each event of that type from now on.
 
-        It may be sync or async. A callback that is slow or raises doesn't delay or fail a request;
-        its first failure is logged. It sees the context variables of the code that submitted the
-        request.
+        It may be sync or async, and runs with the context variables of the code that submitted the
+        request. A callback that raises, or an async one that is slow, doesn't delay or fail a
+        request; its first failure is logged. A sync one that blocks holds up the event loop, as any
+        blocking code does.
 
         Raises:
             ValueError: there is no such event type.

@@ -15,7 +15,7 @@ __all__ = ["AsyncEvent", "EventType", "RetryDetails"]
 
 
 class EventType(enum.StrEnum):
-    """What an event reports. All but ``RETRY`` are terminal: they are the last of their request."""
+    """What an event reports. All but ``RETRY`` are terminal: each is the last of its request."""
 
     SUCCESS = enum.auto()  #: a response was received, whatever its status code
     RETRY = enum.auto()  #: an attempt failed; another follows after a delay

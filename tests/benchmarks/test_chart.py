@@ -70,7 +70,7 @@ def _bars(chart: ET.Element) -> list[tuple[str, float, float]]:
 def test_each_client_has_a_row_with_its_ratio(chart: ET.Element) -> None:
     """Clients that retry come first, and within each group the fastest ones."""
     texts = _texts(chart)
-    order = ["Clients that retry", "ours", "Clients that do not", "httpx", "slow", "broken"]
+    order = ["Clients that retry", "ours", "Clients that don't retry", "httpx", "slow", "broken"]
     assert [text for text in texts if text in order] == order
     assert {"4.0\N{MULTIPLICATION SIGN}", "0.50\N{MULTIPLICATION SIGN}"} <= set(texts)
 

@@ -21,21 +21,21 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["get"], "requires an argument: see typed-async-client get --help"),
+        (["get"], "requires an argument. See typed-async-client get --help"),
         (["get", "example.org"], "must start with http:// or https://"),
         (["get", "ftp://example.org"], "must start with http:// or https://"),
         (["get", "http://h/", "-H", "no colon"], "header 1 has no colon: write it as -H"),
         (["get", "http://h/", "-H", "A b: x"], "header 1 has a space in its name"),
-        (["get", "http://h/", "--retry", "many"], "int: see typed-async-client get --help"),
+        (["get", "http://h/", "--retry", "many"], "int. See typed-async-client get --help"),
         (["get", "http://h/", "--retry=-1"], "--retry must be 0 or more"),
         (["get", "http://h/", "--timeout", "0"], "--timeout must be a number of seconds above 0"),
         (
             ["get", "http://h/", "--bogus"],
             "--bogus. Did you mean --verbose? See typed-async-client get",
         ),
-        (["bogus"], "Available commands: get, demo: see typed-async-client --help"),
+        (["bogus"], "Available commands: get, demo. See typed-async-client --help"),
         (["demo", "--requests", "0"], "--requests must be 1 or more, got 0"),
-        (["demo", "--seed", "x"], "int: see typed-async-client demo --help"),
+        (["demo", "--seed", "x"], "int. See typed-async-client demo --help"),
     ],
 )
 def test_an_invalid_command_line_exits_with_2(

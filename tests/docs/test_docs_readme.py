@@ -23,7 +23,7 @@ _SECTIONS: Final = {
         (3, "Real-time metrics"),
         (2, "What is guaranteed"),
         (2, "Performance"),
-        (2, "Read on"),
+        (2, "Documentation"),
         (2, "License"),
     ],
     "README.fr.md": [
@@ -40,7 +40,7 @@ _SECTIONS: Final = {
         (3, "Métriques en temps réel"),
         (2, "Ce qui est garanti"),
         (2, "Performances"),
-        (2, "Pour en savoir plus"),
+        (2, "Documentation"),
         (2, "Licence"),
     ],
 }

@@ -183,8 +183,8 @@ def test_every_class_in_the_table_exists() -> None:
 
 
 _SUMMARIZED: Final = {
-    "Connection refused, TLS handshake cut, temporary DNS failure": (0, 1, 2),
-    "Unknown host, certificate refused": (3, 4),
+    "Connection refused, TLS handshake interrupted, temporary DNS failure": (0, 1, 2),
+    "Unknown host, certificate rejected": (3, 4),
     "Timeout": (10,),
     "Connection lost after it was established": (11,),
     "Status 4xx or 5xx": (12,),

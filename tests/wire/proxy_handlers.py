@@ -79,9 +79,10 @@ def tunnel_proxy(
             return
         host, _, port = request.target.rpartition(":")
         await wire.send(reply)
-        if not reply.startswith(b"HTTP/1.1 200 "):
-            return
-        await (then(wire) if then else _relay(wire, host, int(port)))
+        if then is not None:
+            await then(wire)
+        elif reply.startswith(b"HTTP/1.1 200 "):
+            await _relay(wire, host, int(port))
 
     return handler
 

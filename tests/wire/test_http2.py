@@ -1,4 +1,4 @@
-"""HTTP/2 on real sockets: many requests on one connection, and what ends some of them."""
+"""HTTP/2 on real sockets: concurrent requests on one connection, and how some of them fail."""
 
 import asyncio
 import contextlib
@@ -28,11 +28,11 @@ def _transport() -> AsyncPoolTransport:
     return AsyncPoolTransport(http2=True, verify=h2_client_context())
 
 
-# A server of the trade
+# An off-the-shelf server
 
 
 async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer with the body of the request."""
+    """Respond with the request body."""
     if scope["type"] == "lifespan":
         for stage in ("startup", "shutdown"):
             await receive()
@@ -49,7 +49,7 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
 async def test_many_requests_share_one_connection(
     client: httpx.AsyncClient, transport: AsyncPoolTransport, tmp_path: Path
 ) -> None:
-    """A hundred at once, each with its own answer; and a further hundred."""
+    """A hundred concurrent requests each get their own response; then a hundred more do."""
     async with hypercorn_url(echo, tmp_path) as url:
         for _ in range(2):
             bodies = [f"body {number}".encode() for number in range(100)]
@@ -63,7 +63,7 @@ async def test_many_requests_share_one_connection(
 async def test_large_bodies_share_one_connection(
     client: httpx.AsyncClient, transport: AsyncPoolTransport, tmp_path: Path
 ) -> None:
-    """Eight of a megabyte each way, under the flow control of each stream."""
+    """Eight of a megabyte each way, subject to the flow control of each stream."""
     async with hypercorn_url(echo, tmp_path) as url:
         tasks = [client.post(url, content=bytes([number]) + BODY) for number in range(8)]
         responses = await asyncio.gather(*tasks)
@@ -74,11 +74,11 @@ async def test_large_bodies_share_one_connection(
         await transport.aclose()
 
 
-# A server that speaks HTTP/1.1 alone
+# Servers that only support HTTP/1.1
 
 
-async def test_a_server_of_http_1_serves_as_many_at_once_as_ever() -> None:
-    """None is lost and none waits for another: the server answers when all of them are there."""
+async def test_requests_to_an_http_1_server_run_concurrently() -> None:
+    """None is lost or waits for another: the server responds once all have arrived."""
     together = asyncio.Barrier(20)
 
     async def answer_together(request: SeenRequest, wire: Wire) -> None:
@@ -99,22 +99,22 @@ async def test_a_server_of_http_1_serves_as_many_at_once_as_ever() -> None:
         assert transport.statistics().opened == server.connections == 20
 
 
-async def test_a_plain_server_is_spoken_to_in_http_1(client: httpx.AsyncClient) -> None:
-    """Without TLS nothing can be agreed upon."""
+async def test_cleartext_requests_use_http_1(client: httpx.AsyncClient) -> None:
+    """Without TLS, HTTP/2 can't be negotiated."""
     async with FaultServer(answer()) as server:
         assert (await client.get(server.url)).http_version == "HTTP/1.1"
 
 
-async def test_a_body_of_http_1_may_look_like_the_beginning_of_http_2() -> None:
-    """It is a body all the same, and the answer is read as it comes."""
+async def test_an_http_1_body_may_look_like_the_http_2_preface() -> None:
+    """It's sent as a body, and the response is read as usual."""
     body = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100)
 
-    async def echo_it(request: SeenRequest, wire: Wire) -> None:
+    async def echo_body(request: SeenRequest, wire: Wire) -> None:
         await wire.answer(200, request.body)
 
     transport = AsyncPoolTransport(http2=True, verify=client_context())
     async with (
-        FaultServer(each_request(echo_it), tls=server_context()) as server,
+        FaultServer(each_request(echo_body), tls=server_context()) as server,
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         for _ in range(2):
@@ -122,12 +122,12 @@ async def test_a_body_of_http_1_may_look_like_the_beginning_of_http_2() -> None:
         assert transport.statistics().opened == 1
 
 
-# Streams that were not looked at
+# Streams that the server didn't process
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
-async def test_a_refused_stream_is_sent_again(client: httpx.AsyncClient, method: str) -> None:
-    """Whatever its method: the server says that it did not look at it."""
+async def test_a_refused_stream_is_resent(client: httpx.AsyncClient, method: str) -> None:
+    """Whatever the method: REFUSED_STREAM means that the server didn't process it."""
     connections: list[H2Wire] = []
 
     async def refuse(wire: H2Wire) -> None:
@@ -149,14 +149,14 @@ async def test_a_refused_stream_is_sent_again(client: httpx.AsyncClient, method:
         ]
 
 
-async def test_streams_above_the_last_one_of_a_goaway_are_sent_again(
+async def test_streams_above_the_last_stream_id_of_a_goaway_are_resent(
     client: httpx.AsyncClient,
 ) -> None:
-    """Each once, whatever the method; the one that was answered is not."""
+    """Each once, whatever the method; the one that was answered isn't resent."""
     first: list[str] = []
     later: list[H2Wire] = []
 
-    async def answer_one_and_go(wire: H2Wire) -> None:
+    async def answer_one_and_go_away(wire: H2Wire) -> None:
         requests = await wire.receive(5)
         first.extend(request.path for request in requests)
         await wire.answer(requests[0])
@@ -167,26 +167,26 @@ async def test_streams_above_the_last_one_of_a_goaway_are_sent_again(
         later.append(wire)
         await wire.answer_remaining()
 
-    async with h2_server(answer_one_and_go, *[serve] * 10) as server:
+    async with h2_server(answer_one_and_go_away, *[serve] * 10) as server:
         urls = [f"{server.url}{number}" for number in range(5)]
         responses = await asyncio.gather(*(client.post(url, content=b"x") for url in urls))
         assert [response.status_code for response in responses] == [200] * 5
-    again = sorted(request.path for wire in later for request in wire.requests)
-    assert again == sorted(first[1:])
+    resent = sorted(request.path for wire in later for request in wire.requests)
+    assert resent == sorted(first[1:])
 
 
-async def test_a_stream_broken_off_by_the_server_is_not_sent_again(
+async def test_a_stream_aborted_by_the_server_is_not_resent(
     client: httpx.AsyncClient,
 ) -> None:
-    """It may have been processed; and its neighbour is answered."""
+    """It may have been processed; the other stream still gets its response."""
 
-    async def break_one(wire: H2Wire) -> None:
+    async def abort_one(wire: H2Wire) -> None:
         first, second = await wire.receive(2)
         await wire.abort_stream(first)
         await wire.answer(second)
         await wire.read_to_end()
 
-    async with h2_server(break_one) as server:
+    async with h2_server(abort_one) as server:
         results = await asyncio.gather(
             *(client.post(server.url, content=b"x") for _ in range(2)), return_exceptions=True
         )
@@ -195,24 +195,24 @@ async def test_a_stream_broken_off_by_the_server_is_not_sent_again(
         assert server.connections == 1
 
 
-# The end of a connection
+# Lost and closed connections
 
 
 async def drop(_: H2Wire) -> None:
-    """Do nothing more, so that the connection is closed."""
+    """Return immediately, which closes the connection."""
 
 
 @pytest.mark.parametrize("answered", [0, 2])
-async def test_a_connection_lost_mid_way_fails_what_was_on_it(
+async def test_a_lost_connection_fails_the_requests_on_it(
     client: httpx.AsyncClient, answered: int
 ) -> None:
-    """Once each, as they may have been processed; the next request gets a new connection."""
+    """None is resent, as it may have been processed; the next request gets a new connection."""
 
-    async def lose(wire: H2Wire) -> None:
+    async def answer_some_and_close(wire: H2Wire) -> None:
         for request in (await wire.receive(4))[:answered]:
             await wire.answer(request)
 
-    async with h2_server(lose) as server:
+    async with h2_server(answer_some_and_close) as server:
         tasks = [client.post(server.url, content=b"x") for _ in range(4)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         answers = [result for result in results if isinstance(result, httpx.Response)]
@@ -222,18 +222,18 @@ async def test_a_connection_lost_mid_way_fails_what_was_on_it(
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("say_so", [True, False], ids=["GOAWAY", "FIN"])
-async def test_an_idle_connection_that_the_server_left_is_not_used(
-    client: httpx.AsyncClient, transport: AsyncPoolTransport, *, say_so: bool
+@pytest.mark.parametrize("with_goaway", [True, False], ids=["GOAWAY", "FIN"])
+async def test_an_idle_connection_closed_by_the_server_is_not_used(
+    client: httpx.AsyncClient, transport: AsyncPoolTransport, *, with_goaway: bool
 ) -> None:
-    """The next request goes out once, on a new connection."""
+    """The next request is sent once, on a new connection."""
     answered = asyncio.Event()
 
     async def serve_one(wire: H2Wire) -> None:
         (request,) = await wire.receive(1)
         await wire.answer(request)
         await answered.wait()
-        if say_so:
+        if with_goaway:
             await wire.go_away(request.stream_id)
 
     async with h2_server(serve_one) as server:
@@ -248,54 +248,54 @@ async def test_an_idle_connection_that_the_server_left_is_not_used(
 # Cancelled streams
 
 
-async def test_a_cancelled_stream_does_not_hurt_the_others(
+async def test_a_cancelled_stream_does_not_affect_the_others(
     client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Whether it waits for its head or reads its body."""
-    all_begun, go_on = asyncio.Event(), asyncio.Event()
+    """Whether it's waiting for response headers or reading the body."""
+    all_started, proceed = asyncio.Event(), asyncio.Event()
 
-    async def slowly(wire: H2Wire) -> None:
+    async def answer_slowly(wire: H2Wire) -> None:
         requests = await wire.receive(6)
         for request in requests[:4]:
             await wire.start_answer(request)
-        all_begun.set()
-        await go_on.wait()
+        all_started.set()
+        await proceed.wait()
         for request in requests[:4]:
             await wire.finish_answer(request)
         for request in requests[4:]:
-            await wire.answer(request, b"at once")
+            await wire.answer(request, b"answer")
         await wire.read_to_end()
 
-    async with h2_server(slowly) as server:
+    async with h2_server(answer_slowly) as server:
         tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(6)]
-        await all_begun.wait()
+        await all_started.wait()
         for _ in range(50):
             await asyncio.sleep(0)
         tasks[1].cancel()
         tasks[5].cancel()
         await asyncio.wait({tasks[1], tasks[5]})
-        go_on.set()
+        proceed.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         bodies = [result.content for result in results if isinstance(result, httpx.Response)]
-        assert sorted(bodies) == [b"at once"] + [b"part and rest"] * 3
+        assert sorted(bodies) == [b"answer"] + [b"part and rest"] * 3
         assert tasks[1].cancelled()
         assert tasks[5].cancelled()
         assert transport.statistics().opened == 1
 
 
-async def _hear(wire: H2Wire) -> None:
+async def _read_to_end(wire: H2Wire) -> None:
     await wire.read_to_end()
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 5, 8, 13, 21, 34, 55, 200])
-@pytest.mark.parametrize("script", [_hear, drop, H2Wire.answer_remaining])
-async def test_streams_cancelled_at_any_turn_leave_the_pool_clean(
+@pytest.mark.parametrize("script", [_read_to_end, drop, H2Wire.answer_remaining])
+async def test_streams_cancelled_at_any_point_leave_the_pool_clean(
     client: httpx.AsyncClient,
     transport: AsyncPoolTransport,
     script: Callable[[H2Wire], Awaitable[None]],
     turns: int,
 ) -> None:
-    """Ten at once, whatever the server does; a request after them is answered."""
+    """Ten concurrent ones, whatever the server does; a later request succeeds."""
     async with h2_server(script) as server:
         tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(10)]
         for _ in range(turns):
@@ -303,24 +303,24 @@ async def test_streams_cancelled_at_any_turn_leave_the_pool_clean(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        told = transport.statistics()
-        assert (told.active, told.waiting) == (0, 0)
-        await wait_until(lambda: count_sockets_to(server.port) == told.idle)
-        assert (await _first_answer(client, server.url)).status_code == 200
+        statistics = transport.statistics()
+        assert (statistics.active, statistics.waiting) == (0, 0)
+        await wait_until(lambda: count_sockets_to(server.port) == statistics.idle)
+        assert (await _first_response(client, server.url)).status_code == 200
 
 
-async def _first_answer(client: httpx.AsyncClient, url: str) -> httpx.Response:
-    """Ask until a connection is answered on: the first one may not be."""
+async def _first_response(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    """Retry until a connection responds, since the first one may not."""
     for _ in range(50):
         with contextlib.suppress(httpx.TransportError):
             return await client.get(url, timeout=0.2)
     raise AssertionError("no answer")
 
 
-async def test_more_requests_than_streams_wait_for_each_other(
+async def test_requests_beyond_the_stream_limit_wait(
     client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """The server allows three at once."""
+    """The server allows three concurrent streams."""
     async with h2_server(max_streams=3) as server:
         responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
         assert [response.status_code for response in responses] == [200] * 30

@@ -1,4 +1,4 @@
-"""HTTP/2 and proxies together: who multiplexes is found out behind the proxy."""
+"""HTTP/2 through proxies: the protocol is negotiated with the server behind the proxy."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,8 +20,8 @@ PROXIES = pytest.mark.parametrize(
 )
 
 
-def through(scheme: str, proxy: FaultServer) -> AsyncPoolTransport:
-    """Make a transport that speaks HTTP/2 through a proxy."""
+def h2_transport(scheme: str, proxy: FaultServer) -> AsyncPoolTransport:
+    """Create a transport that uses HTTP/2 through a proxy."""
     return AsyncPoolTransport(
         http2=True, verify=h2_client_context(), proxy=f"{scheme}://127.0.0.1:{proxy.port}"
     )
@@ -31,9 +31,9 @@ def through(scheme: str, proxy: FaultServer) -> AsyncPoolTransport:
 async def test_many_requests_share_one_connection_through_a_proxy(
     scheme: str, proxy_of: Callable[[], Handler]
 ) -> None:
-    """Thirty at once, after a first one; the proxy carries one connection."""
+    """Thirty concurrent requests after a first one; the proxy carries one connection."""
     async with h2_server() as server, FaultServer(proxy_of()) as proxy:
-        transport = through(scheme, proxy)
+        transport = h2_transport(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             assert (await client.get(server.url)).http_version == "HTTP/2"
             responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
@@ -42,12 +42,12 @@ async def test_many_requests_share_one_connection_through_a_proxy(
 
 
 @PROXIES
-async def test_requests_at_once_share_the_connection_that_a_proxy_is_still_making(
+async def test_concurrent_requests_share_a_proxied_connection_being_established(
     scheme: str, proxy_of: Callable[[], Handler]
 ) -> None:
-    """Thirty, from the very first on."""
+    """Thirty requests that start at the same time."""
     async with h2_server() as server, FaultServer(proxy_of()) as proxy:
-        transport = through(scheme, proxy)
+        transport = h2_transport(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
             assert {response.http_version for response in responses} == {"HTTP/2"}
@@ -55,20 +55,20 @@ async def test_requests_at_once_share_the_connection_that_a_proxy_is_still_makin
 
 
 @PROXIES
-async def test_a_goaway_behind_a_proxy_is_followed(
+async def test_a_goaway_through_a_proxy_is_honored(
     scheme: str, proxy_of: Callable[[], Handler]
 ) -> None:
-    """What was taken is answered, what was not goes out again, through the proxy."""
+    """Accepted requests are answered; the others are resent through the proxy."""
 
-    async def go(wire: H2Wire) -> None:
+    async def go_away_after_two(wire: H2Wire) -> None:
         requests = await wire.receive(5)
         await wire.go_away(requests[1].stream_id)
         for request in requests[:2]:
             await wire.answer(request)
         await wire.read_to_end()
 
-    async with h2_server(go) as server, FaultServer(proxy_of()) as proxy:
-        transport = through(scheme, proxy)
+    async with h2_server(go_away_after_two) as server, FaultServer(proxy_of()) as proxy:
+        transport = h2_transport(scheme, proxy)
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             tasks = [client.post(server.url, content=b"x") for _ in range(5)]
             responses = await asyncio.gather(*tasks)
@@ -77,22 +77,22 @@ async def test_a_goaway_behind_a_proxy_is_followed(
             assert transport.statistics().opened == proxy.connections == 2
 
 
-async def test_a_proxy_that_refuses_to_connect_is_reported_to_all() -> None:
-    """Though they waited for one connection: each learns of it, and none waits for long."""
+async def test_a_proxy_that_refuses_the_tunnel_fails_every_waiting_request() -> None:
+    """They were waiting for the same connection; each fails promptly."""
     refusing = tunnel_proxy(reply=b"HTTP/1.1 403 Forbidden\r\n\r\n", then=Wire.finish)
     async with FaultServer(refusing) as proxy:
         transport = AsyncPoolTransport(http2=True, proxy=f"http://127.0.0.1:{proxy.port}")
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             tasks = [client.get("https://behind.test/") for _ in range(20)]
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
-            assert {type(end) for end in ends} == {httpx.ProxyError}
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(result) for result in results} == {httpx.ProxyError}
 
 
 @PROXIES
-async def test_a_server_of_http_1_behind_a_proxy_serves_as_many_at_once_as_ever(
+async def test_requests_to_an_http_1_server_behind_a_proxy_run_concurrently(
     scheme: str, proxy_of: Callable[[], Handler]
 ) -> None:
-    """None is lost and none waits for another: the server answers when all of them are there."""
+    """None is lost or waits for another: the server responds once all have arrived."""
     together = asyncio.Barrier(10)
 
     async def answer_together(request: SeenRequest, wire: Wire) -> None:

@@ -1,4 +1,4 @@
-"""The streams of one HTTP/2 connection: how many there are, how they move on, how they are given up."""
+"""Streams of one HTTP/2 connection: limits, cancellation, truncated bodies and uploads."""
 
 import asyncio
 import itertools
@@ -26,53 +26,53 @@ from typed_async_client.pool.resend import RESENDS
 pytestmark = [ALL_SETUPS, pytest.mark.usefixtures("no_leaks")]
 
 LARGE = bytes(1_000_000)
-"""More than a window."""
+"""Larger than the flow-control window."""
 
 
-# How many streams there may be
+# Stream limits
 
 
-async def test_a_server_that_lowers_its_number_of_streams_loses_none(
+async def test_lowering_the_stream_limit_loses_no_stream(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Those that are open go on; what comes after takes a connection with the new number."""
+    """Open streams continue; later requests use a connection with the new limit."""
 
-    async def lower(wire: H2Wire) -> None:
+    async def lower_limit(wire: H2Wire) -> None:
         requests = await wire.receive(8)
         await wire.set_max_streams(2)
         for request in requests:
             await wire.answer(request)
         await wire.read_to_end()
 
-    async with setup.server(lower) as server:
+    async with setup.server(lower_limit) as server:
         responses = await post_many(client, server.url, 8)
         assert resend_counts(responses) == [0] * 8
         assert (await client.get(server.url)).status_code == 200
         assert transport.statistics().opened == server.connections == 2
 
 
-async def test_a_server_that_raises_its_number_of_streams_gets_more(
+async def test_raising_the_stream_limit_allows_more_streams(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
     """On the same connection."""
 
-    async def raise_it(wire: H2Wire) -> None:
+    async def raise_limit(wire: H2Wire) -> None:
         await wire.receive(2)
         await wire.set_max_streams(50)
         for request in await wire.receive(20):
             await wire.answer(request)
         await wire.read_to_end()
 
-    async with setup.server(raise_it, max_streams=2) as server:
+    async with setup.server(raise_limit, max_streams=2) as server:
         responses = await post_many(client, server.url, 20)
         assert resend_counts(responses) == [0] * 20
         assert transport.statistics().opened == 1
 
 
-async def test_a_server_that_names_no_number_gets_many_streams_at_once(
+async def test_a_server_without_a_stream_limit_gets_many_concurrent_streams(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """It answers when all of them are there, for nothing said is no limit."""
+    """The server responds once all have arrived; without the setting, there's no limit."""
 
     async def answer_together(wire: H2Wire) -> None:
         for request in await wire.receive(50):
@@ -92,23 +92,23 @@ async def answer_the_first_and_hold(wire: H2Wire) -> None:
     await wire.read_to_end()
 
 
-async def test_a_request_that_finds_every_stream_taken_gets_another_connection(
+async def test_a_request_gets_another_connection_if_every_stream_is_taken(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """It would wait, without any bound, until one of the others ends."""
+    """Otherwise, it would wait indefinitely for another stream to end."""
     async with setup.server(answer_the_first_and_hold, max_streams=2) as server:
         await client.get(server.url)
         held = [asyncio.ensure_future(client.get(server.url)) for _ in range(2)]
         await run_loop_turns(5)
         assert (await client.get(server.url)).content == b"ok"
         assert transport.statistics().opened == server.connections == 2
-        for one in held:
-            one.cancel()
+        for task in held:
+            task.cancel()
         await asyncio.wait(held)
 
 
 async def test_the_wait_for_a_stream_is_bounded_by_the_pool_timeout(setup: H2Setup) -> None:
-    """Where there may be no other connection; who waits gets the stream that becomes free."""
+    """If no other connection is allowed; a waiting request gets the first freed stream."""
     transport = setup.transport(limits=httpx.Limits(max_connections=1))
     async with (
         setup.server(answer_the_first_and_hold, max_streams=2) as server,
@@ -124,73 +124,73 @@ async def test_the_wait_for_a_stream_is_bounded_by_the_pool_timeout(setup: H2Set
         held[0].cancel()
         await wait_until(lambda: transport.statistics().waiting == 0)
         assert transport.statistics().opened == 1
-        for one in held:
-            one.cancel()
+        for task in held:
+            task.cancel()
         await asyncio.wait(held)
 
 
-# Streams that nobody wants any more
+# Abandoned streams
 
 
-async def _until_begun(wires: list[H2Wire], count: int) -> None:
+async def _wait_until_started(wires: list[H2Wire], count: int) -> None:
     await wait_until(lambda: bool(wires) and len(wires[0].started) == count)
 
 
 @pytest.mark.parametrize("content", [b"", LARGE], ids=["waiting", "sending"])
-async def test_the_server_is_told_of_a_cancelled_stream(
+async def test_a_cancelled_stream_is_reset(
     setup: H2Setup, client: httpx.AsyncClient, content: bytes
 ) -> None:
-    """By RST_STREAM, so that it does not work for nobody; the other streams go on."""
+    """RST_STREAM lets the server stop working on it; the other streams continue."""
     wires: list[H2Wire] = []
 
     async def wait_for_a_reset(wire: H2Wire) -> None:
         wires.append(wire)
         await wire.read_until(lambda: bool(wire.resets))
         for request in wire.requests:
-            await wire.answer(request, b"go on")
+            await wire.answer(request, b"continued")
         await wire.read_to_end()
 
     async with setup.server(wait_for_a_reset) as server:
         others = [asyncio.ensure_future(client.get(server.url)) for _ in range(4)]
-        await _until_begun(wires, 4)
+        await _wait_until_started(wires, 4)
         target = asyncio.ensure_future(client.post(server.url, content=content))
-        await _until_begun(wires, 5)
+        await _wait_until_started(wires, 5)
         target.cancel()
         answers = await asyncio.gather(*others)
-        assert [answer.content for answer in answers] == [b"go on"] * 4
+        assert [answer.content for answer in answers] == [b"continued"] * 4
         assert wires[0].resets == [9]
         assert target.cancelled()
 
 
-async def test_the_server_is_told_of_a_response_that_is_not_read(
+async def test_closing_a_response_early_resets_its_stream(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Closing a body early is enough."""
+    """The other streams continue."""
     wires: list[H2Wire] = []
 
-    async def begin_one(wire: H2Wire) -> None:
+    async def start_one(wire: H2Wire) -> None:
         wires.append(wire)
         first, second = await wire.receive(2)
         await wire.start_answer(first)
         await wire.read_until(lambda: wire.resets == [first.stream_id])
-        await wire.answer(second, b"go on")
+        await wire.answer(second, b"continued")
         await wire.read_to_end()
 
-    async with setup.server(begin_one) as server:
+    async with setup.server(start_one) as server:
         request = client.build_request("GET", server.url)
-        beginning = asyncio.ensure_future(client.send(request, stream=True))
-        await _until_begun(wires, 1)
+        streaming = asyncio.ensure_future(client.send(request, stream=True))
+        await _wait_until_started(wires, 1)
         other = asyncio.ensure_future(client.get(server.url))
-        await (await beginning).aclose()
-        assert (await other).content == b"go on"
+        await (await streaming).aclose()
+        assert (await other).content == b"continued"
         assert transport.statistics().opened == 1
 
 
 @pytest.mark.parametrize(("size", "count"), [(60_000, 300), (1_000_000, 20)])
-async def test_responses_that_are_not_read_leave_the_window_as_wide_as_it_was(
+async def test_unread_responses_do_not_shrink_the_connection_window(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, size: int, count: int
 ) -> None:
-    """Together they are longer than it, whether each came whole or was cut short."""
+    """Together they exceed it, whether each one arrived in full or was reset midway."""
 
     async def answer_at_length(wire: H2Wire) -> None:
         for number in itertools.count(1):
@@ -204,17 +204,17 @@ async def test_responses_that_are_not_read_leave_the_window_as_wide_as_it_was(
         assert transport.statistics().opened == 1
 
 
-async def test_a_connection_goes_on_being_shared_when_one_of_its_requests_is_cancelled(
+async def test_a_connection_stays_shared_after_one_of_its_requests_is_cancelled(
     setup: H2Setup,
 ) -> None:
-    """Where there may be no other one, the next request would wait for the longest of them."""
+    """With one connection allowed, the next request would otherwise wait for all of them."""
     wires: list[H2Wire] = []
 
     async def answer_the_third(wire: H2Wire) -> None:
         wires.append(wire)
         first, _, third = await wire.receive(3)
         await wire.answer(third, b"joined")
-        await wire.answer(first, b"go on")
+        await wire.answer(first, b"continued")
         await wire.read_to_end()
 
     transport = setup.transport(limits=httpx.Limits(max_connections=1))
@@ -223,42 +223,42 @@ async def test_a_connection_goes_on_being_shared_when_one_of_its_requests_is_can
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         first = asyncio.ensure_future(client.get(server.url))
-        await _until_begun(wires, 1)
+        await _wait_until_started(wires, 1)
         second = asyncio.ensure_future(client.get(server.url))
-        await _until_begun(wires, 2)
+        await _wait_until_started(wires, 2)
         second.cancel()
         await asyncio.wait({second})
         assert (await client.get(server.url)).content == b"joined"
-        assert (await first).content == b"go on"
+        assert (await first).content == b"continued"
         assert transport.statistics().opened == 1
 
 
-async def test_requests_on_a_used_connection_that_dies_silently_share_another_one(
+async def test_requests_on_a_reused_connection_that_closes_silently_share_a_new_one(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """They are idempotent, and not a byte came: the server may have been leaving."""
+    """They are idempotent and nothing was received: the server may have been shutting down."""
 
-    async def serve_one_and_leave(wire: H2Wire) -> None:
+    async def serve_one_and_close(wire: H2Wire) -> None:
         (request,) = await wire.receive(1)
         await wire.answer(request)
         await wire.receive(21)
 
-    async with setup.server(serve_one_and_leave) as server:
+    async with setup.server(serve_one_and_close) as server:
         await client.get(server.url)
         responses = await asyncio.gather(*(client.get(server.url) for _ in range(20)))
         assert resend_counts(responses) == [1] * 20
         assert transport.statistics().opened == server.connections == 2
 
 
-# Bodies that are cut short
+# Truncated bodies
 
 
-async def test_a_body_that_trailers_cut_short_is_an_error(
+async def test_a_body_truncated_by_trailers_is_an_error(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Of its stream alone: whole ones, and answers without a body, go on the same connection."""
+    """Only on its stream: complete and empty responses go on using the connection."""
 
-    async def cut_one(wire: H2Wire) -> None:
+    async def truncate_some(wire: H2Wire) -> None:
         await wire.answer_with_trailers((await wire.receive(1))[-1], b"abc", content_length=3)
         await wire.answer_with_trailers((await wire.receive(2))[-1], b"", content_length=10)
         await wire.answer_with_trailers(
@@ -268,7 +268,7 @@ async def test_a_body_that_trailers_cut_short_is_an_error(
         await wire.answer_with_trailers((await wire.receive(5))[-1], b"abc", content_length=10)
         await wire.answer_remaining()
 
-    async with setup.server(cut_one) as server:
+    async with setup.server(truncate_some) as server:
         assert (await client.get(server.url)).content == b"abc"
         assert (await client.head(server.url)).content == b""
         assert (await client.get(server.url)).content == b""
@@ -285,14 +285,14 @@ async def test_a_body_that_trailers_cut_short_is_an_error(
         assert transport.statistics().opened == 1
 
 
-# Streams that send bodies
+# Uploads
 
 
 @pytest.mark.parametrize("uploads", [1, 2, 5, 20])
-async def test_uploads_go_on_while_others_wait_for_an_answer(
+async def test_uploads_continue_while_other_streams_wait_for_a_response(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, uploads: int
 ) -> None:
-    """The room that one stream is given is often read by another one."""
+    """One stream's window update is often read by another one."""
 
     async def answer_after_the_uploads(wire: H2Wire) -> None:
         requests = await wire.receive(uploads + 3)
@@ -309,15 +309,17 @@ async def test_uploads_go_on_while_others_wait_for_an_answer(
         assert transport.statistics().opened == 1
 
 
-@pytest.mark.parametrize("fills", [True, False], ids=["waiting for room", "sending"])
-async def test_an_answer_that_comes_before_its_request_is_whole_is_given(
-    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, *, fills: bool
+@pytest.mark.parametrize("fills_window", [True, False], ids=["waiting for the window", "sending"])
+async def test_a_response_sent_before_the_request_is_complete_is_returned(
+    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport, *, fills_window: bool
 ) -> None:
-    """The server wants no more of the body, RFC 9113 section 8.1; the connection is good."""
+    """The server needs no more of the body (RFC 9113 section 8.1); the connection is reused."""
 
     async def answer_early(wire: H2Wire) -> None:
-        wire.opens_window = not fills
-        await wire.read_until(lambda: wire.body_bytes == 65_535 if fills else wire.body_bytes > 0)
+        wire.opens_window = not fills_window
+        await wire.read_until(
+            lambda: wire.body_bytes == 65_535 if fills_window else wire.body_bytes > 0
+        )
         await wire.answer_early(StreamRequest(1, "POST", "/", b""), b"too large", 0)
         await wire.answer_remaining()
 
@@ -329,32 +331,32 @@ async def test_an_answer_that_comes_before_its_request_is_whole_is_given(
         assert transport.statistics().opened == 1
 
 
-async def test_an_answer_whose_stream_is_ended_with_an_error_is_none(
+async def test_an_early_response_is_discarded_if_its_stream_ends_with_an_error(
     setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
-    """The server says that something went wrong, and the request was not sent whole."""
+    """The server reported an error, and the request wasn't sent in full."""
 
-    async def answer_and_complain(wire: H2Wire) -> None:
+    async def answer_and_report_an_error(wire: H2Wire) -> None:
         await wire.read_until(lambda: wire.body_bytes > 0)
         await wire.answer_early(StreamRequest(1, "POST", "/", b""), b"", 2)
         await wire.read_to_end()
 
-    async with setup.server(answer_and_complain) as server:
+    async with setup.server(answer_and_report_an_error) as server:
         with pytest.raises(httpx.RemoteProtocolError, match="reset the stream with error code 2"):
             await client.post(server.url, content=LARGE)
 
 
-async def test_a_head_in_two_pieces_stays_whole_beside_an_upload(
+async def test_headers_in_two_frames_are_read_correctly_during_an_upload(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Nothing that makes the upload look for room comes between them."""
+    """Nothing that wakes the waiting upload is inserted between the two frames."""
 
-    async def answer_in_two_pieces(wire: H2Wire) -> None:
+    async def answer_in_two_frames(wire: H2Wire) -> None:
         wire.opens_window = False
         await wire.read_until(lambda: wire.body_bytes == 65_535 and len(wire.started) == 2)
         block = hpack.Encoder().encode([(":status", "200"), ("x-long", "y" * 50)])
-        moved = window_frame(0, 1000)
-        await wire.send(moved, make_frame(HEADERS, END_STREAM, 3, block[:5]))
+        update = window_frame(0, 1000)
+        await wire.send(update, make_frame(HEADERS, END_STREAM, 3, block[:5]))
         await run_loop_turns(20)
         await wire.send(make_frame(CONTINUATION, END_HEADERS, 3, block[5:]))
         wire.opens_window = True
@@ -363,7 +365,7 @@ async def test_a_head_in_two_pieces_stays_whole_beside_an_upload(
         await wire.answer(StreamRequest(1, "POST", "/", b""))
         await wire.read_to_end()
 
-    async with setup.server(answer_in_two_pieces) as server:
+    async with setup.server(answer_in_two_frames) as server:
         upload = asyncio.ensure_future(client.post(server.url, content=bytes(100_000)))
         await run_loop_turns(20)
         answer = await client.get(server.url)
@@ -372,11 +374,11 @@ async def test_a_head_in_two_pieces_stays_whole_beside_an_upload(
         assert transport.statistics().opened == 1
 
 
-# Cancellation, at any turn
+# Cancellation at any point
 
 
 async def answer_slowly(wire: H2Wire) -> None:
-    """Answer each request, in pieces, a few turns apart."""
+    """Answer each request in pieces, a few loop turns apart."""
     for count in itertools.count(1):
         request = (await wire.receive(count))[-1]
         await run_loop_turns(3)
@@ -385,8 +387,8 @@ async def answer_slowly(wire: H2Wire) -> None:
         await wire.finish_answer(request)
 
 
-async def answer_four_and_go(wire: H2Wire) -> None:
-    """Answer the first four requests; let the others go elsewhere."""
+async def answer_four_and_go_away(wire: H2Wire) -> None:
+    """Answer the first four requests; make the others use another connection."""
     requests = await wire.receive(4)
     await wire.go_away(requests[-1].stream_id)
     for request in requests:
@@ -397,7 +399,7 @@ async def answer_four_and_go(wire: H2Wire) -> None:
 
 
 async def refuse_some(wire: H2Wire) -> None:
-    """Refuse the first requests, four or more; answer those that come later."""
+    """Refuse the first requests, four or more; answer later ones."""
     await wire.receive(4)
     for request in list(wire.requests):
         await wire.refuse(request)
@@ -405,12 +407,12 @@ async def refuse_some(wire: H2Wire) -> None:
 
 
 @pytest.mark.bulk
-@pytest.mark.parametrize("script", [answer_slowly, answer_four_and_go, refuse_some])
-async def test_a_request_cancelled_at_any_turn_harms_no_other(
+@pytest.mark.parametrize("script", [answer_slowly, answer_four_and_go_away, refuse_some])
+async def test_a_request_cancelled_at_any_point_affects_no_other(
     setup: H2Setup, script: Callable[[H2Wire], Awaitable[None]]
 ) -> None:
-    """Before, between and after five others; the pool is at peace then, and answers."""
-    bad: list[object] = []
+    """Started before, between or after five others; the pool is idle afterwards, and works."""
+    failures: list[object] = []
     for number, count in enumerate(itertools.count(step=3 if setup.tls else 1)):
         async with setup.server(script) as server:
             transport = setup.transport()
@@ -420,22 +422,24 @@ async def test_a_request_cancelled_at_any_turn_harms_no_other(
                 await run_loop_turns(count)
                 was_done = target.done()
                 target.cancel()
-                ends = await asyncio.gather(*tasks, return_exceptions=True)
-                if any(isinstance(end, BaseException) for end in ends):
-                    bad.append((count, ends))
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+                if any(isinstance(result, BaseException) for result in results):
+                    failures.append((count, results))
                 await asyncio.wait({target})
                 if not is_idle(transport) or transport.statistics().opened > 3:
-                    bad.append((count, transport.statistics()))
+                    failures.append((count, transport.statistics()))
                 if (await client.get(server.url)).status_code != 200:
-                    bad.append((count, "no answer"))
+                    failures.append((count, "no answer"))
         if was_done:
             break
-    assert bad == []
+    assert failures == []
     assert count >= 20
 
 
-async def test_a_connection_given_up_by_the_first_is_made_for_the_others(setup: H2Setup) -> None:
-    """Twenty wait for it; when the first of them is cancelled, they still share one."""
+async def test_a_connection_is_still_established_if_its_first_request_is_cancelled(
+    setup: H2Setup,
+) -> None:
+    """Twenty requests wait for it; after the first is cancelled, the others still share one."""
     for count in range(30):
         async with setup.server() as server:
             transport = setup.transport()
@@ -443,6 +447,6 @@ async def test_a_connection_given_up_by_the_first_is_made_for_the_others(setup: 
                 tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(20)]
                 await run_loop_turns(count)
                 tasks[0].cancel()
-                ends = await asyncio.gather(*tasks[1:])
-                assert [end.status_code for end in ends] == [200] * 19
+                results = await asyncio.gather(*tasks[1:])
+                assert [result.status_code for result in results] == [200] * 19
                 assert transport.statistics().opened <= 2, count

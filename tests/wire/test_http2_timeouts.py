@@ -1,4 +1,4 @@
-"""On one HTTP/2 connection, each request waits for its own time, and ends alone."""
+"""Timeouts on a shared HTTP/2 connection: each request has its own, and fails alone."""
 
 import asyncio
 from typing import Any
@@ -17,34 +17,34 @@ from typed_async_client.testing import FaultServer, stall
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 LARGE = bytes(1_000_000)
-"""More than a window."""
+"""Larger than the flow-control window."""
 
 
-def impatient(seconds: float = 5.0) -> httpx.Timeout:
-    """Wait so long for a response, and for anything else as long as it takes."""
+def read_timeout(seconds: float = 5.0) -> httpx.Timeout:
+    """Return a short read timeout, with a long limit for everything else."""
     return httpx.Timeout(60, read=seconds)
 
 
-async def run_out_of_time(seconds: float = 5.0) -> None:
-    """Let the clients start to wait, then let time pass, then let what has expired fail."""
+async def let_time_pass(seconds: float = 5.0) -> None:
+    """Let the clients start waiting, advance the clock, then let expired waits fail."""
     await run_loop_turns(20)
     advance(seconds)
     await run_loop_turns(20)
 
 
-def listen_in_vain(count: int) -> Script:
-    """Let the first ``count`` requests time out, without a word."""
+def never_answer(count: int) -> Script:
+    """Let the first ``count`` requests time out without a response."""
 
     async def script(wire: H2Wire) -> None:
         await wire.receive(count)
-        await run_out_of_time()
+        await let_time_pass()
         await wire.read_to_end()
 
     return script
 
 
 async def answer_others(wire: H2Wire) -> None:
-    """Answer every request but those for /slow."""
+    """Answer every request except those for /slow."""
     answered = 0
     while True:
         for request in (await wire.receive(answered + 1))[answered:]:
@@ -54,9 +54,9 @@ async def answer_others(wire: H2Wire) -> None:
 
 
 async def answer_after_a_reset(wire: H2Wire) -> None:
-    """Answer nothing until a request times out; then answer all others, and all further ones."""
+    """Answer nothing until a request times out; then answer the others and later ones."""
     await wire.receive(2)
-    await run_out_of_time()
+    await let_time_pass()
     await wire.read_until(lambda: bool(wire.resets))
     for request in wire.requests:
         if request.stream_id not in wire.resets:
@@ -65,28 +65,28 @@ async def answer_after_a_reset(wire: H2Wire) -> None:
 
 
 @ALL_SETUPS
-async def test_a_request_that_waits_too_long_ends_alone(
+async def test_a_request_that_times_out_fails_alone(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """The server hears of it; the other one, which may wait, gets its answer there."""
+    """Its stream is reset; the other request, with a longer timeout, gets its response."""
     async with setup.server(answer_after_a_reset) as server:
         other = asyncio.ensure_future(client.get(server.url))
         await run_loop_turns(5)
         with pytest.raises(
             httpx.ReadTimeout, match=r"nothing received on the stream within 5\.0 s"
         ):
-            await client.get(f"{server.url}slow", timeout=impatient())
+            await client.get(f"{server.url}slow", timeout=read_timeout())
         assert (await other).content == b"ok"
         assert transport.statistics().opened == 1
 
 
 @ALL_SETUPS
-async def test_a_connection_that_brings_answers_to_others_stays_in_use(
+async def test_a_connection_that_still_answers_others_stays_in_use(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """One stream that the server forgets is no sign against it."""
+    """One unanswered stream doesn't mean that the connection is dead."""
     async with setup.server(answer_others) as server:
-        slow = asyncio.ensure_future(client.get(f"{server.url}slow", timeout=impatient()))
+        slow = asyncio.ensure_future(client.get(f"{server.url}slow", timeout=read_timeout()))
         while not slow.done():
             assert (await client.get(server.url)).content == b"ok"
             advance(1.0)
@@ -97,35 +97,35 @@ async def test_a_connection_that_brings_answers_to_others_stays_in_use(
 
 
 @ALL_SETUPS
-async def test_nobody_joins_a_connection_that_was_silent_for_all(
+async def test_no_request_joins_a_connection_that_was_silent(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """It may be dead: the next request takes another; who was on it may go on waiting."""
-    async with setup.server(listen_in_vain(2)) as server:
-        patient = asyncio.ensure_future(client.get(server.url))
+    """It may be dead: the next request opens another, while earlier ones may keep waiting."""
+    async with setup.server(never_answer(2)) as server:
+        waiting = asyncio.ensure_future(client.get(server.url))
         await run_loop_turns(5)
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(server.url, timeout=impatient())
+            await client.get(server.url, timeout=read_timeout())
         assert (await client.get(server.url)).content == b"ok"
-        assert not patient.done()
+        assert not waiting.done()
         assert transport.statistics().opened == 2
-        patient.cancel()
-        await asyncio.wait({patient})
+        waiting.cancel()
+        await asyncio.wait({waiting})
         assert (await client.get(server.url)).content == b"ok"
-        told = transport.statistics()
-        assert (told.opened, told.idle) == (2, 1)
+        statistics = transport.statistics()
+        assert (statistics.opened, statistics.idle) == (2, 1)
 
 
 @ALL_SETUPS
-async def test_a_connection_that_was_silent_is_not_used_when_all_have_left_it_well(
+async def test_a_connection_that_was_silent_is_closed_after_its_last_response(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Answers came late on it after all, and it is closed behind them."""
+    """Even though late responses did arrive on it."""
     async with setup.server(answer_after_a_reset) as server:
         other = asyncio.ensure_future(client.get(server.url))
         await run_loop_turns(5)
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(server.url, timeout=impatient())
+            await client.get(server.url, timeout=read_timeout())
         await other
         assert transport.statistics().idle == 0
         assert (await client.get(server.url)).content == b"ok"
@@ -133,31 +133,31 @@ async def test_a_connection_that_was_silent_is_not_used_when_all_have_left_it_we
 
 
 @ALL_SETUPS
-async def test_each_request_of_a_dead_connection_ends_in_its_own_time(
+async def test_each_request_on_a_dead_connection_fails_at_its_own_timeout(
     setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
-    """Not one behind the other, though only one of them reads."""
+    """Not one after the other, even though only one of them reads."""
     ended: list[float] = []
 
-    async def ask(url: str, seconds: float) -> None:
+    async def fetch(url: str, seconds: float) -> None:
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(url, timeout=impatient(seconds))
+            await client.get(url, timeout=read_timeout(seconds))
         ended.append(seconds)
 
     async def let_each_time_out(wire: H2Wire) -> None:
         await wire.receive(3)
         for seconds in (1.0, 2.0, 3.0):
-            await run_out_of_time(1.0)
+            await let_time_pass(1.0)
             await wait_until(lambda: ended[-1:] == [seconds])  # noqa: B023 - awaited here
         await wire.read_to_end()
 
     async with setup.server(let_each_time_out) as server:
-        await asyncio.gather(*(ask(server.url, seconds) for seconds in (3.0, 2.0, 1.0)))
+        await asyncio.gather(*(fetch(server.url, seconds) for seconds in (3.0, 2.0, 1.0)))
         assert ended == [1.0, 2.0, 3.0]
 
 
-async def test_who_joins_a_connection_that_is_being_made_waits_for_its_own_time() -> None:
-    """The server says nothing to the TLS handshake; who began it may wait longer, and does."""
+async def test_a_request_joining_a_pending_connection_uses_its_own_timeout() -> None:
+    """The TLS handshake stalls; the request that started it has a longer timeout."""
     async with (
         FaultServer(stall) as server,
         httpx.AsyncClient(transport=AsyncPoolTransport(http2=True)) as client,
@@ -166,7 +166,7 @@ async def test_who_joins_a_connection_that_is_being_made_waits_for_its_own_time(
         first = asyncio.ensure_future(client.get(url, timeout=60))
         await wait_until(lambda: server.connections == 1)
         second = asyncio.ensure_future(client.get(url, timeout=httpx.Timeout(60, connect=5.0)))
-        await run_out_of_time()
+        await let_time_pass()
         with pytest.raises(httpx.ConnectTimeout, match=r"not connected within 5\.0 s"):
             await second
         assert not first.done()
@@ -175,121 +175,122 @@ async def test_who_joins_a_connection_that_is_being_made_waits_for_its_own_time(
 
 
 @ALL_SETUPS
-async def test_an_upload_that_gets_no_room_ends_alone(
+async def test_an_upload_without_a_window_update_fails_alone(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """The other one is answered on the same connection."""
+    """The other request is answered on the same connection."""
 
-    async def give_no_room(wire: H2Wire) -> None:
+    async def keep_the_window_closed(wire: H2Wire) -> None:
         wire.opens_window = False
         await wire.read_until(lambda: wire.body_bytes >= 65_535 and bool(wire.requests))
-        await run_out_of_time()
+        await let_time_pass()
         await wire.read_until(lambda: bool(wire.resets))
         await wire.answer(wire.requests[0])
         await wire.read_to_end()
 
-    async with setup.server(give_no_room) as server:
+    async with setup.server(keep_the_window_closed) as server:
         other = asyncio.ensure_future(client.get(server.url))
         await run_loop_turns(5)
         with pytest.raises(httpx.ReadTimeout):
-            await client.post(server.url, content=LARGE, timeout=impatient())
+            await client.post(server.url, content=LARGE, timeout=read_timeout())
         assert (await other).content == b"ok"
         assert transport.statistics().opened == 1
 
 
-async def give_room_bit_by_bit(wire: H2Wire) -> None:
-    """Make room for one frame on the connection every second, and never on a stream alone."""
+async def open_the_window_slowly(wire: H2Wire) -> None:
+    """Open the connection window by one frame every second, but no stream's window."""
 
-    async def give() -> None:
+    async def open_repeatedly() -> None:
         while True:
-            await run_out_of_time(1.0)
+            await let_time_pass(1.0)
             await wire.open_window(size=16_384)
 
     wire.opens_window = False
-    giving = asyncio.ensure_future(give())
+    opening = asyncio.ensure_future(open_repeatedly())
     try:
         await wire.answer_remaining()
     finally:
-        giving.cancel()
-        await asyncio.wait({giving})
+        opening.cancel()
+        await asyncio.wait({opening})
 
 
 @ALL_SETUPS
-async def test_uploads_that_take_room_from_each_other_wait_for_their_turn(
+async def test_uploads_that_compete_for_the_window_wait_for_their_turn(
     setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
-    """The server is not silent: what it gives goes to one of them at a time."""
-    async with setup.server(give_room_bit_by_bit) as server:
+    """The server isn't silent: each update goes to one of them at a time."""
+    async with setup.server(open_the_window_slowly) as server:
         posts = (
-            client.post(server.url, content=LARGE[:20_000], timeout=impatient()) for _ in range(15)
+            client.post(server.url, content=LARGE[:20_000], timeout=read_timeout())
+            for _ in range(15)
         )
         assert [response.content for response in await asyncio.gather(*posts)] == [b"ok"] * 15
 
 
 @ALL_SETUPS
-async def test_an_upload_whose_own_stream_gets_no_room_does_not_wait_for_others(
+async def test_an_upload_whose_stream_window_stays_closed_times_out(
     setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
-    """That the server gives room on the connection is nothing to it."""
-    async with setup.server(give_room_bit_by_bit) as server:
+    """Updates of the connection window don't extend its timeout."""
+    async with setup.server(open_the_window_slowly) as server:
         with pytest.raises(httpx.ReadTimeout):
-            await client.post(server.url, content=LARGE, timeout=impatient())
+            await client.post(server.url, content=LARGE, timeout=read_timeout())
 
 
 @ALL_SETUPS
-async def test_answers_that_came_in_time_count_though_the_loop_was_held_up(
+async def test_responses_that_arrived_in_time_are_returned_even_if_the_loop_stalled(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Beyond the time of both requests, though only one of them reads."""
+    """Past both timeouts, even though only one of the requests reads."""
 
-    async def answer_and_hold_up(wire: H2Wire) -> None:
+    async def answer_and_advance(wire: H2Wire) -> None:
         for request in await wire.receive(2):
             await wire.answer(request)
         advance(10.0)
         await wire.read_to_end()
 
-    async with setup.server(answer_and_hold_up) as server:
-        gets = (client.get(server.url, timeout=impatient()) for _ in range(2))
+    async with setup.server(answer_and_advance) as server:
+        gets = (client.get(server.url, timeout=read_timeout()) for _ in range(2))
         assert [response.content for response in await asyncio.gather(*gets)] == [b"ok"] * 2
         assert transport.statistics().opened == 1
 
 
 @ALL_SETUPS
-async def test_a_trace_that_does_not_return_takes_no_answer_from_another_request(
+async def test_a_trace_that_never_returns_does_not_block_another_request(
     setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
-    """The answer comes behind settings, which whoever reads would trace first."""
+    """The response follows a SETTINGS frame, which the reading request would trace first."""
     is_answering = asyncio.Event()
 
     async def trace(name: str, info: dict[str, Any]) -> None:
         if is_answering.is_set() and "settings" in name:
             await asyncio.Event().wait()
 
-    async def settle_and_answer(wire: H2Wire) -> None:
+    async def send_settings_and_answer(wire: H2Wire) -> None:
         _, other = await wire.receive(2)
         is_answering.set()
         await wire.set_max_streams(101)
         await wire.answer(other)
         await wire.read_to_end()
 
-    async with setup.server(settle_and_answer) as server:
+    async with setup.server(send_settings_and_answer) as server:
         traced = asyncio.ensure_future(
-            client.get(server.url, timeout=impatient(), extensions={"trace": trace})
+            client.get(server.url, timeout=read_timeout(), extensions={"trace": trace})
         )
         await run_loop_turns(5)
         assert (await client.get(server.url)).content == b"ok"
-        await run_out_of_time()
+        await let_time_pass()
         with pytest.raises(httpx.ReadTimeout):
             await traced
 
 
 @ALL_SETUPS
-async def test_a_request_that_waits_too_long_harms_none_that_waits_for_its_stream(
+async def test_a_request_that_times_out_affects_none_waiting_for_its_stream(
     setup: H2Setup, client: httpx.AsyncClient
 ) -> None:
-    """One is all there may be: it has ended before the next one begins, there or elsewhere."""
-    async with setup.server(listen_in_vain(1), max_streams=1) as server:
-        first = asyncio.ensure_future(client.post(server.url, content=b"x", timeout=impatient()))
+    """One stream is allowed: it ends before the next one starts, on whichever connection."""
+    async with setup.server(never_answer(1), max_streams=1) as server:
+        first = asyncio.ensure_future(client.post(server.url, content=b"x", timeout=read_timeout()))
         await run_loop_turns(5)
         others = [client.post(server.url, content=b"x") for _ in range(3)]
         answers = await asyncio.gather(first, *others, return_exceptions=True)

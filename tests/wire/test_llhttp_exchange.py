@@ -1,4 +1,4 @@
-"""HTTP/1.1 on both parsers: the same exchanges on the same sockets; what llhttp alone can do."""
+"""HTTP/1.1 with both parsers: the same exchanges on sockets, and what only llhttp supports."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -15,13 +15,13 @@ both_parsers = pytest.mark.usefixtures("http11")
 Respond = Callable[[SeenRequest, Wire], Awaitable[None]]
 
 
-def pooled(http11: Http11 = "auto") -> httpx.AsyncClient:
-    """Make a plain httpx client over the pool."""
+def pool_client(http11: Http11 = "auto") -> httpx.AsyncClient:
+    """Create an httpx client over the pool."""
     return httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11), timeout=20)
 
 
-def sending(data: bytes) -> Respond:
-    """Answer each request with those bytes."""
+def send_each_time(data: bytes) -> Respond:
+    """Return a handler that answers each request with ``data``."""
 
     async def respond(_: SeenRequest, wire: Wire) -> None:
         await wire.send(data)
@@ -29,24 +29,24 @@ def sending(data: bytes) -> Respond:
     return respond
 
 
-# Which parser speaks
+# Choosing the parser
 
 
-async def speaks_llhttp(client: httpx.AsyncClient) -> bool:
-    """Say whether an answer came through llhttp, which alone tells of trailers."""
+async def uses_llhttp(client: httpx.AsyncClient) -> bool:
+    """Return whether a response was parsed by llhttp, the only one to report trailers."""
     async with FaultServer(answer()) as server, client:
         return "trailing_headers" in (await client.get(server.url)).extensions
 
 
-async def test_httptools_is_used_where_it_can_be_imported(http11: Http11) -> None:
-    """And where it cannot, h11 is, without a word."""
-    assert await speaks_llhttp(pooled()) is (http11 == "llhttp")
+async def test_httptools_is_used_if_it_can_be_imported(http11: Http11) -> None:
+    """Otherwise, h11 is used without a warning."""
+    assert await uses_llhttp(pool_client()) is (http11 == "llhttp")
 
 
-async def test_a_parser_can_be_asked_for_by_its_name() -> None:
-    """h11 too, although httptools is there."""
-    assert await speaks_llhttp(pooled("llhttp"))
-    assert not await speaks_llhttp(pooled("h11"))
+async def test_a_parser_can_be_requested_by_name() -> None:
+    """Including h11 when httptools is installed."""
+    assert await uses_llhttp(pool_client("llhttp"))
+    assert not await uses_llhttp(pool_client("h11"))
 
 
 def test_requesting_llhttp_without_httptools_raises_an_error_that_names_it(
@@ -58,18 +58,18 @@ def test_requesting_llhttp_without_httptools_raises_an_error_that_names_it(
         AsyncPoolTransport(http11="llhttp")
 
 
-def test_a_parser_that_does_not_exist_is_refused() -> None:
-    """The message holds the name."""
+def test_an_unknown_parser_is_rejected() -> None:
+    """The message contains the name."""
     with pytest.raises(ValueError, match="'hyper'"):
-        AsyncPoolTransport(http11="hyper")  # type: ignore[arg-type]  # that is the point
+        AsyncPoolTransport(http11="hyper")  # type: ignore[arg-type]  # deliberately wrong
 
 
-# What both do
+# Both parsers
 
 
 @both_parsers
-async def test_a_connection_is_used_again_for_every_kind_of_exchange() -> None:
-    """Bodies with a length and in chunks both ways, HEAD, 204 and 304 leave it clean."""
+async def test_a_connection_is_reused_after_every_kind_of_exchange() -> None:
+    """Content-Length and chunked bodies both ways, HEAD, 204 and 304 leave it clean."""
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
         if request.method == "HEAD":
@@ -88,7 +88,7 @@ async def test_a_connection_is_used_again_for_every_kind_of_exchange() -> None:
         for part in (b"a" * 70_000, b"", b"b"):
             yield part
 
-    async with FaultServer(each_request(respond)) as server, pooled() as client:
+    async with FaultServer(each_request(respond)) as server, pool_client() as client:
         for _ in range(3):
             assert (await client.head(server.url)).status_code == 200
             assert (await client.get(f"{server.url}empty")).content == b""
@@ -101,9 +101,9 @@ async def test_a_connection_is_used_again_for_every_kind_of_exchange() -> None:
 
 
 @both_parsers
-async def test_a_streamed_body_that_is_left_closes_its_connection() -> None:
-    """The next request has one of its own."""
-    async with FaultServer(answer(200, b"x" * 500_000)) as server, pooled() as client:
+async def test_abandoning_a_streamed_body_closes_its_connection() -> None:
+    """The next request opens a new one."""
+    async with FaultServer(answer(200, b"x" * 500_000)) as server, pool_client() as client:
         async with client.stream("GET", server.url) as response:
             async for _ in response.aiter_bytes(1000):
                 break
@@ -118,20 +118,20 @@ async def test_a_streamed_body_that_is_left_closes_its_connection() -> None:
         b"Connection: close\r\nContent-Length: 2\r\n\r\nok",
         b"Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Le",
     ],
-    ids=["to be closed", "with half an answer behind"],
+    ids=["Connection: close", "partial second response"],
 )
-async def test_a_connection_that_is_not_clean_behind_an_answer_is_used_no_more(rest: bytes) -> None:
-    """The server leaves it open, and would hear of the next request there."""
-    server = FaultServer(each_request(sending(b"HTTP/1.1 200 OK\r\n" + rest)))
-    async with server, pooled() as client:
+async def test_a_connection_that_is_not_clean_after_a_response_is_not_reused(rest: bytes) -> None:
+    """The server leaves it open, and would receive the next request on it."""
+    server = FaultServer(each_request(send_each_time(b"HTTP/1.1 200 OK\r\n" + rest)))
+    async with server, pool_client() as client:
         for _ in range(3):
             assert (await client.get(server.url)).content == b"ok"
         assert server.connections == 3
 
 
 @both_parsers
-async def test_an_upgraded_connection_is_the_callers() -> None:
-    """Bytes that came with the answer first, then whatever both sides say."""
+async def test_an_upgraded_connection_belongs_to_the_caller() -> None:
+    """It first returns bytes that came with the response, then passes data both ways."""
 
     async def switch(wire: Wire) -> None:
         await wire.read_request()
@@ -140,7 +140,7 @@ async def test_an_upgraded_connection_is_the_callers() -> None:
         while data := await wire.read(100):
             await wire.send(data)
 
-    async with FaultServer(switch) as server, pooled() as client:
+    async with FaultServer(switch) as server, pool_client() as client:
         headers = {"Upgrade": "echo", "Connection": "upgrade"}
         async with client.stream("GET", server.url, headers=headers) as response:
             stream = response.extensions["network_stream"]
@@ -152,8 +152,8 @@ async def test_an_upgraded_connection_is_the_callers() -> None:
 
 
 @both_parsers
-async def test_bytes_behind_an_upgrade_are_no_body() -> None:
-    """Neither for who reads the answer whole nor for who reads it in parts."""
+async def test_bytes_after_an_upgrade_are_not_a_body() -> None:
+    """Whether the response is read whole or streamed."""
 
     async def switch(wire: Wire) -> None:
         await wire.read_request()
@@ -161,7 +161,7 @@ async def test_bytes_behind_an_upgrade_are_no_body() -> None:
         await wire.send(head + b"hello")
         await wire.stall()
 
-    async with FaultServer(switch) as server, pooled() as client:
+    async with FaultServer(switch) as server, pool_client() as client:
         headers = {"Upgrade": "echo", "Connection": "upgrade"}
         assert (await client.get(server.url, headers=headers)).content == b""
         async with client.stream("GET", server.url, headers=headers) as response:
@@ -169,26 +169,26 @@ async def test_bytes_behind_an_upgrade_are_no_body() -> None:
 
 
 @both_parsers
-async def test_the_trace_extension_hears_of_each_stage() -> None:
-    """By the names that httpcore has given them."""
-    heard: list[str] = []
+async def test_the_trace_extension_is_called_at_each_stage() -> None:
+    """With the names that httpcore uses."""
+    traced: list[str] = []
 
     async def trace(name: str, _: object) -> None:
-        heard.append(name)
+        traced.append(name)
 
-    async with FaultServer(answer()) as server, pooled() as client:
+    async with FaultServer(answer()) as server, pool_client() as client:
         await client.get(server.url, extensions={"trace": trace})
     stages = ["send_request_headers", "send_request_body", "receive_response_headers"]
     expected = ["connection.connect_tcp", *(f"http11.{stage}" for stage in stages)]
-    assert [name for name in heard if name.endswith(".started")][:4] == [
+    assert [name for name in traced if name.endswith(".started")][:4] == [
         f"{name}.started" for name in expected
     ]
-    assert heard[-1] == "http11.response_closed.complete"
+    assert traced[-1] == "http11.response_closed.complete"
 
 
 @both_parsers
-async def test_a_resilient_client_runs_on_it() -> None:
-    """With its events and results, a thousand requests on few connections."""
+async def test_a_resilient_client_works_with_either_parser() -> None:
+    """A thousand requests share a few connections, and each has its result."""
     transport = AsyncPoolTransport(
         limits=httpx.Limits(max_connections=10, max_keepalive_connections=10)
     )
@@ -204,16 +204,16 @@ async def test_a_resilient_client_runs_on_it() -> None:
         assert transport.statistics().active == 0
 
 
-# What llhttp alone can do
+# Only llhttp
 
 
-async def test_trailers_are_told() -> None:
-    """In an extension of the response, once its body was read."""
+async def test_trailers_are_reported() -> None:
+    """In a response extension, once the body has been read."""
     data = (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"5\r\nhello\r\n0\r\nX-Checksum: 42\r\n\r\n"
     )
-    async with FaultServer(each_request(sending(data))) as server, pooled() as client:
+    async with FaultServer(each_request(send_each_time(data))) as server, pool_client() as client:
         response = await client.get(server.url)
         assert response.text == "hello"
         assert response.extensions["trailing_headers"] == [(b"X-Checksum", b"42")]
@@ -227,12 +227,12 @@ async def test_trailers_are_told() -> None:
         {"headers": {"Content-Length": "3"}, "content": b"four"},
         {"headers": {"Content-Length": "9"}, "content": b"four"},
     ],
-    ids=["value", "name", "too long", "too short"],
+    ids=["header value", "header name", "long body", "short body"],
 )
-async def test_what_cannot_stand_in_a_request_is_refused(options: dict[str, object]) -> None:
-    """As httpx's error for what the caller did wrong, and nothing of it is sent."""
-    async with FaultServer(answer()) as server, pooled() as client:
-        request = client.build_request("POST", server.url, **options)  # type: ignore[arg-type]  # a table of bad ones
+async def test_an_invalid_request_is_refused(options: dict[str, object]) -> None:
+    """With httpx's error for local faults, before any of it is sent."""
+    async with FaultServer(answer()) as server, pool_client() as client:
+        request = client.build_request("POST", server.url, **options)  # type: ignore[arg-type]  # deliberately invalid
         with pytest.raises(httpx.LocalProtocolError):
             await client.send(request)
         assert server.requests == []

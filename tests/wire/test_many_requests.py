@@ -1,4 +1,4 @@
-"""Thousands of requests at once on real sockets, watched by every kind of callback."""
+"""Thousands of concurrent requests on real sockets, observed by every kind of callback."""
 
 import asyncio
 from collections import Counter
@@ -18,20 +18,20 @@ from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, e
 
 pytestmark = [pytest.mark.usefixtures("http11"), pytest.mark.bulk]
 
-POOL = httpx.Limits(max_connections=50, max_keepalive_connections=50)
+LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=50)
 
 
 async def echo_path(request: SeenRequest, wire: Wire) -> None:
-    """Answer with the path that was asked for."""
+    """Answer with the path of the request."""
     await wire.answer(200, request.target.encode())
 
 
 async def test_a_thousand_concurrent_requests_keep_their_own_counters() -> None:
-    """Half of them are answered at once, half are refused as often as their own context allows."""
+    """Half succeed on the first attempt; half are refused until their own retries are used up."""
     async with (
         FaultServer(each_request(echo_path)) as server,
         FaultServer(answer(), refusing=True) as refusing,
-        AsyncResilientClient(limits=POOL, timeout=60, base_delay=0.001) as client,
+        AsyncResilientClient(limits=LIMITS, timeout=60, base_delay=0.001) as client,
     ):
         for number in range(1000):
             context = RequestContext(
@@ -49,8 +49,8 @@ async def test_a_thousand_concurrent_requests_keep_their_own_counters() -> None:
             assert (result.status, result.attempts) == (ResultStatus.ERROR, number % 4 + 1)
 
 
-class Hostile:
-    """Callbacks that raise, sleep, never return, use the client, remove themselves, and steal."""
+class HostileCallbacks:
+    """Callbacks that raise, sleep, use the client, remove themselves and modify responses."""
 
     def __init__(self, client: AsyncResilientClient, url: str) -> None:
         self.client = client
@@ -58,7 +58,7 @@ class Hostile:
         self.resubmitted = 0
 
     def raising(self, _: AsyncEvent) -> None:
-        """Fail at once."""
+        """Raise an error."""
         raise ValueError("no")
 
     async def sleeping(self, _: AsyncEvent) -> None:
@@ -66,44 +66,44 @@ class Hostile:
         await asyncio.sleep(10)
 
     async def re_entering(self, event: AsyncEvent) -> None:
-        """Use the client that it watches, and wait for the answer."""
+        """Send a request with the observed client, and await its response."""
         if event.event_type is EventType.SUCCESS and self.resubmitted < 100:
             self.resubmitted += 1
-            context = RequestContext(request_id=f"again {self.resubmitted}")
+            context = RequestContext(request_id=f"resubmitted {self.resubmitted}")
             await (await self.client.get(self.url, context))
 
     def removing_itself(self, event: AsyncEvent) -> None:
-        """Leave at the first call."""
+        """Remove itself on the first call."""
         self.client.remove_event_callback(event.event_type, self.removing_itself)
 
-    def stealing(self, event: AsyncEvent) -> None:
-        """Change what it is given."""
+    def mutating(self, event: AsyncEvent) -> None:
+        """Modify the response."""
         if event.event_type is EventType.SUCCESS:
             event.data.headers.clear()
 
     @property
     def all(self) -> list[Any]:
-        """Give all of them."""
+        """All of these callbacks."""
         return [
             self.raising,
             self.sleeping,
             self.re_entering,
             self.removing_itself,
-            self.stealing,
+            self.mutating,
         ]
 
 
-async def test_ten_thousand_requests_under_hostile_callbacks_have_ten_thousand_ends() -> None:
-    """At the smallest queue, on sockets: each has one terminal event and an untouched response."""
-    ends: Counter[str] = Counter()
+async def test_ten_thousand_requests_with_hostile_callbacks_each_emit_one_terminal_event() -> None:
+    """With the smallest event queue, and without modified responses."""
+    terminal_events: Counter[str] = Counter()
 
     def count(event: AsyncEvent) -> None:
-        ends[event.context.request_id] += 1
+        terminal_events[event.context.request_id] += 1
 
     async with (
         FaultServer(answer(200, b"ok", "X-Kept: 1")) as server,
         AsyncResilientClient(
-            limits=POOL,
+            limits=LIMITS,
             timeout=60,
             event_queue_size=1,
             max_concurrent_requests=50,
@@ -111,7 +111,7 @@ async def test_ten_thousand_requests_under_hostile_callbacks_have_ten_thousand_e
             grace=0.0,
         ) as client,
     ):
-        for callback in Hostile(client, server.url).all:
+        for callback in HostileCallbacks(client, server.url).all:
             for kind in EventType:
                 client.add_event_callback(kind, callback)
         for kind in EventType:
@@ -122,9 +122,11 @@ async def test_ten_thousand_requests_under_hostile_callbacks_have_ten_thousand_e
             if number % 20 == 0:
                 task.cancel()
         results = await client.wait_for_all_requests()
-    again = {name for name in ends if name.startswith("again")}
-    assert len(again) == 100
-    assert ends == dict.fromkeys([str(number) for number in range(10_000)] + sorted(again), 1)
+    resubmitted_ids = {name for name in terminal_events if name.startswith("resubmitted")}
+    assert len(resubmitted_ids) == 100
+    assert terminal_events == dict.fromkeys(
+        [str(number) for number in range(10_000)] + sorted(resubmitted_ids), 1
+    )
     statuses = Counter(result.status for result in results.values())
     assert statuses == {ResultStatus.SUCCESS: 9600, ResultStatus.CANCELLED: 500}
     kept = {result.unwrap().headers["x-kept"] for result in results.values() if result.is_success}

@@ -1,4 +1,4 @@
-"""The backend on real sockets: connecting, what it tells httpcore, what it leaves behind."""
+"""The network backend on real sockets: connecting, reporting to httpcore, cleaning up."""
 
 import asyncio
 import errno
@@ -28,17 +28,17 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_a_stream_reaches_a_server(host: str) -> None:
-    """By address, and by the one name that needs no name server."""
+async def test_a_stream_connects_to_a_server(host: str) -> None:
+    """By IP address, and by the one name that needs no DNS server."""
     async with FaultServer(echo) as server:
         assert await is_echoing(await AsyncioBackend().connect_tcp(host, server.port, timeout=20))
 
 
 @pytest.mark.parametrize("dead", ["127.0.0.2", "::1"])
-async def test_the_second_address_answers_when_the_first_one_refuses(
+async def test_the_second_address_is_used_if_the_first_one_refuses(
     monkeypatch: pytest.MonkeyPatch, dead: str
 ) -> None:
-    """Whether the first one is of the same family or of the other one."""
+    """Whether or not both are of the same family."""
     resolve_to(monkeypatch, {"two.test": [dead, "127.0.0.1"]})
     async with FaultServer(echo) as server:
         assert await is_echoing(
@@ -46,10 +46,10 @@ async def test_the_second_address_answers_when_the_first_one_refuses(
         )
 
 
-async def test_the_second_address_answers_when_the_first_one_hangs(
+async def test_the_second_address_is_used_if_the_first_one_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A hanging address has a head start, and no more; its socket is given up."""
+    """The first one only gets a head start; its socket is closed."""
     resolve_to(monkeypatch, {"two.test": ["127.0.0.2", "127.0.0.1"]})
     async with FaultServer(echo) as server:
         with full_backlog("127.0.0.2", server.port):
@@ -61,7 +61,7 @@ async def test_the_second_address_answers_when_the_first_one_hangs(
 async def test_an_address_of_the_other_family_is_tried_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One family without a route must not cost a head start for each of its addresses."""
+    """An unreachable family mustn't cost a delay for each of its addresses."""
     families = [socket.AF_INET6] * 3 + [socket.AF_INET]
     addresses = ["::1", "::2", "::3", "127.0.0.1"]
     entries = [(f, 0, 0, "", (a, 0)) for f, a in zip(families, addresses, strict=True)]
@@ -82,10 +82,10 @@ async def test_an_address_of_the_other_family_is_tried_second(
 @pytest.mark.parametrize(
     "addresses", [["127.0.0.1"], ["127.0.0.2", "127.0.0.1"], ["::1", "127.0.0.2"]]
 )
-async def test_an_error_of_every_address_has_the_system_s_own_behind_it(
+async def test_a_connect_error_has_the_operating_systems_error_as_its_cause(
     monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
-    """It is the argument and the cause, where httpcore and people look for it."""
+    """It's the argument as well, as in httpcore's own backends."""
     resolve_to(monkeypatch, {"dead.test": addresses})
     async with FaultServer(answer(), refusing=True) as server:
         with pytest.raises(httpcore.ConnectError) as caught:
@@ -98,10 +98,10 @@ async def test_an_error_of_every_address_has_the_system_s_own_behind_it(
     assert deepest.errno == errno.ECONNREFUSED
 
 
-async def test_of_two_that_connect_at_the_same_moment_one_is_closed(
+async def test_if_two_attempts_connect_at_the_same_time_one_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The one that is not given to anybody."""
+    """The one that isn't returned."""
     monkeypatch.setattr("typed_async_client.net.backend._ATTEMPT_DELAY", 0.0)
     both = asyncio.Barrier(2)
     async with FaultServer(stall) as server:
@@ -117,14 +117,14 @@ async def test_of_two_that_connect_at_the_same_moment_one_is_closed(
         await stream.aclose()
 
 
-async def test_a_port_beyond_all_ports_is_a_connect_error() -> None:
-    """It is an OverflowError to the system."""
+async def test_a_port_out_of_range_is_a_connect_error() -> None:
+    """The socket module raises an OverflowError for it."""
     with pytest.raises(httpcore.ConnectError) as caught:
         await AsyncioBackend().connect_tcp("127.0.0.1", 65536, timeout=20)
     assert isinstance(caught.value.args[0], OverflowError)
 
 
-async def test_a_name_that_can_be_none_is_a_connect_error() -> None:
+async def test_an_invalid_host_name_is_a_connect_error() -> None:
     """A label has 63 characters at most."""
     with pytest.raises(httpcore.ConnectError) as caught:
         await AsyncioBackend().connect_tcp("x" * 64 + ".test", 80, timeout=20)
@@ -132,10 +132,10 @@ async def test_a_name_that_can_be_none_is_a_connect_error() -> None:
 
 
 @pytest.mark.parametrize("names", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
-async def test_a_connection_that_hangs_ends_with_a_timeout(
+async def test_a_connection_attempt_that_hangs_times_out(
     monkeypatch: pytest.MonkeyPatch, names: list[str]
 ) -> None:
-    """The server's queue is full and nobody takes from it."""
+    """The server's backlog is full, and it accepts no connection."""
     resolve_to(monkeypatch, {"full.test": names})
     with (
         full_backlog() as port,
@@ -145,8 +145,8 @@ async def test_a_connection_that_hangs_ends_with_a_timeout(
         await AsyncioBackend().connect_tcp("full.test", port, timeout=0.05)
 
 
-async def test_the_local_address_is_the_one_asked_for() -> None:
-    """The server sees the connection come from it."""
+async def test_the_requested_local_address_is_used() -> None:
+    """The socket is bound to it."""
     async with FaultServer(echo) as server:
         stream = await AsyncioBackend().connect_tcp(
             "127.0.0.1", server.port, timeout=20, local_address="127.0.0.3"
@@ -155,7 +155,7 @@ async def test_the_local_address_is_the_one_asked_for() -> None:
         assert await is_echoing(stream)
 
 
-async def test_a_local_address_of_nobody_is_a_connect_error() -> None:
+async def test_an_unavailable_local_address_is_a_connect_error() -> None:
     """The system refuses to bind to it."""
     async with FaultServer(echo) as server:
         with pytest.raises(httpcore.ConnectError):
@@ -165,7 +165,7 @@ async def test_a_local_address_of_nobody_is_a_connect_error() -> None:
 
 
 async def test_socket_options_are_set() -> None:
-    """Each of them, on the socket itself."""
+    """On the socket itself."""
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     async with FaultServer(echo) as server:
         stream = await AsyncioBackend().connect_tcp(
@@ -176,8 +176,8 @@ async def test_socket_options_are_set() -> None:
         assert await is_echoing(stream)
 
 
-async def test_a_socket_option_that_the_system_refuses_is_a_connect_error() -> None:
-    """The connection, which is there by then, is closed."""
+async def test_an_invalid_socket_option_is_a_connect_error() -> None:
+    """The connection, established by then, is closed."""
     async with FaultServer(echo) as server:
         with pytest.raises(httpcore.ConnectError):
             await AsyncioBackend().connect_tcp(
@@ -190,37 +190,37 @@ async def test_a_socket_option_that_the_system_refuses_is_a_connect_error() -> N
 # Unix sockets
 
 
-async def test_a_client_talks_to_a_server_on_a_unix_socket(tmp_path: Path) -> None:
-    """Two requests, one connection."""
+async def test_a_client_connects_to_a_unix_socket(tmp_path: Path) -> None:
+    """Two requests share one connection."""
     path = str(tmp_path / "server")
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = Wire(reader, writer, [])
-        await answer(200, b"by file")(wire)
+        await answer(200, b"over uds")(wire)
         await wire.finish()
 
     transport = AsyncPoolTransport(uds=path)
     async with (
-        await asyncio.start_unix_server(accept, path),
+        await asyncio.start_unix_server(serve_connection, path),
         httpx.AsyncClient(transport=transport) as client,
     ):
         for _ in range(2):
-            assert (await client.get("http://any.test/")).content == b"by file"
+            assert (await client.get("http://any.test/")).content == b"over uds"
         assert transport.statistics().opened == 1
 
 
-async def test_a_unix_socket_that_is_not_there_is_a_connect_error(tmp_path: Path) -> None:
-    """The system's own error is behind it."""
+async def test_a_missing_unix_socket_is_a_connect_error(tmp_path: Path) -> None:
+    """The operating system's error is its argument."""
     with pytest.raises(httpcore.ConnectError) as caught:
         await AsyncioBackend().connect_unix_socket(str(tmp_path / "nothing"), timeout=20)
     assert isinstance(caught.value.args[0], FileNotFoundError)
 
 
-# What httpcore asks
+# Extra information for httpcore
 
 
-async def test_a_stream_tells_what_httpcore_asks_for() -> None:
-    """Both addresses, the socket, the TLS object once there is one, nothing for other names."""
+async def test_a_stream_provides_the_extra_information_that_httpcore_uses() -> None:
+    """Both addresses, the socket, the TLS object if any; None for unknown names."""
     async with FaultServer(echo, tls=server_context()) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         assert stream.get_extra_info("ssl_object") is None
@@ -235,52 +235,52 @@ async def test_a_stream_tells_what_httpcore_asks_for() -> None:
 
 
 @pytest.mark.parametrize("tls", [None, server_context])
-async def test_a_stream_is_readable_when_bytes_or_the_end_have_come(
+async def test_a_stream_is_readable_once_data_or_eof_has_arrived(
     tls: Callable[[], ssl.SSLContext] | None,
 ) -> None:
-    """It is not before; ``has_ended`` waits for the end."""
-    go_on = asyncio.Event()
+    """Not before; ``has_ended`` is only true after EOF."""
+    proceed = asyncio.Event()
 
-    async def two_steps(wire: Wire) -> None:
+    async def send_then_close(wire: Wire) -> None:
         await wire.read(1)
         await wire.send(b"x")
-        await go_on.wait()
+        await proceed.wait()
 
-    async with FaultServer(two_steps, tls=tls and tls()) as server:
+    async with FaultServer(send_then_close, tls=tls and tls()) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         if tls:
             stream = await stream.start_tls(client_context(), "localhost", timeout=20)
-        ask = stream.get_extra_info
-        assert (ask("is_readable"), ask("has_ended")) == (False, False)
+        get_info = stream.get_extra_info
+        assert (get_info("is_readable"), get_info("has_ended")) == (False, False)
         await stream.write(b"?")
         await wait_until(lambda: stream.received == 1)
-        assert (ask("is_readable"), ask("has_ended")) == (True, False)
+        assert (get_info("is_readable"), get_info("has_ended")) == (True, False)
         assert await stream.read(10) == b"x"
-        assert ask("is_readable") is False
-        go_on.set()
-        await wait_until(lambda: bool(ask("has_ended")))
-        assert ask("is_readable") is True
+        assert get_info("is_readable") is False
+        proceed.set()
+        await wait_until(lambda: bool(get_info("has_ended")))
+        assert get_info("is_readable") is True
         assert await stream.read(10) == b""
         await stream.aclose()
 
 
-# Cancelled at any point
+# Cancellation at any point
 
 
 async def connect(host: str, port: int) -> None:
-    """Connect, and hang up if that works."""
+    """Connect, and abort the connection on success."""
     stream = await AsyncioBackend().connect_tcp(host, port)
     stream.abort()
 
 
-async def shake_hands(_: str, port: int) -> None:
-    """Connect and shake hands."""
+async def handshake(_: str, port: int) -> None:
+    """Connect and complete a TLS handshake."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", port)
     await stream.start_tls(client_context(), "localhost")
 
 
 async def read(_: str, port: int) -> None:
-    """Connect, shake hands and read."""
+    """Connect, complete a TLS handshake and read."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", port)
     try:
         stream = await stream.start_tls(client_context(), "localhost")
@@ -290,7 +290,7 @@ async def read(_: str, port: int) -> None:
 
 
 async def write(_: str, port: int) -> None:
-    """Connect, shake hands and write more than anybody takes."""
+    """Connect, complete a TLS handshake and write more than the server reads."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", port)
     try:
         stream = await stream.start_tls(client_context(), "localhost")
@@ -300,7 +300,7 @@ async def write(_: str, port: int) -> None:
 
 
 async def cancel_after(turns: int, work: Awaitable[None]) -> None:
-    """Begin, let the loop turn, and cancel."""
+    """Start a task, let the loop turn, and cancel the task."""
     task = asyncio.ensure_future(work)
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -317,7 +317,7 @@ TURNS = pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 21
 async def test_a_cancelled_connect_leaves_no_socket(
     monkeypatch: pytest.MonkeyPatch, host: str, turns: int
 ) -> None:
-    """To one address that hangs, or to two."""
+    """Whether one address hangs, or two."""
     resolve_to(monkeypatch, {"twice.test": ["127.0.0.1", "127.0.0.2"]})
     with full_backlog() as port, full_backlog("127.0.0.2", port):
         async with no_leaks():
@@ -327,7 +327,7 @@ async def test_a_cancelled_connect_leaves_no_socket(
 async def test_a_race_cancelled_while_both_addresses_hang_leaves_no_socket(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second one has been tried by then, and both are given up."""
+    """The second one is being tried by then, and both sockets are closed."""
     resolve_to(monkeypatch, {"twice.test": ["127.0.0.1", "127.0.0.2"]})
     with full_backlog() as port, full_backlog("127.0.0.2", port):
         async with no_leaks():
@@ -342,18 +342,18 @@ async def test_a_race_cancelled_while_both_addresses_hang_leaves_no_socket(
 @pytest.mark.parametrize(
     ("work", "handler", "tls"),
     [
-        (shake_hands, stall, None),
+        (handshake, stall, None),
         (read, stall, server_context),
         (write, never_read, server_context),
     ],
 )
-async def test_what_is_cancelled_leaves_no_socket(
+async def test_a_cancelled_operation_leaves_no_socket(
     work: Callable[[str, int], Awaitable[None]],
     handler: Callable[[Wire], Awaitable[None]],
     tls: Callable[[], ssl.SSLContext] | None,
     turns: int,
 ) -> None:
-    """After any turn of the loop, in a handshake, a read and a write."""
+    """After any number of loop turns, in a handshake, a read or a write."""
     async with FaultServer(handler, tls=tls and tls()) as server:
         await cancel_after(turns, work("", server.port))
         await wait_until(lambda: count_sockets_to(server.port) == 0)
@@ -363,14 +363,14 @@ async def test_what_is_cancelled_leaves_no_socket(
 async def test_a_connect_cancelled_as_it_succeeds_leaves_no_socket(
     monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
-    """A server that is there, alone or as one of two addresses: connected or not, none is left."""
+    """To one address or the second of two, whether or not the connection was established."""
     resolve_to(monkeypatch, {"twice.test": ["127.0.0.2", "127.0.0.1"]})
     async with FaultServer(stall) as server:
         for host in ("127.0.0.1", "twice.test"):
             async with no_leaks():
                 task = asyncio.ensure_future(AsyncioBackend().connect_tcp(host, server.port))
                 for _ in range(turns):
-                    time.sleep(0.0005)  # noqa: ASYNC251 - the loop has everything ready at once
+                    time.sleep(0.0005)  # noqa: ASYNC251 - everything is ready in one loop turn
                     await asyncio.sleep(0)
                 task.cancel()
                 await asyncio.wait({task})

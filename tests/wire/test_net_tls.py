@@ -1,4 +1,4 @@
-"""TLS on the streams of the backend: handshakes that fail, and what a server is told in one."""
+"""TLS on backend streams: failed handshakes, SNI and ALPN."""
 
 import ssl
 from collections.abc import Awaitable, Callable
@@ -24,52 +24,52 @@ from typed_async_client.testing import FaultServer, Wire, answer, stall
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
-async def secured(server: FaultServer, *, patience: float = 20) -> AsyncioStream:
-    """Connect, and shake hands within ``patience`` seconds."""
+async def connect_tls(server: FaultServer, *, handshake_timeout: float = 20) -> AsyncioStream:
+    """Connect, and complete a TLS handshake within ``handshake_timeout`` seconds."""
     stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
-    return await stream.start_tls(client_context(), "localhost", timeout=patience)
+    return await stream.start_tls(client_context(), "localhost", timeout=handshake_timeout)
 
 
-async def test_a_stream_speaks_tls() -> None:
-    """What is sent comes back."""
+async def test_a_stream_supports_tls() -> None:
+    """An echo server returns what was sent."""
     async with FaultServer(echo, tls=server_context()) as server:
-        assert await is_echoing(await secured(server))
+        assert await is_echoing(await connect_tls(server))
 
 
-async def test_a_handshake_that_stalls_ends_with_a_timeout() -> None:
-    """The server takes the connection and says nothing."""
+async def test_a_stalled_handshake_times_out() -> None:
+    """The server accepts the connection and sends nothing."""
     async with FaultServer(stall) as server:
         with pytest.raises(httpcore.ConnectTimeout):
-            await secured(server, patience=0.05)
+            await connect_tls(server, handshake_timeout=0.05)
         await wait_until(lambda: count_sockets_to(server.port) == 0)
 
 
-async def test_a_certificate_of_a_stranger_is_a_connect_error() -> None:
-    """The error of the ssl module is behind it."""
+async def test_a_certificate_of_an_unknown_authority_is_a_connect_error() -> None:
+    """The error of the ssl module is its argument."""
     async with FaultServer(echo, tls=unknown_issuer()) as server:
         with pytest.raises(httpcore.ConnectError) as caught:
-            await secured(server)
+            await connect_tls(server)
     assert isinstance(caught.value.args[0], ssl.SSLCertVerificationError)
 
 
-@pytest.mark.parametrize("leave", [close_after_client_hello, reset_after_client_hello])
-async def test_a_handshake_that_the_server_leaves_is_a_connect_error(
-    leave: Callable[[Wire], Awaitable[None]],
+@pytest.mark.parametrize("handler", [close_after_client_hello, reset_after_client_hello])
+async def test_a_handshake_that_the_server_aborts_is_a_connect_error(
+    handler: Callable[[Wire], Awaitable[None]],
 ) -> None:
-    """In good order or not."""
-    async with FaultServer(leave) as server:
+    """Whether it closes or resets the connection."""
+    async with FaultServer(handler) as server:
         with pytest.raises(httpcore.ConnectError):
-            await secured(server)
+            await connect_tls(server)
 
 
-async def test_no_handshake_is_made_over_bytes_that_came_before_it() -> None:
-    """Somebody in between could have put them there, to be read as if they were secured."""
+async def test_a_handshake_is_refused_if_data_was_received_before_it() -> None:
+    """An attacker could have injected it, to be read as if it were encrypted."""
 
-    async def speak_first(wire: Wire) -> None:
+    async def send_first(wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
         await wire.stall()
 
-    async with FaultServer(speak_first) as server:
+    async with FaultServer(send_first) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         await wait_until(lambda: stream.received > 0)
         with pytest.raises(httpcore.ConnectError, match="before the TLS handshake"):
@@ -77,8 +77,8 @@ async def test_no_handshake_is_made_over_bytes_that_came_before_it() -> None:
         await wait_until(lambda: count_sockets_to(server.port) == 0)
 
 
-async def test_no_handshake_is_made_on_a_stream_that_was_closed() -> None:
-    """It is an error at once."""
+async def test_a_handshake_on_a_closed_stream_is_a_connect_error() -> None:
+    """Immediately."""
     async with FaultServer(stall) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         stream.abort()
@@ -86,21 +86,21 @@ async def test_no_handshake_is_made_on_a_stream_that_was_closed() -> None:
             await stream.start_tls(client_context(), "localhost", timeout=20)
 
 
-async def test_no_handshake_is_made_with_a_peer_that_has_gone() -> None:
-    """It fails at once; asyncio would wait for an answer until a timeout."""
+async def test_a_handshake_after_the_server_closed_is_a_connect_error() -> None:
+    """Immediately; asyncio would wait for the server until a timeout."""
 
-    async def leave(wire: Wire) -> None:
-        """Do nothing, so that the connection is closed."""
+    async def handler(wire: Wire) -> None:
+        """Return immediately, which closes the connection."""
 
-    async with FaultServer(leave) as server:
+    async with FaultServer(handler) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         await wait_until(lambda: bool(stream.get_extra_info("has_ended")))
         with pytest.raises(httpcore.ConnectError, match="lost before the TLS handshake"):
             await stream.start_tls(client_context(), "localhost", timeout=None)
 
 
-async def test_a_server_name_that_is_none_is_a_connect_error() -> None:
-    """It is a UnicodeError to asyncio."""
+async def test_an_invalid_server_name_is_a_connect_error() -> None:
+    """The event loop raises a UnicodeError for it."""
     async with FaultServer(stall) as server:
         stream = await AsyncioBackend().connect_tcp("127.0.0.1", server.port, timeout=20)
         with pytest.raises(httpcore.ConnectError):
@@ -108,10 +108,13 @@ async def test_a_server_name_that_is_none_is_a_connect_error() -> None:
         await wait_until(lambda: count_sockets_to(server.port) == 0)
 
 
-async def test_the_server_name_that_a_request_asks_for_is_the_one_that_is_checked() -> None:
-    """It is told to the server, and its certificate must be for that name."""
-    context, named = server_context.__wrapped__(), []  # its own: it is changed
-    context.sni_callback = lambda _, name, __: named.append(name)
+async def test_the_sni_hostname_of_a_request_is_sent_and_verified() -> None:
+    """The server receives it, and its certificate must match it."""
+    context, server_names = (
+        server_context.__wrapped__(),
+        [],
+    )  # not the cached one, since it is modified
+    context.sni_callback = lambda _, name, __: server_names.append(name)
     async with (
         FaultServer(answer(), tls=context) as server,
         httpx.AsyncClient(transport=AsyncPoolTransport(verify=client_context())) as client,
@@ -119,12 +122,12 @@ async def test_the_server_name_that_a_request_asks_for_is_the_one_that_is_checke
         with pytest.raises(httpx.ConnectError, match=r"other\.test"):
             await client.get(server.url, extensions={"sni_hostname": "other.test"})
         assert (await client.get(server.url)).status_code == 200
-        assert named == ["other.test", "localhost"]
+        assert server_names == ["other.test", "localhost"]
 
 
-async def test_http_2_is_not_offered_to_a_server_where_it_is_not_wanted() -> None:
-    """A server that speaks both would choose it."""
-    context = server_context.__wrapped__()  # its own: it is changed
+async def test_http_2_is_only_offered_if_enabled() -> None:
+    """A server that supports both would choose it."""
+    context = server_context.__wrapped__()  # not the cached one, since it is modified
     context.set_alpn_protocols(["h2", "http/1.1"])
     async with (
         FaultServer(answer(), tls=context) as server,

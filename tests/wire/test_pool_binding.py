@@ -1,4 +1,4 @@
-"""A pool lives on one event loop; used on another, it says so at once."""
+"""A pool is bound to one event loop; using it on another one raises an error."""
 
 import asyncio
 
@@ -11,19 +11,19 @@ from typed_async_client.testing import FaultServer, answer
 
 
 @pytest.mark.parametrize("new", [AsyncPoolTransport, ResilientTransport])
-def test_a_second_event_loop_hears_whose_pool_it_is(
+def test_using_a_pool_on_a_second_event_loop_is_an_error(
     new: type[AsyncPoolTransport | ResilientTransport],
 ) -> None:
-    """An idle connection of a loop that is gone would never be heard of again."""
+    """Idle connections of a closed loop could never be used again."""
     transport = new()
 
-    async def ask() -> int:
+    async def fetch_status() -> int:
         async with FaultServer(answer()) as server:
             client = httpx.AsyncClient(transport=transport, timeout=20.0)
             return (await client.get(ip_url(server))).status_code
 
-    with asyncio.Runner() as home:
-        assert home.run(ask()) == 200
-        with asyncio.Runner() as abroad, pytest.raises(ClientBoundError, match="belongs to"):
-            abroad.run(ask())
-        home.run(transport.aclose())
+    with asyncio.Runner() as first_runner:
+        assert first_runner.run(fetch_status()) == 200
+        with asyncio.Runner() as second_runner, pytest.raises(ClientBoundError, match="belongs to"):
+            second_runner.run(fetch_status())
+        first_runner.run(transport.aclose())

@@ -1,4 +1,4 @@
-"""No cancellation, wherever it lands, costs the pool a slot, a socket or a task."""
+"""A cancellation at any point leaks no slot, socket or task of the pool."""
 
 import asyncio
 import random
@@ -34,7 +34,7 @@ from typed_async_client.testing import FaultServer, SeenRequest, Wire
 pytestmark = [pytest.mark.usefixtures("http11"), pytest.mark.bulk]
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
 @pytest.mark.parametrize(
     ("fetch", "new_client"),
     [
@@ -44,12 +44,12 @@ pytestmark = [pytest.mark.usefixtures("http11"), pytest.mark.bulk]
     ],
     ids=["whole", "streamed", "resilient"],
 )
-async def test_a_cancellation_after_any_turn_costs_no_slot_no_socket_and_no_task(
+async def test_a_cancellation_at_any_point_leaks_no_slot_socket_or_task(
     fetch: Callable[[Any, str], Awaitable[bytes]],
     new_client: Callable[[httpx.AsyncBaseTransport], Any],
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """Connecting, in the handshake, in the queue, sending, reading, closing: all of them."""
+    """While connecting, in the TLS handshake, queued, sending, reading or closing."""
     sweep = Sweep(
         new_transport=lambda slots: new_transport(connections=slots, tls=tls),
         fetch=fetch,
@@ -58,15 +58,15 @@ async def test_a_cancellation_after_any_turn_costs_no_slot_no_socket_and_no_task
     )
     await sweep.run(0, 8, slots=3)
     await sweep.run(4, slots=1)
-    for others in (2, 4, 1, 6, 3, 7, 5):  # the fewer turns an exchange takes, the more company
+    for others in (2, 4, 1, 6, 3, 7, 5):  # until there are enough points
         if sweep.points < 360:
             await sweep.run(others, slots=3)
     assert sweep.failures == []
     assert sweep.points >= 360
 
 
-async def test_the_same_sweep_sees_that_httpx_alone_loses_slots() -> None:
-    """So the sweep can fail; no company is needed to see it."""
+async def test_the_same_sweep_finds_slots_leaked_by_httpxs_own_pool() -> None:
+    """It shows that the sweep can fail, even without concurrent requests."""
     sweep = Sweep(
         new_transport=lambda slots: httpx.AsyncHTTPTransport(
             verify=verify_option(tls=False), limits=httpx.Limits(max_connections=slots)
@@ -77,30 +77,30 @@ async def test_the_same_sweep_sees_that_httpx_alone_loses_slots() -> None:
     assert "a slot was lost" in {it.rpartition(": ")[2] for it in sweep.failures}
 
 
-async def answer_a_little_later(request: SeenRequest, wire: Wire) -> None:
-    """Answer within 30 ms, in pieces, so that a deadline can fall into each of them."""
+async def answer_after_a_delay(request: SeenRequest, wire: Wire) -> None:
+    """Answer within 30 ms, in pieces, so that a deadline can expire during each of them."""
     await asyncio.sleep(int(request.target.rpartition("/")[2]) / 1000)
     await answer_in_pieces(request, wire)
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-async def test_a_churn_of_deadlines_leaves_every_slot_in_use(
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
+async def test_expiring_deadlines_leak_no_slot(
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """Twenty workers on ten slots, 80 requests each, each request with 0 to 40 ms of its own."""
-    chance, cut = random.Random(1), 0
-    handler = serve_requests(answer_a_little_later)
+    """Twenty workers share ten slots; each of their 80 requests has a deadline of 0 to 40 ms."""
+    rng, expired = random.Random(1), 0
+    handler = serve_requests(answer_after_a_delay)
     async with FaultServer(handler, tls=server_context_or_none(tls=tls)) as server:
         url, transport = ip_url(server), new_transport(connections=10, tls=tls)
 
         async def work(client: httpx.AsyncClient) -> None:
-            nonlocal cut
+            nonlocal expired
             for _ in range(80):
                 try:
-                    async with asyncio.timeout(chance.uniform(0, 0.04)):
-                        await client.get(f"{url}{chance.randrange(30)}")
+                    async with asyncio.timeout(rng.uniform(0, 0.04)):
+                        await client.get(f"{url}{rng.randrange(30)}")
                 except TimeoutError:
-                    cut += 1
+                    expired += 1
 
         async with pool_client(transport) as client:
             await asyncio.gather(*(work(client) for _ in range(20)))
@@ -108,16 +108,16 @@ async def test_a_churn_of_deadlines_leaves_every_slot_in_use(
             answers = await asyncio.gather(*(client.get(f"{url}0") for _ in range(20)))
             assert [answer.content for answer in answers] == [ANSWER] * 20
             assert is_idle(transport), transport.statistics()
-        assert cut > 0
+        assert expired > 0
         assert await other_tasks_end()
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-async def test_closing_a_pool_at_any_turn_leaves_no_connection_and_nobody_hanging(
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
+async def test_closing_a_pool_at_any_point_leaves_no_connection_or_waiting_request(
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """Requests that connect, that are answered and that wait end; what connects late is closed."""
-    ends: set[type[object]] = set()
+    """Every request ends, and connections established late are closed."""
+    result_types: set[type[object]] = set()
     for count in range(60):
         async with FaultServer(
             serve_requests(answer_in_pieces), tls=server_context_or_none(tls=tls)
@@ -128,13 +128,14 @@ async def test_closing_a_pool_at_any_turn_leaves_no_connection_and_nobody_hangin
             tasks = [asyncio.ensure_future(request) for request in requests]
             await run_loop_turns(count)
             await transport.aclose()
-            ends |= {
-                result_type(end) for end in await asyncio.gather(*tasks, return_exceptions=True)
+            result_types |= {
+                result_type(result)
+                for result in await asyncio.gather(*tasks, return_exceptions=True)
             }
             assert is_idle(transport), transport.statistics()
             assert await other_tasks_end(), f"turn {count}"
-    assert ends >= {RuntimeError, httpx.RemoteProtocolError, httpx.Response}
-    assert ends <= {
+    assert result_types >= {RuntimeError, httpx.RemoteProtocolError, httpx.Response}
+    assert result_types <= {
         RuntimeError,
         httpx.ConnectError,
         httpx.ReadError,

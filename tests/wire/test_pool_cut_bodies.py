@@ -1,4 +1,4 @@
-"""An answer that was cut anywhere is never taken for a whole one."""
+"""A truncated response is never returned as complete, wherever it was cut."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,16 +25,16 @@ _BODY = bytes(range(65, 91)) * 6
 _HEAD = b"HTTP/1.1 200 OK\r\nServer: of the tests\r\nX-Padding: %s\r\n" % (b"p" * 40)
 _CHUNKS = (b"1a\r\n" + _BODY[:26] + b"\r\n") * 6
 
-BY_LENGTH = _HEAD + b"Content-Length: %d\r\n\r\n" % len(_BODY) + _BODY
-BY_CHUNKS = (
+WITH_LENGTH = _HEAD + b"Content-Length: %d\r\n\r\n" % len(_BODY) + _BODY
+CHUNKED = (
     _HEAD + b"Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n" + _CHUNKS
     + b"0\r\nX-Sum: 1\r\n\r\n"
 )  # fmt: skip
-BY_CLOSING = _HEAD + b"\r\n" + _BODY
+UNTIL_CLOSE = _HEAD + b"\r\n" + _BODY
 
-Farewell = Callable[[Wire], Awaitable[None]]
+Ending = Callable[[Wire], Awaitable[None]]
 
-FAREWELLS = {
+ENDINGS = {
     "FIN": (False, Wire.finish),
     "RST": (False, reset_connection),
     "close_notify": (True, Wire.finish),
@@ -42,73 +42,78 @@ FAREWELLS = {
 }
 
 
-def cutting(answer: bytes, farewell: Farewell) -> Callable[[SeenRequest, Wire], Awaitable[None]]:
-    """Send as many bytes of an answer as the target asks for, and say farewell."""
+def truncated(answer: bytes, ending: Ending) -> Callable[[SeenRequest, Wire], Awaitable[None]]:
+    """Send as many bytes of ``answer`` as the target asks for, then end the connection."""
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
         await wire.send(answer[: int(request.target[1:])])
-        await farewell(wire)
+        await ending(wire)
 
     return respond
 
 
-async def ends_of(answer: bytes, *, tls: bool, farewell: Farewell) -> list[Any]:
-    """Ask for an answer cut at each offset, up to the whole of it."""
-    handler = serve_requests(cutting(answer, farewell))
+async def results_of(answer: bytes, *, tls: bool, ending: Ending) -> list[Any]:
+    """Request a response truncated at each offset, and the complete one."""
+    handler = serve_requests(truncated(answer, ending))
     async with FaultServer(handler, tls=server_context_or_none(tls=tls)) as server:
         transport = new_transport(connections=20, tls=tls)
         async with pool_client(transport) as client:
             requests = [client.get(f"{ip_url(server)}{n}") for n in range(len(answer) + 1)]
-            ends = await asyncio.gather(*requests, return_exceptions=True)
+            results = await asyncio.gather(*requests, return_exceptions=True)
             assert is_idle(transport)
-    return ends
+    return results
 
 
-@pytest.mark.parametrize(("tls", "farewell"), FAREWELLS.values(), ids=FAREWELLS.keys())
-@pytest.mark.parametrize("answer", [BY_LENGTH, BY_CHUNKS], ids=["length", "chunks"])
-async def test_an_answer_cut_at_any_byte_is_an_error(
+@pytest.mark.parametrize(("tls", "ending"), ENDINGS.values(), ids=ENDINGS.keys())
+@pytest.mark.parametrize("answer", [WITH_LENGTH, CHUNKED], ids=["length", "chunks"])
+async def test_a_response_truncated_at_any_byte_is_an_error(
     answer: bytes,
     tls: bool,  # noqa: FBT001 - a column of the table
-    farewell: Farewell,
+    ending: Ending,
 ) -> None:
-    """The last byte is missed as much as the first, of the trailers too."""
-    *cuts, last = await ends_of(answer, tls=tls, farewell=farewell)
-    assert len(cuts) > 250
-    assert {type(end) for end in cuts} <= {httpx.RemoteProtocolError, httpx.ReadError}
+    """Even if only the last byte of the trailers is missing."""
+    *truncations, last = await results_of(answer, tls=tls, ending=ending)
+    assert len(truncations) > 250
+    assert {type(result) for result in truncations} <= {httpx.RemoteProtocolError, httpx.ReadError}
     if isinstance(last, httpx.Response):
         assert (last.content, last.extensions["complete"]) == (_BODY, True)
     else:
-        assert farewell is reset_connection  # a reset may overtake what was sent before it
+        assert ending is reset_connection  # a reset may discard data that was sent before it
 
 
-@pytest.mark.parametrize(("tls", "farewell"), FAREWELLS.values(), ids=FAREWELLS.keys())
-async def test_an_answer_that_ends_with_its_connection_does_not_claim_to_be_whole(
+@pytest.mark.parametrize(("tls", "ending"), ENDINGS.values(), ids=ENDINGS.keys())
+async def test_a_response_that_ends_with_its_connection_is_not_reported_as_complete(
     tls: bool,  # noqa: FBT001 - a column of the table
-    farewell: Farewell,
+    ending: Ending,
 ) -> None:
-    """Once its head is there nobody can tell a cut from an end, and it says so."""
-    ends = await ends_of(BY_CLOSING, tls=tls, farewell=farewell)
-    head = len(BY_CLOSING) - len(_BODY)
-    assert {type(end) for end in ends[:head]} <= {httpx.RemoteProtocolError, httpx.ReadError}
-    for offset, end in enumerate(ends[head:]):
-        if isinstance(end, httpx.Response):
-            assert (end.content, end.extensions["complete"]) == (_BODY[:offset], None)
+    """After the headers, truncation can't be detected, so ``complete`` is None."""
+    results = await results_of(UNTIL_CLOSE, tls=tls, ending=ending)
+    head = len(UNTIL_CLOSE) - len(_BODY)
+    assert {type(result) for result in results[:head]} <= {
+        httpx.RemoteProtocolError,
+        httpx.ReadError,
+    }
+    for offset, result in enumerate(results[head:]):
+        if isinstance(result, httpx.Response):
+            assert (result.content, result.extensions["complete"]) == (_BODY[:offset], None)
         else:
-            assert isinstance(end, httpx.ReadError)
-            assert farewell is reset_connection
+            assert isinstance(result, httpx.ReadError)
+            assert ending is reset_connection
 
 
-@pytest.mark.parametrize("answer", [BY_LENGTH, BY_CHUNKS], ids=["length", "chunks"])
-async def test_a_resilient_client_gives_no_cut_answer_for_a_success(answer: bytes) -> None:
-    """Each cut is an error of one attempt; the whole answer alone is a success."""
-    async with FaultServer(serve_requests(cutting(answer, Wire.finish))) as server:
+@pytest.mark.parametrize("answer", [WITH_LENGTH, CHUNKED], ids=["length", "chunks"])
+async def test_a_resilient_client_never_reports_a_truncated_response_as_a_success(
+    answer: bytes,
+) -> None:
+    """Each truncation fails after one attempt; only the complete response succeeds."""
+    async with FaultServer(serve_requests(truncated(answer, Wire.finish))) as server:
         transport = new_transport(connections=20)
         async with AsyncResilientClient(transport=transport) as client:
             for offset in range(len(answer) + 1):
                 await client.get(f"{server.url}{offset}", RequestContext(request_id=str(offset)))
             results = await client.wait_for_all_requests()
-            told = [results[str(offset)] for offset in range(len(answer) + 1)]
-            statuses = [(result.status, result.attempts) for result in told]
+            ordered = [results[str(offset)] for offset in range(len(answer) + 1)]
+            statuses = [(result.status, result.attempts) for result in ordered]
             assert is_idle(transport)
     assert statuses == [(ResultStatus.ERROR, 1)] * len(answer) + [(ResultStatus.SUCCESS, 1)]
 
@@ -128,12 +133,12 @@ async def test_a_resilient_client_gives_no_cut_answer_for_a_success(answer: byte
         ("GET", b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", True),
     ],
 )
-async def test_a_response_says_whether_its_end_can_be_told(
+async def test_a_response_reports_whether_it_is_known_to_be_complete(
     method: str,
     answer: bytes,
     complete: bool | None,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """By its length, its last chunk, or because it has no body; otherwise it is unknown."""
+    """By its length, its last chunk or the absence of a body; otherwise, it's unknown."""
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
         await wire.send(answer)

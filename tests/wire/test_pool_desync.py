@@ -1,4 +1,4 @@
-"""No request is answered with bytes that were not sent for it."""
+"""No request receives bytes that weren't sent in response to it."""
 
 import asyncio
 import contextlib
@@ -32,14 +32,14 @@ STRAY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"
 Responder = Callable[[SeenRequest, Wire], Awaitable[None]]
 
 
-def whole(request: SeenRequest) -> bytes:
-    """Give the answer to a request: its own target."""
+def with_length(request: SeenRequest) -> bytes:
+    """Return a response whose body is the target of the request."""
     body = request.target.encode()
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def chunked(request: SeenRequest) -> bytes:
-    """Give the same answer in one chunk."""
+    """Return the same response in one chunk."""
     body = request.target.encode()
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (
         len(body),
@@ -47,20 +47,20 @@ def chunked(request: SeenRequest) -> bytes:
     )
 
 
-def bodiless(status: bytes) -> Callable[[SeenRequest], bytes]:
-    """Give an answer that has no body, except on requests to end a series."""
+def without_body(status: bytes) -> Callable[[SeenRequest], bytes]:
+    """Return responses without a body, except to each tenth request."""
     head = b"HTTP/1.1 %s\r\n\r\n" % status
-    return lambda request: whole(request) if request.target.endswith("0") else head
+    return lambda request: with_length(request) if request.target.endswith("0") else head
 
 
 def followed_by(
-    stray: bytes, first: Callable[[SeenRequest], bytes] = whole, *, head_alone: bool = False
+    stray: bytes, first: Callable[[SeenRequest], bytes] = with_length, *, headers_only: bool = False
 ) -> Responder:
-    """Answer, with something more in the same segment."""
+    """Answer, with additional bytes in the same segment."""
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
         answer = first(request)
-        if request.method == "HEAD" and head_alone:
+        if request.method == "HEAD" and headers_only:
             answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         await wire.send(answer + stray)
 
@@ -68,25 +68,25 @@ def followed_by(
 
 
 STRAYS = {
-    "a second answer": followed_by(STRAY),
-    "a second answer after a chunked one": followed_by(STRAY, chunked),
-    "two more answers": followed_by(STRAY + STRAY),
-    "a cut head": followed_by(b"HTTP/1.1 200 OK\r\nContent-Le"),
-    "a line end": followed_by(b"\r\n"),
+    "a second response": followed_by(STRAY),
+    "a second response after a chunked one": followed_by(STRAY, chunked),
+    "two more responses": followed_by(STRAY + STRAY),
+    "truncated headers": followed_by(b"HTTP/1.1 200 OK\r\nContent-Le"),
+    "a line break": followed_by(b"\r\n"),
     "garbage": followed_by(b"\x00\xff\x00"),
-    "an interim answer": followed_by(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
-    "a body longer than its length": followed_by(b" and more"),
-    "an answer after 204": followed_by(STRAY, bodiless(b"204 No Content")),
-    "an answer after 304": followed_by(STRAY, bodiless(b"304 Not Modified")),
-    "a body after 204": followed_by(b"stray", bodiless(b"204 No Content")),
+    "an interim response": followed_by(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "a body longer than Content-Length": followed_by(b" and more"),
+    "a response after 204": followed_by(STRAY, without_body(b"204 No Content")),
+    "a response after 304": followed_by(STRAY, without_body(b"304 Not Modified")),
+    "a body after 204": followed_by(b"stray", without_body(b"204 No Content")),
     "a body after HEAD": followed_by(b""),
-    "an answer after HEAD": followed_by(STRAY, head_alone=True),
+    "a response after HEAD": followed_by(STRAY, headers_only=True),
 }
 
 
 @pytest.mark.parametrize("respond", STRAYS.values(), ids=STRAYS.keys())
-async def test_what_follows_an_answer_is_never_another_answer(respond: Responder) -> None:
-    """Ten at a time on four connections: each body is its own request's, and none hangs."""
+async def test_data_after_a_response_is_never_another_response(respond: Responder) -> None:
+    """Ten workers on four connections: each body belongs to its request, and none hangs."""
     async with FaultServer(serve_requests(respond)) as server:
         transport = new_transport(connections=4)
         async with pool_client(transport) as client:
@@ -104,26 +104,26 @@ async def test_what_follows_an_answer_is_never_another_answer(respond: Responder
         assert len(server.requests) == 800
 
 
-async def test_httpx_alone_gives_a_stray_answer_to_the_next_request() -> None:
-    """So the test above can fail."""
+async def test_httpxs_own_pool_returns_a_stray_response_to_the_next_request() -> None:
+    """It shows that the test above can fail."""
     async with FaultServer(serve_requests(followed_by(STRAY))) as server:
         async with pool_client(httpx.AsyncHTTPTransport(verify=verify_option(tls=False))) as client:
             texts = [(await client.get(f"{server.url}{n}")).text for n in range(2)]
         assert texts == ["/0", "stray"]
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
 @pytest.mark.parametrize("stray", [STRAY, b"HTTP/1.1 2", b"\r\n", b""], ids=repr)
-async def test_what_arrives_between_two_requests_is_never_an_answer(
+async def test_data_received_between_two_requests_is_never_a_response(
     stray: bytes,
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """The second request finds that data has arrived on its connection, and takes another."""
+    """The second request finds that data has arrived on its connection, and uses another."""
     was_read = asyncio.Event()
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
         was_read.clear()
-        await wire.send(whole(request))
+        await wire.send(with_length(request))
         await was_read.wait()
         if stray:
             await wire.send(stray)
@@ -142,16 +142,16 @@ async def test_what_arrives_between_two_requests_is_never_an_answer(
             assert len(server.requests) == 20
 
 
-async def test_an_answer_that_its_caller_did_not_wait_for_is_nobody_elses() -> None:
-    """Callers give up at random moments; the rest of their answers arrives, and is not read."""
-    chance = random.Random(1)
+async def test_the_response_to_an_abandoned_request_is_never_returned_to_another() -> None:
+    """Callers are cancelled at random points; the rest of their responses isn't read."""
+    rng = random.Random(1)
 
     async def respond(request: SeenRequest, wire: Wire) -> None:
-        answer = whole(request)
-        cut = chance.randrange(len(answer))
-        await run_loop_turns(chance.randrange(10))
+        answer = with_length(request)
+        cut = rng.randrange(len(answer))
+        await run_loop_turns(rng.randrange(10))
         await wire.send(answer[:cut])
-        await run_loop_turns(chance.randrange(10))
+        await run_loop_turns(rng.randrange(10))
         await wire.send(answer[cut:])
 
     async with FaultServer(serve_requests(respond)) as server:
@@ -161,8 +161,8 @@ async def test_an_answer_that_its_caller_did_not_wait_for_is_nobody_elses() -> N
             async def work(worker: int) -> None:
                 for number in range(100):
                     task = asyncio.create_task(client.get(f"{server.url}{worker}/{number}"))
-                    await run_loop_turns(chance.randrange(40))
-                    if chance.random() < 0.5:
+                    await run_loop_turns(rng.randrange(40))
+                    if rng.random() < 0.5:
                         task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         assert (await task).text == f"/{worker}/{number}"
@@ -171,9 +171,9 @@ async def test_an_answer_that_its_caller_did_not_wait_for_is_nobody_elses() -> N
             assert is_idle(transport)
 
 
-async def test_a_clean_answer_keeps_its_connection() -> None:
-    """The check costs no honest server a connection."""
-    async with FaultServer(serve_requests(followed_by(b"", head_alone=True))) as server:
+async def test_a_clean_response_keeps_its_connection() -> None:
+    """The check closes no connection of a well-behaved server."""
+    async with FaultServer(serve_requests(followed_by(b"", headers_only=True))) as server:
         transport = new_transport(connections=1)
         async with pool_client(transport) as client:
             for number in range(100):
@@ -181,20 +181,20 @@ async def test_a_clean_answer_keeps_its_connection() -> None:
             assert transport.statistics().opened == 1
 
 
-# A program that was busy: the kernel has what the loop has not seen
+# After a stall, the kernel has data that the loop hasn't seen
 
 
-class BusyProgram:
-    """A server in a thread, which speaks between two requests while the client's loop stands.
+class ThreadedServer:
+    """A server in a thread that sends data between two requests, while the loop is blocked.
 
     Args:
-        stray: what it sends after its first answer; empty to close the connection.
+        stray: bytes to send after the first response; empty to close the connection.
     """
 
     def __init__(self, stray: bytes) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._may_speak = threading.Event()
-        self._has_spoken = threading.Event()
+        self._may_send = threading.Event()
+        self._has_sent = threading.Event()
         self._stray = stray
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._listener.settimeout(20.0)
@@ -212,25 +212,25 @@ class BusyProgram:
         self._thread.join()
         self._listener.close()
 
-    def hold_up(self) -> None:
-        """Stop the event loop until the server has spoken."""
-        self._may_speak.set()
-        self._has_spoken.wait(20.0)
+    def block_loop(self) -> None:
+        """Block the event loop until the server has sent its data."""
+        self._may_send.set()
+        self._has_sent.wait(20.0)
 
     def _serve(self) -> None:
         first, _ = self._listener.accept()
         with first:
             self._answer(first)
-            self._may_speak.wait(20.0)
+            self._may_send.wait(20.0)
             if self._stray:
                 first.sendall(self._stray)
             else:
                 first.shutdown(socket.SHUT_WR)
-            self._has_spoken.set()
+            self._has_sent.set()
             first.settimeout(20.0)
             with contextlib.suppress(ConnectionResetError):
                 if first.recv(65536):
-                    return  # the client has used this connection again
+                    return  # the client has reused this connection
         second, _ = self._listener.accept()
         with second:
             self._answer(second)
@@ -242,15 +242,15 @@ class BusyProgram:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
-@pytest.mark.parametrize("stray", [STRAY, b""], ids=["an answer", "the end"])
-async def test_a_loop_that_was_held_up_asks_the_kernel_before_it_reuses_a_connection(
+@pytest.mark.parametrize("stray", [STRAY, b""], ids=["a response", "EOF"])
+async def test_after_a_stall_the_kernel_is_checked_before_a_connection_is_reused(
     stray: bytes,
 ) -> None:
-    """Neither is a stray answer taken, nor is a POST sent into a connection that has ended."""
-    with BusyProgram(stray) as server:
+    """A stray response isn't used, and a POST isn't sent on a closed connection."""
+    with ThreadedServer(stray) as server:
         async with pool_client(new_transport()) as client:
             assert (await client.get(f"{server.url}first")).text == "/first"
-            server.hold_up()
+            server.block_loop()
             response = await client.post(f"{server.url}second")
             assert response.text == "/second"
             assert "typed_async_client.resends" not in response.extensions

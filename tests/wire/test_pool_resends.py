@@ -1,4 +1,4 @@
-"""A reused connection that died unanswered costs no attempt, and no request is doubled for it."""
+"""Resending requests whose reused connection was closed without a response."""
 
 import asyncio
 from collections import Counter
@@ -26,46 +26,46 @@ pytestmark = pytest.mark.usefixtures("http11")
 KEY = {"Idempotency-Key": "k"}
 
 
-async def hang_up_over_a_request(wire: Wire) -> None:
+async def close_after_request(wire: Wire) -> None:
     """Read a request, then close the connection (FIN)."""
     await wire.read_request()
 
 
-async def cut_over_a_request(wire: Wire) -> None:
-    """Read a request, then cut the connection (RST)."""
+async def reset_after_request(wire: Wire) -> None:
+    """Read a request, then reset the connection (RST)."""
     await wire.read_request()
     wire.reset()
 
 
-async def one_byte_for_a_request(wire: Wire) -> None:
+async def send_one_byte(wire: Wire) -> None:
     """Read a request, answer it with a single byte, then close the connection."""
     await wire.read_request()
     await wire.send(b"H")
 
 
-async def an_interim_answer_for_a_request(wire: Wire) -> None:
-    """Read a request, promise an answer, then close the connection."""
+async def send_interim_response(wire: Wire) -> None:
+    """Read a request, answer it with a 103, then close the connection."""
     await wire.read_request()
     await wire.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
 
-DEATHS = [hang_up_over_a_request, cut_over_a_request]
+FAILURES = [close_after_request, reset_after_request]
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
+@pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize(
     ("method", "headers"),
     [("GET", {}), ("PUT", {}), ("DELETE", {}), ("POST", KEY), ("PATCH", KEY)],
 )
-async def test_a_safe_request_goes_out_once_more_and_is_no_retry(
-    death: Handler,
+async def test_a_safe_request_is_resent_within_the_same_attempt(
+    failure: Handler,
     method: str,
     headers: dict[str, str],
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """One attempt, whole again on a fresh connection, and the response tells of it."""
-    handler = in_order(answer_then(death), answer())
+    """In full, on a new connection; the response reports the resend."""
+    handler = in_order(answer_then(failure), answer())
     async with FaultServer(handler, tls=server_context_or_none(tls=tls)) as server:
         transport = new_transport(tls=tls)
         async with AsyncResilientClient(transport=transport, max_retries=0) as client:
@@ -77,16 +77,16 @@ async def test_a_safe_request_goes_out_once_more_and_is_no_retry(
             assert response.extensions["typed_async_client.resends"] == 1
             attempts = [it.attempts for it in client.get_all_results().values()]
             assert attempts == [1, 1]
-            told = transport.statistics()
-            assert (told.opened, told.closed) == (2, {"failed": 1})
+            statistics = transport.statistics()
+            assert (statistics.opened, statistics.closed) == (2, {"failed": 1})
         assert [(it.target, it.body) for it in server.requests[1:]] == [("/again", b"body")] * 2
 
 
-@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_an_unsafe_request_goes_out_once(death: Handler, method: str) -> None:
-    """The server may have acted on it."""
-    handler = in_order(answer_then(death), answer())
+async def test_an_unsafe_request_is_not_resent(failure: Handler, method: str) -> None:
+    """The server may have processed it."""
+    handler = in_order(answer_then(failure), answer())
     async with FaultServer(handler) as server, AsyncResilientClient() as client:
         await (await client.get(server.url))
         task = await client.request_async(method, server.url, content=b"body")
@@ -95,10 +95,10 @@ async def test_an_unsafe_request_goes_out_once(death: Handler, method: str) -> N
         assert [request.method for request in server.requests] == ["GET", method]
 
 
-@pytest.mark.parametrize("death", [one_byte_for_a_request, an_interim_answer_for_a_request])
-async def test_a_request_whose_answer_had_begun_goes_out_once(death: Handler) -> None:
-    """One byte is a sign that the server got it."""
-    handler = in_order(answer_then(death), answer())
+@pytest.mark.parametrize("failure", [send_one_byte, send_interim_response])
+async def test_a_request_is_not_resent_after_any_response_data(failure: Handler) -> None:
+    """One byte shows that the server received it."""
+    handler = in_order(answer_then(failure), answer())
     async with FaultServer(handler) as server, pool_client(new_transport()) as client:
         await client.get(server.url)
         with pytest.raises(httpx.RemoteProtocolError):
@@ -106,33 +106,33 @@ async def test_a_request_whose_answer_had_begun_goes_out_once(death: Handler) ->
         assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("death", DEATHS)
-async def test_a_request_on_a_fresh_connection_goes_out_once(death: Handler) -> None:
-    """Its connection was never idle, so the server had no reason to close it."""
-    handler = in_order(death, answer())
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_request_on_a_new_connection_is_not_resent(failure: Handler) -> None:
+    """The connection was never idle, so the server had no reason to close it."""
+    handler = in_order(failure, answer())
     async with FaultServer(handler) as server, pool_client(new_transport()) as client:
         with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
             await client.get(server.url)
         assert len(server.requests) == 1
 
 
-async def test_a_connection_that_was_shared_in_hope_counts_as_fresh_for_its_first_request() -> None:
-    """Who left it, because the server speaks no HTTP/2, has not used it."""
-    handler = in_order(hang_up_over_a_request, answer())
+async def test_a_tentatively_shared_connection_counts_as_new_for_its_first_request() -> None:
+    """The requests that left it, as the server doesn't support HTTP/2, haven't used it."""
+    handler = in_order(close_after_request, answer())
     async with FaultServer(handler, tls=server_context_or_none(tls=True)) as server:
         transport = new_transport(tls=True, http2=True)
         async with pool_client(transport) as client:
             requests = [client.get(ip_url(server)) for _ in range(3)]
-            ends = await asyncio.gather(*requests, return_exceptions=True)
-            kinds = Counter(result_type(end) for end in ends)
+            results = await asyncio.gather(*requests, return_exceptions=True)
+            kinds = Counter(result_type(result) for result in results)
             assert kinds == {httpx.RemoteProtocolError: 1, httpx.Response: 2}
         assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("death", DEATHS)
-async def test_a_request_goes_out_no_third_time(death: Handler) -> None:
-    """When the fresh connection dies as well, the caller is told."""
-    handler = in_order(answer_then(death), death, answer())
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_request_is_resent_only_once(failure: Handler) -> None:
+    """If the new connection fails as well, the caller gets the error."""
+    handler = in_order(answer_then(failure), failure, answer())
     async with FaultServer(handler) as server, AsyncResilientClient() as client:
         await (await client.get(server.url))
         task = await client.get(server.url)
@@ -146,23 +146,23 @@ async def test_a_request_goes_out_no_third_time(death: Handler) -> None:
         ]
 
 
-async def test_a_resend_takes_no_other_used_connection() -> None:
-    """Of five connections that all die, one is tried; the fresh one answers."""
-    dying = answer_then(hang_up_over_a_request)
-    handler = in_order(dying, dying, dying, dying, dying, answer())
+async def test_a_resend_uses_a_new_connection() -> None:
+    """Of five idle connections that would all fail, only one is tried."""
+    failing = answer_then(close_after_request)
+    handler = in_order(failing, failing, failing, failing, failing, answer())
     async with FaultServer(handler) as server:
         transport = new_transport(connections=5)
         async with pool_client(transport) as client:
-            await _open_together(client, server.url, 5)
+            await _open_connections(client, server.url, 5)
             response = await client.get(server.url)
             assert response.extensions["typed_async_client.resends"] == 1
-            told = transport.statistics()
-            assert (told.idle, told.opened, told.closed) == (5, 6, {"failed": 1})
+            statistics = transport.statistics()
+            assert (statistics.idle, statistics.opened, statistics.closed) == (5, 6, {"failed": 1})
         assert len(server.requests) == 7
 
 
-async def _open_together(client: httpx.AsyncClient, url: str, count: int) -> None:
-    """Have as many connections as that, all idle."""
+async def _open_connections(client: httpx.AsyncClient, url: str, count: int) -> None:
+    """Open ``count`` connections, and leave them idle."""
     responses = [
         await client.send(client.build_request("GET", url), stream=True) for _ in range(count)
     ]
@@ -170,9 +170,9 @@ async def _open_together(client: httpx.AsyncClient, url: str, count: int) -> Non
         await response.aread()
 
 
-async def test_a_body_that_comes_from_a_generator_goes_out_once() -> None:
-    """It cannot be had a second time."""
-    handler = in_order(answer_then(hang_up_over_a_request), answer())
+async def test_a_body_from_a_generator_is_not_resent() -> None:
+    """It can't be generated again."""
+    handler = in_order(answer_then(close_after_request), answer())
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"body"
@@ -185,9 +185,9 @@ async def test_a_body_that_comes_from_a_generator_goes_out_once() -> None:
 
 
 @pytest.mark.parametrize("after", [Wire.finish, reset_connection])
-async def test_a_connection_that_died_while_idle_is_not_used(after: Handler) -> None:
-    """The pool sees it before it sends, so nothing has to be sent again."""
-    async with FaultServer(in_order(sending_whole(after), answer())) as server:
+async def test_a_connection_that_was_closed_while_idle_is_not_used(after: Handler) -> None:
+    """The pool notices before it sends, so nothing has to be resent."""
+    async with FaultServer(in_order(answering_then(after), answer())) as server:
         transport = new_transport()
         async with pool_client(transport) as client:
             await client.get(server.url)
@@ -198,6 +198,6 @@ async def test_a_connection_that_died_while_idle_is_not_used(after: Handler) -> 
         assert [request.method for request in server.requests] == ["GET", "POST"]
 
 
-def sending_whole(after: Handler) -> Handler:
-    """Answer one request, then do ``after`` without being asked."""
+def answering_then(after: Handler) -> Handler:
+    """Answer one request, then call ``after``."""
     return respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", after)

@@ -1,4 +1,4 @@
-"""After ``Upgrade`` and ``CONNECT`` the raw connection is the caller's, over every transport here."""
+"""After ``Upgrade`` or ``CONNECT``, each transport hands the raw connection to the caller."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,13 +20,13 @@ TRANSPORTS: dict[str, Callable[[], httpx.AsyncBaseTransport]] = {
     "pool, h11": lambda: AsyncPoolTransport(http11="h11"),
     "pool, llhttp": lambda: AsyncPoolTransport(http11="llhttp"),
     "resilient": ResilientTransport,
-    "resilient around httpx's": lambda: ResilientTransport(httpx.AsyncHTTPTransport()),
+    "resilient over httpx": lambda: ResilientTransport(httpx.AsyncHTTPTransport()),
 }
 over_each_transport = pytest.mark.parametrize("new", TRANSPORTS.values(), ids=TRANSPORTS)
 
 
-async def shout(wire: Wire) -> None:
-    """Accept a WebSocket, and send back each text in upper case, each row of bytes reversed."""
+async def websocket_echo(wire: Wire) -> None:
+    """Accept a WebSocket; echo text in upper case and bytes in reverse."""
     socket = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
     while data := await wire.read(65536):
         socket.receive_data(data)
@@ -49,18 +49,18 @@ def _reply(socket: wsproto.WSConnection, event: Any) -> Any:
     return None
 
 
-async def echo(wire: Wire) -> None:
-    """Send back in upper case whatever comes, once it is switched to."""
+async def echo_upper(wire: Wire) -> None:
+    """Echo all data in upper case."""
     while data := await wire.read(65536):
         await wire.send(data.upper())
 
 
 @over_each_transport
-async def test_a_websocket_talks_both_ways_and_gives_its_slot_back(
+async def test_a_websocket_works_both_ways_and_frees_its_slot(
     new: Callable[[], httpx.AsyncBaseTransport],
 ) -> None:
     """Text and bytes, through httpx-ws."""
-    async with no_leaks(), FaultServer(shout) as server:
+    async with no_leaks(), FaultServer(websocket_echo) as server:
         transport = new()
         async with httpx.AsyncClient(transport=transport) as client:
             socket: AsyncWebSocketSession
@@ -76,11 +76,11 @@ async def test_a_websocket_talks_both_ways_and_gives_its_slot_back(
                 assert is_idle(transport)
 
 
-async def test_a_websocket_works_over_a_plain_client_too() -> None:
-    """The same transport class, around httpx's plain one."""
-    async with no_leaks(), FaultServer(shout) as server:
+async def test_a_websocket_works_with_a_sync_client() -> None:
+    """With the same transport class, over httpx's synchronous transport."""
+    async with no_leaks(), FaultServer(websocket_echo) as server:
 
-        def talk() -> str:
+        def exchange() -> str:
             socket: WebSocketSession
             with (
                 httpx.Client(transport=ResilientTransport()) as client,
@@ -89,15 +89,19 @@ async def test_a_websocket_works_over_a_plain_client_too() -> None:
                 socket.send_text("hello")
                 return socket.receive_text()
 
-        assert await asyncio.to_thread(talk) == "HELLO"
+        assert await asyncio.to_thread(exchange) == "HELLO"
 
 
 @over_each_transport
-async def test_a_tunnel_made_by_hand_carries_bytes_both_ways_and_gives_its_slot_back(
+async def test_a_tunnel_opened_by_the_caller_works_both_ways_and_frees_its_slot(
     new: Callable[[], httpx.AsyncBaseTransport],
 ) -> None:
-    """``CONNECT`` with the ``target`` extension; what follows is written and read raw."""
-    async with no_leaks(), FaultServer(echo) as server, FaultServer(tunnel_proxy()) as gateway:
+    """``CONNECT`` with the ``target`` extension, followed by raw reads and writes."""
+    async with (
+        no_leaks(),
+        FaultServer(echo_upper) as server,
+        FaultServer(tunnel_proxy()) as gateway,
+    ):
         transport = new()
         async with httpx.AsyncClient(transport=transport) as client:
             target = f"127.0.0.1:{server.port}".encode()
@@ -116,41 +120,41 @@ async def test_a_tunnel_made_by_hand_carries_bytes_both_ways_and_gives_its_slot_
 
 
 @over_each_transport
-async def test_a_refused_tunnel_is_an_answer_like_any_other(
+async def test_a_refused_tunnel_is_a_response_like_any_other(
     new: Callable[[], httpx.AsyncBaseTransport],
 ) -> None:
-    """Its body can be read, and its connection serves again."""
+    """Its body can be read, and further requests can be sent."""
     async with (
-        FaultServer(answer(403, b"not there")) as gateway,
+        FaultServer(answer(403, b"refused")) as gateway,
         httpx.AsyncClient(transport=new()) as client,
     ):
         for _ in range(2):
             response = await client.request(
                 "CONNECT", gateway.url, extensions={"target": b"a.test:443"}
             )
-            assert (response.status_code, response.content) == (403, b"not there")
+            assert (response.status_code, response.content) == (403, b"refused")
 
 
 @over_each_transport
-async def test_bytes_that_come_with_the_switch_are_not_lost(
+async def test_data_sent_with_the_101_response_is_not_lost(
     new: Callable[[], httpx.AsyncBaseTransport],
 ) -> None:
-    """A server may speak first, in the same segment as its 101."""
+    """A server may send data first, in the same segment as its 101."""
 
-    async def speak_first(_: SeenRequest, wire: Wire) -> None:
-        head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: shout\r\nConnection: Upgrade\r\n\r\n"
-        await wire.send(head.encode() + b"me first")
-        await echo(wire)
+    async def send_first(_: SeenRequest, wire: Wire) -> None:
+        head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+        await wire.send(head.encode() + b"hello")
+        await echo_upper(wire)
 
     async with (
         no_leaks(),
-        FaultServer(each_request(speak_first)) as server,
+        FaultServer(each_request(send_first)) as server,
         httpx.AsyncClient(transport=new()) as client,
     ):
-        headers = {"Connection": "Upgrade", "Upgrade": "shout"}
+        headers = {"Connection": "Upgrade", "Upgrade": "echo"}
         async with client.stream("GET", ip_url(server), headers=headers) as response:
             assert response.status_code == 101
             connection = response.extensions["network_stream"]
-            assert await connection.read(100) == b"me first"
-            await connection.write(b"and now you")
-            assert await connection.read(100) == b"AND NOW YOU"
+            assert await connection.read(100) == b"hello"
+            await connection.write(b"hello back")
+            assert await connection.read(100) == b"HELLO BACK"

@@ -1,6 +1,6 @@
-"""An attempt of several hops is made anew only when that cannot act twice.
+"""An attempt with several hops is only retried if that can't process a request twice.
 
-The same for a client of our own making, whatever it sends through, and for one brought along.
+This holds for the built-in client with every transport and backend, and for external clients.
 """
 
 from collections.abc import Generator
@@ -18,34 +18,34 @@ CONTEXT = RequestContext(request_id="r", max_retries=2, base_delay=0.001)
 
 
 @pytest.mark.parametrize("status", [302, 307])
-@pytest.mark.parametrize(("method", "sends"), [("POST", 1), ("PATCH", 1), ("PUT", 3)])
-async def test_a_redirect_to_a_dead_host_never_repeats_what_was_processed(
-    setup: ClientSetup, method: str, sends: int, status: int
+@pytest.mark.parametrize(("method", "sent"), [("POST", 1), ("PATCH", 1), ("PUT", 3)])
+async def test_a_redirect_to_an_unreachable_host_never_repeats_a_processed_request(
+    setup: ClientSetup, method: str, sent: int, status: int
 ) -> None:
-    """The first server has acted already: a POST reaches it once, a PUT may reach it again."""
+    """The first server has processed it: a POST is sent once, a PUT may be sent again."""
     async with (
-        FaultServer(answer(), refusing=True) as dead,
-        FaultServer(answer(status, b"", f"Location: {dead.url}")) as first,
+        FaultServer(answer(), refusing=True) as unreachable,
+        FaultServer(answer(status, b"", f"Location: {unreachable.url}")) as first,
         setup.client(follow_redirects=True) as client,
     ):
         task = await client.request_async(method, first.url, CONTEXT, content=b"pay 5")
         with pytest.raises(setup.library.ConnectError) as raised:
             await task
-        assert isinstance(raised.value, ConnectError) is (sends == 3)
-        assert len(first.requests) == sends
+        assert isinstance(raised.value, ConnectError) is (sent == 3)
+        assert len(first.requests) == sent
         result = client.get_result("r")
         assert result is not None
-        assert result.attempts == sends
+        assert result.attempts == sent
 
 
 @pytest.mark.parametrize("status", [302, 307])
-async def test_a_post_with_an_idempotency_key_may_repeat_what_was_processed(
+async def test_a_processed_post_with_an_idempotency_key_may_be_repeated(
     setup: ClientSetup, status: int
 ) -> None:
     """The server recognizes the second request by its key."""
     async with (
-        FaultServer(answer(), refusing=True) as dead,
-        FaultServer(answer(status, b"", f"Location: {dead.url}")) as first,
+        FaultServer(answer(), refusing=True) as unreachable,
+        FaultServer(answer(status, b"", f"Location: {unreachable.url}")) as first,
         setup.client(follow_redirects=True) as client,
     ):
         headers = {"Idempotency-Key": "8f2a"}
@@ -55,38 +55,40 @@ async def test_a_post_with_an_idempotency_key_may_repeat_what_was_processed(
         assert [seen.body for seen in first.requests] == [b"pay 5"] * 3
 
 
-async def test_a_redirect_from_a_host_that_came_up_late_is_followed(setup: ClientSetup) -> None:
+async def test_a_redirect_from_a_host_that_becomes_reachable_is_followed(
+    setup: ClientSetup,
+) -> None:
     """A connect failure at the first hop is retried for every method."""
     async with (
         FaultServer(answer(200, b"there")) as second,
-        FaultServer(answer(307, b"", f"Location: {second.url}"), refusing=True) as late,
+        FaultServer(answer(307, b"", f"Location: {second.url}"), refusing=True) as first,
         setup.client(follow_redirects=True) as client,
     ):
-        client.add_event_callback("retry", lambda _: late.open())  # type: ignore[arg-type]  # a string serves too
-        task = await client.post(late.url, RequestContext(base_delay=0.05), content=b"pay 5")
+        client.add_event_callback("retry", lambda _: first.open())  # type: ignore[arg-type]  # a string works too
+        task = await client.post(first.url, RequestContext(base_delay=0.05), content=b"pay 5")
         assert (await task).text == "there"
         assert [seen.body for seen in second.requests] == [b"pay 5"]
 
 
-def ask_twice(setup: ClientSetup, second: str) -> Any:
-    """Send the request, and then once more to another address, as a challenge may ask."""
+def resend_to(setup: ClientSetup, second: str) -> Any:
+    """Send the request, then resend it to another URL, as a challenge may require."""
 
     def auth_flow(_: Any, request: Any) -> Generator[Any, Any, None]:
         yield request
         request.url = setup.library.URL(second)
         yield request
 
-    return type("AskTwice", (setup.library.Auth,), {"auth_flow": auth_flow})()
+    return type("ResendTo", (setup.library.Auth,), {"auth_flow": auth_flow})()
 
 
-async def test_a_challenge_that_leads_to_a_dead_host_never_repeats_a_post(
+async def test_a_challenge_that_leads_to_an_unreachable_host_never_repeats_a_post(
     setup: ClientSetup,
 ) -> None:
-    """The hops of an authentication count like those of a redirect."""
+    """The hops of an authentication flow count like those of a redirect."""
     async with (
-        FaultServer(answer(), refusing=True) as dead,
+        FaultServer(answer(), refusing=True) as unreachable,
         FaultServer(answer()) as first,
-        setup.client(auth=ask_twice(setup, dead.url)) as client,
+        setup.client(auth=resend_to(setup, unreachable.url)) as client,
     ):
         task = await client.post(first.url, CONTEXT, content=b"pay 5")
         with pytest.raises(setup.library.ConnectError):

@@ -1,4 +1,4 @@
-"""``ResilientTransport`` on real sockets, under plain clients and async ones."""
+"""``ResilientTransport`` on real sockets, with sync and async clients."""
 
 import asyncio
 import functools
@@ -35,17 +35,17 @@ from typed_async_client.testing import (
 from typed_async_client.transports.resilient import ATTEMPTS
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
-HASTY: dict[str, Any] = {"base_delay": 0.01, "max_delay": 0.05}
+SHORT_DELAYS: dict[str, Any] = {"base_delay": 0.01, "max_delay": 0.05}
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
-def opening(server: FaultServer, kind: str, *, after: int, told: list[AsyncEvent]) -> Any:
-    """Make an ``on_event`` that keeps events, and opens a port after so many retries."""
+def opens_port(server: FaultServer, kind: str, *, after: int, events: list[AsyncEvent]) -> Any:
+    """Create an ``on_event`` that records events, and opens a port after some retries."""
     loop = asyncio.get_running_loop()
 
     def on_event(event: AsyncEvent) -> Any:
-        told.append(event)
+        events.append(event)
         if event.event_type is EventType.RETRY and event.attempts == after:
             if kind == "async":
                 return server.open()
@@ -56,47 +56,47 @@ def opening(server: FaultServer, kind: str, *, after: int, told: list[AsyncEvent
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_port_that_opens_in_time_is_reached_and_asked_once(kind: str, method: str) -> None:
-    """Refused twice, then served: whatever the method, since nothing was sent."""
-    told: list[AsyncEvent] = []
+async def test_a_port_that_opens_in_time_receives_one_request(kind: str, method: str) -> None:
+    """Refused twice, then answered: whatever the method, since nothing was sent."""
+    events: list[AsyncEvent] = []
     async with FaultServer(answer(200, b""), refusing=True) as server:
-        on_event = opening(server, kind, after=2, told=told)
-        transport = ResilientTransport(max_retries=5, on_event=on_event, **HASTY)
+        on_event = opens_port(server, kind, after=2, events=events)
+        transport = ResilientTransport(max_retries=5, on_event=on_event, **SHORT_DELAYS)
         response = await send_request(
             kind, method, server.url, client=options_for(transport), content=b"body"
         )
         assert [request.method for request in server.requests] == [method]
         assert [request.body for request in server.requests] == [b"body"]
-    record = response.extensions[ATTEMPTS]
-    assert record.attempts == 3
-    assert [retry.attempt for retry in record.retries] == [1, 2]
-    assert [event.event_type.value for event in told] == ["retry", "retry", "success"]
-    assert [event.seq for event in told] == [0, 1, 2]
-    assert {event.context.request_id for event in told} == {record.request_id}
+    history = response.extensions[ATTEMPTS]
+    assert history.attempts == 3
+    assert [retry.attempt for retry in history.retries] == [1, 2]
+    assert [event.event_type.value for event in events] == ["retry", "retry", "success"]
+    assert [event.seq for event in events] == [0, 1, 2]
+    assert {event.context.request_id for event in events} == {history.request_id}
 
 
-async def test_a_body_that_is_made_on_the_way_arrives_whole(kind: str) -> None:
-    """No refused attempt has begun to read it."""
+async def test_a_generated_body_arrives_in_full(kind: str) -> None:
+    """No refused attempt has started to read it."""
 
     def pieces() -> Iterator[bytes]:
-        yield from (b"made ", b"on the way")
+        yield from (b"generated ", b"body")
 
     async def async_pieces() -> AsyncIterator[bytes]:
         for piece in pieces():
             yield piece
 
     async with FaultServer(answer(), refusing=True) as server:
-        on_event = opening(server, kind, after=1, told=[])
-        transport = ResilientTransport(on_event=on_event, **HASTY)
+        on_event = opens_port(server, kind, after=1, events=[])
+        transport = ResilientTransport(on_event=on_event, **SHORT_DELAYS)
         content = pieces() if kind == "sync" else async_pieces()
         await send_request(kind, "POST", server.url, client=options_for(transport), content=content)
-        assert [request.body for request in server.requests] == [b"made on the way"]
+        assert [request.body for request in server.requests] == [b"generated body"]
 
 
-async def test_a_port_that_stays_closed_ends_in_an_error_of_both_libraries(kind: str) -> None:
-    """After three attempts, with the last failure as its cause; it pickles."""
+async def test_a_port_that_stays_closed_raises_an_error_of_both_libraries(kind: str) -> None:
+    """After three attempts, with the last failure as its cause; it can be pickled."""
     async with FaultServer(answer(), refusing=True) as server:
-        transport = ResilientTransport(max_retries=2, **HASTY)
+        transport = ResilientTransport(max_retries=2, **SHORT_DELAYS)
         with pytest.raises(typed_async_client.ConnectError) as raised:
             await send_request(kind, "GET", server.url, client=options_for(transport))
         assert str(server.port) in str(raised.value)
@@ -111,17 +111,17 @@ async def test_a_port_that_stays_closed_ends_in_an_error_of_both_libraries(kind:
     ("handler", "error", "read"),
     [(drop, httpx.RemoteProtocolError, 20.0), (stall, httpx.ReadTimeout, 0.05)],
 )
-async def test_what_may_have_been_processed_is_not_sent_again(
+async def test_a_request_that_may_have_been_processed_is_not_retried(
     kind: str, handler: Any, error: type[Exception], read: float
 ) -> None:
-    """A lost response and a slow one raise httpx's own errors, after one attempt."""
+    """A lost or slow response raises httpx's own error, after one attempt."""
     async with FaultServer(handler) as server:
         with pytest.raises(error) as raised:
             await send_request(
                 kind,
                 "POST",
                 server.url,
-                client=options_for(ResilientTransport(**HASTY)),
+                client=options_for(ResilientTransport(**SHORT_DELAYS)),
                 timeout=httpx.Timeout(20.0, read=read),
             )
         assert type(raised.value) is error
@@ -129,26 +129,26 @@ async def test_what_may_have_been_processed_is_not_sent_again(
         assert len(server.requests) == 1
 
 
-async def test_a_refused_certificate_is_not_tried_again(kind: str) -> None:
-    """It would be refused again."""
-    told: list[AsyncEvent] = []
+async def test_a_rejected_certificate_is_not_retried(kind: str) -> None:
+    """It would be rejected again."""
+    events: list[AsyncEvent] = []
     async with FaultServer(answer(), tls=server_context()) as server:
-        transport = ResilientTransport(on_event=told.append, **HASTY)
+        transport = ResilientTransport(on_event=events.append, **SHORT_DELAYS)
         with pytest.raises(httpx.ConnectError):
             await send_request(kind, "GET", server.url, client=options_for(transport))
-    assert [(event.event_type.value, event.attempts) for event in told] == [("error", 1)]
+    assert [(event.event_type.value, event.attempts) for event in events] == [("error", 1)]
 
 
-async def test_one_hop_of_a_chain_of_redirects_is_tried_again_alone(kind: str) -> None:
-    """The hop before it was answered, and is not asked a second time."""
+async def test_only_the_failed_hop_of_a_redirect_chain_is_retried(kind: str) -> None:
+    """The hop before it was answered, and isn't sent again."""
     async with FaultServer(answer(), refusing=True) as second:
 
         async def redirect(_: SeenRequest, wire: Wire) -> None:
             await wire.answer(302, b"", f"Location: {second.url}")
 
         async with FaultServer(each_request(redirect)) as first:
-            on_event = opening(second, kind, after=2, told=[])
-            transport = ResilientTransport(max_retries=3, on_event=on_event, **HASTY)
+            on_event = opens_port(second, kind, after=2, events=[])
+            transport = ResilientTransport(max_retries=3, on_event=on_event, **SHORT_DELAYS)
             response = await send_request(
                 kind, "GET", first.url, client=options_for(transport), follow_redirects=True
             )
@@ -157,17 +157,17 @@ async def test_one_hop_of_a_chain_of_redirects_is_tried_again_alone(kind: str) -
     assert response.history[0].extensions[ATTEMPTS].attempts == 1
 
 
-async def test_a_domain_may_have_retries_of_its_own(kind: str) -> None:
-    """Mounted for one host, it leaves the others to the client's own transport."""
-    told: list[AsyncEvent] = []
+async def test_a_domain_can_have_its_own_retry_policy(kind: str) -> None:
+    """Mounted for one host, it leaves others to the client's own transport."""
+    events: list[AsyncEvent] = []
     async with FaultServer(answer(), refusing=True) as server:
-        on_event = opening(server, kind, after=1, told=told)
-        flaky = ResilientTransport(on_event=on_event, **HASTY)
+        on_event = opens_port(server, kind, after=1, events=events)
+        flaky = ResilientTransport(on_event=on_event, **SHORT_DELAYS)
         client = {"mounts": {f"all://localhost:{server.port}": flaky}}
         with pytest.raises(httpx.ConnectError):
             await send_request(kind, "GET", server.url, client=client)
-        assert told == []
-        flaky = ResilientTransport(on_event=on_event, **HASTY)
+        assert events == []
+        flaky = ResilientTransport(on_event=on_event, **SHORT_DELAYS)
         url = f"http://localhost:{server.port}/"
         response = await send_request(
             kind, "GET", url, client={"mounts": {f"all://localhost:{server.port}": flaky}}
@@ -175,8 +175,8 @@ async def test_a_domain_may_have_retries_of_its_own(kind: str) -> None:
         assert response.extensions[ATTEMPTS].attempts == 2
 
 
-async def test_extensions_pass_in_both_directions(kind: str) -> None:
-    """The timeout and the name for TLS reach the wire, and what the wire tells comes back."""
+async def test_extensions_are_passed_in_both_directions(kind: str) -> None:
+    """SNI hostname and trace reach the inner transport, and its extensions are returned."""
     async with FaultServer(answer(), tls=server_context()) as server:
         inner: Any = (
             httpx.AsyncHTTPTransport(verify=client_context())
@@ -207,9 +207,9 @@ async def test_extensions_pass_in_both_directions(kind: str) -> None:
     assert "http11.send_request_headers.started" in seen
 
 
-async def test_a_context_brought_with_a_request_names_it_and_bounds_it(kind: str) -> None:
-    """Its id is in the record, its limits win."""
-    told: list[AsyncEvent] = []
+async def test_a_context_passed_with_a_request_sets_its_id_and_limits(kind: str) -> None:
+    """Its id is in the event, and its limits take precedence."""
+    events: list[AsyncEvent] = []
     context = RequestContext(max_retries=0, request_id="orders-17", metadata={"shop": "paris"})
     async with FaultServer(answer(), refusing=True) as server:
         with pytest.raises(typed_async_client.ConnectError):
@@ -217,23 +217,23 @@ async def test_a_context_brought_with_a_request_names_it_and_bounds_it(kind: str
                 kind,
                 "GET",
                 server.url,
-                client=options_for(ResilientTransport(on_event=told.append)),
+                client=options_for(ResilientTransport(on_event=events.append)),
                 extensions={"request_context": context},
             )
-    (event,) = told
+    (event,) = events
     assert (event.context.request_id, event.attempts) == ("orders-17", 1)
     assert event.context.metadata == {"shop": "paris"}
 
 
-async def test_a_watcher_that_fails_harms_nobody(
+async def test_a_callback_that_raises_does_not_affect_the_request(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged by name, once."""
+    """Its error is logged once, by the logger of the package."""
     count = itertools.count()
 
     def broken(_: AsyncEvent) -> None:
         next(count)
-        raise RuntimeError("the watcher is broken")
+        raise RuntimeError("the callback is broken")
 
     async with FaultServer(answer(200, b"ok")) as server:
         transport = ResilientTransport(on_event=broken)
@@ -245,80 +245,80 @@ async def test_a_watcher_that_fails_harms_nobody(
     ]
 
 
-async def test_nothing_is_left_when_a_client_closes(kind: str) -> None:
-    """The transports that it made itself are closed with it."""
+async def test_nothing_is_left_open_after_a_client_closes(kind: str) -> None:
+    """The transports that it created are closed with it."""
     async with no_leaks(), FaultServer(answer()) as server:
         await send_request(kind, "GET", server.url, client=options_for(ResilientTransport()))
 
 
-async def test_an_async_watcher_is_refused_by_a_plain_client_before_anything_is_sent(
+async def test_an_async_callback_is_rejected_by_a_sync_client_before_sending(
     kind: str,
 ) -> None:
-    """An async client runs it."""
-    told: list[AsyncEvent] = []
+    """An async client calls it."""
+    events: list[AsyncEvent] = []
 
-    async def watch(event: AsyncEvent) -> None:
-        told.append(event)
+    async def callback(event: AsyncEvent) -> None:
+        events.append(event)
 
     async with FaultServer(answer()) as server:
-        asked = send_request(
-            kind, "GET", server.url, client=options_for(ResilientTransport(on_event=watch))
+        pending = send_request(
+            kind, "GET", server.url, client=options_for(ResilientTransport(on_event=callback))
         )
         if kind == "async":
-            await asked
-            assert [event.event_type for event in told] == [EventType.SUCCESS]
+            await pending
+            assert [event.event_type for event in events] == [EventType.SUCCESS]
         else:
             with pytest.raises(TypeError, match="on_event is async"):
-                await asked
+                await pending
             assert server.requests == []
 
 
 @pytest.mark.parametrize(
-    ("transport", "served"),
+    ("transport", "supported"),
     [(httpx.HTTPTransport, "sync"), (AsyncPoolTransport, "async")],
 )
-async def test_a_transport_for_the_other_kind_of_client_is_named(
-    kind: str, transport: Any, served: str
+async def test_a_transport_for_the_other_kind_of_client_is_rejected(
+    kind: str, transport: Any, supported: str
 ) -> None:
-    """With what to put in its place."""
+    """The message contains its class."""
     async with FaultServer(answer()) as server:
-        asked = send_request(
+        pending = send_request(
             kind, "GET", server.url, client=options_for(ResilientTransport(transport()))
         )
-        if kind == served:
-            assert (await asked).status_code == 200
+        if kind == supported:
+            assert (await pending).status_code == 200
         else:
             with pytest.raises(TypeError, match=transport.__name__):
-                await asked
+                await pending
             assert server.requests == []
 
 
-async def test_a_watcher_that_turns_out_to_be_async_is_refused_or_logged(
+async def test_a_callback_that_turns_out_to_be_async_is_rejected_or_logged(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An object that is called like a coroutine function is seen before, a partial only when called."""
+    """An async ``__call__`` is detected before sending, a partial only when it's called."""
 
-    class Watcher:
+    class AsyncCallback:
         async def __call__(self, _: AsyncEvent) -> None:
             pass
 
-    watch = Watcher()
+    callback = AsyncCallback()
     async with FaultServer(answer()) as server:
-        for on_event in (watch, functools.partial(watch)):
-            asked = send_request(
+        for on_event in (callback, functools.partial(callback)):
+            pending = send_request(
                 kind, "GET", server.url, client=options_for(ResilientTransport(on_event=on_event))
             )
-            if kind == "sync" and on_event is watch:
+            if kind == "sync" and on_event is callback:
                 with pytest.raises(TypeError, match="on_event is async"):
-                    await asked
+                    await pending
             else:
-                assert (await asked).status_code == 200
+                assert (await pending).status_code == 200
     logged = [record for record in caplog.records if record.name == "typed_async_client"]
     assert len(logged) == (1 if kind == "sync" else 0)
 
 
-async def test_a_transport_is_closed_though_its_closing_is_cancelled(kind: str) -> None:
-    """Callbacks that take their time must not keep the connections open."""
+async def test_a_transport_is_closed_even_if_closing_is_cancelled(kind: str) -> None:
+    """Slow callbacks mustn't keep the connections open."""
     closed: list[str] = []
 
     class Inner(httpx.MockTransport):

@@ -1,4 +1,4 @@
-"""Retries of connect failures, on ports that really refuse."""
+"""Retries of connect failures, on ports that actually refuse connections."""
 
 import contextlib
 import dataclasses
@@ -28,15 +28,15 @@ METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What came of a request to a port that opened while it was tried again.
+class RetriedRequest:
+    """A request to a port that opened between its attempts.
 
     Attributes:
         status: status code of the response.
-        attempts: how many the result counts.
+        attempts: number of attempts in the result.
         retries: ``current_attempt`` of each retry event, in order.
-        connections: how many the server accepted.
-        requests: what the server read.
+        connections: number of connections that the server accepted.
+        requests: the requests that the server read.
     """
 
     status: int
@@ -52,12 +52,12 @@ async def send_while_opening(
     refusals: int = 2,
     tls: ssl.SSLContext | None = None,
     **options: Any,
-) -> Opening:
+) -> RetriedRequest:
     """Send a request to a port that refuses some connections and then opens."""
     retries: list[int] = []
     async with (
         FaultServer(answer(200, b""), tls=tls, refusing=True) as server,
-        _hasty_client(max_retries=3) as client,
+        _client_with_short_delay(max_retries=3) as client,
     ):
 
         async def open_in_time(event: AsyncEvent) -> None:
@@ -68,7 +68,7 @@ async def send_while_opening(
         client.add_event_callback(EventType.RETRY, open_in_time)
         response = await (await client.request_async(method, server.url, **options))
         (result,) = (await client.wait_for_all_requests()).values()
-        return Opening(
+        return RetriedRequest(
             status=response.status_code,
             attempts=result.attempts,
             retries=tuple(retries),
@@ -78,57 +78,57 @@ async def send_while_opening(
 
 
 @pytest.mark.parametrize("refusals", [1, 2, 3])
-async def test_a_port_that_opens_is_reached_with_one_retry_for_each_refusal(refusals: int) -> None:
-    """Two refusals are two retries and three attempts, and the server knows of one request."""
-    opening = await send_while_opening("GET", refusals=refusals)
-    assert opening.status == 200
-    assert opening.attempts == refusals + 1
-    assert opening.retries == (1, 2, 3)[:refusals]
-    assert opening.connections == len(opening.requests) == 1
+async def test_a_port_that_opens_is_reached_after_one_retry_per_refusal(refusals: int) -> None:
+    """Two refusals mean two retries and three attempts; the server receives one request."""
+    retried = await send_while_opening("GET", refusals=refusals)
+    assert retried.status == 200
+    assert retried.attempts == refusals + 1
+    assert retried.retries == (1, 2, 3)[:refusals]
+    assert retried.connections == len(retried.requests) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_every_method_is_retried_when_nothing_was_sent(method: str) -> None:
-    """A request that never left cannot be done twice, whatever it does."""
-    opening = await send_while_opening(method)
-    assert (opening.status, opening.attempts, opening.retries) == (200, 3, (1, 2))
-    assert [request.method for request in opening.requests] == [method]
+    """A request that was never sent can't be processed twice, whatever its method."""
+    retried = await send_while_opening(method)
+    assert (retried.status, retried.attempts, retried.retries) == (200, 3, (1, 2))
+    assert [request.method for request in retried.requests] == [method]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-async def test_a_body_arrives_whole_and_once(method: str) -> None:
-    """The attempts that were refused have sent none of it."""
-    opening = await send_while_opening(method, content=BODY)
-    assert [(request.method, request.body) for request in opening.requests] == [(method, BODY)]
+async def test_a_body_arrives_once_and_in_full(method: str) -> None:
+    """Refused attempts have sent none of it."""
+    retried = await send_while_opening(method, content=BODY)
+    assert [(request.method, request.body) for request in retried.requests] == [(method, BODY)]
 
 
-async def test_the_body_of_an_async_iterator_arrives_whole_and_once() -> None:
-    """It can be read only once, and no refused attempt has begun to read it."""
+async def test_the_body_of_an_async_iterator_arrives_once_and_in_full() -> None:
+    """It can be read only once, and no refused attempt has started to read it."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield BODY[:3]
         yield BODY[3:]
 
-    opening = await send_while_opening("POST", content=pieces())
-    assert [request.body for request in opening.requests] == [BODY]
+    retried = await send_while_opening("POST", content=pieces())
+    assert [request.body for request in retried.requests] == [BODY]
 
 
-async def test_a_file_arrives_whole_and_once(tmp_path: pathlib.Path) -> None:
-    """It is read from its beginning, by the attempt that gets through."""
+async def test_a_file_arrives_once_and_in_full(tmp_path: pathlib.Path) -> None:
+    """It is read from the start, by the attempt that succeeds."""
     path = tmp_path / "report.txt"
     path.write_bytes(BODY)
     with path.open("rb") as file:
-        opening = await send_while_opening("POST", files={"report": file})
-    (request,) = opening.requests
+        retried = await send_while_opening("POST", files={"report": file})
+    (request,) = retried.requests
     assert request.body.count(BODY) == 1
     assert len(request.body) == int(request.headers["content-length"])
 
 
-async def test_a_tls_port_that_opens_is_reached_as_well() -> None:
-    """A refused connection is one before any handshake."""
-    opening = await send_while_opening("POST", tls=server_context(), content=BODY)
-    assert (opening.status, opening.attempts, opening.retries) == (200, 3, (1, 2))
-    assert [request.body for request in opening.requests] == [BODY]
+async def test_a_tls_port_that_opens_is_reached() -> None:
+    """The connection is refused before any TLS handshake."""
+    retried = await send_while_opening("POST", tls=server_context(), content=BODY)
+    assert (retried.status, retried.attempts, retried.retries) == (200, 3, (1, 2))
+    assert [request.body for request in retried.requests] == [BODY]
 
 
 # A port that stays closed
@@ -136,7 +136,7 @@ async def test_a_tls_port_that_opens_is_reached_as_well() -> None:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Hold a port, on IPv4 and on IPv6 where there is any, and never listen on it."""
+    """Bind a port, on IPv4 and on IPv6 if available, without listening on it."""
     with socket() as four, contextlib.ExitStack() as stack:
         four.bind(("127.0.0.1", 0))
         port: int = four.getsockname()[1]
@@ -152,21 +152,21 @@ def closed_port() -> Iterator[int]:
 async def test_a_closed_port_is_tried_max_retries_plus_one_times(
     host: str, method: str, closed_port: int
 ) -> None:
-    """There is no fourth attempt: httpcore itself says how often it began to connect."""
+    """There is no fourth attempt: the trace of httpcore counts the connections tried."""
     if host == "[::1]" and not _has_ipv6():
         pytest.skip("this machine has no IPv6 loopback")
-    steps: Counter[str] = Counter()
+    trace_counts: Counter[str] = Counter()
 
     async def trace(name: str, info: dict[str, Any]) -> None:
-        steps[name] += 1
+        trace_counts[name] += 1
 
-    async with _hasty_client(max_retries=2) as client:
+    async with _client_with_short_delay(max_retries=2) as client:
         url = f"http://{host}:{closed_port}/"
         task = await client.request_async(method, url, extensions={"trace": trace})
         with pytest.raises(typed_async_client.ConnectError) as caught:
             await task
         (result,) = (await client.wait_for_all_requests()).values()
-    assert steps == {"connection.connect_tcp.started": 3, "connection.connect_tcp.failed": 3}
+    assert trace_counts == {"connection.connect_tcp.started": 3, "connection.connect_tcp.failed": 3}
     assert (result.status, result.attempts) == (ResultStatus.ERROR, 3)
     assert result.error is caught.value
 
@@ -174,11 +174,11 @@ async def test_a_closed_port_is_tried_max_retries_plus_one_times(
 @pytest.mark.parametrize(
     "family", [typed_async_client.ConnectError, httpx.ConnectError, httpcore.ConnectError]
 )
-async def test_a_closed_port_is_caught_by_the_name_of_either_library(
+async def test_a_closed_port_raises_an_error_of_each_library(
     family: type[Exception], closed_port: int
 ) -> None:
-    """Code that was written for httpx, or for httpcore, goes on working."""
-    async with _hasty_client() as client:
+    """Code that was written for httpx or httpcore keeps working."""
+    async with _client_with_short_delay() as client:
         with pytest.raises(family) as caught:
             await (await client.get(f"http://127.0.0.1:{closed_port}/"))
     assert type(caught.value) is typed_async_client.ConnectError
@@ -188,25 +188,25 @@ async def test_a_closed_port_is_caught_by_the_name_of_either_library(
     ("max_retries", "note"),
     [(0, "no connection after 1 attempt"), (4, "no connection after 5 attempts")],
 )
-async def test_the_last_error_tells_the_attempts_and_the_reason(
+async def test_the_last_error_reports_the_attempts_and_the_reason(
     max_retries: int, note: str, closed_port: int
 ) -> None:
-    """The way back to the operating system's own error is kept."""
-    async with _hasty_client(max_retries=max_retries) as client:
+    """The operating system's error is at the end of its chain of causes."""
+    async with _client_with_short_delay(max_retries=max_retries) as client:
         with pytest.raises(typed_async_client.ConnectError) as caught:
             await (await client.get(f"http://127.0.0.1:{closed_port}/"))
     assert caught.value.__notes__ == [note]
-    of_httpx = caught.value.__cause__
-    assert type(of_httpx) is httpx.ConnectError
-    of_httpcore = of_httpx.__cause__
-    assert type(of_httpcore) is httpcore.ConnectError
-    assert isinstance(of_httpcore.args[0], OSError)
+    httpx_error = caught.value.__cause__
+    assert type(httpx_error) is httpx.ConnectError
+    httpcore_error = httpx_error.__cause__
+    assert type(httpcore_error) is httpcore.ConnectError
+    assert isinstance(httpcore_error.args[0], OSError)
 
 
-async def test_each_retry_event_tells_its_number_and_its_cause(closed_port: int) -> None:
-    """Two retries are two events, and one terminal event follows them."""
+async def test_each_retry_event_has_its_number_and_error(closed_port: int) -> None:
+    """Two retries emit two events, followed by one terminal event."""
     events: list[AsyncEvent] = []
-    async with _hasty_client(max_retries=2) as client:
+    async with _client_with_short_delay(max_retries=2) as client:
         for kind in EventType:
             client.add_event_callback(kind, events.append)
         task = await client.post(f"http://127.0.0.1:{closed_port}/", content=BODY)
@@ -220,8 +220,8 @@ async def test_each_retry_event_tells_its_number_and_its_cause(closed_port: int)
     assert type(last.error) is typed_async_client.ConnectError
 
 
-def _hasty_client(**options: Any) -> AsyncResilientClient:
-    """Make a client that waits next to nothing before it tries again."""
+def _client_with_short_delay(**options: Any) -> AsyncResilientClient:
+    """Create a client that waits next to no time before a retry."""
     return AsyncResilientClient(
         base_delay=0.001, trust_env=False, verify=client_context(), **options
     )

@@ -1,4 +1,4 @@
-"""httpx's own pool under ``ResilientTransport``: asyncio's cancellations do not reach it."""
+"""httpx's own pool under ``ResilientTransport``: shielded from asyncio's cancellation."""
 
 import asyncio
 import contextlib
@@ -29,22 +29,22 @@ from typed_async_client.testing import (
 pytestmark = pytest.mark.bulk
 
 
-def sheltered(slots: int, *, tls: bool = False) -> ResilientTransport:
-    """Put our transport around httpx's own, with that many connections."""
+def shielded(slots: int, *, tls: bool = False) -> ResilientTransport:
+    """Wrap httpx's own transport, with ``slots`` connections."""
     limits = httpx.Limits(max_connections=slots)
     return ResilientTransport(
         httpx.AsyncHTTPTransport(verify=verify_option(tls=tls), limits=limits)
     )
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "TLS"])
 @pytest.mark.parametrize("fetch", [fetch_whole, fetch_streamed])
-async def test_a_cancellation_after_any_turn_costs_httpx_no_slot_no_socket_and_no_task(
+async def test_a_cancellation_at_any_point_leaks_no_slot_socket_or_task_of_httpx(
     fetch: Callable[[Any, str], Awaitable[bytes]],
     tls: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """The sweep that shows what httpx's pool loses alone finds nothing here."""
-    sweep = Sweep(new_transport=lambda slots: sheltered(slots, tls=tls), fetch=fetch, tls=tls)
+    """The sweep that finds leaks in httpx's own pool finds none here."""
+    sweep = Sweep(new_transport=lambda slots: shielded(slots, tls=tls), fetch=fetch, tls=tls)
     for others in (0, 1, 2, 4, 8):
         await sweep.run(others, slots=3)
         if sweep.points >= 300:
@@ -54,39 +54,39 @@ async def test_a_cancellation_after_any_turn_costs_httpx_no_slot_no_socket_and_n
     assert sweep.points >= 360
 
 
-async def test_a_churn_of_deadlines_leaves_httpx_every_slot() -> None:
-    """Twenty workers on ten slots, each request with 0 to 40 ms of its own."""
-    chance, cut = random.Random(1), 0
+async def test_expiring_deadlines_leak_no_slot_of_httpx() -> None:
+    """Twenty workers share ten slots; each request has a deadline of 0 to 40 ms."""
+    rng, expired = random.Random(1), 0
 
-    async def answer_a_little_later(request: SeenRequest, wire: Wire) -> None:
+    async def answer_after_a_delay(request: SeenRequest, wire: Wire) -> None:
         await asyncio.sleep(int(request.target.rpartition("/")[2]) / 1000)
         await wire.answer(200, ANSWER)
 
-    async with FaultServer(serve_requests(answer_a_little_later)) as server:
+    async with FaultServer(serve_requests(answer_after_a_delay)) as server:
         url = ip_url(server)
-        async with httpx.AsyncClient(**options_for(sheltered(10)), timeout=20.0) as client:
+        async with httpx.AsyncClient(**options_for(shielded(10)), timeout=20.0) as client:
 
             async def work() -> None:
-                nonlocal cut
+                nonlocal expired
                 for _ in range(40):
                     try:
-                        async with asyncio.timeout(chance.uniform(0, 0.04)):
-                            await client.get(f"{url}{chance.randrange(30)}")
+                        async with asyncio.timeout(rng.uniform(0, 0.04)):
+                            await client.get(f"{url}{rng.randrange(30)}")
                     except TimeoutError:
-                        cut += 1
+                        expired += 1
 
             await asyncio.gather(*(work() for _ in range(20)))
             answers = await asyncio.gather(*(client.get(f"{url}0") for _ in range(20)))
     assert [response.content for response in answers] == [ANSWER] * 20
-    assert cut > 0
+    assert expired > 0
 
 
-async def test_a_request_that_finds_no_connection_in_time_is_told_so() -> None:
-    """By httpx's own error, after its own timeout; the one that has it goes on."""
+async def test_a_request_that_gets_no_connection_in_time_raises_pool_timeout() -> None:
+    """With httpx's own error and timeout; the request with the connection goes on."""
     async with (
         no_leaks(),
         FaultServer(stall) as server,
-        httpx.AsyncClient(**options_for(sheltered(1)), timeout=20.0) as client,
+        httpx.AsyncClient(**options_for(shielded(1)), timeout=20.0) as client,
     ):
         first = asyncio.create_task(client.get(server.url))
         await wait_until(lambda: bool(server.requests))
@@ -97,32 +97,32 @@ async def test_a_request_that_finds_no_connection_in_time_is_told_so() -> None:
         await asyncio.wait({first})
 
 
-async def test_the_trace_extension_of_a_request_is_told_all_the_same() -> None:
-    """Beside what the shelter hears by it."""
-    told: list[str] = []
+async def test_the_trace_extension_of_a_request_is_still_called() -> None:
+    """In addition to the trace of the wrapper."""
+    traced: list[str] = []
 
     async def trace(name: str, _: Any) -> None:
-        told.append(name)
+        traced.append(name)
 
     async with (
         FaultServer(answer()) as server,
-        httpx.AsyncClient(**options_for(sheltered(1))) as client,
+        httpx.AsyncClient(**options_for(shielded(1))) as client,
     ):
         await client.get(server.url, extensions={"trace": trace})
-    assert told[:2] == ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
-    assert told[-1] == "http11.response_closed.complete"
+    assert traced[:2] == ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
+    assert traced[-1] == "http11.response_closed.complete"
 
 
-async def test_as_many_requests_as_asked_for_use_the_pool_at_once() -> None:
-    """``max_connections`` may be less than what the pool itself allows."""
-    present, most, go_on = 0, 0, asyncio.Event()
+async def test_max_connections_limits_the_concurrent_requests_in_the_pool() -> None:
+    """It may be lower than the limit of the pool."""
+    active, peak, proceed = 0, 0, asyncio.Event()
 
     async def count(_: SeenRequest, wire: Wire) -> None:
-        nonlocal present, most
-        present += 1
-        most = max(most, present)
-        await go_on.wait()
-        present -= 1
+        nonlocal active, peak
+        active += 1
+        peak = max(peak, active)
+        await proceed.wait()
+        active -= 1
         await wire.answer()
 
     transport = ResilientTransport(httpx.AsyncHTTPTransport(), max_connections=3)
@@ -131,17 +131,17 @@ async def test_as_many_requests_as_asked_for_use_the_pool_at_once() -> None:
         httpx.AsyncClient(**options_for(transport)) as client,
     ):
         requests = asyncio.gather(*(client.get(server.url) for _ in range(20)))
-        await wait_until(lambda: present == 3)
-        go_on.set()
+        await wait_until(lambda: active == 3)
+        proceed.set()
         await requests
-    assert most == 3
+    assert peak == 3
 
 
-async def test_a_refused_port_and_two_cancellations_cost_no_permit() -> None:
-    """Wherever they land, the next request finds the only connection free."""
+async def test_a_refused_connection_and_two_cancellations_leak_no_permit() -> None:
+    """At any point; the next request gets the only connection."""
     async with FaultServer(answer(), refusing=True) as closed, FaultServer(answer()) as server:
         for first, second in itertools.product(range(24), (None, 0, 1)):
-            async with httpx.AsyncClient(**options_for(sheltered(1)), timeout=20.0) as client:
+            async with httpx.AsyncClient(**options_for(shielded(1)), timeout=20.0) as client:
                 task = asyncio.create_task(client.get(closed.url))
                 await run_loop_turns(first)
                 task.cancel()
@@ -152,64 +152,66 @@ async def test_a_refused_port_and_two_cancellations_cost_no_permit() -> None:
                 assert (await client.get(server.url)).status_code == 200, (first, second)
 
 
-async def test_a_pool_of_httpx_behind_another_transport_is_in_shelter_too() -> None:
-    """The sweep goes through both."""
+async def test_a_pool_of_httpx_inside_another_transport_is_shielded() -> None:
+    """The sweep runs through both."""
 
-    def behind(slots: int) -> ResilientTransport:
+    def wrapped(slots: int) -> ResilientTransport:
         limits = httpx.Limits(max_connections=slots)
         return ResilientTransport(HSTSTransport(httpx.AsyncHTTPTransport(limits=limits)))
 
-    sweep = Sweep(new_transport=behind)
+    sweep = Sweep(new_transport=wrapped)
     await sweep.run(0, 2, slots=1)
     assert sweep.failures == []
 
 
-def test_a_second_event_loop_finds_every_permit() -> None:
-    """As it does over httpx's pool alone; more requests than connections wait their turn."""
+def test_a_second_event_loop_has_every_permit() -> None:
+    """As with httpx's own pool; requests beyond the limit wait for their turn."""
     transport = ResilientTransport(httpx.AsyncHTTPTransport(), max_connections=1)
 
-    async def ask() -> int:
+    async def fetch_three() -> int:
         async with FaultServer(answer()) as server:
             client = httpx.AsyncClient(**options_for(transport), timeout=20.0)
-            asked = (client.get(server.url) for _ in range(3))
-            return sum(one.status_code for one in await asyncio.gather(*asked))
+            requests = (client.get(server.url) for _ in range(3))
+            return sum(response.status_code for response in await asyncio.gather(*requests))
 
-    async def ask_and_close() -> int:
-        told = await ask()
+    async def fetch_and_close() -> int:
+        total = await fetch_three()
         await transport.aclose()
-        return told
+        return total
 
-    assert [asyncio.run(ask_and_close()), asyncio.run(ask_and_close())] == [600, 600]
+    assert [asyncio.run(fetch_and_close()), asyncio.run(fetch_and_close())] == [600, 600]
 
 
-async def test_what_ignores_every_cancellation_is_left_behind_in_the_end(
+async def test_a_transport_that_ignores_cancellation_is_abandoned_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The caller gets its cancellation after twice the time to unwind, here a short one."""
+    """The caller is cancelled after twice the time to unwind, shortened here."""
     monkeypatch.setattr("typed_async_client.transports.sheltered._UNWIND", 0.02)
-    over = asyncio.Event()
+    finished = asyncio.Event()
 
-    class Deaf(httpx.AsyncHTTPTransport):
+    class IgnoringCancellation(httpx.AsyncHTTPTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            while not over.is_set():
+            while not finished.is_set():
                 with contextlib.suppress(asyncio.CancelledError):
-                    await over.wait()
+                    await finished.wait()
             return httpx.Response(200)
 
-    async with httpx.AsyncClient(**options_for(ResilientTransport(Deaf()))) as client:
+    async with httpx.AsyncClient(
+        **options_for(ResilientTransport(IgnoringCancellation()))
+    ) as client:
         task = asyncio.create_task(client.get("http://any.test/"))
         await run_loop_turns(3)
         task.cancel()
         await asyncio.wait({task})
         assert task.cancelled()
-        over.set()
+        finished.set()
     assert await other_tasks_end()
 
 
-async def test_an_error_that_comes_too_late_for_anybody_is_not_logged(
+async def test_an_error_after_the_caller_was_cancelled_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The caller was cancelled as the body of its response broke off."""
+    """The caller is cancelled while its response body is truncated."""
 
     async def half(_: SeenRequest, wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.")
@@ -218,18 +220,18 @@ async def test_an_error_that_comes_too_late_for_anybody_is_not_logged(
 
     async with FaultServer(serve_requests(half)) as server:
         for count in range(40):
-            async with httpx.AsyncClient(**options_for(sheltered(1)), timeout=20.0) as client:
+            async with httpx.AsyncClient(**options_for(shielded(1)), timeout=20.0) as client:
                 task = asyncio.create_task(client.get(server.url))
                 await run_loop_turns(count)
                 task.cancel()
                 await asyncio.wait({task})
     gc.collect()
-    assert not [told for told in caplog.messages if "never retrieved" in told]
+    assert not [message for message in caplog.messages if "never retrieved" in message]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "a", True])
-def test_a_number_of_connections_that_is_none_is_refused(wrong: Any) -> None:
-    """With the value in the message."""
+def test_an_invalid_max_connections_is_rejected(wrong: Any) -> None:
+    """The message contains the value."""
     with pytest.raises(
         ValueError,
         match=re.escape(f"max_connections must be an integer >= 1 or None, got {wrong!r}"),
@@ -237,7 +239,7 @@ def test_a_number_of_connections_that_is_none_is_refused(wrong: Any) -> None:
         ResilientTransport(httpx.AsyncHTTPTransport(), max_connections=wrong)
 
 
-def test_a_number_of_connections_is_for_httpx_s_pool_alone() -> None:
-    """Others have limits of their own."""
+def test_max_connections_only_applies_to_a_pool_of_httpx() -> None:
+    """Other transports have their own limits."""
     with pytest.raises(ValueError, match=r"only applies to an httpx\.AsyncHTTPTransport"):
         ResilientTransport(max_connections=3)

@@ -1,4 +1,4 @@
-"""Every fault that a TLS server can make, and what the caller sees of it."""
+"""TLS faults of servers, and how each one is reported to the caller."""
 
 import ssl
 from collections.abc import Callable
@@ -46,7 +46,7 @@ from typed_async_client.testing import FaultServer, Wire, answer, drop, reset, s
 
 pytestmark = pytest.mark.usefixtures("http11")
 
-_TLS_TO_A_PLAIN_PORT = "https://127.0.0.1:{port}/"
+_TLS_TO_CLEARTEXT_PORT = "https://127.0.0.1:{port}/"
 _HEAD = b"HTTP/1.1 200 OK\r\n"
 _HALF_BODY = _HEAD + b"Content-Length: 10\r\n\r\nhalf."
 
@@ -55,11 +55,11 @@ HANDSHAKES = (
     unreached("a certificate of an unknown authority", httpx.ConnectError, tls=unknown_issuer),
     unreached("a certificate of another host", httpx.ConnectError, tls=wrong_host),
     unreached("an expired certificate", httpx.ConnectError, tls=expired),
-    unreached("a certificate of tomorrow", httpx.ConnectError, tls=not_yet_valid),
+    unreached("a certificate that is not yet valid", httpx.ConnectError, tls=not_yet_valid),
     Scenario(
         "no TLS version in common",
         httpx.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         client_tls=at_least_tls_1_3,
         handler=fail_handshake_with_alert(at_most_tls_1_2),
         read=0,
@@ -67,41 +67,41 @@ HANDSHAKES = (
     Scenario(
         "no client certificate, TLS 1.2",
         httpx.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=fail_handshake_with_alert(lambda: requiring_client_certificate(TLSVersion.TLSv1_2)),
         read=0,
     ),
     Scenario(
         "no client certificate, TLS 1.3",
         httpx.ReadError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=fail_handshake_with_alert(lambda: requiring_client_certificate(TLSVersion.TLSv1_3)),
         read=0,
     ),
     unreached(
-        "no client certificate, TLS 1.3 and a server that does not say so",
+        "no client certificate, TLS 1.3, without an alert",
         httpx.ReadError,
         tls=lambda: requiring_client_certificate(TLSVersion.TLSv1_3),
-        request=lambda: {"content": bytes(3_000_000)},  # more than the server reads before it goes
+        request=lambda: {"content": bytes(3_000_000)},  # more than the server reads first
     ),
     Scenario(
-        "a server that speaks no TLS",
+        "a server without TLS",
         httpx.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=lambda wire: wire.answer(400),
         read=0,
     ),
     timed_out(
-        "a silent handshake",
+        "a stalled handshake",
         httpx.ConnectTimeout,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=Wire.stall,
         read=0,
     ),
     Scenario(
         "a handshake ended by FIN",
         typed_async_client.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=close_after_client_hello,
         attempts=3,
         accepted=3,
@@ -110,7 +110,7 @@ HANDSHAKES = (
     Scenario(
         "a handshake ended by close_notify",
         typed_async_client.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=send_close_notify_after_client_hello,
         attempts=3,
         accepted=3,
@@ -119,7 +119,7 @@ HANDSHAKES = (
     Scenario(
         "a handshake ended by RST",
         typed_async_client.ConnectError,
-        url=_TLS_TO_A_PLAIN_PORT,
+        url=_TLS_TO_CLEARTEXT_PORT,
         handler=reset_after_client_hello,
         attempts=3,
         accepted=3,
@@ -129,10 +129,10 @@ HANDSHAKES = (
 EXCHANGES = (
     answered("no fault", tls=server_context),
     Scenario(
-        "FIN instead of an answer", httpx.RemoteProtocolError, tls=server_context, handler=drop
+        "FIN instead of a response", httpx.RemoteProtocolError, tls=server_context, handler=drop
     ),
-    Scenario("RST instead of an answer", httpx.ReadError, tls=server_context, handler=reset),
-    timed_out("no answer", httpx.ReadTimeout, tls=server_context, handler=stall),
+    Scenario("RST instead of a response", httpx.ReadError, tls=server_context, handler=reset),
+    timed_out("no response", httpx.ReadTimeout, tls=server_context, handler=stall),
     timed_out(
         "a body that stalls",
         httpx.ReadTimeout,
@@ -140,13 +140,13 @@ EXCHANGES = (
         handler=respond_with(_HALF_BODY, Wire.stall),
     ),
     Scenario(
-        "a body cut by close_notify",
+        "a body truncated by close_notify",
         httpx.RemoteProtocolError,
         tls=server_context,
         handler=respond_with(_HALF_BODY),
     ),
     Scenario(
-        "a body cut by FIN without close_notify",
+        "a body truncated by FIN without close_notify",
         httpx.RemoteProtocolError,
         tls=server_context,
         handler=respond_with(_HALF_BODY, close_without_close_notify),
@@ -157,19 +157,19 @@ EXCHANGES = (
         handler=respond_with(_HEAD + b"\r\nwhole."),
     ),
     Scenario(
-        "a body cut by RST",
+        "a body truncated by RST",
         httpx.ReadError,
         tls=server_context,
         handler=respond_with(_HALF_BODY, reset_connection),
     ),
     Scenario(
-        "a body cut by garbage",
+        "a body truncated by garbage",
         httpx.ReadError,
         tls=server_context,
         handler=respond_with(_HALF_BODY, send_invalid_tls_record),
     ),
     Scenario(
-        "garbage instead of an answer",
+        "garbage instead of a response",
         httpx.ReadError,
         tls=server_context,
         handler=respond_with(b"", send_invalid_tls_record),
@@ -189,10 +189,8 @@ CASES = cases_by_id(HANDSHAKES + EXCHANGES)
 
 
 @pytest.mark.parametrize(("scenario", "method"), CASES.values(), ids=CASES.keys())
-async def test_a_tls_fault_reaches_the_caller_as_the_table_tells(
-    scenario: Scenario, method: str
-) -> None:
-    """Its class, its cause, its events, its status and its attempts are the scenario's."""
+async def test_a_tls_fault_is_reported_as_in_the_table(scenario: Scenario, method: str) -> None:
+    """Error class, cause, events, status and attempts match the scenario."""
     assert await run_scenario(scenario, method) == scenario.expected
 
 
@@ -206,10 +204,10 @@ async def test_a_tls_fault_reaches_the_caller_as_the_table_tells(
         (wrong_host, 62),
     ],
 )
-async def test_a_refused_certificate_is_told_with_its_reason(
+async def test_a_rejected_certificate_is_reported_with_its_reason(
     certificate: Callable[[], ssl.SSLContext], code: int
 ) -> None:
-    """OpenSSL's own error, and its code of the reason, are found behind the caller's error."""
+    """OpenSSL's error and its code are in the cause of the caller's error."""
     async with (
         FaultServer(answer(), tls=certificate()) as server,
         AsyncResilientClient(trust_env=False, verify=client_context()) as client,

@@ -1,6 +1,6 @@
-"""A response of the pool that is read at once is, to every look, what httpx alone makes of it.
+"""A pool response, when read whole, looks exactly as it does with httpx's own transport.
 
-But for one thing: a body that is cut within its coding, which httpx takes for a whole one.
+With one exception: truncated compressed bodies, which httpx treats as complete.
 """
 
 import copy
@@ -22,13 +22,13 @@ from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 
 PLAIN = b"some words, " * 100
-PACKED = gzip.compress(PLAIN, mtime=0)
+GZIPPED = gzip.compress(PLAIN, mtime=0)
 DEFLATED = zlib.compress(PLAIN)
-RAW = zlib.compress(PLAIN, wbits=-zlib.MAX_WBITS)
+RAW_DEFLATED = zlib.compress(PLAIN, wbits=-zlib.MAX_WBITS)
 
 
-def coded(coding: str, body: bytes) -> bytes:
-    """Give the rest of a response whose body is coded."""
+def encoded(coding: str, body: bytes) -> bytes:
+    """Return the rest of a response with a Content-Encoding."""
     return b"Content-Length: %d\r\nContent-Encoding: %b\r\n\r\n%b" % (
         len(body),
         coding.encode(),
@@ -36,27 +36,27 @@ def coded(coding: str, body: bytes) -> bytes:
     )
 
 
-ANSWERS = {
-    "with a length": b"Content-Length: %d\r\n\r\n%b" % (len(PLAIN), PLAIN),
+RESPONSES = {
+    "Content-Length": b"Content-Length: %d\r\n\r\n%b" % (len(PLAIN), PLAIN),
     "empty": b"Content-Length: 0\r\n\r\n",
-    "in chunks": b"Transfer-Encoding: chunked\r\n\r\n5\r\nsome \r\n5\r\nwords\r\n0\r\n\r\n",
-    "packed": coded("gzip", PACKED),
-    "packed in vain": coded("gzip", b"none"),
-    "packed and empty": coded("gzip", b""),
-    "deflated": coded("deflate", DEFLATED),
-    "deflated without a wrapper": coded("deflate", RAW),
-    "deflated and empty": coded("deflate", b""),
-    "packed twice": coded("deflate, gzip", gzip.compress(DEFLATED)),
-    "packed twice and empty": coded("deflate, gzip", b""),
-    "in a coding that nobody knows": coded("cipher", b"as it is"),
-    "cut": b"Content-Length: 10\r\nConnection: close\r\n\r\nhalf.",
-    "up to the end": b"Connection: close\r\n\r\nall of it",
-    "with a cookie": b"Set-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok",
+    "chunked": b"Transfer-Encoding: chunked\r\n\r\n5\r\nsome \r\n5\r\nwords\r\n0\r\n\r\n",
+    "gzip": encoded("gzip", GZIPPED),
+    "invalid gzip": encoded("gzip", b"none"),
+    "empty gzip": encoded("gzip", b""),
+    "deflate": encoded("deflate", DEFLATED),
+    "raw deflate": encoded("deflate", RAW_DEFLATED),
+    "empty deflate": encoded("deflate", b""),
+    "deflate and gzip": encoded("deflate, gzip", gzip.compress(DEFLATED)),
+    "empty deflate and gzip": encoded("deflate, gzip", b""),
+    "unknown encoding": encoded("cipher", b"unchanged"),
+    "truncated": b"Content-Length: 10\r\nConnection: close\r\n\r\nhalf.",
+    "until close": b"Connection: close\r\n\r\nall of it",
+    "cookie": b"Set-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok",
 }
 
 
-async def told(transport: httpx.AsyncBaseTransport, rest: bytes) -> dict[str, Any]:
-    """Read one answer over a transport, and tell all that can be seen of it."""
+async def observe(transport: httpx.AsyncBaseTransport, rest: bytes) -> dict[str, Any]:
+    """Return all observable properties of a response read over ``transport``."""
 
     async def send(_: SeenRequest, wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" + rest)
@@ -90,17 +90,19 @@ async def told(transport: httpx.AsyncBaseTransport, rest: bytes) -> dict[str, An
         }
 
 
-@pytest.mark.parametrize("rest", ANSWERS.values(), ids=ANSWERS)
-async def test_a_response_looks_as_it_does_over_httpx_alone(rest: bytes, http11: str) -> None:
+@pytest.mark.parametrize("rest", RESPONSES.values(), ids=RESPONSES)
+async def test_a_response_looks_the_same_as_with_httpxs_own_transport(
+    rest: bytes, http11: str
+) -> None:
     """Body, text, errors with their request, counters, copies."""
     assert http11
-    alone = await told(httpx.AsyncHTTPTransport(), rest)
-    assert await told(new_transport(), rest) == alone
+    expected = await observe(httpx.AsyncHTTPTransport(), rest)
+    assert await observe(new_transport(), rest) == expected
 
 
-async def test_a_body_that_was_begun_cannot_be_read_whole() -> None:
-    """As over httpx alone."""
-    rest = ANSWERS["with a length"]
+async def test_a_streamed_body_cannot_be_read_again() -> None:
+    """As with httpx's own transport."""
+    rest = RESPONSES["Content-Length"]
 
     async def send(_: SeenRequest, wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\n" + rest)
@@ -117,46 +119,46 @@ async def test_a_body_that_was_begun_cannot_be_read_whole() -> None:
                     await response.aread()
 
 
-async def read_behind_a_part(response: httpx.Response) -> None:
-    """Read one part, and then all."""
+async def read_after_one_part(response: httpx.Response) -> None:
+    """Read one part, then everything."""
     async for _ in response.aiter_bytes(1000):
         break
     await response.aread()
 
 
-async def read_behind_the_end(response: httpx.Response) -> None:
-    """Close, and then read."""
+async def read_after_close(response: httpx.Response) -> None:
+    """Close, then read."""
     await response.aclose()
     await response.aread()
 
 
-async def read_what_a_hook_has_read(response: httpx.Response) -> bytes:
-    """Read what somebody has put there, as recorders do."""
+async def read_content_set_by_a_hook(response: httpx.Response) -> bytes:
+    """Read content that a hook has set, as recording tools do."""
     response._content = b"from a record"
     return await response.aread()
 
 
 async def pickle_unread(response: httpx.Response) -> int:
-    """Pickle, and give the status that comes back."""
+    """Pickle an unread response, and return the status code of the copy."""
     status: int = pickle.loads(pickle.dumps(response)).status_code
     return status
 
 
 @pytest.mark.parametrize(
-    ("use", "end"),
+    ("use", "expected"),
     [
-        (read_behind_a_part, httpx.StreamConsumed),
-        (read_behind_the_end, httpx.StreamClosed),
-        (read_what_a_hook_has_read, b"from a record"),
+        (read_after_one_part, httpx.StreamConsumed),
+        (read_after_close, httpx.StreamClosed),
+        (read_content_set_by_a_hook, b"from a record"),
         (pickle_unread, 200),
     ],
 )
-async def test_an_unusual_use_ends_as_it_does_over_httpx_alone(
-    use: Callable[[httpx.Response], Awaitable[Any]], end: Any, http11: str
+async def test_unusual_use_behaves_as_with_httpxs_own_transport(
+    use: Callable[[httpx.Response], Awaitable[Any]], expected: Any, http11: str
 ) -> None:
-    """A rest is never given for the whole."""
+    """Part of a body is never returned as the whole body."""
     assert http11
-    async with sending(ANSWERS["with a length"]) as server:
+    async with serving(RESPONSES["Content-Length"]) as server:
         for transport in (httpx.AsyncHTTPTransport(), new_transport()):
             async with (
                 httpx.AsyncClient(transport=transport) as client,
@@ -166,20 +168,20 @@ async def test_an_unusual_use_ends_as_it_does_over_httpx_alone(
                     result = await use(response)
                 except httpx.StreamError as error:
                     result = type(error)
-                assert result == end
+                assert result == expected
 
 
-async def test_a_response_that_was_read_does_not_hold_its_body(http11: str) -> None:
-    """The body leads to the connection, and the response may be kept for long."""
+async def test_a_read_response_does_not_keep_its_stream_alive(http11: str) -> None:
+    """The stream references the connection, and the response may be kept for a long time."""
     assert http11
     bodies: list[Any] = []
 
-    async def note(response: httpx.Response) -> None:
+    async def record(response: httpx.Response) -> None:
         bodies.append(weakref.ref(response.stream._stream))  # type: ignore[union-attr]  # httpx's
 
     async with (
-        sending(ANSWERS["with a length"]) as server,
-        httpx.AsyncClient(transport=new_transport(), event_hooks={"response": [note]}) as client,
+        serving(RESPONSES["Content-Length"]) as server,
+        httpx.AsyncClient(transport=new_transport(), event_hooks={"response": [record]}) as client,
     ):
         response = await client.get(server.url)
         gc.collect()
@@ -187,25 +189,25 @@ async def test_a_response_that_was_read_does_not_hold_its_body(http11: str) -> N
         assert bodies[0]() is None
 
 
-# A body that is cut within its coding
+# Truncated compressed bodies
 
-CUT = {
-    "in the middle": coded("gzip", PACKED[:-20]),
-    "before its trailer": coded("gzip", PACKED[:-8]),
-    "in its trailer": coded("gzip", PACKED[:-1]),
-    "in its header": coded("gzip", PACKED[:1]),
-    "in a second member": coded("gzip", PACKED + PACKED[:-1]),
-    "before the first byte of a member": coded("gzip", PACKED + b"more"),
-    "in a deflate": coded("deflate", DEFLATED[:-5]),
-    "in the trailer of a deflate": coded("deflate", DEFLATED[:-1]),
-    "in a deflate without a wrapper": coded("deflate", RAW[:-1]),
-    "in the inner of two codings": coded("deflate, gzip", gzip.compress(DEFLATED[:-1])),
-    "in the outer of two codings": coded("deflate, gzip", gzip.compress(DEFLATED)[:-1]),
+TRUNCATED = {
+    "in a gzip body": encoded("gzip", GZIPPED[:-20]),
+    "before a gzip trailer": encoded("gzip", GZIPPED[:-8]),
+    "in a gzip trailer": encoded("gzip", GZIPPED[:-1]),
+    "in a gzip header": encoded("gzip", GZIPPED[:1]),
+    "in a second gzip member": encoded("gzip", GZIPPED + GZIPPED[:-1]),
+    "other data instead of a gzip member": encoded("gzip", GZIPPED + b"more"),
+    "in a deflate body": encoded("deflate", DEFLATED[:-5]),
+    "in a deflate trailer": encoded("deflate", DEFLATED[:-1]),
+    "in a raw deflate body": encoded("deflate", RAW_DEFLATED[:-1]),
+    "in the inner of two encodings": encoded("deflate, gzip", gzip.compress(DEFLATED[:-1])),
+    "in the outer of two encodings": encoded("deflate, gzip", gzip.compress(DEFLATED)[:-1]),
 }
 
 
-def sending(rest: bytes) -> FaultServer:
-    """Make a server that answers each request with the same bytes behind the status line."""
+def serving(rest: bytes) -> FaultServer:
+    """Create a server that answers each request with ``rest`` after the status line."""
 
     async def send(_: SeenRequest, wire: Wire) -> None:
         await wire.send(b"HTTP/1.1 200 OK\r\n" + rest)
@@ -213,12 +215,12 @@ def sending(rest: bytes) -> FaultServer:
     return FaultServer(serve_requests(send))
 
 
-@pytest.mark.parametrize("rest", CUT.values(), ids=CUT)
-async def test_a_body_cut_within_its_coding_is_no_success(rest: bytes, http11: str) -> None:
-    """As httpx alone does, parts are taken as they come; the connection is whole, and kept."""
+@pytest.mark.parametrize("rest", TRUNCATED.values(), ids=TRUNCATED)
+async def test_a_truncated_compressed_body_is_an_error(rest: bytes, http11: str) -> None:
+    """Streaming returns what was decoded, as httpx does; the connection is reused."""
     assert http11
     transport = new_transport()
-    async with sending(rest) as server, pool_client(transport) as client:
+    async with serving(rest) as server, pool_client(transport) as client:
         for _ in range(2):
             with pytest.raises(httpx.DecodingError) as caught:
                 await client.get(server.url)
@@ -227,15 +229,15 @@ async def test_a_body_cut_within_its_coding_is_no_success(rest: bytes, http11: s
         assert server.connections == 1
         async with client.stream("GET", server.url) as response:
             parts = b"".join([part async for part in response.aiter_bytes()])
-        async with httpx.AsyncClient() as alone:
-            assert (await alone.get(server.url)).content == parts
+        async with httpx.AsyncClient() as httpx_client:
+            assert (await httpx_client.get(server.url)).content == parts
 
 
-async def test_every_member_of_a_gzip_body_is_given() -> None:
-    """RFC 1952 section 2.2; there may be empty ones, and any number on 64 KiB."""
+async def test_every_member_of_a_gzip_body_is_decoded() -> None:
+    """RFC 1952 section 2.2; members may be empty, and there may be many in 64 KiB."""
     words = [b"", PLAIN, b"a", bytes(range(256)) * 500, b"", *(b"%d," % n for n in range(5000))]
     body = b"".join([gzip.compress(word, compresslevel=0) for word in words])
-    async with sending(coded("gzip", body)) as server:
+    async with serving(encoded("gzip", body)) as server:
         async with pool_client(new_transport()) as client:
             assert (await client.get(server.url)).content == b"".join(words)
         async with AsyncResilientClient() as client:
@@ -245,10 +247,10 @@ async def test_every_member_of_a_gzip_body_is_given() -> None:
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", b"200 OK"), ("GET", b"304 Not Modified"), ("GET", b"204 None")]
 )
-async def test_a_response_that_has_no_body_has_no_coding_to_end(
+async def test_a_response_without_a_body_is_not_decoded(
     method: str, status: bytes, http11: str
 ) -> None:
-    """Whatever its headers tell."""
+    """Whatever its headers say."""
     assert http11
 
     async def send(_: SeenRequest, wire: Wire) -> None:
@@ -259,11 +261,11 @@ async def test_a_response_that_has_no_body_has_no_coding_to_end(
             assert (await client.request(method, server.url)).content == b""
 
 
-# What stands between a response and its reader
+# Hooks and transports that replace the stream
 
 
-class Shouting(httpx.AsyncByteStream):
-    """Changes a body as it passes; it holds what is below under the name that httpx uses."""
+class UppercaseStream(httpx.AsyncByteStream):
+    """Modifies a body, and keeps the inner stream in the attribute that httpx uses."""
 
     def __init__(self, inner: Any) -> None:
         self._stream = inner
@@ -273,50 +275,50 @@ class Shouting(httpx.AsyncByteStream):
             yield part.upper()
 
     async def aclose(self) -> None:
-        """End the exchange."""
+        """Close the inner stream."""
         await self._stream.aclose()
 
 
-class Around(httpx.AsyncBaseTransport):
-    """Hands each response on with another stream."""
+class WrappingTransport(httpx.AsyncBaseTransport):
+    """Replaces the stream of each response."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Put a stream around the stream."""
+        """Wrap the stream of the response."""
         response = await self._inner.handle_async_request(request)
-        await shout(response)
+        await wrap_stream(response)
         return response
 
     async def aclose(self) -> None:
-        """Close what is inside."""
+        """Close the inner transport."""
         await self._inner.aclose()
 
 
-async def shout(response: httpx.Response) -> None:
-    """Put a stream around the stream of a response."""
-    response.stream = Shouting(response.stream)
+async def wrap_stream(response: httpx.Response) -> None:
+    """Wrap the stream of a response."""
+    response.stream = UppercaseStream(response.stream)
 
 
-async def test_a_stream_that_a_hook_has_put_in_place_is_read() -> None:
-    """It sees every byte, and the slot is given back through it."""
+async def test_a_stream_set_by_a_hook_is_read() -> None:
+    """It receives every byte, and closing it frees the slot."""
     transport = new_transport()
-    hooks = {"response": [shout]}
+    hooks = {"response": [wrap_stream]}
     async with (
-        sending(ANSWERS["with a length"]) as server,
+        serving(RESPONSES["Content-Length"]) as server,
         httpx.AsyncClient(transport=transport, event_hooks=hooks) as client,
     ):
         assert (await client.get(server.url)).content == PLAIN.upper()
         assert is_idle(transport)
 
 
-async def test_a_stream_that_a_transport_has_put_in_place_is_read() -> None:
-    """Below httpx's own, which measures the time."""
+async def test_a_stream_set_by_a_transport_is_read() -> None:
+    """Inside httpx's own stream, which measures the elapsed time."""
     transport = new_transport()
     async with (
-        sending(ANSWERS["with a length"]) as server,
-        httpx.AsyncClient(transport=Around(transport)) as client,
+        serving(RESPONSES["Content-Length"]) as server,
+        httpx.AsyncClient(transport=WrappingTransport(transport)) as client,
     ):
         response = await client.get(server.url)
         assert response.content == PLAIN.upper()
@@ -324,39 +326,44 @@ async def test_a_stream_that_a_transport_has_put_in_place_is_read() -> None:
         assert is_idle(transport)
 
 
-async def test_a_hook_that_waits_for_the_end_of_a_response_hears_of_it() -> None:
-    """It has put an ``aclose()`` of its own on the response, and the slot is given back as ever."""
-    transport, ended = new_transport(), []
+async def test_a_hook_can_replace_aclose_of_a_response() -> None:
+    """Its ``aclose()`` is called, and the slot is freed as usual."""
+    transport, closed_statuses = new_transport(), []
 
-    async def wait(response: httpx.Response) -> None:
+    async def replace_aclose(response: httpx.Response) -> None:
         async def aclose() -> None:
-            ended.append(response.status_code)
+            closed_statuses.append(response.status_code)
             await type(response).aclose(response)
 
-        response.aclose = aclose  # type: ignore[method-assign]  # that is the point
+        response.aclose = aclose  # type: ignore[method-assign]  # deliberately replaced
 
     async with (
-        sending(ANSWERS["with a length"]) as server,
-        httpx.AsyncClient(transport=transport, event_hooks={"response": [wait]}) as client,
+        serving(RESPONSES["Content-Length"]) as server,
+        httpx.AsyncClient(
+            transport=transport, event_hooks={"response": [replace_aclose]}
+        ) as client,
     ):
         assert (await client.get(server.url)).content == PLAIN
-        assert ended == [200]
+        assert closed_statuses == [200]
         assert is_idle(transport)
 
 
-async def test_a_transport_that_reads_a_response_meets_errors_of_httpx(http11: str) -> None:
-    """No client has given the response its request yet; the next one is answered."""
+async def test_a_transport_that_reads_a_response_gets_errors_of_httpx(http11: str) -> None:
+    """Before a client has set the request of the response; the next request succeeds."""
     assert http11
 
-    async def cut(wire: Wire) -> None:
+    async def send_truncated(wire: Wire) -> None:
         await wire.read_request()
-        await wire.send(b"HTTP/1.1 200 OK\r\n" + ANSWERS["cut"])
+        await wire.send(b"HTTP/1.1 200 OK\r\n" + RESPONSES["truncated"])
 
-    async def whole(wire: Wire) -> None:
+    async def send_whole(wire: Wire) -> None:
         await wire.read_request()
-        await wire.send(b"HTTP/1.1 200 OK\r\n" + ANSWERS["with a length"])
+        await wire.send(b"HTTP/1.1 200 OK\r\n" + RESPONSES["Content-Length"])
 
-    async with FaultServer(in_order(cut, whole)) as server, new_transport() as transport:
+    async with (
+        FaultServer(in_order(send_truncated, send_whole)) as server,
+        new_transport() as transport,
+    ):
         request = httpx.Request("GET", server.url)
         response = await transport.handle_async_request(request)
         with pytest.raises(httpx.RemoteProtocolError):
@@ -365,8 +372,8 @@ async def test_a_transport_that_reads_a_response_meets_errors_of_httpx(http11: s
         assert await response.aread() == PLAIN
 
 
-async def test_what_is_used_of_httpx_beside_its_documentation_is_there() -> None:
-    """A version without these names is seen here first."""
+async def test_the_private_names_of_httpx_that_are_used_exist() -> None:
+    """A version of httpx without them fails here first."""
     response = httpx.Response(200, stream=httpx.ByteStream(b"read"))
     response.request = httpx.Request("GET", "http://a.test/")
     assert response._get_content_decoder().decode(b"x") == b"x"

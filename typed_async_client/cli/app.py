@@ -20,7 +20,7 @@ __all__ = ["run"]
 
 _app = App(
     name="typed-async-client",
-    help="Make HTTP requests with retries; every request ends exactly once.",
+    help="Make HTTP requests, and retry failed connections.",
     suppress_keyboard_interrupt=False,  # main() returns the exit code
 )
 
@@ -56,7 +56,7 @@ def _usage_message(error: CycloptsError) -> str:
     """Return what is wrong with the command line, and which help page to read."""
     problem = _SHORT_WITH_VALUE.sub(r"\1", one_line(str(error)).rstrip("."))
     page = " ".join(("typed-async-client", *(error.command_chain or ()), "--help"))
-    return f"{problem} See {page}" if problem.endswith("?") else f"{problem}: see {page}"
+    return f"{problem} See {page}" if problem.endswith("?") else f"{problem}. See {page}"
 
 
 @_app.command
@@ -69,9 +69,13 @@ def get(
     ] = (),
     retry: int = 2,
     timeout: float = 10.0,
-    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
-    follow: Annotated[bool, Parameter(name=("--follow", "-L"), negative=())] = False,
-    check_status: Annotated[bool, Parameter(negative=())] = False,
+    verbose: Annotated[
+        bool, Parameter(name=("--verbose", "-v"), negative=(), show_default=False)
+    ] = False,
+    follow: Annotated[
+        bool, Parameter(name=("--follow", "-L"), negative=(), show_default=False)
+    ] = False,
+    check_status: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> int:
     """Make a GET request and write the response body to stdout.
 

@@ -45,9 +45,9 @@ _BY_FAULT = {
 }
 
 _ADVICE = {
-    Exit.REDIRECTED: "there is no Location header to follow",
+    Exit.REDIRECTED: "there is no redirect to follow",
     Exit.CLIENT_ERROR: "check the URL and the headers",
-    Exit.SERVER_ERROR: "the server failed, try again later",
+    Exit.SERVER_ERROR: "try again later",
     Exit.TOO_MANY_REDIRECTS: "the redirects may form a loop, inspect them without -L",
     Exit.CONNECT_FAILED: "check the certificates and the proxy",
     Exit.TIMEOUT: "the server took too long, allow more time with --timeout",
