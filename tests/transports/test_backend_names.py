@@ -53,7 +53,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options", "words"), REFUSED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("name", "options", "words"), REFUSED, ids=[f"{name}, {words}" for name, _, words in REFUSED]
+)
 def test_an_option_that_a_backend_does_not_support_raises(
     name: Any, options: dict[str, Any], words: str
 ) -> None:
