@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
-from typed_async_client.engine.flow import Attempt, Checkpoint, Emit, Step, Wait, request_flow
+from typed_async_client.engine.flow import Attempt, Emit, Step, Wait, request_flow
 from typed_async_client.engine.state import RequestState
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
@@ -51,7 +51,7 @@ class Run:
         return [step.event for step in self.steps if isinstance(step, Emit)]
 
     def described(self) -> list[str]:
-        """The steps: checkpoint, attempt, wait with its seconds, or the type of an event."""
+        """The steps: attempt, wait with its seconds, or the type of an event."""
         return [describe(step) for step in self.steps]
 
 
@@ -90,7 +90,7 @@ def drive(script: list[str], max_retries: int = 2, cancel_at: int | None = None)
 
 def expected(script: list[str], max_retries: int) -> list[str]:
     """Return the steps that the specification requires, computed in the simplest way."""
-    steps = ["checkpoint"]
+    steps: list[str] = []
     for retries, outcome in enumerate(script):
         steps.append("attempt")
         if outcome == "ok":
@@ -128,9 +128,9 @@ def test_n_retries_are_n_plus_one_attempts(max_retries: int) -> None:
 
 
 def test_an_immediate_success_is_one_attempt_and_one_event() -> None:
-    """The common case takes three steps."""
+    """The common case takes two steps."""
     run = drive(["ok"])
-    assert run.described() == ["checkpoint", "attempt", "success"]
+    assert run.described() == ["attempt", "success"]
     assert run.response is OK
     assert run.events[0].data is OK
 
@@ -145,7 +145,6 @@ def test_retry_events_report_the_attempt_delay_source_and_cause() -> None:
     assert {event.data.source for event in retries} == {"backoff"}
     assert all(event.data.cause is event.error for event in retries)
     assert run.described() == [
-        "checkpoint",
         "attempt",
         "retry",
         "wait 1",
@@ -186,7 +185,6 @@ def test_the_connect_error_has_the_request_of_the_last_attempt() -> None:
     """``error.request`` works as on httpx's own errors."""
     request = httpx.Request("GET", "http://a.test/")
     flow = request_flow(new_state(max_retries=0))
-    assert isinstance(next(flow), Checkpoint)
     next(flow)
     flow.send(Failed.of(httpx.ConnectError("refused", request=request)))
     with pytest.raises(ConnectError) as raised:
@@ -203,7 +201,7 @@ def test_any_other_error_ends_the_request_and_is_raised_unchanged(outcome: str) 
     assert type(run.error) in {httpx.ReadTimeout, httpx.ReadError}
 
 
-@pytest.mark.parametrize("cancel_at", range(8))
+@pytest.mark.parametrize("cancel_at", range(7))
 def test_a_cancellation_at_any_step_ends_in_one_cancelled_event(cancel_at: int) -> None:
     """Whatever the step, the cancellation is reported once and raised."""
     run = drive(["refused", "refused", "ok"], cancel_at=cancel_at)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, assert_never
 
-from typed_async_client.engine.flow import Attempt, Checkpoint, Emit, Flow, Wait
+from typed_async_client.engine.flow import Attempt, Emit, Flow, Wait
 from typed_async_client.events import AsyncEvent
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 
@@ -47,8 +47,6 @@ async def drive(
                             outcome = Failed.of(error)
                     case Emit():
                         emit(step.event)
-                    case Checkpoint():
-                        await asyncio.sleep(0)
                     case Wait():
                         await asyncio.sleep(step.seconds)
                     case _:
@@ -94,8 +92,6 @@ def drive_sync(
                         emit(step.event)
                     case Wait():
                         sleep(step.seconds)
-                    case Checkpoint():
-                        pass
                     case _:
                         assert_never(step)
             except BaseException as exc:  # noqa: BLE001 - the flow handles or raises it

@@ -141,15 +141,7 @@ class Engine:
         request = InFlight(state, self.monitor, self._on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
-        coroutine = request.start(send)
-        try:
-            task = asyncio.get_running_loop().create_task(coroutine)
-        except BaseException:
-            coroutine.close()
-            request.abandon()
-            raise
-        request.task = task
-        return task
+        return request.launch(send)
 
     async def wait_for(self, request_id: str, *, allow_unknown: bool) -> RequestResult:
         """Wait for the requests in flight with an id; return the latest result.

@@ -20,12 +20,7 @@ from typed_async_client.policies.retry import RetryAfter
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Attempt", "Checkpoint", "Emit", "Flow", "Step", "Wait", "request_flow"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Yield to the event loop once, so that a cancellation before the first attempt is raised."""
+__all__ = ["Attempt", "Emit", "Flow", "Step", "Wait", "request_flow"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,10 +44,8 @@ class Emit:
     event: AsyncEvent
 
 
-Step = Checkpoint | Attempt | Wait | Emit
+Step = Attempt | Wait | Emit
 Flow = Generator[Step, Any, "httpx.Response"]
-
-_CHECKPOINT = Checkpoint()
 
 
 def request_flow(state: RequestState) -> Flow:
@@ -68,7 +61,6 @@ def request_flow(state: RequestState) -> Flow:
         Exception: the error of the last attempt.
     """
     try:
-        yield _CHECKPOINT
         outcome = yield from _attempts(state)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise

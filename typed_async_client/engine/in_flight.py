@@ -5,6 +5,8 @@ Ensures that each ends with exactly one terminal event, whenever its task is can
 
 import asyncio
 import contextvars
+import functools
+import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -52,15 +54,26 @@ class InFlight:
         self._monitor = monitor
         self._state = state
 
-    def start(self, send: Callable[[], _RequestCoroutine]) -> _RequestCoroutine:
-        """Start the coroutine of the request and return it, for a task to continue.
+    def launch(self, send: Callable[[], _RequestCoroutine]) -> ResponseTask:
+        """Create the request's task.
 
-        If a task is cancelled before its first step, a coroutine that hasn't started never runs at
-        all, not even its ``finally`` blocks. One that has started receives the cancellation.
+        The task factory of the event loop may wrap the coroutine, or run it right away. A task that
+        is cancelled before its first step never runs the coroutine at all, not even its ``finally``
+        blocks: the done callback publishes the terminal event then.
+
+        Raises:
+            Exception: the task factory refused; the request has ended as cancelled.
         """
         coroutine = drive(request_flow(self._state), send, self._emit)
-        coroutine.send(None)
-        return coroutine
+        try:
+            task: ResponseTask = asyncio.get_running_loop().create_task(coroutine)
+        except BaseException:
+            _close_unless_started(coroutine)
+            self.abandon()
+            raise
+        self.task = task
+        task.add_done_callback(functools.partial(self._on_done, coroutine))
+        return task
 
     def abandon(self) -> None:
         """Publish the terminal event of a request whose task can't do so itself."""
@@ -74,13 +87,25 @@ class InFlight:
         self._monitor.publish(event, self._caller)
         if self.terminal_event is not None:
             self._on_end(self)
-            if isinstance(event.error, Exception):
-                _retrieve_error(cast("asyncio.Task[Any]", asyncio.current_task()))
+
+    def _on_done(self, coroutine: _RequestCoroutine, task: ResponseTask) -> None:
+        """Ensure that the request has ended with its task.
+
+        This is the task's first done callback, so the result exists when others are notified.
+        """
+        if self.terminal_event is None:
+            self.abandon()
+        event = cast("AsyncEvent", self.terminal_event)
+        if event.event_type is EventType.CANCELLED:
+            _close_unless_started(coroutine)
+        elif event.error is not None and not task.cancelled():
+            task.exception()  # retrieved, so asyncio doesn't log it: the result has it
 
 
-def _retrieve_error(task: "asyncio.Task[Any]") -> None:
-    """Keep asyncio from logging an error that is never awaited: the result has it."""
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+def _close_unless_started(coroutine: _RequestCoroutine) -> None:
+    """Close a coroutine that no task has run; Python would warn that it was never awaited."""
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
 
 
 class InFlightRequests:

@@ -179,7 +179,7 @@ class _Run:
     """One request passing through the transport.
 
     Attributes:
-        flow: the flow of the request, already started: the task that drives it is running.
+        flow: the flow of the request.
         sent: what the request has sent so far.
     """
 
@@ -187,7 +187,6 @@ class _Run:
 
     def __init__(self, state: RequestState, callbacks: Callbacks) -> None:
         self.flow: Flow = request_flow(state)
-        self.flow.send(None)
         self.sent: SentLog = SentLog()
         self._callbacks = callbacks
         self._final_event: AsyncEvent | None = None
