@@ -2,9 +2,16 @@
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Mapping
 
 from steady_loop import SteadyLoop
+
+
+def pytest_configure() -> None:
+    """Receive interrupts, which a shell lets its background jobs ignore, and so do their children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:
