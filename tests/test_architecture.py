@@ -14,7 +14,8 @@ PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
     ("libraries", "policies", "private", "httpx_types"),
-    ("errors", "sent"),
+    ("errors",),
+    ("sent",),
     ("binding", "context", "copies", "facts"),
     ("events", "options"),
     ("outcome",),

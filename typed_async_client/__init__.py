@@ -10,6 +10,7 @@ from typed_async_client.errors import (
     ClientBoundError,
     ClientClosedError,
     ConnectError,
+    RequestBodyConsumedError,
     RequestCancelledError,
 )
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
@@ -43,6 +44,7 @@ __all__ = [
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
     "HttpClient",
+    "RequestBodyConsumedError",
     "RequestCancelledError",
     "RequestContext",
     "RequestResult",

@@ -5,6 +5,8 @@ httpx.ConnectError, httpcore.ConnectError
                                client it is an ``httpx2.ConnectError`` too
 OSError
   └── AddressRefusedError      the client's address guard blocked the host's address
+httpx.StreamConsumed
+  └── RequestBodyConsumedError a redirect or a challenge asks for a body that can be sent only once
 RuntimeError
   ├── ClientClosedError        the client was closed before the request was made
   ├── ClientBoundError         another event loop, thread or process owns the client
@@ -25,6 +27,7 @@ __all__ = [
     "ClientBoundError",
     "ClientClosedError",
     "ConnectError",
+    "RequestBodyConsumedError",
     "RequestCancelledError",
 ]
 
@@ -66,6 +69,17 @@ class ClientClosedError(RuntimeError):
 
 class ClientBoundError(RuntimeError):
     """The client belongs to another event loop, thread or process; the message names both."""
+
+
+class RequestBodyConsumedError(httpx.StreamConsumed):
+    """The body would have to be sent a second time, but its source can be read only once.
+
+    A redirect with status 307 or 308, or an authentication challenge, asks for the body again.
+    Nothing is sent then: it would be an empty body.
+    """
+
+    def __init__(self, message: str) -> None:
+        httpx.StreamError.__init__(self, message)
 
 
 class RequestCancelledError(RuntimeError):

@@ -25,6 +25,7 @@ __all__ = [
     "h2_state_of",
     "has_leftovers",
     "is_globals_of_httpx",
+    "is_single_use",
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
@@ -75,6 +76,10 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_CLIENT, "AsyncClient", "_transport", _HERE, "a client's transport"),
     PrivateName(_CLIENT, "AsyncClient", "_mounts", _HERE, "a client's other transports"),
     # The messages of httpx.
+    PrivateName(
+        "httpx._content", "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"
+    ),
+    PrivateName("httpx._content", "IteratorByteStream", "_stream", _HERE, "the same, synchronous"),
     PrivateName(_MODELS, "Request", "_content", _HERE + _PACKED, "the body, if it was read"),
     PrivateName(_MODELS, "Response", "_content", _RESPONSE + _PACKED, "the decoded body"),
     PrivateName(_MODELS, "Response", "_num_bytes_downloaded", _RESPONSE, "num_bytes_downloaded"),
@@ -160,6 +165,16 @@ def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int
 def stream_under(stream: Any) -> Any:
     """Return the body inside httpx's wrapper; any other stream is returned unchanged."""
     return stream._stream if type(stream) is BoundAsyncStream else stream
+
+
+def is_single_use(stream: Any) -> bool:
+    """Whether a request body is read from a source that can't be read again from the start.
+
+    That is an iterator or an open file, in the stream that httpx or httpx2 makes of it. A stream
+    class of the caller's own is assumed to start over.
+    """
+    source = getattr(stream, "_stream", None)
+    return any(hasattr(source, name) for name in ("__anext__", "__next__", "aread", "read"))
 
 
 def set_empty_content(request: httpx.Request) -> None:

@@ -7,9 +7,12 @@ of these can look like a connect failure, so the error alone doesn't prove that 
 
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar, Token
-from typing import Any
+from typing import Any, Self
 
 import httpx
+
+from typed_async_client.errors import RequestBodyConsumedError
+from typed_async_client.private import is_single_use
 
 __all__ = ["SentLog", "WatchedBody", "begin_attempt", "current_log", "end_attempt", "watch_body"]
 
@@ -76,9 +79,13 @@ _UNUSED = SentLog()
 
 
 def watch_body(request: httpx.Request, log: SentLog) -> None:
-    """Record in ``log`` when a body that is generated on the way starts to be sent."""
+    """Record in ``log`` when a body that is generated on the way starts to be sent.
+
+    Raises:
+        RequestBodyConsumedError: the body was sent before, and can be read only once.
+    """
     if not isinstance(request.stream, httpx.ByteStream):
-        request.stream = WatchedBody(request.stream, log)
+        request.stream = WatchedBody.of(request, log)
 
 
 class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
@@ -87,6 +94,36 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
     def __init__(self, body: Any, log: SentLog) -> None:
         self._body = body
         self._log = log
+        self._has_started = False
+
+    @classmethod
+    def of(cls, request: Any, log: SentLog) -> Self:
+        """Watch the body of a request.
+
+        A redirect or an authentication challenge sends the body of the request before it. If that
+        was an iterator, nothing is left of it, and an empty body would be sent.
+
+        Raises:
+            RequestBodyConsumedError: the body was sent before, and can be read only once.
+        """
+        body = request.stream
+        if isinstance(body, WatchedBody) and body.is_consumed:
+            raise RequestBodyConsumedError(_explain(request))
+        return cls(body, log)
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether it was read, and can't be read again."""
+        if isinstance(self._body, WatchedBody):
+            return self._body.is_consumed
+        return self._has_started and is_single_use(self._body)
+
+    @property
+    def is_replayable(self) -> bool:
+        """Whether it is known to start over each time it is read."""
+        if isinstance(self._body, WatchedBody):
+            return self._body.is_replayable
+        return isinstance(self._body, _REPLAYABLE)
 
     def __iter__(self) -> Iterator[bytes]:
         self._record()
@@ -106,6 +143,15 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         await self._body.aclose()
 
     def _record(self) -> None:
+        self._has_started = True
         self._log.body_started = True
-        if not isinstance(self._body, _REPLAYABLE):
+        if not self.is_replayable:
             self._log.body_consumed = True
+
+
+def _explain(request: Any) -> str:
+    return (
+        f"can't send the body again with {request.method} {request.url.host}: a redirect or an "
+        "authentication challenge asks for it, but its source can be read only once, and was read "
+        "for the request before; pass bytes, or an object that iterates from the start each time"
+    )

@@ -90,7 +90,7 @@ class ExternalClient:
         log.answered = log.answered or self._may_send_before_failing
         library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
         if not isinstance(request.stream, library.ByteStream):
-            request.stream = _watched_body_class(library.AsyncByteStream)(request.stream, log)
+            request.stream = _watched_body_class(library.AsyncByteStream).of(request, log)
 
     async def _after_each(self, _: Any) -> None:
         log = current_log()

@@ -1,0 +1,174 @@
+"""A body whose source can be read only once is never sent a second time, empty.
+
+A redirect with status 307 and an authentication challenge ask for the body of the request before.
+"""
+
+import asyncio
+import io
+import pickle
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from external_clients import ALL_CLIENTS, ClientSetup
+
+from typed_async_client import (
+    AsyncResilientClient,
+    RequestBodyConsumedError,
+    ResilientTransport,
+    ResultStatus,
+)
+from typed_async_client.testing import FaultServer, answer
+
+PARTS = [b"pay", b" 5"]
+CHALLENGE = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth", algorithm=MD5'
+
+
+async def generator() -> AsyncIterator[bytes]:
+    """Yield the parts once."""
+    for part in PARTS:
+        yield part
+
+
+class Iterator:
+    """Iterates once, and isn't a generator; aiofiles and ``response.aiter_bytes()`` do the same."""
+
+    def __init__(self) -> None:
+        self._parts = iter(PARTS)
+
+    def __aiter__(self) -> "Iterator":
+        return self
+
+    async def __anext__(self) -> bytes:
+        for part in self._parts:
+            return part
+        raise StopAsyncIteration
+
+
+class AsyncFile:
+    """An open file with anyio's method names."""
+
+    def __init__(self) -> None:
+        self._file = io.BytesIO(b"".join(PARTS))
+
+    async def aread(self, size: int) -> bytes:
+        """Read some bytes."""
+        return self._file.read(size)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield await self.aread(-1)
+
+
+class Iterable:
+    """Starts over each time it is iterated."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in PARTS:
+            yield part
+
+
+SINGLE_USE: dict[str, Callable[[], Any]] = {
+    "generator": generator,
+    "iterator": Iterator,
+    "file": AsyncFile,
+}
+REPEATABLE: dict[str, Callable[[], dict[str, Any]]] = {
+    "bytes": lambda: {"content": b"pay 5"},
+    "iterable": lambda: {"content": Iterable()},
+    "form": lambda: {"files": {"bill": b"pay 5"}},
+}
+
+
+@pytest.mark.parametrize("setup", ALL_CLIENTS, ids=str)
+@pytest.mark.parametrize("body", SINGLE_USE)
+async def test_a_redirect_does_not_resend_what_can_be_read_once(
+    setup: ClientSetup, body: str
+) -> None:
+    """The request fails before the second server hears of it, and the error says what to do."""
+    async with (
+        FaultServer(answer()) as second,
+        FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
+        setup.client(follow_redirects=True) as client,
+    ):
+        task = await client.post(first.url, client.new_context("r"), content=SINGLE_USE[body]())
+        with pytest.raises(RequestBodyConsumedError, match=r"POST 127\.0\.0\.1.*pass bytes"):
+            await task
+        result = client.get_result("r")
+        assert result is not None
+        assert (result.status, result.attempts) == (ResultStatus.ERROR, 1)
+        assert [request.body for request in first.requests] == [b"pay 5"]
+        assert second.requests == []
+
+
+@pytest.mark.parametrize("setup", ALL_CLIENTS, ids=str)
+@pytest.mark.parametrize("body", SINGLE_USE)
+async def test_a_challenge_does_not_resend_what_can_be_read_once(
+    setup: ClientSetup, body: str
+) -> None:
+    """Digest authentication learns of the challenge only after the body was sent."""
+    auth = setup.library.DigestAuth("ann", "s3cret")
+    async with (
+        FaultServer(answer(401, b"", CHALLENGE)) as server,
+        setup.client(auth=auth) as client,
+    ):
+        task = await client.post(server.url, content=SINGLE_USE[body]())
+        with pytest.raises(RequestBodyConsumedError):
+            await task
+        assert [request.body for request in server.requests] == [b"pay 5"]
+
+
+@pytest.mark.parametrize("setup", ALL_CLIENTS, ids=str)
+@pytest.mark.parametrize("body", REPEATABLE)
+async def test_a_redirect_resends_what_can_be_read_again(setup: ClientSetup, body: str) -> None:
+    """Both servers get the same bytes."""
+    async with (
+        FaultServer(answer()) as second,
+        FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
+        setup.client(follow_redirects=True) as client,
+    ):
+        response = await (await client.post(first.url, **REPEATABLE[body]()))
+        assert response.status_code == 200
+        assert b"pay 5" in second.requests[0].body
+        assert [r.body for r in first.requests] == [r.body for r in second.requests]
+
+
+async def test_a_redirect_to_a_get_needs_no_body() -> None:
+    """Status 303 turns the request into a GET, which has none."""
+    async with (
+        FaultServer(answer()) as second,
+        FaultServer(answer(303, b"", f"Location: {second.url}")) as first,
+        AsyncResilientClient(follow_redirects=True) as client,
+    ):
+        task = await client.post(first.url, content=Iterator())
+        assert (await task).status_code == 200
+        assert second.requests[0].method == "GET"
+
+
+@pytest.mark.parametrize(
+    "source", [lambda: iter(PARTS), lambda: io.BytesIO(b"pay 5")], ids=["iterator", "file"]
+)
+async def test_the_transport_refuses_too_under_a_synchronous_client(
+    source: Callable[[], Any],
+) -> None:
+    """An iterator, and an open file, which httpx would read on from its end."""
+    async with (
+        FaultServer(answer()) as second,
+        FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
+    ):
+
+        def send() -> None:
+            transport = ResilientTransport()
+            with httpx.Client(transport=transport, follow_redirects=True) as client:
+                client.post(first.url, content=source())
+
+        with pytest.raises(RequestBodyConsumedError):
+            await asyncio.to_thread(send)
+        assert second.requests == []
+
+
+def test_the_error_can_be_pickled() -> None:
+    """With its message, unlike httpx's own ``StreamConsumed``."""
+    error = RequestBodyConsumedError("read once")
+    assert str(pickle.loads(pickle.dumps(error))) == "read once"
+    assert isinstance(error, httpx.StreamConsumed)
