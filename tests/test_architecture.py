@@ -13,7 +13,7 @@ import typed_async_client
 PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
-    ("libraries", "policies", "private", "httpx_types"),
+    ("libraries", "policies", "private", "httpx_types", "redact"),
     ("errors",),
     ("sent",),
     ("binding", "context", "copies", "facts"),

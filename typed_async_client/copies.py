@@ -29,17 +29,25 @@ def copy_value(value: _T) -> _T:
     return copied
 
 
-def _copy_response(response: Any) -> Any:
+def _copy_response(response: Any, copies: dict[int, Any] | None = None) -> Any:
     """Copy a response with its mutable parts: headers, request, history.
 
-    ``copy.copy`` shares the body, which is immutable, and drops stream and extensions.
+    ``copy.copy`` shares the body, which is immutable, and drops stream and extensions. Each
+    response of a history has the ones before it in its own history; each is copied once.
+
+    Args:
+        response: the response.
+        copies: the copies made so far, by the id of the original.
     """
-    copied = copy.copy(response)
+    copies = {} if copies is None else copies
+    if id(response) in copies:
+        return copies[id(response)]
+    copied = copies[id(response)] = copy.copy(response)
     copied.headers = type(response.headers)(response.headers)
     copied.extensions = _copy_extensions(response.extensions)
     if response.next_request is not None:
         copied.next_request = _copy_request(response.next_request)
-    copied.history = [_copy_response(earlier) for earlier in response.history]
+    copied.history = [_copy_response(earlier, copies) for earlier in response.history]
     forget_parsed_cookies(copied)
     with contextlib.suppress(RuntimeError):  # it has no request
         copied.request = _copy_request(response.request)

@@ -13,6 +13,7 @@ import pytest
 
 from typed_async_client import AsyncResilientClient
 from typed_async_client.httpx_client.fast_path import FastPathClient
+from typed_async_client.redact import redact
 
 URL = "http://service.test/"
 
@@ -92,6 +93,25 @@ def test_an_invalid_url_is_refused_every_time() -> None:
     for _ in range(2):
         with pytest.raises(httpx.InvalidURL):
             FastPathClient().build_request("GET", "http://service.test:port/")
+
+
+async def test_the_log_line_of_a_response_has_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """No user name, password or signature, and everything else of the URL."""
+    caplog.set_level("INFO", "httpx")
+    async with make() as client:
+        await client.get("https://ann:hunter2@bucket.test/file?page=2&X-Amz-Signature=deadbeef")
+    url = "https://REDACTED:REDACTED@bucket.test/file?page=2&X-Amz-Signature=REDACTED"
+    assert caplog.messages == [f'HTTP Request: GET {url} "HTTP/1.1 200 OK"']
+
+
+@pytest.mark.parametrize("password", ["hun/ter2", "hun#ter2"])
+async def test_an_invalid_url_with_a_password_is_not_quoted(password: str) -> None:
+    """Httpx takes a piece of the password for the port, and quotes it."""
+    async with make() as client:
+        with pytest.raises(httpx.InvalidURL) as raised:
+            await client.get(f"https://ann:{password}@bucket.test/")
+    assert "hun" not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 @pytest.mark.parametrize(("length", "is_cached"), [(100, True), (60_000, False)])
@@ -211,7 +231,7 @@ async def test_requests_and_responses_are_the_same_as_with_httpx(
         transport = httpx.MockTransport(echo)
         async with kind(transport=transport, base_url=URL, **settings) as client:
             states = [await visible_state(client, method, url, options) for _ in range(2)]
-        observed.append((states, [record.getMessage() for record in caplog.records]))
+        observed.append((states, [redact(record.getMessage()) for record in caplog.records]))
         caplog.clear()
     assert observed[0] == observed[1]
 

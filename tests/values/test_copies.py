@@ -1,5 +1,6 @@
 """What events and requests hold is copied, so that its holders don't see each other's changes."""
 
+from typing import Any
 from unittest.mock import Mock
 
 import httpx
@@ -29,3 +30,22 @@ def test_a_mock_of_a_response_is_copied_like_any_other_object() -> None:
     copied = copy_value(mock)
     copied.tags.append("b")
     assert mock.tags == ["a"]
+
+
+def test_each_response_of_a_history_is_copied_once() -> None:
+    """Each has those before it in its own history, so copying all of them again would double."""
+    copied: list[int] = []
+
+    class Counted(httpx.Response):
+        def __getstate__(self) -> dict[str, Any]:
+            copied.append(self.status_code)
+            return super().__getstate__()
+
+    chain: list[httpx.Response] = []
+    for status in range(300, 317):
+        chain.append(Counted(status, history=list(chain)))
+    last = copy_value(chain[-1])
+    assert sorted(copied) == list(range(300, 317))
+    assert [response.status_code for response in last.history] == list(range(300, 316))
+    assert last.history[5].history[3] is last.history[3]
+    assert last.history[3] is not chain[3]

@@ -14,7 +14,7 @@ from cyclopts.exceptions import UnusedCliTokensError
 from typed_async_client.cli.exits import Exit
 from typed_async_client.cli.get import print_error, run_get
 from typed_async_client.cli.options import UsageError, parse_options
-from typed_async_client.cli.redact import one_line
+from typed_async_client.redact import one_line
 
 __all__ = ["run"]
 

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 import httpx
 
-from typed_async_client.cli.redact import one_line
 from typed_async_client.facts import classify_error
 from typed_async_client.policies.classify import Fault
+from typed_async_client.redact import one_line
 
 __all__ = ["Exit", "Result", "describe", "exit_code", "failure_message"]
 

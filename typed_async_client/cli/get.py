@@ -18,7 +18,7 @@ from typed_async_client import (
 )
 from typed_async_client.cli.exits import Exit, Result, describe, exit_code, failure_message
 from typed_async_client.cli.options import GetOptions
-from typed_async_client.cli.redact import one_line
+from typed_async_client.redact import one_line
 
 __all__ = ["describe_event", "fetch", "print_error", "run_get"]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from typed_async_client.cli.redact import one_line
+from typed_async_client.redact import one_line
 
 __all__ = ["GetOptions", "UsageError", "parse_header", "parse_options", "parse_url"]
 

@@ -20,6 +20,7 @@ import httpx
 
 from typed_async_client.httpx_types import CookieTypes
 from typed_async_client.private import BoundAsyncStream, is_globals_of_httpx, set_empty_content
+from typed_async_client.redact import redact
 
 __all__ = ["FastPathClient"]
 
@@ -32,6 +33,10 @@ _MAX_CACHED_LENGTH = 2048
 _COOKIE_HEADERS = (b"set-cookie", b"set-cookie2")
 
 _EMPTY_BODY = httpx.ByteStream(b"")
+
+_INVALID_USERINFO = (
+    "invalid URL: percent-encode the special characters of the user name and the password"
+)
 
 _log = logging.getLogger("httpx")
 
@@ -47,7 +52,13 @@ def _parsed(url: str) -> _ParsedUrl:
 
 
 def _parse(url: str) -> _ParsedUrl:
-    parsed = httpx.URL(url)
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        if "@" not in url:
+            raise
+        # httpx quotes what it couldn't parse, which may be a piece of the password.
+        raise httpx.InvalidURL(_INVALID_USERINFO) from None
     origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
     return _ParsedUrl(parsed, origin, parsed.is_absolute_url)
 
@@ -158,11 +169,11 @@ def _is_unpatched(method: Any) -> bool:
 
 
 def _log_response(request: httpx.Request, response: httpx.Response) -> None:
-    """Log a response with the same message as httpx."""
+    """Log a response with the same message as httpx, without the secrets of its URL."""
     _log.info(
         'HTTP Request: %s %s "%s %d %s"',
         request.method,
-        request.url,
+        redact(str(request.url)),
         response.http_version,
         response.status_code,
         response.reason_phrase,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.cli.redact import one_line, redact
+from typed_async_client.redact import one_line, redact
 
 
 @pytest.mark.parametrize(
