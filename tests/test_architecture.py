@@ -159,6 +159,7 @@ def test_httpcore_is_imported_only_by_the_wire_and_where_errors_are_classified()
     assert {file for file in users if file.partition("/")[0] not in WIRE} == {
         "errors.py",
         "facts.py",
+        "private.py",
     }
 
 

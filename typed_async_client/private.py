@@ -6,8 +6,10 @@ read on themselves, are accessed in those subclasses, and listed here. The tests
 exists in the installed versions, and that no unlisted one is used anywhere.
 """
 
+from types import FunctionType
 from typing import Any, NamedTuple
 
+import httpcore
 import httpx
 from httpx._client import BoundAsyncStream
 from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
@@ -26,6 +28,8 @@ __all__ = [
     "has_leftovers",
     "is_globals_of_httpx",
     "is_single_use",
+    "is_stock_pool",
+    "is_stock_transport",
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
@@ -96,7 +100,13 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName("httpx._urls", "URL", "_uri_reference", _HERE, "a URL as it was parsed"),
     PrivateName("httpx._urlparse", "", "ParseResult", _HERE, "the parts of a URL"),
     # The pools and connections of httpcore.
-    PrivateName("httpx._transports.default", "AsyncHTTPTransport", "_pool", _HERE, "its limits"),
+    PrivateName(
+        "httpx._transports.default",
+        "AsyncHTTPTransport",
+        "_pool",
+        ("private.py", "pool/transport.py"),
+        "the pool, ours in our own transport",
+    ),
     PrivateName(
         "httpcore._async.connection_pool",
         "AsyncConnectionPool",
@@ -144,11 +154,25 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
 )
 
 _GLOBALS_OF_HTTPX = BoundAsyncStream.__init__.__globals__
+_GLOBALS_OF_TRANSPORTS = httpx.AsyncHTTPTransport.__aenter__.__globals__
+_GLOBALS_OF_POOLS = httpcore.AsyncConnectionPool.create_connection.__globals__
 
 
 def is_globals_of_httpx(namespace: dict[str, Any]) -> bool:
     """Whether a function with these globals is defined in httpx's client module."""
     return namespace is _GLOBALS_OF_HTTPX
+
+
+def is_stock_transport() -> bool:
+    """Whether ``httpx.AsyncHTTPTransport.handle_async_request`` is the original."""
+    method = httpx.AsyncHTTPTransport.handle_async_request
+    return type(method) is FunctionType and method.__globals__ is _GLOBALS_OF_TRANSPORTS
+
+
+def is_stock_pool() -> bool:
+    """Whether ``httpcore.AsyncConnectionPool.handle_async_request`` is the original."""
+    method = httpcore.AsyncConnectionPool.handle_async_request
+    return type(method) is FunctionType and method.__globals__ is _GLOBALS_OF_POOLS
 
 
 def transports_of(client: object) -> list[Any]:

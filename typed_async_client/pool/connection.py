@@ -40,6 +40,11 @@ class ConnectionOptions:
     socket_options: Iterable[Any] | None
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """The fields as arguments of a pool of httpcore."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @property
     def http2_mode(self) -> Http2Mode | None:
         """When HTTP/2 is used; None if it isn't allowed."""
         if not self.http2:

@@ -64,17 +64,7 @@ def _httpcore_connection(
     origin: httpcore.Origin, recorder: Recorder, options: ConnectionOptions
 ) -> Any:
     """Create a connection with a temporary httpcore pool, which picks the class for the proxy."""
-    pool = httpcore.AsyncConnectionPool(
-        ssl_context=options.ssl_context,
-        proxy=options.proxy,
-        http1=options.http1,
-        http2=options.http2,
-        retries=options.retries,
-        local_address=options.local_address,
-        uds=options.uds,
-        network_backend=recorder,
-        socket_options=options.socket_options,
-    )
+    pool = httpcore.AsyncConnectionPool(network_backend=recorder, **options.arguments)
     return pool.create_connection(origin)
 
 

@@ -24,6 +24,7 @@ from typed_async_client.pool.connector import Http11, connector
 from typed_async_client.pool.resend import RESENDS, PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
+from typed_async_client.private import is_stock_pool
 from typed_async_client.wire.headers import body_framing
 from typed_async_client.wire.messages import timeout_of
 
@@ -109,7 +110,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         http11: Http11 = "auto",
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        super().__init__()  # its own bookkeeping isn't used
+        limits = limits or PoolLimits()
+        backend = network_backend or AsyncioBackend()
         options = ConnectionOptions(
             ssl_context=ssl_context,
             proxy=proxy,
@@ -120,10 +122,17 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             uds=uds,
             socket_options=socket_options,
         )
+        super().__init__(  # serves requests that a patched method passes on to the original
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=backend,
+            **options.arguments,
+        )
         self._options = options
         self._slots = Slots(
-            limits or PoolLimits(),
-            connect=connector(options, network_backend or AsyncioBackend(), http11),
+            limits,
+            connect=connector(options, backend, http11),
             multiplexes=options.may_multiplex,
             now=time.monotonic,
             random=random,
@@ -141,6 +150,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
             ClientBoundError: the pool belongs to another event loop, thread or process.
         """
+        if not is_stock_pool():
+            return await super().handle_async_request(request)
         self._binding.check()
         pooled = PooledRequest(request)
         while True:
@@ -188,6 +199,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
                 waiter.slot.set_exception(RuntimeError("the connection pool was closed"))
         self._waiting.clear()
         self._slots.drop_all()
+        await super().aclose()
         await asyncio.sleep(0)  # let asyncio close the aborted sockets
 
     def __repr__(self) -> str:

@@ -12,10 +12,12 @@ from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
+from typed_async_client.pool.body import PooledBody
 from typed_async_client.pool.connector import Http11
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import PoolLimits
+from typed_async_client.private import is_stock_transport
 from typed_async_client.wire.messages import TrustedRequest
 
 __all__ = ["AsyncPoolTransport"]
@@ -23,10 +25,11 @@ __all__ = ["AsyncPoolTransport"]
 _DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
 
-class AsyncPoolTransport(httpx.AsyncBaseTransport):
+class AsyncPoolTransport(httpx.AsyncHTTPTransport):
     """A transport on a connection pool that stays intact when requests are cancelled.
 
-    It accepts the arguments of ``httpx.AsyncHTTPTransport``, and some more.
+    It accepts the arguments of ``httpx.AsyncHTTPTransport``, and some more. Tools that patch the
+    method of that class, or of httpcore's pool, see its requests: mocks, recorders and tracers do.
 
     Args:
         verify: an ``ssl.SSLContext``, or whether to verify certificates.
@@ -73,7 +76,8 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         max_connection_age: float | None = None,
         address_guard: AddressGuard | None = None,
     ) -> None:
-        self._pool = ConnectionPool(
+        # httpx's own __init__ would create a second pool.
+        self._pool: ConnectionPool = ConnectionPool(
             limits=PoolLimits(
                 max_connections=limits.max_connections,
                 max_keepalive_connections=limits.max_keepalive_connections,
@@ -101,12 +105,21 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
 
         The response holds its connection until its body is closed.
         """
+        if not is_stock_transport():
+            return await super().handle_async_request(request)
         core_request = TrustedRequest(request)
         try:
             response = await self._pool.handle_async_request(core_request)
         except Exception as error:  # noqa: BLE001 - raised again
             _raise_as_httpx(error)
         body = _Stream(response.stream)
+        if not isinstance(response.stream, PooledBody):  # of a mock, or of httpcore's own pool
+            return httpx.Response(
+                response.status,
+                headers=response.headers,
+                stream=body,
+                extensions=dict(response.extensions),
+            )
         return WholeResponse(response.status, response.headers, body, response.extensions)
 
     async def aclose(self) -> None:

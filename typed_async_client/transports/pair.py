@@ -52,7 +52,7 @@ class TransportPair:
         self._lock = threading.Lock()
         self._sync = transport if isinstance(transport, httpx.BaseTransport) else None
         self._async = transport if isinstance(transport, httpx.AsyncBaseTransport) else None
-        if isinstance(transport, httpx.AsyncHTTPTransport):
+        if isinstance(transport, httpx.AsyncHTTPTransport) and not _is_ours(transport):
             self._async = ShelteredTransport(transport, max_connections)
         elif max_connections is not None:
             raise ValueError(
@@ -153,6 +153,11 @@ def may_send_before_failing(transport: Any) -> bool:
 
 
 _IN_PROCESS = ("ASGITransport", "WSGITransport")
+
+
+def _is_ours(transport: httpx.AsyncHTTPTransport) -> bool:
+    """Whether a transport survives asyncio's cancellations without a shelter."""
+    return isinstance(transport, AsyncPoolTransport)
 
 
 def _wrong_kind(transport: AnyTransport, supported: str, replacement: str) -> TypeError:
