@@ -5,7 +5,6 @@ Ensures that each ends with exactly one terminal event, whenever its task is can
 
 import asyncio
 import contextvars
-import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -41,7 +40,16 @@ class InFlight:
         task: the request's task; None until it's created.
     """
 
-    __slots__ = ("_caller", "_monitor", "_on_end", "_state", "request_id", "task", "terminal_event")
+    __slots__ = (
+        "_caller",
+        "_coroutine",
+        "_monitor",
+        "_on_end",
+        "_state",
+        "request_id",
+        "task",
+        "terminal_event",
+    )
 
     def __init__(
         self, state: RequestState, monitor: Monitor, on_end: Callable[["InFlight"], None]
@@ -49,6 +57,7 @@ class InFlight:
         self.request_id: str = state.context.request_id
         self.task: ResponseTask | None = None
         self.terminal_event: AsyncEvent | None = None
+        self._coroutine: _RequestCoroutine | None = None
         self._caller = contextvars.copy_context()
         self._on_end = on_end
         self._monitor = monitor
@@ -72,7 +81,8 @@ class InFlight:
             self.abandon()
             raise
         self.task = task
-        task.add_done_callback(functools.partial(self._on_done, coroutine))
+        self._coroutine = coroutine
+        task.add_done_callback(self._on_done)
         return task
 
     def abandon(self) -> None:
@@ -87,8 +97,10 @@ class InFlight:
         self._monitor.publish(event, self._caller)
         if self.terminal_event is not None:
             self._on_end(self)
+            if event.error is None and self.task is not None:
+                self.task.remove_done_callback(self._on_done)  # most requests succeed
 
-    def _on_done(self, coroutine: _RequestCoroutine, task: ResponseTask) -> None:
+    def _on_done(self, task: ResponseTask) -> None:
         """Ensure that the request has ended with its task.
 
         This is the task's first done callback, so the result exists when others are notified.
@@ -97,7 +109,7 @@ class InFlight:
             self.abandon()
         event = cast("AsyncEvent", self.terminal_event)
         if event.event_type is EventType.CANCELLED:
-            _close_unless_started(coroutine)
+            _close_unless_started(cast("_RequestCoroutine", self._coroutine))
         elif event.error is not None and not task.cancelled():
             task.exception()  # retrieved, so asyncio doesn't log it: the result has it
 
