@@ -106,8 +106,6 @@ class Scenario:
         timeout: the request's timeout in seconds.
         request: creates more options for the request, for each run.
         before: uses client and server before the request.
-        is_picklable: whether the error can be pickled; false only for errors that httpx itself
-            can't unpickle.
     """
 
     name: str
@@ -130,7 +128,6 @@ class Scenario:
     timeout: float = 20.0
     request: Callable[[], dict[str, Any]] = dict
     before: Preparation = _nothing
-    is_picklable: bool = True
 
     @property
     def expected(self) -> Observation:
@@ -144,7 +141,7 @@ class Scenario:
             connects=self.attempts if self.connects is None else self.connects,
             accepted=self.accepted,
             read=self.read,
-            survives_pickling=self.is_picklable,
+            survives_pickling=True,
         )
 
 

@@ -261,12 +261,11 @@ REDIRECTS = (
     ),
     Scenario(
         "a redirect of a body that was consumed",
-        httpx.StreamConsumed,
+        typed_async_client.RequestBodyConsumedError,
         methods=("POST",),
         handler=redirect_to("/", status=307),
         client={"follow_redirects": True},
         request=lambda: {"content": one_shot_body()},
-        is_picklable=False,
     ),
 )
 PROXIES = (
