@@ -4,6 +4,7 @@ Ensures that each ends with exactly one terminal event, whenever its task is can
 """
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 from collections.abc import Callable, Coroutine, Iterable
@@ -110,8 +111,9 @@ class InFlight:
         event = cast("AsyncEvent", self.terminal_event)
         if event.event_type is EventType.CANCELLED:
             _close_unless_started(cast("_RequestCoroutine", self._coroutine))
-        elif event.error is not None and not task.cancelled():
-            task.exception()  # retrieved, so asyncio doesn't log it: the result has it
+        else:
+            with contextlib.suppress(asyncio.CancelledError):
+                task.exception()  # retrieved, so asyncio doesn't log it: the result has it
 
 
 def _close_unless_started(coroutine: _RequestCoroutine) -> None:
@@ -170,14 +172,7 @@ class InFlightRequests:
 def _still_active(
     requests: list[InFlight], excluding: "asyncio.Task[Any] | None"
 ) -> list[InFlight]:
-    """Filter out the requests that have ended.
-
-    A task that ended without a terminal event, which only an error outside the ``Exception``
-    hierarchy can cause, gets its terminal event here.
-    """
-    for request in requests:
-        if request.task is not None and request.task.done():
-            request.abandon()
+    """Filter out the requests that have ended."""
     return [one for one in requests if one.terminal_event is None and one.task is not excluding]
 
 
