@@ -154,6 +154,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
 )
 
 _GLOBALS_OF_HTTPX = BoundAsyncStream.__init__.__globals__
+_STREAMS_OF_ITERATORS = ("AsyncIteratorByteStream", "IteratorByteStream")
 _GLOBALS_OF_TRANSPORTS = httpx.AsyncHTTPTransport.__aenter__.__globals__
 _GLOBALS_OF_POOLS = httpcore.AsyncConnectionPool.create_connection.__globals__
 
@@ -197,6 +198,8 @@ def is_single_use(stream: Any) -> bool:
     That is an iterator or an open file, in the stream that httpx or httpx2 makes of it. A stream
     class of the caller's own is assumed to start over.
     """
+    if type(stream).__name__ not in _STREAMS_OF_ITERATORS:
+        return False
     source = getattr(stream, "_stream", None)
     return any(hasattr(source, name) for name in ("__anext__", "__next__", "aread", "read"))
 

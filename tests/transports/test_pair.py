@@ -147,3 +147,10 @@ def test_a_failed_connection_to_a_server_has_sent_nothing(transport: Any) -> Non
     """Such a request can always be sent again."""
     assert not may_send_before_failing(transport)
     assert not may_send_before_failing(WrappingTransport(transport))
+
+
+def test_our_own_pool_is_used_without_a_shelter() -> None:
+    """It survives cancellations by itself, although it is an ``httpx.AsyncHTTPTransport``."""
+    pool = AsyncPoolTransport()
+    assert TransportPair(pool).async_transport is pool
+    assert TransportPair(httpx.AsyncHTTPTransport()).async_transport is not pool

@@ -133,6 +133,31 @@ async def test_a_redirect_resends_what_can_be_read_again(setup: ClientSetup, bod
         assert [r.body for r in first.requests] == [r.body for r in second.requests]
 
 
+class Rewinding(httpx.AsyncByteStream):
+    """A stream class of the caller's own, which rewinds its file."""
+
+    def __init__(self) -> None:
+        self._stream = io.BytesIO(b"pay 5")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._stream.seek(0)
+        yield self._stream.read()
+
+
+async def test_a_stream_class_that_rewinds_itself_is_sent_again() -> None:
+    """Whatever it keeps its source in, only the class knows how to start over."""
+    transport = ResilientTransport()
+    async with (
+        FaultServer(answer()) as second,
+        FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
+        httpx.AsyncClient(transport=transport, follow_redirects=True) as client,
+    ):
+        headers = {"Content-Length": "5"}
+        request = httpx.Request("POST", first.url, headers=headers, stream=Rewinding())
+        assert (await client.send(request)).status_code == 200
+        assert [r.body for r in (*first.requests, *second.requests)] == [b"pay 5"] * 2
+
+
 async def test_a_redirect_to_a_get_needs_no_body() -> None:
     """Status 303 turns the request into a GET, which has none."""
     async with (
