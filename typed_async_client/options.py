@@ -20,6 +20,7 @@ from typed_async_client.httpx_types import (
     RequestFiles,
     TimeoutTypes,
 )
+from typed_async_client.spelling import check_names
 
 if TYPE_CHECKING:
     import ssl
@@ -122,12 +123,7 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
     Raises:
         TypeError: an option is unknown, or ``random`` isn't callable.
     """
-    unknown = options.keys() - HttpxClientOptions.__annotations__.keys()
-    if unknown:
-        known = ", ".join(sorted(ClientOptions.__annotations__))
-        raise TypeError(
-            f"unknown client option {', '.join(sorted(unknown))}: a client takes {known}"
-        )
+    check_names("client option", options, ClientOptions.__annotations__)
     if not callable(random):
         raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
 
@@ -141,10 +137,5 @@ def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
     """
-    unknown = options.keys() - _KNOWN
-    if unknown:
-        raise TypeError(
-            f"unknown request option {', '.join(sorted(unknown))}: "
-            f"a request takes {', '.join(sorted(_KNOWN))}"
-        )
+    check_names("request option", options, _KNOWN)
     return {name: copy_option(name, value) for name, value in options.items()}

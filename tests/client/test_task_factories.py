@@ -45,7 +45,7 @@ class Recorded:
         self.client = AsyncResilientClient(transport=transport, max_concurrent_requests=2)
         self.events: list[str] = []
         for kind in ("success", "error", "cancelled", "timeout"):
-            self.client.add_event_callback(kind, lambda event: self.events.append(event.event_type))  # type: ignore[arg-type]  # a string works too
+            self.client.add_event_callback(kind, lambda event: self.events.append(event.event_type))
 
     async def settled(self) -> list[str]:
         """Wait for every event, and check that all permits are free."""

@@ -64,7 +64,7 @@ async def test_a_redirect_from_a_host_that_becomes_reachable_is_followed(
         FaultServer(answer(307, b"", f"Location: {second.url}"), refusing=True) as first,
         setup.client(follow_redirects=True) as client,
     ):
-        client.add_event_callback("retry", lambda _: first.open())  # type: ignore[arg-type]  # a string works too
+        client.add_event_callback("retry", lambda _: first.open())
         task = await client.post(first.url, RequestContext(base_delay=0.05), content=b"pay 5")
         assert (await task).text == "there"
         assert [seen.body for seen in second.requests] == [b"pay 5"]

@@ -14,6 +14,7 @@ from typing import Any, Self
 from typed_async_client.libraries import library_of
 from typed_async_client.options import HttpClient
 from typed_async_client.private import transports_of
+from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, WatchedBody, begin_attempt, current_log
 from typed_async_client.transports.pair import may_send_before_failing
 
@@ -55,7 +56,7 @@ class ExternalClient:
             )
         return cls(client)
 
-    def begin_attempt(self) -> None:
+    def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log for the running task, and make sure that our hooks are in place."""
         hooks = getattr(self._client, "event_hooks", None)
         if isinstance(hooks, Mapping) and not self._is_hooked(hooks):
@@ -64,7 +65,7 @@ class ExternalClient:
                 "request": [*_without(self._before_each, hooks.get("request")), self._before_each],
                 "response": [self._after_each, *_without(self._after_each, hooks.get("response"))],
             }
-        begin_attempt(SentLog(self))
+        begin_attempt(SentLog(self, record))
 
     def remove_hooks(self) -> None:
         """Remove our hooks. The user's own hooks remain, and the client stays open."""
