@@ -32,9 +32,10 @@ class SentLog:
         answered: whether one of them was answered.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
+        unrepeatable: whether a request that mustn't be sent twice was answered by a redirect.
     """
 
-    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner")
+    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner", "unrepeatable")
 
     def __init__(self, owner: object = None) -> None:
         self.owner: object = owner
@@ -42,6 +43,7 @@ class SentLog:
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.unrepeatable: bool = False
 
     @property
     def may_have_been_processed(self) -> bool:

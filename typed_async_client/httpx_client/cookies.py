@@ -38,6 +38,10 @@ class _MatchPolicy(DefaultCookiePolicy):
         return not cookie.is_expired()
 
 
+_MAX_NAME_LENGTH: Final = 254
+"""Characters of the longest domain that is looked up, with its dot: a server chooses the host that
+a redirect leads to, and it may have thousands of labels."""
+
 _MATCH_POLICY: Final = _MatchPolicy()
 
 
@@ -117,7 +121,7 @@ def _domains_of(hosts: Iterable[str]) -> dict[str, None]:
         rest = f".{host}"
         while rest:
             domains |= {rest[1:]: None, rest: None}
-            dot = rest.find(".", 1)
+            dot = rest.find(".", max(1, len(rest) - _MAX_NAME_LENGTH))
             rest = rest[dot:] if dot > 0 else ""
     return domains
 

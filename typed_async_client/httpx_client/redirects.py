@@ -13,7 +13,9 @@ import httpx
 
 from typed_async_client.errors import InsecureRedirectError
 from typed_async_client.httpx_client.cookies import RequestCookies
+from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.policies.redirect import Origin, OriginChange, RedirectPolicy
+from typed_async_client.sent import current_log
 
 __all__ = ["RedirectingClient", "raise_if_refused"]
 
@@ -41,6 +43,9 @@ class RedirectingClient(httpx.AsyncClient):
     def _build_redirect_request(
         self, request: httpx.Request, response: httpx.Response
     ) -> httpx.Request:
+        if not is_idempotent(request.method, request.headers.raw):
+            # The caller's Idempotency-Key stays at the first origin: no other one would notice.
+            current_log().unrepeatable = True
         method = self._redirect_method(request, response)
         url = self._redirect_url(request, response)
         stream = None if method != request.method and method == "GET" else request.stream
