@@ -10,6 +10,7 @@ from typed_async_client.errors import (
     ClientBoundError,
     ClientClosedError,
     ConnectError,
+    InsecureRedirectError,
     RequestBodyConsumedError,
     RequestCancelledError,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
     "HttpClient",
+    "InsecureRedirectError",
     "RequestBodyConsumedError",
     "RequestCancelledError",
     "RequestContext",

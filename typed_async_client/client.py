@@ -62,6 +62,8 @@ class AsyncResilientClient(Reporting, Verbs):
             keeps its options, and closing the resilient client leaves it open.
         **httpx_client_kwargs: options of ``httpx.AsyncClient``: timeout, limits, headers, ...;
             ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
+            ``redirect_headers`` names headers that follow a redirect to another origin, and
+            ``allow_insecure_redirects=True`` lets a body follow one from https to http.
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.

@@ -3,7 +3,7 @@
 An unknown option raises before anything is sent.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from typed_async_client.copies import copy_option
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = [
+    "REDIRECT_OPTIONS",
     "BackendName",
     "ClientOptions",
     "HttpClient",
@@ -74,8 +75,21 @@ class RequestOptions(TypedDict, total=False):
     extensions: RequestExtensions
 
 
-class HttpxClientOptions(TypedDict, total=False):
-    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx."""
+class RedirectOptions(TypedDict, total=False):
+    """What a redirect to another origin carries, in addition to what it always does."""
+
+    redirect_headers: Iterable[str]
+    allow_insecure_redirects: bool
+
+
+REDIRECT_OPTIONS = frozenset(RedirectOptions.__annotations__)
+
+
+class HttpxClientOptions(RedirectOptions, total=False):
+    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
+
+    Those for redirects are this package's.
+    """
 
     auth: AuthTypes
     params: QueryParamTypes

@@ -35,9 +35,19 @@ class SentLog:
         answered: whether one of them was answered.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
+        unrepeatable: whether a request that mustn't be sent twice was answered by a redirect.
     """
 
-    __slots__ = ("_outer", "_record", "answered", "body_consumed", "body_started", "hops", "owner")
+    __slots__ = (
+        "_outer",
+        "_record",
+        "answered",
+        "body_consumed",
+        "body_started",
+        "hops",
+        "owner",
+        "unrepeatable",
+    )
 
     def __init__(
         self,
@@ -52,6 +62,7 @@ class SentLog:
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.unrepeatable: bool = False
 
     @property
     def is_nested(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from typed_async_client.libraries import library_of
-from typed_async_client.options import HttpClient
+from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.private import transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, WatchedBody, begin_attempt, current_log
@@ -48,6 +48,11 @@ class ExternalClient:
             raise TypeError(
                 "http_client must have the async request() of an httpx.AsyncClient, got "
                 f"{client!r:.100}"
+            )
+        if own := REDIRECT_OPTIONS & options.keys():
+            raise ValueError(
+                f"http_client follows redirects in its own way: {', '.join(sorted(own))} can't "
+                "apply to it"
             )
         if options:
             raise ValueError(
