@@ -22,6 +22,7 @@ from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.events import EventType
 from typed_async_client.httpx_client.build import build_httpx_client
 from typed_async_client.httpx_client.external import ExternalClient
+from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.options import (
     HttpClient,
@@ -31,7 +32,6 @@ from typed_async_client.options import (
     snapshot,
 )
 from typed_async_client.outcome import RequestResult
-from typed_async_client.sent import begin_attempt
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
@@ -103,13 +103,9 @@ class AsyncResilientClient(Verbs):
             grace=grace,
             random=random,
         )
-        self._external = ExternalClient.of(http_client, httpx_client_kwargs)
-        if self._external is None:
-            self._client: Any = build_httpx_client(httpx_client_kwargs)
-            self._begin_attempt: Callable[[], object] = begin_attempt
-        else:
-            self._client = http_client
-            self._begin_attempt = self._external.begin_attempt
+        external = ExternalClient.of(http_client, httpx_client_kwargs)
+        self._sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
+        self._client: Any = self._sender.client
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -148,6 +144,8 @@ class AsyncResilientClient(Verbs):
         request_options: Any = snapshot(options) if options else {}
         send = functools.partial(self._send, method, url, request_options)
         self._engine.start()
+        if not self._sender.is_entered:
+            await self._initialize_client()
         if not self._engine.can_launch_now:
             await self._engine.wait_for_admission()
         headers = request_options.get("headers")
@@ -155,7 +153,7 @@ class AsyncResilientClient(Verbs):
 
     def _send(self, method: str, url: httpx.URL | str, options: dict[str, Any]) -> Any:
         """Make one attempt."""
-        self._begin_attempt()
+        self._sender.begin_attempt()
         return self._client.request(method, url, **options)
 
     def new_context(
@@ -273,16 +271,20 @@ class AsyncResilientClient(Verbs):
         try:
             await self._engine.shut_down(caller)
         finally:
-            if self._external is None:
-                await self._client.aclose()
-            else:
-                self._external.remove_hooks()
+            await self._sender.leave()
 
     async def _initialize_client(self) -> None:
         self._engine.start()
+        await self._sender.enter()
+        self._engine.start()  # raises if the client was closed in the meantime
 
     async def __aenter__(self) -> Self:
         self._engine.start()
+        try:
+            await self._sender.enter()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -291,4 +293,5 @@ class AsyncResilientClient(Verbs):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._sender.error = exc
         await self.close()

@@ -9,7 +9,7 @@ import itertools
 import sys
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from typed_async_client.libraries import library_of
 from typed_async_client.options import HttpClient
@@ -26,11 +26,19 @@ class ExternalClient:
     Several resilient clients can share a user's client: each one records its own attempts only.
 
     Args:
+        client: the user's client, which the user opens and closes.
+
+    Attributes:
         client: the user's client.
+        is_entered: always true: there is nothing to enter.
+        error: not used, as ``OwnClient.error`` is for its transports.
     """
 
+    is_entered: Final = True
+
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self.error: BaseException | None = None
+        self.client: Any = client
         self._may_send_before_failing = _any_may_send_before_failing(client)
 
     @classmethod
@@ -57,20 +65,24 @@ class ExternalClient:
 
     def begin_attempt(self) -> None:
         """Start a new log for the running task, and make sure that our hooks are in place."""
-        hooks = getattr(self._client, "event_hooks", None)
+        hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping) and not self._is_hooked(hooks):
-            self._client.event_hooks = {
+            self.client.event_hooks = {
                 **hooks,
                 "request": [*_without(self._before_each, hooks.get("request")), self._before_each],
                 "response": [self._after_each, *_without(self._after_each, hooks.get("response"))],
             }
         begin_attempt(SentLog(self))
 
-    def remove_hooks(self) -> None:
+    async def enter(self) -> None:
+        """Do nothing: the user opens the client."""
+
+    async def leave(self) -> None:
         """Remove our hooks. The user's own hooks remain, and the client stays open."""
-        hooks = getattr(self._client, "event_hooks", None)
+        self.error = None
+        hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping):
-            self._client.event_hooks = {
+            self.client.event_hooks = {
                 **hooks,
                 "request": _without(self._before_each, hooks.get("request")),
                 "response": _without(self._after_each, hooks.get("response")),

@@ -12,6 +12,7 @@ import inspect
 import random as random_module
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import cast
 
 import httpx
@@ -147,12 +148,26 @@ class ResilientTransport(WrappingTransport):
 
     async def aclose(self) -> None:
         """Give running async callbacks one second to finish, then close the wrapped transport."""
-        caller = asyncio.current_task()
         try:
-            await self._callbacks.settle(_GRACE, excluding=caller)
-            await self._callbacks.cancel(excluding=caller)
+            await self._settle_callbacks()
         finally:
             await super().aclose()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        try:
+            await self._settle_callbacks()
+        finally:
+            await super().__aexit__(exc_type, exc, traceback)
+
+    async def _settle_callbacks(self) -> None:
+        caller = asyncio.current_task()
+        await self._callbacks.settle(_GRACE, excluding=caller)
+        await self._callbacks.cancel(excluding=caller)
 
     def _start(self, request: httpx.Request) -> "_Run":
         given = request.extensions.get(CONTEXT)

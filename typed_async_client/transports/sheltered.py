@@ -7,7 +7,8 @@ in a separate task that is cancelled through anyio, and no request ever waits in
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import anyio.lowlevel
 import httpx
@@ -83,6 +84,22 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the wrapped transport."""
         await _shelter(self._transport.aclose())
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        leaving = self._transport.__aexit__(exc_type, exc, traceback)
+        if type(self._transport).__aexit__ is httpx.AsyncHTTPTransport.__aexit__:
+            await _shelter(leaving)
+        else:  # a subclass may have to be left by the task that has entered it
+            await leaving
 
     def _permits_of_loop(self) -> asyncio.Semaphore:
         """Return the semaphore of the running loop; one from an earlier loop can't be used."""
