@@ -48,6 +48,7 @@ OPTIONAL = {
     "aiohttp": "transports/backends/aiohttp.py",
     "httpx_aiohttp": "transports/backends/aiohttp.py",
     "pyreqwest": "transports/backends/pyreqwest.py",
+    "httpx2": "transports/httpx2.py",
 }
 """The only file that imports each optional library."""
 

@@ -25,6 +25,7 @@ from typed_async_client.transports.https import (
     HTTPSOnlyTransport,
     HTTPSRedirectTransport,
 )
+from typed_async_client.transports.httpx2 import for_httpx2
 from typed_async_client.transports.resilient import ResilientTransport
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "ResultStatus",
     "RetryDetails",
     "create_async_resilient_client",
+    "for_httpx2",
     "refuse_private_addresses",
     "simple_async_request",
 ]

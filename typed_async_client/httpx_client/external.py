@@ -4,7 +4,6 @@ Event hooks added to the user's client record what an attempt has sent. If the c
 hooks, nothing is recorded, and any request of an attempt may have been sent.
 """
 
-import functools
 import itertools
 import sys
 import types
@@ -14,7 +13,7 @@ from typing import Any, Final, Self
 from typed_async_client.libraries import library_of
 from typed_async_client.options import HttpClient
 from typed_async_client.private import transports_of
-from typed_async_client.sent import SentLog, WatchedBody, begin_attempt, current_log
+from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
 from typed_async_client.transports.pair import may_send_before_failing
 
 __all__ = ["ExternalClient"]
@@ -102,7 +101,7 @@ class ExternalClient:
         log.answered = log.answered or self._may_send_before_failing
         library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
         if not isinstance(request.stream, library.ByteStream):
-            request.stream = _watched_body_class(library.AsyncByteStream).of(request, log)
+            request.stream = watched_body_class(library.AsyncByteStream).of(request, log)
 
     async def _after_each(self, _: Any) -> None:
         log = current_log()
@@ -131,11 +130,3 @@ def _is_not_async(client: object) -> bool:
 
 def _any_may_send_before_failing(client: object) -> bool:
     return any(map(may_send_before_failing, transports_of(client)))
-
-
-@functools.cache
-def _watched_body_class(base: type) -> type[WatchedBody]:
-    """Return a ``WatchedBody`` class that a library accepts as one of its own streams."""
-    if issubclass(WatchedBody, base):
-        return WatchedBody
-    return type("WatchedBody", (WatchedBody, base), {})

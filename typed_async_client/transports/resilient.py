@@ -23,6 +23,7 @@ from typed_async_client.engine.drivers import drive, drive_sync
 from typed_async_client.engine.flow import Flow, request_flow
 from typed_async_client.engine.state import RequestState
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.libraries import check_request
 from typed_async_client.options import BackendName
 from typed_async_client.outcome import AttemptHistory
 from typed_async_client.sent import SentLog, begin_attempt, end_attempt, watch_body
@@ -121,7 +122,8 @@ class ResilientTransport(WrappingTransport):
 
         Raises:
             ConnectError: every allowed attempt to connect has failed.
-            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients.
+            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients;
+                or the client is an httpx2 client, see ``for_httpx2()``.
             Exception: whatever else the wrapped transport raises.
         """
         if self._has_async_callback:
@@ -170,6 +172,7 @@ class ResilientTransport(WrappingTransport):
         await self._callbacks.cancel(excluding=caller)
 
     def _start(self, request: httpx.Request) -> "_Run":
+        check_request(request)
         given = request.extensions.get(CONTEXT)
         context = self._defaults.renew() if given is None else checked_context(given).clone()
         state = RequestState(
