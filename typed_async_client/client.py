@@ -216,6 +216,7 @@ class AsyncResilientClient(Verbs):
             TimeoutError: the timeout expired; the request continues.
             KeyError: there is no ``timeout``, and the id is neither in flight nor in the results.
         """
+        self._engine.check_binding()
         try:
             async with asyncio.timeout(timeout):
                 return await self._engine.wait_for(request_id, allow_unknown=timeout is not None)
@@ -261,10 +262,9 @@ class AsyncResilientClient(Verbs):
         Raises:
             RuntimeError: the client belongs to another loop, thread or process.
         """
-        self._engine.check_binding()
+        loop = self._engine.check_binding()
         if self._closing is None or self._closing.cancelled():
-            caller = asyncio.current_task()
-            self._closing = asyncio.get_running_loop().create_task(self._close(caller))
+            self._closing = loop.create_task(self._close(asyncio.current_task()))
         await asyncio.shield(self._closing)
 
     async def _close(self, caller: "asyncio.Task[Any] | None") -> None:

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import httpx2
 import pytest
+from entered_transport import Entered
 
 from typed_async_client import (
     ASGITransport,
@@ -27,14 +28,13 @@ URL = "http://service.test/"
 
 def parts() -> Iterator[bytes]:
     """Produce a body that can be read once."""
-    yield b"one "
-    yield b"two"
+    yield from (b"one ", b"two")
 
 
 async def async_parts() -> AsyncIterator[bytes]:
     """Produce the same, asynchronously."""
-    for part in parts():
-        yield part
+    yield b"one "
+    yield b"two"
 
 
 async def post(transport: Any, **options: Any) -> httpx2.Response:
@@ -168,35 +168,6 @@ def test_a_synchronous_body_is_sent_and_retried() -> None:
 # Entering
 
 
-class Entered(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Records how it is used."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def __enter__(self) -> Self:
-        self.calls.append("enter")
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.calls.append(f"exit {exc_info[1]!r}")
-
-    async def __aenter__(self) -> Self:
-        self.calls.append("aenter")
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self.calls.append(f"aexit {exc_info[1]!r}")
-
-    def close(self) -> None:
-        """Record the call."""
-        self.calls.append("close")
-
-    async def aclose(self) -> None:
-        """Record the call."""
-        self.calls.append("aclose")
-
-
 async def test_the_adapter_enters_leaves_and_closes_the_transport() -> None:
     """As the client does with the adapter."""
     transport = Entered()
@@ -211,9 +182,9 @@ async def test_the_adapter_enters_leaves_and_closes_the_transport() -> None:
     await httpx2.AsyncClient(transport=adapter).aclose()
     assert transport.calls == [
         "enter",
-        "exit KeyError('k')",
+        "exit with KeyError('k')",
         "aenter",
-        "aexit None",
+        "aexit with None",
         "close",
         "aclose",
     ]
@@ -243,6 +214,11 @@ def test_anything_but_an_httpx_transport_is_refused(wrong: Any) -> None:
         for_httpx2(wrong)
 
 
+def get_synchronously(transport: Any) -> None:
+    """Send a request with the synchronous client."""
+    httpx2.Client(transport=transport).get(URL)
+
+
 async def _app(*_: Any) -> None:
     """Answer nothing."""
 
@@ -266,7 +242,7 @@ async def test_without_the_adapter_the_error_names_it(transport: Any) -> None:
         await client.get(URL)
     if isinstance(transport, httpx.BaseTransport):
         with pytest.raises(TypeError, match=r"adapt it with typed_async_client\.for_httpx2"):
-            httpx2.Client(transport=transport).get(URL)
+            get_synchronously(transport)
 
 
 async def test_an_adapter_in_a_client_of_httpx_says_so() -> None:

@@ -17,6 +17,7 @@ from typing import cast
 
 import httpx
 
+from typed_async_client.binding import running_loop
 from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.drivers import drive, drive_sync
@@ -138,7 +139,12 @@ class ResilientTransport(WrappingTransport):
             end_attempt(outer)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request of an asynchronous client; raises the same as ``handle_request``."""
+        """Send a request of an asynchronous client; raises the same as ``handle_request``.
+
+        Raises:
+            RuntimeError: no event loop of asyncio is running, but maybe one of trio.
+        """
+        running_loop()
         send = self._pair.async_transport.handle_async_request
         run = self._start(request)
         attempt = functools.partial(send, request)
@@ -167,6 +173,8 @@ class ResilientTransport(WrappingTransport):
             await super().__aexit__(exc_type, exc, traceback)
 
     async def _settle_callbacks(self) -> None:
+        if not self._callbacks.running:
+            return
         caller = asyncio.current_task()
         await self._callbacks.settle(_GRACE, excluding=caller)
         await self._callbacks.cancel(excluding=caller)
