@@ -5,7 +5,7 @@ Bodies are streamed in both directions. Error classes are matched by their names
 
 import functools
 import importlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ import httpx
 from typed_async_client.errors import ConnectError, RequestBodyConsumedError
 from typed_async_client.libraries import library_of
 from typed_async_client.sent import SentLog, came_through_body, watched_body_class
+from typed_async_client.transports.raw_stream import AsyncRawStream, SyncRawStream
 
 __all__ = [
     "AsyncBody",
@@ -97,9 +98,20 @@ def to_httpx2(response: httpx.Response, request: Any, kind: type) -> Any:
         response.status_code, headers=response.headers.raw, stream=body, request=request
     )
     converted.extensions = response.extensions  # shared: trailing headers are added at the end
+    if response.status_code == _SWITCHING or request.method == "CONNECT":
+        _replace_raw_stream(converted, AsyncRawStream if kind is AsyncBody else SyncRawStream)
     if response.is_stream_consumed:
         converted.read()
     return converted
+
+
+_SWITCHING = 101
+
+
+def _replace_raw_stream(response: Any, wrap: Callable[[Any], object]) -> None:
+    """Let the raw connection raise the errors that httpx2 expects."""
+    if (stream := response.extensions.get("network_stream")) is not None:
+        response.extensions = {**response.extensions, "network_stream": wrap(stream)}
 
 
 def _read_response(response: httpx.Response, request: Any) -> Any:
