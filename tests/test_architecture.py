@@ -49,6 +49,7 @@ OPTIONAL = {
     "httpx_aiohttp": "transports/backends/aiohttp.py",
     "pyreqwest": "transports/backends/pyreqwest.py",
     "typing_extensions": "events.py",  # for type checkers only
+    "httpx2": "transports/httpx2.py",
 }
 """The only file that imports each optional library."""
 

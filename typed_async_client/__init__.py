@@ -28,6 +28,7 @@ from typed_async_client.transports.https import (
     HTTPSOnlyTransport,
     HTTPSRedirectTransport,
 )
+from typed_async_client.transports.httpx2 import for_httpx2
 from typed_async_client.transports.resilient import ResilientTransport
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "RetryDetails",
     "SuccessResult",
     "create_async_resilient_client",
+    "for_httpx2",
     "refuse_private_addresses",
     "simple_async_request",
 ]

@@ -19,6 +19,7 @@ from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.httpx_client.build import build_httpx_client
 from typed_async_client.httpx_client.external import ExternalClient
+from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.options import (
     HttpClient,
@@ -29,7 +30,6 @@ from typed_async_client.options import (
 )
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
-from typed_async_client.sent import SentLog, begin_attempt
 from typed_async_client.spelling import check_names
 from typed_async_client.verbs import Verbs, checked_method
 
@@ -107,13 +107,9 @@ class AsyncResilientClient(Reporting, Verbs):
             random=random,
         )
         super().__init__(engine)
-        self._external = ExternalClient.of(http_client, httpx_client_kwargs)
-        if self._external is None:
-            self._client: Any = build_httpx_client(httpx_client_kwargs)
-            self._begin_attempt: Callable[[RequestRecord], object] = _begin_attempt
-        else:
-            self._client = http_client
-            self._begin_attempt = self._external.begin_attempt
+        external = ExternalClient.of(http_client, httpx_client_kwargs)
+        self._sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
+        self._client: Any = self._sender.client
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -153,6 +149,8 @@ class AsyncResilientClient(Reporting, Verbs):
         record = RequestRecord(method, url, request_options.get("params"), self._client)
         send = functools.partial(self._send, record, url, request_options)
         self._engine.start()
+        if not self._sender.is_entered:
+            await self._initialize_client()
         if not self._engine.can_launch_now:
             await self._engine.wait_for_admission()
         headers = request_options.get("headers")
@@ -185,7 +183,7 @@ class AsyncResilientClient(Reporting, Verbs):
 
     def _send(self, record: RequestRecord, url: httpx.URL | str, options: dict[str, Any]) -> Any:
         """Make one attempt."""
-        self._begin_attempt(record)
+        self._sender.begin_attempt(record)
         return self._client.request(record.method, url, **options)
 
     def new_context(
@@ -246,26 +244,29 @@ class AsyncResilientClient(Reporting, Verbs):
         Raises:
             RuntimeError: the client belongs to another loop, thread or process.
         """
-        self._engine.check_binding()
+        loop = self._engine.check_binding()
         if self._closing is None or self._closing.cancelled():
-            caller = asyncio.current_task()
-            self._closing = asyncio.get_running_loop().create_task(self._close(caller))
+            self._closing = loop.create_task(self._close(asyncio.current_task()))
         await asyncio.shield(self._closing)
 
     async def _close(self, caller: "asyncio.Task[Any] | None") -> None:
         try:
             await self._engine.shut_down(caller)
         finally:
-            if self._external is None:
-                await self._client.aclose()
-            else:
-                self._external.remove_hooks()
+            await self._sender.leave()
 
     async def _initialize_client(self) -> None:
         self._engine.start()
+        await self._sender.enter()
+        self._engine.start()  # raises if the client was closed in the meantime
 
     async def __aenter__(self) -> Self:
         self._engine.start()
+        try:
+            await self._sender.enter()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -274,8 +275,5 @@ class AsyncResilientClient(Reporting, Verbs):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._sender.error = exc
         await self.close()
-
-
-def _begin_attempt(record: RequestRecord) -> None:
-    begin_attempt(SentLog(record=record))

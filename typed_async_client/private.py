@@ -32,6 +32,7 @@ __all__ = [
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
+    "mark_closed",
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
@@ -87,6 +88,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_CLIENT, "BaseClient", "_redirect_url", _REDIRECTS, "the URL of the next"),
     PrivateName(_CLIENT, "AsyncClient", "_transport", _HERE, "a client's transport"),
     PrivateName(_CLIENT, "AsyncClient", "_mounts", _HERE, "a client's other transports"),
+    PrivateName(_CLIENT, "BaseClient", "_state", _HERE, "whether a client is closed"),
     # The messages of httpx.
     PrivateName(
         "httpx._content", "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"
@@ -187,6 +189,11 @@ def is_stock_pool() -> bool:
 def transports_of(client: object) -> list[Any]:
     """Return every transport that an httpx client may use; for other objects, only None."""
     return [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
+
+
+def mark_closed(client: httpx.AsyncClient) -> None:
+    """Make an httpx client refuse requests, without closing its transports."""
+    client._state = type(client._state).CLOSED
 
 
 def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int:

@@ -113,6 +113,7 @@ class Reporting:
             TimeoutError: the timeout expired; the request continues.
             KeyError: there is no ``timeout``, and the id is neither in flight nor in the results.
         """
+        self._engine.check_binding()
         try:
             async with asyncio.timeout(timeout):
                 return await self._engine.wait_for(request_id, allow_unknown=timeout is not None)

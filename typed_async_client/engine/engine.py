@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from typed_async_client.binding import Binding
+from typed_async_client.binding import Binding, running_loop
 from typed_async_client.context import RequestContext
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.in_flight import (
@@ -91,14 +91,17 @@ class Engine:
             self._now = loop.time
             self._monitoring = self.monitor.start(loop)
 
-    def check_binding(self) -> None:
+    def check_binding(self) -> asyncio.AbstractEventLoop:
         """Check that a client that has been started is used where it was started.
+
+        Returns:
+            The running event loop.
 
         Raises:
             ClientBoundError: the client belongs to another loop, thread or process.
+            RuntimeError: no event loop is running.
         """
-        if self._monitoring is not None:
-            self._binding.check()
+        return running_loop() if self._monitoring is None else self._binding.check()
 
     @property
     def can_launch_now(self) -> bool:

@@ -14,6 +14,7 @@ import httpx
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
 from typed_async_client.httpx_types import ProxyTypes
+from typed_async_client.libraries import is_from
 from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.transport import AsyncPoolTransport
@@ -68,6 +69,11 @@ def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTrans
         raise TypeError(
             f"transport must be an httpx.AsyncBaseTransport, got {name}: "
             "pass an instance that supports async clients"
+        )
+    if is_from(transport, "httpx2"):
+        raise TypeError(
+            f"transport must be from httpx, got {type(transport).__name__} of httpx2: "
+            "pass http_client=httpx2.AsyncClient(transport=...) to send with it"
         )
     return AssumeSent(transport) if may_send_before_failing(transport) else transport
 

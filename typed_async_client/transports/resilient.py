@@ -12,10 +12,12 @@ import inspect
 import random as random_module
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import cast
 
 import httpx
 
+from typed_async_client.binding import running_loop
 from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.drivers import drive, drive_sync
@@ -23,6 +25,7 @@ from typed_async_client.engine.flow import Flow, request_flow
 from typed_async_client.engine.log import log_event
 from typed_async_client.engine.state import RequestState
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.libraries import check_request
 from typed_async_client.options import BackendName
 from typed_async_client.outcome import AttemptHistory
 from typed_async_client.record import RequestRecord
@@ -122,7 +125,8 @@ class ResilientTransport(WrappingTransport):
 
         Raises:
             ConnectError: every allowed attempt to connect has failed.
-            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients.
+            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients;
+                or the client is an httpx2 client, see ``for_httpx2()``.
             Exception: whatever else the wrapped transport raises.
         """
         if self._has_async_callback:
@@ -137,7 +141,12 @@ class ResilientTransport(WrappingTransport):
             end_attempt(outer)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request of an asynchronous client; raises the same as ``handle_request``."""
+        """Send a request of an asynchronous client; raises the same as ``handle_request``.
+
+        Raises:
+            RuntimeError: no event loop of asyncio is running, but maybe one of trio.
+        """
+        running_loop()
         send = self._pair.async_transport.handle_async_request
         run = self._start(request)
         attempt = functools.partial(send, request)
@@ -149,14 +158,31 @@ class ResilientTransport(WrappingTransport):
 
     async def aclose(self) -> None:
         """Give running async callbacks one second to finish, then close the wrapped transport."""
-        caller = asyncio.current_task()
         try:
-            await self._callbacks.settle(_GRACE, excluding=caller)
-            await self._callbacks.cancel(excluding=caller)
+            await self._settle_callbacks()
         finally:
             await super().aclose()
 
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        try:
+            await self._settle_callbacks()
+        finally:
+            await super().__aexit__(exc_type, exc, traceback)
+
+    async def _settle_callbacks(self) -> None:
+        if not self._callbacks.running:
+            return
+        caller = asyncio.current_task()
+        await self._callbacks.settle(_GRACE, excluding=caller)
+        await self._callbacks.cancel(excluding=caller)
+
     def _start(self, request: httpx.Request) -> "_Run":
+        check_request(request)
         given = request.extensions.get(CONTEXT)
         context = self._defaults.renew() if given is None else checked_context(given).clone()
         state = RequestState(
