@@ -10,6 +10,7 @@ import httpx
 
 from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
+from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.pool.body import PooledBody
@@ -32,7 +33,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
     method of that class, or of httpcore's pool, see its requests: mocks, recorders and tracers do.
 
     Args:
-        verify: an ``ssl.SSLContext``, or whether to verify certificates.
+        verify: an ``ssl.SSLContext``, or whether to verify certificates. A context may be shared:
+            it isn't changed, and the protocols that it offers (ALPN) are those of this transport.
         cert: a client certificate, in any form that httpx accepts.
         trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are respected.
         http1: allow HTTP/1.1.
@@ -84,7 +86,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
                 keepalive_expiry=limits.keepalive_expiry,
                 max_connection_age=max_connection_age,
             ),
-            ssl_context=httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env),
+            ssl_context=OwnAlpnContext(
+                httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+            ),
             proxy=None if proxy is None else _as_httpcore_proxy(proxy),
             http1=http1,
             http2=http2,
@@ -197,5 +201,5 @@ def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
         ),
         auth=proxy.raw_auth,
         headers=proxy.headers.raw,
-        ssl_context=proxy.ssl_context,
+        ssl_context=None if proxy.ssl_context is None else OwnAlpnContext(proxy.ssl_context),
     )
