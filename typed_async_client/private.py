@@ -127,6 +127,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
     # The HTTP/2 connection of httpcore, and h2 below it.
+    PrivateName(
+        _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"
+    ),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_stream_event", _HTTP2, "own timeouts"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_events", _HTTP2, "own traces"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_read_incoming_data", _HTTP2, "shared reads"),

@@ -14,7 +14,15 @@ import httpx
 from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.private import is_single_use
 
-__all__ = ["SentLog", "WatchedBody", "begin_attempt", "current_log", "end_attempt", "watch_body"]
+__all__ = [
+    "SentLog",
+    "WatchedBody",
+    "attempt_log",
+    "begin_attempt",
+    "current_log",
+    "end_attempt",
+    "watch_body",
+]
 
 _REPLAYABLE = type(httpx.Request("POST", "http://a.test/", files={"a": b""}).stream)
 """The body of a form, which httpx encodes again for each attempt."""
@@ -32,9 +40,11 @@ class SentLog:
         answered: whether one of them was answered.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
+        resends: how often our pool sent a request of the attempt twice, although the server may
+            have processed it the first time; at most once.
     """
 
-    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner")
+    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner", "resends")
 
     def __init__(self, owner: object = None) -> None:
         self.owner: object = owner
@@ -42,6 +52,7 @@ class SentLog:
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.resends: int = 0
 
     @property
     def may_have_been_processed(self) -> bool:
@@ -73,6 +84,11 @@ def end_attempt(outer: "Token[SentLog]") -> None:
 def current_log() -> SentLog:
     """Return the log of the running task's attempt; outside of any attempt, an unused one."""
     return _log.get(_UNUSED)
+
+
+def attempt_log() -> SentLog | None:
+    """Return the log of the running task's attempt; None outside of any attempt."""
+    return _log.get(None)
 
 
 _UNUSED = SentLog()

@@ -51,6 +51,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         max_connection_age: seconds after which a connection isn't used any more; None is no limit.
         address_guard: returns whether the client may connect to a resolved address; None allows
             every address.
+        resend_on_closed: send an idempotent request once more, on a new connection, if its reused
+            connection is closed before the first byte of the response. The server may then process
+            it twice. If False, the error of the first connection is raised.
 
     Raises:
         ImportError: llhttp is requested and httptools isn't installed.
@@ -77,6 +80,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         http11: Http11 = "auto",
         max_connection_age: float | None = None,
         address_guard: AddressGuard | None = None,
+        resend_on_closed: bool = True,
     ) -> None:
         # httpx's own __init__ would create a second pool.
         self._pool: ConnectionPool = ConnectionPool(
@@ -98,6 +102,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             network_backend=AsyncioBackend(address_guard=address_guard),
             socket_options=socket_options,
             http11=http11,
+            resend_on_closed=resend_on_closed,
         )
 
     def statistics(self) -> PoolStatistics:
