@@ -74,7 +74,10 @@ class RequestOptions(TypedDict, total=False):
 
 
 class HttpxClientOptions(TypedDict, total=False):
-    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx."""
+    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
+
+    ``resend_on_closed`` is ours: see ``AsyncPoolTransport``.
+    """
 
     auth: AuthTypes
     params: QueryParamTypes
@@ -95,6 +98,7 @@ class HttpxClientOptions(TypedDict, total=False):
     transport: "httpx.AsyncBaseTransport | BackendName"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
+    resend_on_closed: bool
 
 
 class ClientOptions(HttpxClientOptions, total=False):

@@ -48,6 +48,11 @@ class ExternalClient:
                 "http_client must have the async request() of an httpx.AsyncClient, got "
                 f"{client!r:.100}"
             )
+        if "resend_on_closed" in options:
+            raise ValueError(
+                "resend_on_closed is for the pool that the resilient client makes: give http_client "
+                "transport=AsyncPoolTransport(resend_on_closed=...) instead"
+            )
         if options:
             raise ValueError(
                 f"http_client already has its options: pass {', '.join(sorted(options))} to it, "

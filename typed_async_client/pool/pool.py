@@ -19,8 +19,8 @@ import httpcore
 from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
-from typed_async_client.pool.connection import ConnectionOptions
-from typed_async_client.pool.connector import Http11, connector
+from typed_async_client.pool.connection import ChooseProxy, ConnectionOptions
+from typed_async_client.pool.connector import Http11, connector, httpcore_connection
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
@@ -77,6 +77,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         limits: the limits of the pool.
         ssl_context: for https; httpcore's default if None.
         proxy: a forward, tunnel or SOCKS5 proxy.
+        proxy_for: chooses the proxy of each origin, in place of ``proxy``.
         http1: allow HTTP/1.1.
         http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
         retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
@@ -102,6 +103,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         limits: PoolLimits | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: httpcore.Proxy | None = None,
+        proxy_for: ChooseProxy | None = None,
         http1: bool = True,
         http2: bool = False,
         retries: int = 0,
@@ -118,6 +120,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         options = ConnectionOptions(
             ssl_context=ssl_context,
             proxy=proxy,
+            proxy_for=proxy_for,
             http1=http1,
             http2=http2,
             retries=retries,
@@ -132,7 +135,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             network_backend=backend,
             **options.arguments,
         )
-        self._options = options
+        self._backend, self._options = backend, options
         self._resend_on_closed = resend_on_closed
         self._slots = Slots(
             limits,
@@ -177,6 +180,11 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
                     raise failure from error
             else:
                 return self._wrap_response(slot, pooled, response)
+
+    def create_connection(self, origin: httpcore.Origin) -> Any:
+        """Create a connection for httpcore's own code, where a patched method passes requests on."""
+        options = self._options.for_origin((origin.scheme, origin.host, origin.port))
+        return httpcore_connection(origin, self._backend, options)
 
     @property
     def connections(self) -> list[Any]:

@@ -14,10 +14,12 @@ from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.pool.body import PooledBody
+from typed_async_client.pool.connection import ChooseProxy
 from typed_async_client.pool.connector import Http11
+from typed_async_client.pool.environment import ProxyRules, require_http2, require_socks
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
-from typed_async_client.pool.slot import PoolLimits
+from typed_async_client.pool.slot import Origin, PoolLimits
 from typed_async_client.private import is_stock_transport
 from typed_async_client.wire.messages import TrustedRequest
 
@@ -36,7 +38,10 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         verify: an ``ssl.SSLContext``, or whether to verify certificates. A context may be shared:
             it isn't changed, and the protocols that it offers (ALPN) are those of this transport.
         cert: a client certificate, in any form that httpx accepts.
-        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are respected.
+        trust_env: whether the environment counts, as in httpx's clients: ``SSL_CERT_FILE`` and
+            ``SSL_CERT_DIR``, and ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``,
+            which httpx ignores for a transport. No proxy is taken from there with a ``proxy``, a
+            ``uds``, or an ``address_guard``, which couldn't check what the proxy connects to.
         http1: allow HTTP/1.1.
         http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
         limits: the most connections, the most idle ones, and how many seconds they may be idle.
@@ -56,8 +61,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             it twice. If False, the error of the first connection is raised.
 
     Raises:
-        ImportError: llhttp is requested and httptools isn't installed.
-        ValueError: ``http11`` has another value.
+        ImportError: an option needs a library that isn't installed; the message names the extra.
+        ValueError: ``http11`` has another value, or a proxy has an unknown scheme.
 
     Example:
         >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
@@ -82,6 +87,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         address_guard: AddressGuard | None = None,
         resend_on_closed: bool = True,
     ) -> None:
+        require_http2(http2=http2)
         # httpx's own __init__ would create a second pool.
         self._pool: ConnectionPool = ConnectionPool(
             limits=PoolLimits(
@@ -94,6 +100,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
                 httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
             ),
             proxy=None if proxy is None else _as_httpcore_proxy(proxy),
+            proxy_for=_environment_proxies(
+                trust_env=trust_env and proxy is None and uds is None and address_guard is None
+            ),
             http1=http1,
             http2=http2,
             retries=retries,
@@ -193,10 +202,26 @@ class _Parts(AsyncIterator[bytes]):
             _raise_as_httpx(error)
 
 
+def _environment_proxies(*, trust_env: bool) -> ChooseProxy | None:
+    """Return what chooses the proxy of an origin by the environment; None if it names no proxy."""
+    rules = ProxyRules.of_environment(trust_env=trust_env)
+    if not rules.proxies:
+        return None
+
+    def choose(origin: Origin) -> httpcore.Proxy | None:
+        scheme, host, port = origin
+        url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port)
+        proxy = rules.proxy_for(url)
+        return None if proxy is None else _as_httpcore_proxy(proxy)
+
+    return choose
+
+
 def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
     proxy = url_or_proxy
     if not isinstance(proxy, httpx.Proxy):
         proxy = httpx.Proxy(url=proxy)
+    require_socks([proxy])
     return httpcore.Proxy(
         url=httpcore.URL(
             scheme=proxy.url.raw_scheme,
