@@ -61,6 +61,8 @@ class AsyncResilientClient(Verbs):
             keeps its options, and closing the resilient client leaves it open.
         **httpx_client_kwargs: options of ``httpx.AsyncClient``: timeout, limits, headers, ...;
             ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
+            Without a ``timeout`` it is 5 s to connect, read and write, and none to wait for a
+            connection of our own pool. ``resend_on_closed`` is that of ``AsyncPoolTransport``.
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.

@@ -37,7 +37,8 @@ async def simple_async_request(
         method: the HTTP method.
         url: the URL.
         max_retries: retries after a connect failure.
-        timeout: seconds for each of connect, read, write and pool, as in httpx.
+        timeout: seconds for each of connect, read, write and pool, as in httpx; a single request
+            doesn't wait for the pool.
         **kwargs: options of the request (json, headers, ...) or of the client (verify, ...).
 
     Raises:

@@ -4,7 +4,7 @@ httpx ignores the proxies of the environment as soon as it is given a transport,
 here, by the same rules as in httpx.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -17,11 +17,14 @@ from typed_async_client.pool.environment import environment_proxies, require_htt
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
-from typed_async_client.transports.pair import may_send_before_failing
+from typed_async_client.transports.pair import innermost, may_send_before_failing
 
 __all__ = ["build_httpx_client"]
 
 _TRANSPORT_OPTIONS = ("http1", "http2", "limits", "trust_env")
+
+_DEFAULT_TIMEOUT = httpx.Timeout(5.0, pool=None)
+"""Of requests through our own pool: one that waits in its queue hasn't failed."""
 
 _MakeTransport = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
 """Makes a transport that sends through a proxy, or directly if it is None."""
@@ -44,6 +47,8 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     if not isinstance(transport, str):
         require_http2(http2=options.get("http2", False))
     arguments.pop("http2", None)  # of the transport, which is made here; httpx would look for h2
+    if "timeout" not in options and _waits_in_our_pool(transport, options.get("mounts")):
+        arguments["timeout"] = _DEFAULT_TIMEOUT
     if mounts := options.get("mounts"):
         arguments["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
     if isinstance(transport, str):
@@ -63,6 +68,18 @@ def _check_resends(transport: object) -> None:
             "resend_on_closed is for the pool that the client makes, not for the transport passed "
             f"along, {type(transport).__name__}: pass it to AsyncPoolTransport"
         )
+
+
+def _waits_in_our_pool(transport: Any, mounts: Mapping[str, Any] | None) -> bool:
+    """Whether requests wait for connections in our own pool, and in no pool of httpx."""
+    last = innermost(transport)
+    is_ours = last is None or isinstance(last, AsyncPoolTransport)
+    return is_ours and not any(map(_has_pool_of_httpx, (mounts or {}).values()))
+
+
+def _has_pool_of_httpx(mount: Any) -> bool:
+    last = innermost(mount)
+    return isinstance(last, httpx.AsyncHTTPTransport) and not isinstance(last, AsyncPoolTransport)
 
 
 def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTransport | None:
