@@ -36,7 +36,7 @@ LAYERS = (
 """From the bottom up. A unit (a module or subpackage) imports only from lower layers and itself."""
 
 WIRE = {"net", "wire", "http1", "http2", "pool"}
-VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types"}
+VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types", "sent"}
 """What the wire may import; it doesn't know contexts, events, results or the engine."""
 
 FORBIDDEN_IN_POLICIES = {"asyncio", "threading", "time", "random", "logging", "httpx", "httpcore"}

@@ -64,6 +64,8 @@ class AsyncResilientClient(Reporting, Verbs):
             ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
             ``redirect_headers`` names headers that follow a redirect to another origin, and
             ``allow_insecure_redirects=True`` lets a body follow one from https to http.
+            Without a ``timeout`` it is 5 s to connect, read and write, and none to wait for a
+            connection of our own pool. ``resend_on_closed`` is that of ``AsyncPoolTransport``.
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.

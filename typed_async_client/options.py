@@ -105,12 +105,13 @@ class _TransportOptions(TypedDict, total=False):
     transport: "httpx.AsyncBaseTransport | BackendName | None"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
+    resend_on_closed: bool
 
 
 class HttpxClientOptions(_TransportOptions, RedirectOptions, total=False):
     """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
 
-    Those for redirects are this package's.
+    Those for redirects, and ``resend_on_closed`` of ``AsyncPoolTransport``, are this package's.
     """
 
     auth: AuthTypes | None

@@ -70,7 +70,8 @@ _PACKED = ("httpx_client/packed.py",)
 _H11 = ("http1/h11.py",)
 _HTTP2 = ("http2/connection.py",)
 
-_CLIENT, _MODELS, _DECODERS = "httpx._client", "httpx._models", "httpx._decoders"
+_CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
+_DECODERS = "httpx._decoders"
 _AS_HTTP11, _AS_HTTP2 = "httpcore._async.http11", "httpcore._async.http2"
 
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
@@ -91,10 +92,8 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_CLIENT, "AsyncClient", "_mounts", _HERE, "a client's other transports"),
     PrivateName(_CLIENT, "BaseClient", "_state", _HERE, "whether a client is closed"),
     # The messages of httpx.
-    PrivateName(
-        "httpx._content", "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"
-    ),
-    PrivateName("httpx._content", "IteratorByteStream", "_stream", _HERE, "the same, synchronous"),
+    PrivateName(_CONTENT, "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"),
+    PrivateName(_CONTENT, "IteratorByteStream", "_stream", _HERE, "the same, synchronous"),
     PrivateName(_MODELS, "Request", "_content", _HERE + _PACKED, "the body, if it was read"),
     PrivateName(_MODELS, "Response", "_content", _RESPONSE + _PACKED, "the decoded body"),
     PrivateName(_MODELS, "Response", "_num_bytes_downloaded", _RESPONSE, "num_bytes_downloaded"),
@@ -138,6 +137,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
     # The HTTP/2 connection of httpcore, and h2 below it.
+    PrivateName(
+        _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"
+    ),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_stream_event", _HTTP2, "own timeouts"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_events", _HTTP2, "own traces"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_read_incoming_data", _HTTP2, "shared reads"),

@@ -21,6 +21,7 @@ from typed_async_client.record import RequestRecord
 __all__ = [
     "SentLog",
     "WatchedBody",
+    "attempt_log",
     "begin_attempt",
     "came_through_body",
     "current_log",
@@ -48,6 +49,8 @@ class SentLog:
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
         unrepeatable: whether a request that mustn't be sent twice was answered by a redirect.
+        resends: how often our pool sent a request of the attempt twice, although the server may
+            have processed it the first time; at most once.
     """
 
     __slots__ = (
@@ -58,6 +61,7 @@ class SentLog:
         "body_started",
         "hops",
         "owner",
+        "resends",
         "unrepeatable",
     )
 
@@ -74,15 +78,17 @@ class SentLog:
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.resends: int = 0
         self.unrepeatable: bool = False
 
     @property
     def is_nested(self) -> bool:
         """Whether the attempt is part of another one, whose client reports how it ended."""
-        return self._outer is not None and self._outer is not _UNUSED
+        return self._outer is not None
 
     def count_resend(self) -> None:
         """Record that the pool sent a request a second time, after it may have been processed."""
+        self.resends += 1
         if self._record is not None:
             self._record.resends += 1
         if self._outer is not None:
@@ -118,6 +124,11 @@ def end_attempt(outer: "Token[SentLog]") -> None:
 def current_log() -> SentLog:
     """Return the log of the running task's attempt; outside of any attempt, an unused one."""
     return _log.get(_UNUSED)
+
+
+def attempt_log() -> SentLog | None:
+    """Return the log of the running task's attempt; None outside of any attempt."""
+    return _log.get(None)
 
 
 _UNUSED = SentLog()

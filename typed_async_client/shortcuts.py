@@ -44,7 +44,8 @@ async def simple_async_request(
         method: the HTTP method.
         url: the URL.
         max_retries: retries after a connect failure.
-        timeout: seconds for each of connect, read, write and pool, as in httpx.
+        timeout: seconds for each of connect, read, write and pool, as in httpx; a single request
+            doesn't wait for the pool.
         context: the id and the retry limits of the request, instead of ``max_retries``.
         **options: options of the request (json, headers, ...) or of the client (verify, ...).
 

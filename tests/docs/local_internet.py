@@ -80,7 +80,7 @@ class LocalInternet(socketserver.ThreadingTCPServer):
         return kept | {
             "HTTP_PROXY": proxy,
             "HTTPS_PROXY": proxy,
-            "NO_PROXY": "",
+            "NO_PROXY": "127.0.0.1",  # the servers that examples start themselves
             "SSL_CERT_FILE": str(authority_file),
         }
 

@@ -20,10 +20,10 @@ from typed_async_client.cli.exits import Exit
 from typed_async_client.testing import FaultServer, Wire
 
 
-async def test_the_default_timeouts_are_those_of_httpx() -> None:
-    """5 s for each of connect, read, write and pool."""
+async def test_the_default_timeouts_are_those_of_httpx_except_for_the_pool() -> None:
+    """5 s for each of connect, read and write; none for the pool, which is ours."""
     async with create_async_resilient_client() as client:
-        assert client._client.timeout == httpx.Timeout(5.0)
+        assert client._client.timeout == httpx.Timeout(5.0, pool=None)
 
 
 async def test_a_request_without_a_connection_ends_as_timeout_and_is_not_retried() -> None:

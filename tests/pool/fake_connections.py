@@ -37,6 +37,7 @@ class FakeStream:
         self.opening_task: None = None
         self.is_readable: bool = False
         self.received: int = 0
+        self.written: int = 0
 
     @property
     def has_ended(self) -> bool:

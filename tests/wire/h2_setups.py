@@ -9,10 +9,10 @@ import pytest
 from h2_servers import Script, h2_client_context, h2_server
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.pool.resend import RESENDS
+from typed_async_client.pool.resend import REFUSALS, RESENDS
 from typed_async_client.testing import FaultServer
 
-__all__ = ["ALL_SETUPS", "H2Setup", "post_many", "resend_counts"]
+__all__ = ["ALL_SETUPS", "H2Setup", "post_many", "refusal_counts", "resend_counts"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,6 +45,12 @@ ALL_SETUPS = pytest.mark.parametrize(
     ],
     ids=["ALPN and h11", "ALPN and llhttp", "prior knowledge"],
 )
+
+
+def refusal_counts(responses: list[httpx.Response]) -> list[int]:
+    """Return how many connections refused each request, sorted; none was sent twice otherwise."""
+    assert not any(RESENDS in response.extensions for response in responses)
+    return sorted(response.extensions.get(REFUSALS, 0) for response in responses)
 
 
 def resend_counts(responses: list[httpx.Response]) -> list[int]:

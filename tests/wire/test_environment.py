@@ -1,6 +1,7 @@
 """Our client uses the environment's proxies in the same way as httpx."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -8,8 +9,8 @@ from httpx._utils import get_environment_proxies  # private; the function that h
 from proxy_handlers import forward_proxy, tunnel_proxy
 from tls_contexts import client_context, server_context
 
-from typed_async_client import AsyncPoolTransport, AsyncResilientClient
-from typed_async_client.httpx_client.build import environment_proxies
+from typed_async_client import AsyncPoolTransport, AsyncResilientClient, ResilientTransport
+from typed_async_client.pool.environment import ProxyRules, environment_proxies
 from typed_async_client.testing import FaultServer, answer
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -115,7 +116,7 @@ URLS = [
 async def test_each_url_uses_a_proxy_if_it_does_in_httpx(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
-    """Both clients choose the transport for each URL."""
+    """Both clients choose the transport for each URL, and our transports by the same rules."""
     set_variables(monkeypatch, environment)
     httpx_client = httpx.AsyncClient()
     async with httpx_client, AsyncResilientClient() as client:
@@ -125,10 +126,44 @@ async def test_each_url_uses_a_proxy_if_it_does_in_httpx(
             url = httpx.URL(text)
             expected = httpx_client._transport_for_url(url) is not httpx_client._transport
             assert (inner._transport_for_url(url) is not inner._transport) == expected, text
+            assert (ProxyRules.of_environment().proxy_for(url) is not None) == expected, text
         assert all(
             mount is None or isinstance(mount, AsyncPoolTransport)
             for mount in inner._mounts.values()
         )
+
+
+EXCLUDED = [
+    "*.a.test", ".a.test", "a.test:80", "a.test:443", "a.test:8080", "::1", "10.0.0.0/8",
+    "xn--bcher-kva.test", "A.TEST", "http://a.test", "https://", "ws://a.test", "*:8080", "**",
+    "a.test,.test,www.a.test", "all://a.test",
+]  # fmt: skip
+MORE_URLS = ["https://a.test:443/", "http://a.test:80/", "http://bücher.test/", "ws://a.test/"]
+
+
+@pytest.mark.parametrize("excluded", EXCLUDED)
+def test_our_transports_choose_the_same_proxy_as_httpx(
+    monkeypatch: pytest.MonkeyPatch, excluded: str
+) -> None:
+    """Whatever ``NO_PROXY`` excludes, by scheme, host or port."""
+    environment = {"ALL_PROXY": "http://all.test", "HTTPS_PROXY": "http://tls.test"}
+    set_variables(monkeypatch, {**environment, "NO_PROXY": excluded})
+    rules = ProxyRules.of_environment()
+    with httpx.Client() as client:
+        for text in URLS + MORE_URLS:
+            transport: Any = client._transport_for_url(httpx.URL(text))
+            expected = getattr(transport._pool, "_proxy_url", None)
+            proxy = rules.proxy_for(httpx.URL(text))
+            assert (proxy and proxy.url.host) == (expected and expected.host.decode()), text
+
+
+def test_exceptions_without_a_proxy_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients of httpx fail for one that isn't valid."""
+    monkeypatch.setenv("NO_PROXY", "[::1]")
+    assert ProxyRules.of_environment().proxies == []
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+    with pytest.raises(httpx.InvalidURL):
+        ProxyRules.of_environment()
 
 
 # On real sockets
@@ -219,15 +254,6 @@ async def test_an_explicit_mount_takes_precedence_over_the_environment(
         assert (server.connections, proxy.connections) == (0, 1)
 
 
-async def test_with_an_explicit_transport_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in httpx, whoever creates the transport chooses the proxy."""
-    async with FaultServer(answer()) as server, FaultServer(forward_proxy()) as proxy:
-        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
-        async with AsyncResilientClient(transport=AsyncPoolTransport()) as client:
-            assert (await (await client.get(server.url))).status_code == 200
-        assert proxy.connections == 0
-
-
 async def test_a_proxy_with_an_unknown_scheme_is_refused_as_by_httpx(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -235,5 +261,6 @@ async def test_a_proxy_with_an_unknown_scheme_is_refused_as_by_httpx(
     monkeypatch.setenv("ALL_PROXY", "ftp://proxy.test")
     with pytest.raises(ValueError, match="ftp"):
         httpx.AsyncClient()
-    with pytest.raises(ValueError, match="ftp"):
-        AsyncResilientClient()
+    for make in (AsyncResilientClient, AsyncPoolTransport, ResilientTransport):
+        with pytest.raises(ValueError, match="ftp"):
+            make()

@@ -15,7 +15,7 @@ from pool_helpers import result_type, wait_until_stale
 from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.pool.resend import RESENDS
+from typed_async_client.pool.resend import REFUSALS, RESENDS
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 
 pytestmark = pytest.mark.usefixtures("http11", "no_leaks")
@@ -142,7 +142,7 @@ async def test_a_refused_stream_is_resent(client: httpx.AsyncClient, method: str
 
     async with h2_server(refuse, serve) as server:
         response = await client.request(method, server.url, content=b"whole")
-        assert (response.status_code, response.extensions[RESENDS]) == (200, 1)
+        assert (response.status_code, response.extensions[REFUSALS]) == (200, 1)
         assert [[request.body for request in wire.requests] for wire in connections] == [
             [b"whole"],
             [b"whole"],

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from fault_handlers import wait_until
 from h2_servers import H2Wire, Script, StreamRequest
-from h2_setups import ALL_SETUPS, H2Setup, post_many, resend_counts
+from h2_setups import ALL_SETUPS, H2Setup, post_many, refusal_counts
 from leak_checks import count_sockets_to
 from pool_helpers import result_type
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.pool.resend import RESENDS
+from typed_async_client.pool.resend import REFUSALS, RESENDS
 
 pytestmark = [ALL_SETUPS, pytest.mark.usefixtures("no_leaks")]
 
@@ -54,7 +54,7 @@ async def test_streams_covered_by_a_goaway_complete_and_new_ones_use_another_con
         proceed.set()
         bodies = sorted(response.content for response in await covered)
         assert bodies == [b"late"] * 4 + [b"part and rest"]
-        assert resend_counts(await covered) == [0] * 5
+        assert refusal_counts(await covered) == [0] * 5
         await asyncio.wait_for(client_closed.wait(), 20)
         assert (server.connections, count_sockets_to(server.port)) == (2, 1)
 
@@ -76,7 +76,7 @@ async def test_a_graceful_shutdown_in_two_steps_loses_no_request(
     async with setup.server(drain_in_two_steps) as server:
         responses = await post_many(client, server.url, 5)
         assert [response.status_code for response in responses] == [200] * 5
-        assert resend_counts(responses) == [0, 0, 0, 1, 1]
+        assert refusal_counts(responses) == [0, 0, 0, 1, 1]
         assert transport.statistics().opened == server.connections == 2
 
 
@@ -131,7 +131,7 @@ async def test_streams_above_the_last_stream_id_share_one_new_connection(
     async with setup.server(drain_immediately, serve) as server:
         responses = await post_many(client, server.url, 50)
         assert [response.status_code for response in responses] == [200] * 50
-        assert resend_counts(responses) == [0] * accepted + [1] * (50 - accepted)
+        assert refusal_counts(responses) == [0] * accepted + [1] * (50 - accepted)
         assert transport.statistics().opened == server.connections == 2
     resent = sorted(request.path for wire in later for request in wire.requests)
     assert resent == sorted(first[accepted:])
@@ -149,7 +149,7 @@ async def test_refused_streams_share_one_new_connection(
 
     async with setup.server(refuse_all) as server:
         responses = await post_many(client, server.url, 50)
-        assert resend_counts(responses) == [1] * 50
+        assert refusal_counts(responses) == [1] * 50
         assert transport.statistics().opened == server.connections == 2
 
 
@@ -167,7 +167,7 @@ async def test_refused_streams_respect_max_connections(setup: H2Setup) -> None:
         httpx.AsyncClient(transport=transport, timeout=20) as client,
     ):
         responses = await post_many(client, server.url, 20)
-        assert resend_counts(responses) == [1] * 20
+        assert refusal_counts(responses) == [1] * 20
         assert transport.statistics().closed == {"failed": 1}
 
 
@@ -222,7 +222,7 @@ async def test_requests_waiting_for_a_stream_move_when_the_server_shuts_down(
     async with setup.server(go_away_with_three, max_streams=3) as server:
         responses = await post_many(client, server.url, 10)
         assert [response.status_code for response in responses] == [200] * 10
-        assert resend_counts(responses) == [0] * 3 + [1] * 7
+        assert refusal_counts(responses) == [0] * 3 + [1] * 7
         assert 2 <= transport.statistics().opened <= 4  # with three streams each
 
 
@@ -245,7 +245,7 @@ async def test_a_goaway_with_an_error_fails_accepted_requests(
         results = await asyncio.gather(*tasks, return_exceptions=True)
         answers = [result for result in results if isinstance(result, httpx.Response)]
         errors = [result for result in results if isinstance(result, httpx.RemoteProtocolError)]
-        assert (resend_counts(answers), len(errors)) == ([1, 1, 1], 2)
+        assert (refusal_counts(answers), len(errors)) == ([1, 1, 1], 2)
         assert transport.statistics().opened == server.connections == 2
 
 
@@ -300,7 +300,7 @@ async def test_an_upload_refused_halfway_is_resent(
     """In full: the server has said that it processed none of it."""
     async with setup.server(script) as server:
         response = await client.post(server.url, content=LARGE)
-        assert (response.status_code, response.extensions[RESENDS]) == (200, 1)
+        assert (response.status_code, response.extensions[REFUSALS]) == (200, 1)
 
 
 @pytest.mark.parametrize("script", [refuse_a_body, go_away_during_a_body])

@@ -10,7 +10,7 @@ from proxy_handlers import Socks5Proxy, tunnel_proxy
 from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.pool.resend import RESENDS
+from typed_async_client.pool.resend import REFUSALS
 from typed_async_client.testing import FaultServer, Handler, SeenRequest, Wire, each_request
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -72,8 +72,8 @@ async def test_a_goaway_through_a_proxy_is_honored(
         async with httpx.AsyncClient(transport=transport, timeout=20) as client:
             tasks = [client.post(server.url, content=b"x") for _ in range(5)]
             responses = await asyncio.gather(*tasks)
-            resends = sorted(response.extensions.get(RESENDS, 0) for response in responses)
-            assert resends == [0, 0, 1, 1, 1]
+            refusals = sorted(response.extensions.get(REFUSALS, 0) for response in responses)
+            assert refusals == [0, 0, 1, 1, 1]
             assert transport.statistics().opened == proxy.connections == 2
 
 

@@ -25,7 +25,10 @@ from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.wire.messages import timeout_of
 
-__all__ = ["Http2Connection"]
+__all__ = ["WRITTEN_BEFORE", "Http2Connection"]
+
+WRITTEN_BEFORE = "written_before"
+"""Attribute of a request: bytes written to the connection before it; missing while it waits."""
 
 _T = TypeVar("_T")
 
@@ -44,6 +47,12 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
 
     _connection_window_updates = 0
     """How many reads have received a WINDOW_UPDATE for the whole connection."""
+
+    async def _send_request_headers(self, request: httpcore.Request, stream_id: int) -> None:
+        """Note what had been written before, so that it can be told whether anything followed."""
+        stream: Any = self._network_stream
+        vars(request)[WRITTEN_BEFORE] = stream.written
+        await super()._send_request_headers(request, stream_id)
 
     async def _receive_stream_event(self, request: httpcore.Request, stream_id: int) -> Any:
         wait = functools.partial(super()._receive_stream_event, request, stream_id)

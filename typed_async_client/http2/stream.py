@@ -102,7 +102,9 @@ class FilteredStream(AsyncioStream):
     def write_nowait(self, frames: bytes) -> None:
         """Write frames without waiting, if the connection speaks HTTP/2 and is still open."""
         if self._filter is not None and not self._transport.is_closing():
-            self._transport.write(self._filter_output(self._filter, frames))
+            allowed = self._filter_output(self._filter, frames)
+            self._transport.write(allowed)
+            self.written += len(allowed)
 
     def _filter_output(self, frame_filter: FrameFilter, frames: bytes) -> bytes:
         """Return the frames that may be sent, and insert replies to the others."""

@@ -1,12 +1,10 @@
 """Builds the httpx client of a resilient client: with our hooks, and our pool unless one is given.
 
-httpx ignores the proxies of the environment as soon as it is given a transport, so they are read
+httpx ignores the proxies of the environment as soon as it is given a transport, so they are mounted
 here, by the same rules as in httpx.
 """
 
-import ipaddress
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -17,14 +15,18 @@ from typed_async_client.httpx_types import ProxyTypes
 from typed_async_client.libraries import is_from
 from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
+from typed_async_client.pool.environment import environment_proxies, require_http2
 from typed_async_client.pool.transport import AsyncPoolTransport
-from typed_async_client.transports.backends.foreign import BackendOptions
+from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
-from typed_async_client.transports.pair import may_send_before_failing
+from typed_async_client.transports.pair import innermost, may_send_before_failing
 
-__all__ = ["build_httpx_client", "environment_proxies"]
+__all__ = ["build_httpx_client"]
 
 _TRANSPORT_OPTIONS = ("http1", "http2", "limits", "trust_env")
+
+_DEFAULT_TIMEOUT = httpx.Timeout(5.0, pool=None)
+"""Of requests through our own pool: one that waits in its queue hasn't failed."""
 
 _MakeTransport = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
 """Makes a transport that sends through a proxy, or directly if it is None."""
@@ -34,11 +36,11 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     """Build the httpx client of a resilient client.
 
     Raises:
-        ValueError: the backend named as transport is unknown, or doesn't support an option; or
-            ``redirect_headers`` has an item that isn't the name of a header.
+        ValueError: the backend named as transport is unknown, or an option doesn't apply to the
+            transport; or ``redirect_headers`` has an item that isn't the name of a header.
         TypeError: a transport doesn't support asynchronous clients; or an option for redirects has
             another type.
-        ImportError: the backend is an extra that isn't installed.
+        ImportError: a backend, a proxy or HTTP/2 needs an extra that isn't installed.
     """
     transport = options.get("transport")
     arguments: Any = {
@@ -49,6 +51,14 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
             allow_insecure=options.get("allow_insecure_redirects", False),
         ),
     }
+    if "resend_on_closed" in options:
+        _check_resends(transport)
+        del arguments["resend_on_closed"]
+    if not isinstance(transport, str):
+        require_http2(http2=options.get("http2", False))
+    arguments.pop("http2", None)  # of the transport, which is made here; httpx would look for h2
+    if "timeout" not in options and _waits_in_our_pool(transport, options.get("mounts")):
+        arguments["timeout"] = _DEFAULT_TIMEOUT
     if mounts := options.get("mounts"):
         arguments["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
     if isinstance(transport, str):
@@ -58,6 +68,28 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     else:
         arguments["transport"] = _checked(transport)
     return FastPathClient(**arguments)
+
+
+def _check_resends(transport: object) -> None:
+    if isinstance(transport, str):
+        raise refuse(transport, "resend_on_closed", NEVER_RESENDS)
+    if transport is not None:
+        raise ValueError(
+            "resend_on_closed is for the pool that the client makes, not for the transport passed "
+            f"along, {type(transport).__name__}: pass it to AsyncPoolTransport"
+        )
+
+
+def _waits_in_our_pool(transport: Any, mounts: Mapping[str, Any] | None) -> bool:
+    """Whether requests wait for connections in our own pool, and in no pool of httpx."""
+    last = innermost(transport)
+    is_ours = last is None or isinstance(last, AsyncPoolTransport)
+    return is_ours and not any(map(_has_pool_of_httpx, (mounts or {}).values()))
+
+
+def _has_pool_of_httpx(mount: Any) -> bool:
+    last = innermost(mount)
+    return isinstance(last, httpx.AsyncHTTPTransport) and not isinstance(last, AsyncPoolTransport)
 
 
 def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTransport | None:
@@ -85,6 +117,9 @@ def _pool_maker(options: HttpxClientOptions) -> _MakeTransport:
         cert=options.get("cert"),
         trust_env=options.get("trust_env", True),
     )
+    if "resend_on_closed" in options:
+        shared["resend_on_closed"] = options["resend_on_closed"]
+    shared["trust_env"] = False  # the context has read it, and its proxies are mounted here
     return lambda proxy: AsyncPoolTransport(proxy=proxy, **shared)
 
 
@@ -115,34 +150,3 @@ def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str
 
 def _as_proxy(proxy: ProxyTypes) -> httpx.Proxy:
     return proxy if isinstance(proxy, httpx.Proxy) else httpx.Proxy(proxy)
-
-
-def environment_proxies() -> dict[str, str | None]:
-    """Read ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in upper or lower case.
-
-    Returns:
-        A proxy for each URL pattern, in the form that ``mounts`` takes; None means no proxy.
-    """
-    found = urllib.request.getproxies()
-    proxies: dict[str, str | None] = {}
-    for scheme in ("http", "https", "all"):
-        if address := found.get(scheme):
-            proxies[f"{scheme}://"] = address if "://" in address else f"http://{address}"
-    exceptions = [host.strip() for host in found.get("no", "").split(",")]
-    if "*" in exceptions:
-        return {}
-    return proxies | {_pattern(host): None for host in exceptions if host}
-
-
-def _pattern(host: str) -> str:
-    """Return the URL pattern of one ``NO_PROXY`` entry; a host name includes its subdomains."""
-    if "://" in host:
-        return host
-    try:
-        version = ipaddress.ip_address(host.split("/", maxsplit=1)[0]).version
-    except ValueError:
-        return f"all://{host}" if host.lower() == "localhost" else f"all://*{host}"
-    return f"all://{host}" if version == _IPV4 else f"all://[{host}]"
-
-
-_IPV4 = 4

@@ -61,6 +61,11 @@ class ExternalClient:
                 f"http_client follows redirects in its own way: {', '.join(sorted(own))} can't "
                 "apply to it"
             )
+        if "resend_on_closed" in options:
+            raise ValueError(
+                "resend_on_closed is for the pool that the resilient client makes: give http_client "
+                "transport=AsyncPoolTransport(resend_on_closed=...) instead"
+            )
         if options:
             raise ValueError(
                 f"http_client already has its options: pass {', '.join(sorted(options))} to it, "

@@ -31,12 +31,14 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         layers: the streams of this connection, from the socket to the outermost TLS layer. All of
             them share one list.
         protocol: buffers the received bytes.
+        written: total bytes passed on to be sent, those of TLS left out.
     """
 
     def __init__(self, protocol: StreamProtocol, *, inner: "AsyncioStream | None" = None) -> None:
         self.layers: list[AsyncioStream] = [] if inner is None else inner.layers
         self.layers.append(self)
         self.protocol: StreamProtocol = protocol
+        self.written: int = 0
         self._read_timer = WaitTimer()
         self._transport = cast("asyncio.Transport", protocol.transport)
         self._socket = self._transport.get_extra_info("socket") if inner is None else None
@@ -158,6 +160,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if transport.is_closing():
             raise httpcore.WriteError(protocol.error or "the connection is closed")
         transport.write(chunk)
+        self.written += len(chunk)
         return protocol.wait_writable()
 
     async def aclose(self) -> None:

@@ -20,7 +20,10 @@ from typed_async_client.pool.slot import Origin
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wire.trace import trace
 
-__all__ = ["ConnectionOptions", "DirectConnection", "ExchangeFactory"]
+__all__ = ["ChooseProxy", "ConnectionOptions", "DirectConnection", "ExchangeFactory"]
+
+ChooseProxy: TypeAlias = Callable[[Origin], httpcore.Proxy | None]
+"""Returns the proxy for an origin; None means that it is reached directly."""
 
 ExchangeFactory: TypeAlias = Callable[[httpcore.Origin, Any], Any]
 """Creates an exchange, which speaks HTTP, on an open stream."""
@@ -38,11 +41,19 @@ class ConnectionOptions:
     local_address: str | None
     uds: str | None
     socket_options: Iterable[Any] | None
+    proxy_for: ChooseProxy | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The fields as arguments of a pool of httpcore."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """The fields as arguments of a pool of httpcore, which has one proxy or none."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: getattr(self, name) for name in names if name != "proxy_for"}
+
+    def for_origin(self, origin: Origin) -> "ConnectionOptions":
+        """Return the options with the proxy that was chosen for an origin."""
+        if self.proxy_for is None:
+            return self
+        return dataclasses.replace(self, proxy=self.proxy_for(origin), proxy_for=None)
 
     @property
     def http2_mode(self) -> Http2Mode | None:

@@ -32,7 +32,7 @@ from typed_async_client.pool.connection import ConnectionOptions, DirectConnecti
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import Slot
 
-__all__ = ["Http11", "connector", "load_exchange"]
+__all__ = ["Http11", "connector", "httpcore_connection", "load_exchange"]
 
 Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
 """The HTTP/1.1 parser of a direct connection; ``"auto"`` is llhttp where httptools is installed."""
@@ -48,23 +48,23 @@ def connector(
         ValueError: ``http11`` isn't a valid value.
     """
     exchange = load_exchange(http11)
-    is_direct = options.proxy is None and options.retries == 0
 
     def connect(slot: Slot) -> Any:
         origin = httpcore.Origin(*slot.origin)
         recorder = Recorder(backend, slot, http2=options.http2_mode)
-        if is_direct:
-            return DirectConnection(origin, recorder, exchange, options)
-        return _httpcore_connection(origin, recorder, options)
+        chosen = options.for_origin(slot.origin)
+        if chosen.proxy is None and chosen.retries == 0:
+            return DirectConnection(origin, recorder, exchange, chosen)
+        return httpcore_connection(origin, recorder, chosen)
 
     return connect
 
 
-def _httpcore_connection(
-    origin: httpcore.Origin, recorder: Recorder, options: ConnectionOptions
+def httpcore_connection(
+    origin: httpcore.Origin, backend: httpcore.AsyncNetworkBackend, options: ConnectionOptions
 ) -> Any:
     """Create a connection with a temporary httpcore pool, which picks the class for the proxy."""
-    pool = httpcore.AsyncConnectionPool(network_backend=recorder, **options.arguments)
+    pool = httpcore.AsyncConnectionPool(network_backend=backend, **options.arguments)
     return pool.create_connection(origin)
 
 

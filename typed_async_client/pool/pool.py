@@ -19,9 +19,9 @@ import httpcore
 from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
-from typed_async_client.pool.connection import ConnectionOptions
-from typed_async_client.pool.connector import Http11, connector
-from typed_async_client.pool.resend import RESENDS, PooledRequest
+from typed_async_client.pool.connection import ChooseProxy, ConnectionOptions
+from typed_async_client.pool.connector import Http11, connector, httpcore_connection
+from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
 from typed_async_client.private import is_stock_pool
@@ -77,6 +77,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         limits: the limits of the pool.
         ssl_context: for https; httpcore's default if None.
         proxy: a forward, tunnel or SOCKS5 proxy.
+        proxy_for: chooses the proxy of each origin, in place of ``proxy``.
         http1: allow HTTP/1.1.
         http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
         retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
@@ -87,6 +88,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         socket_options: set on each socket.
         http11: the HTTP/1.1 parser of direct connections: ``"llhttp"``, ``"h11"``, or ``"auto"``,
             which is llhttp where httptools is installed.
+        resend_on_closed: send an idempotent request once more if its reused connection is closed
+            before the first byte of the response.
         random: returns a number in [0, 1), to spread the ages of connections.
 
     Raises:
@@ -100,6 +103,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         limits: PoolLimits | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: httpcore.Proxy | None = None,
+        proxy_for: ChooseProxy | None = None,
         http1: bool = True,
         http2: bool = False,
         retries: int = 0,
@@ -108,6 +112,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         network_backend: AsyncioBackend | None = None,
         socket_options: Iterable[Any] | None = None,
         http11: Http11 = "auto",
+        resend_on_closed: bool = True,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         limits = limits or PoolLimits()
@@ -115,6 +120,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         options = ConnectionOptions(
             ssl_context=ssl_context,
             proxy=proxy,
+            proxy_for=proxy_for,
             http1=http1,
             http2=http2,
             retries=retries,
@@ -129,7 +135,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             network_backend=backend,
             **options.arguments,
         )
-        self._options = options
+        self._backend, self._options = backend, options
+        self._resend_on_closed = resend_on_closed
         self._slots = Slots(
             limits,
             connect=connector(options, backend, http11),
@@ -153,26 +160,31 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         if not is_stock_pool():
             return await super().handle_async_request(request)
         self._binding.check()
-        pooled = PooledRequest(request)
+        pooled = PooledRequest(request, resend_on_closed=self._resend_on_closed)
         while True:
             slot = self._take_unless_queued(pooled)
             if slot is None:
                 slot = await self._wait_for_slot(pooled)
-            received = slot.received
+            received, written = slot.received, slot.written
             try:
                 response = await slot.connection.handle_async_request(request)
             except httpcore.ConnectionNotAvailable as error:
                 self._leave_unavailable(slot)
                 pooled.record_unavailable(error)
             except BaseException as error:
-                failure = pooled.record_failure(slot, error, received=received)
+                failure = pooled.record_failure(slot, error, received=received, written=written)
                 self._give_back(slot, clean=False)
                 if failure is error:
                     raise
                 if failure is not None:
                     raise failure from error
             else:
-                return self._wrap_response(slot, request, response, pooled.resends)
+                return self._wrap_response(slot, pooled, response)
+
+    def create_connection(self, origin: httpcore.Origin) -> Any:
+        """Create a connection for httpcore's own code, where a patched method passes requests on."""
+        options = self._options.for_origin((origin.scheme, origin.host, origin.port))
+        return httpcore_connection(origin, self._backend, options)
 
     @property
     def connections(self) -> list[Any]:
@@ -265,16 +277,17 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         self._give_back(slot, clean=True)
 
     def _wrap_response(
-        self, slot: Slot, request: httpcore.Request, response: httpcore.Response, resends: int
+        self, slot: Slot, pooled: PooledRequest, response: httpcore.Response
     ) -> httpcore.Response:
+        request = pooled.request
         if self._options.may_multiplex(slot.origin) and not slot.is_multiplexed:
             self._slots.stop_sharing(slot)  # it speaks HTTP/1.1
         framing = body_framing(response.headers)
         response.extensions[COMPLETE] = has_explicit_end(request, response, framing) or None
         if framing.lengths and framing.codings and not slot.is_multiplexed:
             slot.retire_at = 0.0  # a proxy may have read it differently, RFC 9112 section 6.3
-        if resends:
-            response.extensions[RESENDS] = resends
+        if pooled.failed_slot:
+            response.extensions.update(pooled.extensions())
         length = expected_length(request, response, framing) if slot.is_multiplexed else None
         response.stream = PooledBody(response.stream, slot, self._give_back, length=length)
         return response

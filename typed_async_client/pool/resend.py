@@ -2,29 +2,37 @@
 
 A resend isn't a retry. It repairs the pool's own choice of connection: it may have reused one that the
 server was just closing (RFC 9112 section 9.3.1), or used one that refused the request without
-processing it (RFC 9113 section 8.7).
+processing it (RFC 9113 section 8.7). Only in the first case may the server have processed the request,
+so only that is called a resend, is recorded for the attempt, and can be switched off.
 """
 
 import httpcore
 
+from typed_async_client.http2.connection import WRITTEN_BEFORE, Http2Connection
 from typed_async_client.http2.frames import REFUSED_STREAM
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.pool.slot import Origin, Slot
+from typed_async_client.sent import attempt_log
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
 
-__all__ = ["RESENDS", "PooledRequest"]
+__all__ = ["REFUSALS", "RESENDS", "PooledRequest"]
 
 RESENDS = "typed_async_client.resends"
-"""Response extension: how often the pool resent the request on another connection."""
+"""Response extension: how often the pool sent the request twice, after it may have been processed."""
+
+REFUSALS = "typed_async_client.refusals"
+"""Response extension: how many connections refused the request without processing it."""
 
 _PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
 """The schemes that the pool supports, and their default ports."""
 
 _CONNECTION_LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 
-_MAX_DRAINING_RESENDS = 10
-"""How often a request is resent because its connection was draining."""
+_NOT_CONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
+
+_MAX_DRAINING_REFUSALS = 10
+"""How many draining connections may refuse a request."""
 
 _MAX_UNAVAILABLE = 10
 """How often a request may find its connection busy or closed before it was started."""
@@ -39,20 +47,37 @@ class PooledRequest:
     Attributes:
         failed_slot: the number of the slot that it failed on last; 0 if it hasn't failed.
         origin: the origin of its URL.
+        refusals: how many connections refused it without processing it, or couldn't send it.
         request: the request itself.
-        resends: how often it was resent.
+        resends: how often it was sent again after it may have been processed, 0 or 1.
+
+    Args:
+        request: the request.
+        resend_on_closed: whether it may be sent again after it may have been processed.
 
     Raises:
         httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
     """
 
-    __slots__ = ("_unavailable", "failed_slot", "origin", "request", "resends")
+    __slots__ = (
+        "_is_resending",
+        "_may_resend",
+        "_unavailable",
+        "failed_slot",
+        "origin",
+        "refusals",
+        "request",
+        "resends",
+    )
 
-    def __init__(self, request: httpcore.Request) -> None:
+    def __init__(self, request: httpcore.Request, *, resend_on_closed: bool = True) -> None:
         self.failed_slot: int = 0
         self.origin: Origin = _origin_of(request)
+        self.refusals: int = 0
         self.request: httpcore.Request = request
         self.resends: int = 0
+        self._is_resending = False
+        self._may_resend = resend_on_closed
         self._unavailable = 0
 
     @property
@@ -73,40 +98,97 @@ class PooledRequest:
             ) from error
 
     def record_failure(
-        self, slot: Slot, error: BaseException, *, received: int
+        self, slot: Slot, error: BaseException, *, received: int, written: int
     ) -> BaseException | None:
-        """Record that the request failed; return the error to raise, or None to resend it.
+        """Record that the request failed; return the error to raise, or None to send it again.
 
         Args:
             slot: the slot that it failed on.
             error: the error that it failed with.
             received: bytes received on the connection before the request.
+            written: bytes written to the connection before the request.
         """
-        if _was_closed_before_use(slot, error) and self._unavailable < _MAX_UNAVAILABLE:
-            self._unavailable += 1
-            self.failed_slot = slot.number
-            return None
-        code = slot.reset_code(error)
-        if code == REFUSED_STREAM:
-            may_resend = self.resends < (_MAX_DRAINING_RESENDS if slot.is_draining else 1)
+        was_written = self._was_written(slot, error, written)
+        if self._is_resending and was_written:
+            self.record_resend()
+        if _was_never_sent(slot, error, was_written=was_written):
+            may_send_again = self._unavailable < _MAX_UNAVAILABLE
+            self._unavailable += may_send_again
         else:
-            no_response = slot.exchanges > 1 and slot.received == received
-            may_resend = no_response and self.resends == 0 and self._is_lost_and_idempotent(error)
-        if not may_resend or not isinstance(self.request.stream, REPLAYABLE_BODIES):
-            return _blame_server(error, code)
-        self.resends += 1
+            may_send_again = self._may_send_again(slot, error, received)
+        if not may_send_again:
+            return _blame_server(error, slot.reset_code(error))
         self.failed_slot = slot.number
         return None
 
-    def _is_lost_and_idempotent(self, error: BaseException) -> bool:
-        return isinstance(error, _CONNECTION_LOST) and is_idempotent(
+    def record_resend(self) -> None:
+        """Record, for the request and for its attempt, that it was really sent twice."""
+        self._is_resending = False
+        self.resends += 1
+        if log := attempt_log():
+            log.count_resend()
+
+    def extensions(self) -> dict[str, int]:
+        """Return the response extensions that tell what happened; empty if it was sent once."""
+        if self._is_resending:
+            self.record_resend()
+        counts = {RESENDS: self.resends, REFUSALS: self.refusals}
+        return {name: count for name, count in counts.items() if count}
+
+    def _was_written(self, slot: Slot, error: BaseException, written: int) -> bool:
+        """Whether anything may have been sent since it was given the slot.
+
+        The bytes of a request that waits for a stream are told apart from those of others.
+        """
+        if isinstance(error, _NOT_CONNECTED):
+            return False
+        if isinstance(getattr(slot.connection, "exchange", None), Http2Connection):
+            before: int | None = vars(self.request).pop(WRITTEN_BEFORE, None)
+            return before is not None and slot.written > before
+        return slot.written > written
+
+    def _may_send_again(self, slot: Slot, error: BaseException, received: int) -> bool:
+        """Decide whether a request that was sent is sent once more, and record the decision."""
+        if not isinstance(self.request.stream, REPLAYABLE_BODIES):
+            return False
+        if slot.reset_code(error) == REFUSED_STREAM:
+            allowed = _MAX_DRAINING_REFUSALS if slot.is_draining else 1
+            may_send_again = self.refusals < allowed
+            self.refusals += may_send_again
+            return may_send_again
+        got_no_response = slot.exchanges > 1 and slot.received == received
+        self._is_resending = got_no_response and self._may_resend_after(error)
+        self._may_resend = self._may_resend and not self._is_resending
+        return self._is_resending
+
+    def _may_resend_after(self, error: BaseException) -> bool:
+        """Whether it may be sent again although the server may have processed it.
+
+        It may once in an attempt, to which the hops of redirects and of authentication belong.
+        """
+        if not (self._may_resend and isinstance(error, _CONNECTION_LOST)):
+            return False
+        log = attempt_log()
+        return (log is None or log.resends == 0) and is_idempotent(
             self.request.method.decode("ascii", "replace").upper(), self.request.headers
         )
 
 
-def _was_closed_before_use(slot: Slot, error: BaseException) -> bool:
-    """Whether a cancelled request had closed the HTTP/2 connection before its preface was sent."""
-    return slot.frame_filter is None and is_error_of_h2(error)
+def _was_never_sent(slot: Slot, error: BaseException, *, was_written: bool) -> bool:
+    """Whether a connection failed before a byte of the request was written to it.
+
+    Either a cancelled request had closed an HTTP/2 connection before its preface was sent, or a
+    reused connection had been lost before the write.
+    """
+    if slot.frame_filter is None and is_error_of_h2(error):
+        return True
+    if slot.reset_code(error) is not None:  # of its own stream, which the server may have seen
+        return False
+    if slot.exchanges == 1 or was_written:
+        return False
+    # once a connection is lost, h2 may refuse to open a stream for a reason of its own
+    refused_locally = isinstance(error, httpcore.LocalProtocolError) and slot.has_ended
+    return refused_locally or isinstance(error, _CONNECTION_LOST)
 
 
 def _blame_server(error: BaseException, code: int | None) -> BaseException:

@@ -84,6 +84,16 @@ class Slot:
         return self.layers[-1].received if self.layers else 0
 
     @property
+    def written(self) -> int:
+        """Total bytes of requests written to it, whether or not they have arrived."""
+        return self.layers[-1].written if self.layers else 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server has closed it, or it was lost."""
+        return bool(self.layers and self.layers[-1].has_ended)
+
+    @property
     def is_multiplexed(self) -> bool:
         """Whether it speaks HTTP/2; this isn't known before it is connected."""
         return self.frame_filter is not None

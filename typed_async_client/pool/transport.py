@@ -11,13 +11,16 @@ import httpx
 from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.libraries import check_request
+from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.pool.body import PooledBody
+from typed_async_client.pool.connection import ChooseProxy
 from typed_async_client.pool.connector import Http11
+from typed_async_client.pool.environment import ProxyRules, require_http2, require_socks
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
-from typed_async_client.pool.slot import PoolLimits
+from typed_async_client.pool.slot import Origin, PoolLimits
 from typed_async_client.private import is_stock_transport
 from typed_async_client.wire.messages import TrustedRequest
 
@@ -33,9 +36,13 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
     method of that class, or of httpcore's pool, see its requests: mocks, recorders and tracers do.
 
     Args:
-        verify: an ``ssl.SSLContext``, or whether to verify certificates.
+        verify: an ``ssl.SSLContext``, or whether to verify certificates. A context may be shared:
+            it isn't changed, and the protocols that it offers (ALPN) are those of this transport.
         cert: a client certificate, in any form that httpx accepts.
-        trust_env: whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are respected.
+        trust_env: whether the environment counts, as in httpx's clients: ``SSL_CERT_FILE`` and
+            ``SSL_CERT_DIR``, and ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``,
+            which httpx ignores for a transport. No proxy is taken from there with a ``proxy``, a
+            ``uds``, or an ``address_guard``, which couldn't check what the proxy connects to.
         http1: allow HTTP/1.1.
         http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
         limits: the most connections, the most idle ones, and how many seconds they may be idle.
@@ -50,10 +57,13 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         max_connection_age: seconds after which a connection isn't used any more; None is no limit.
         address_guard: returns whether the client may connect to a resolved address; None allows
             every address.
+        resend_on_closed: send an idempotent request once more, on a new connection, if its reused
+            connection is closed before the first byte of the response. The server may then process
+            it twice. If False, the error of the first connection is raised.
 
     Raises:
-        ImportError: llhttp is requested and httptools isn't installed.
-        ValueError: ``http11`` has another value.
+        ImportError: an option needs a library that isn't installed; the message names the extra.
+        ValueError: ``http11`` has another value, or a proxy has an unknown scheme.
 
     Example:
         >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
@@ -76,7 +86,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         http11: Http11 = "auto",
         max_connection_age: float | None = None,
         address_guard: AddressGuard | None = None,
+        resend_on_closed: bool = True,
     ) -> None:
+        require_http2(http2=http2)
         # httpx's own __init__ would create a second pool.
         self._pool: ConnectionPool = ConnectionPool(
             limits=PoolLimits(
@@ -85,8 +97,13 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
                 keepalive_expiry=limits.keepalive_expiry,
                 max_connection_age=max_connection_age,
             ),
-            ssl_context=httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env),
+            ssl_context=OwnAlpnContext(
+                httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+            ),
             proxy=None if proxy is None else _as_httpcore_proxy(proxy),
+            proxy_for=_environment_proxies(
+                trust_env=trust_env and proxy is None and uds is None and address_guard is None
+            ),
             http1=http1,
             http2=http2,
             retries=retries,
@@ -95,6 +112,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             network_backend=AsyncioBackend(address_guard=address_guard),
             socket_options=socket_options,
             http11=http11,
+            resend_on_closed=resend_on_closed,
         )
 
     def statistics(self) -> PoolStatistics:
@@ -194,10 +212,26 @@ class _Parts(AsyncIterator[bytes]):
             _raise_as_httpx(error)
 
 
+def _environment_proxies(*, trust_env: bool) -> ChooseProxy | None:
+    """Return what chooses the proxy of an origin by the environment; None if it names no proxy."""
+    rules = ProxyRules.of_environment(trust_env=trust_env)
+    if not rules.proxies:
+        return None
+
+    def choose(origin: Origin) -> httpcore.Proxy | None:
+        scheme, host, port = origin
+        url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port)
+        proxy = rules.proxy_for(url)
+        return None if proxy is None else _as_httpcore_proxy(proxy)
+
+    return choose
+
+
 def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
     proxy = url_or_proxy
     if not isinstance(proxy, httpx.Proxy):
         proxy = httpx.Proxy(url=proxy)
+    require_socks([proxy])
     return httpcore.Proxy(
         url=httpcore.URL(
             scheme=proxy.url.raw_scheme,
@@ -207,5 +241,5 @@ def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
         ),
         auth=proxy.raw_auth,
         headers=proxy.headers.raw,
-        ssl_context=proxy.ssl_context,
+        ssl_context=None if proxy.ssl_context is None else OwnAlpnContext(proxy.ssl_context),
     )

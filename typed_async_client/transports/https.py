@@ -54,8 +54,8 @@ class HTTPSOnlyTransport(WrappingTransport):
     Args:
         transport: the transport to send with, of the client's kind or of both. None means
             ``httpx.HTTPTransport()`` for a synchronous client and ``AsyncPoolTransport()`` for an
-            asynchronous one, both without the proxies of the environment. It is closed together
-            with this one.
+            asynchronous one, both through the proxies of the environment; to ignore them, pass
+            one with ``trust_env=False``. It is closed together with this one.
 
     Raises:
         TypeError: ``transport`` isn't an httpx transport, or only supports the other kind of
@@ -97,8 +97,8 @@ class HSTSTransport(WrappingTransport):
     Args:
         transport: the transport to send with, of the client's kind or of both. None means
             ``httpx.HTTPTransport()`` for a synchronous client and ``AsyncPoolTransport()`` for an
-            asynchronous one, both without the proxies of the environment. It is closed together
-            with this one.
+            asynchronous one, both through the proxies of the environment; to ignore them, pass
+            one with ``trust_env=False``. It is closed together with this one.
         known: hosts that are known from the start and never expire, including their subdomains.
 
     Raises:

@@ -4,6 +4,7 @@ It picks the transport for a synchronous or an asynchronous request, and closes 
 a wrapping transport does with a request is up to the subclass.
 """
 
+import functools
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +12,9 @@ from typing import Any, Self
 import httpx
 
 from typed_async_client.libraries import is_from
+from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.pool.transport import AsyncPoolTransport
+from typed_async_client.transports.environment import ProxiedTransport
 from typed_async_client.transports.sheltered import ShelteredTransport
 
 __all__ = [
@@ -33,19 +36,29 @@ class TransportPair:
 
     Args:
         transport: a transport for synchronous clients, for asynchronous ones, or for both. None
-            means a default for each kind, created on first use: ``httpx.HTTPTransport()`` and
-            ``AsyncPoolTransport()``. An ``httpx.AsyncHTTPTransport`` is wrapped in a
-            ``ShelteredTransport``.
+            means a default for each kind, created on first use: ``httpx.HTTPTransport()``, with
+            the proxies of the environment, and ``AsyncPoolTransport()``. An
+            ``httpx.AsyncHTTPTransport`` is wrapped in a ``ShelteredTransport``.
         max_connections: how many connections an ``httpx.AsyncHTTPTransport`` allows; None reads
             the limit from the transport.
+        trust_env: as for ``AsyncPoolTransport``, for the default of each kind.
+        resend_on_closed: as for ``AsyncPoolTransport``, for the asynchronous default. The
+            synchronous one never sends a request again.
 
     Raises:
         TypeError: ``transport`` isn't an httpx transport.
-        ValueError: ``max_connections`` is out of range, or was passed with another transport.
+        ValueError: an option is out of range, or doesn't apply to the ``transport``; or a proxy of
+            the environment has an unknown scheme.
+        ImportError: a proxy of the environment needs the extra ``socks``.
     """
 
     def __init__(
-        self, transport: AnyTransport | None = None, *, max_connections: int | None = None
+        self,
+        transport: AnyTransport | None = None,
+        *,
+        max_connections: int | None = None,
+        trust_env: bool = True,
+        resend_on_closed: bool = True,
     ) -> None:
         if transport is not None and not isinstance(transport, AnyTransport):
             raise TypeError(f"expected an httpx transport or None, got {transport!r}")
@@ -56,10 +69,12 @@ class TransportPair:
         if isinstance(transport, httpx.AsyncHTTPTransport) and not _is_ours(transport):
             self._async = ShelteredTransport(transport, max_connections)
         elif max_connections is not None:
-            raise ValueError(
-                f"max_connections={max_connections!r} only applies to an httpx.AsyncHTTPTransport: "
-                "set the limits on the transport instead"
-            )
+            raise _wrong_limit(transport, max_connections)
+        if transport is not None:
+            _refuse_pool_options(transport, trust_env, resend_on_closed)
+        self._trust_env = trust_env
+        self._resend_on_closed = resend_on_closed
+        self._rules = ProxyRules.of_environment(trust_env=trust_env and transport is None)
 
     @property
     def sync_transport(self) -> httpx.BaseTransport:
@@ -72,7 +87,7 @@ class TransportPair:
             if self._sync is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.AsyncClient", "httpx.HTTPTransport()")
-                self._sync = httpx.HTTPTransport()
+                self._sync = _make_sync(self._rules, trust_env=self._trust_env)
             return self._sync
 
     @property
@@ -86,7 +101,9 @@ class TransportPair:
             if self._async is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.Client", "AsyncPoolTransport()")
-                self._async = AsyncPoolTransport()
+                self._async = AsyncPoolTransport(
+                    trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
+                )
             return self._async
 
     def enter(self) -> None:
@@ -127,17 +144,30 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     Args:
         transport: the transport to wrap, as for ``TransportPair``.
-        max_connections: as for ``TransportPair``.
+        max_connections: as for ``TransportPair``, like the options below.
+        trust_env: whether the defaults respect the environment.
+        resend_on_closed: whether the asynchronous default may send a request again.
 
     Raises:
         TypeError: ``transport`` isn't an httpx transport.
-        ValueError: ``max_connections`` is out of range, or was passed with another transport.
+        ValueError: an option is out of range, or doesn't apply to the ``transport``.
+        ImportError: a proxy of the environment needs the extra ``socks``.
     """
 
     def __init__(
-        self, transport: AnyTransport | None = None, *, max_connections: int | None = None
+        self,
+        transport: AnyTransport | None = None,
+        *,
+        max_connections: int | None = None,
+        trust_env: bool = True,
+        resend_on_closed: bool = True,
     ) -> None:
-        self._pair = TransportPair(transport, max_connections=max_connections)
+        self._pair = TransportPair(
+            transport,
+            max_connections=max_connections,
+            trust_env=trust_env,
+            resend_on_closed=resend_on_closed,
+        )
 
     def __repr__(self) -> str:
         inner = "its default transport" if self.wrapped is None else repr(self.wrapped)
@@ -202,6 +232,42 @@ def may_send_before_failing(transport: Any) -> bool:
 
 
 _IN_PROCESS = ("ASGITransport", "WSGITransport")
+
+
+def _make_sync(rules: ProxyRules, *, trust_env: bool) -> httpx.BaseTransport:
+    make = functools.partial(_http_transport, trust_env=trust_env)
+    return ProxiedTransport(rules, make) if rules.proxies else make(None)
+
+
+def _http_transport(proxy: httpx.Proxy | None, *, trust_env: bool) -> httpx.HTTPTransport:
+    return httpx.HTTPTransport(proxy=proxy, trust_env=trust_env)
+
+
+def _wrong_limit(transport: object, max_connections: int) -> ValueError:
+    limits = f"limits=httpx.Limits(max_connections={max_connections!r})"
+    if isinstance(transport, AsyncPoolTransport):
+        return ValueError(
+            f"max_connections={max_connections!r} doesn't apply to an AsyncPoolTransport, which "
+            f"has its own limits: pass {limits} to it"
+        )
+    if transport is None:
+        advice = f"pass AsyncPoolTransport({limits}) for asynchronous clients"
+    else:
+        advice = f"set the limit on the {type(transport).__name__} itself"
+    return ValueError(
+        f"max_connections={max_connections!r} only applies to an httpx.AsyncHTTPTransport that is "
+        f"passed along: {advice}"
+    )
+
+
+def _refuse_pool_options(transport: object, trust_env: bool, resend_on_closed: bool) -> None:  # noqa: FBT001 - private
+    given = {"trust_env": trust_env, "resend_on_closed": resend_on_closed}
+    for name, value in given.items():
+        if not value:
+            raise ValueError(
+                f"{name}=False is for the default transport: {type(transport).__name__} was made "
+                f"before; pass {name}=False to it if it has that option"
+            )
 
 
 def _is_ours(transport: httpx.AsyncHTTPTransport) -> bool:

@@ -28,10 +28,12 @@ from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.libraries import check_request
 from typed_async_client.options import BackendName
 from typed_async_client.outcome import AttemptHistory
+from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.record import RequestRecord
-from typed_async_client.sent import SentLog, begin_attempt, current_log, end_attempt, watch_body
-from typed_async_client.transports.backends.foreign import BackendOptions
+from typed_async_client.sent import SentLog, attempt_log, begin_attempt, end_attempt, watch_body
+from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
+from typed_async_client.transports.environment import AsyncProxiedTransport
 from typed_async_client.transports.pair import (
     AnyTransport,
     WrappingTransport,
@@ -64,7 +66,8 @@ class ResilientTransport(WrappingTransport):
 
     Args:
         transport: the transport to send with, for synchronous clients, for asynchronous ones, or
-            for both. None means ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``.
+            for both. None means ``httpx.HTTPTransport()`` and ``AsyncPoolTransport()``, through the
+            proxies of the environment.
             ``"aiohttp"`` and ``"pyreqwest"`` select that backend, with its errors translated
             precisely; the httpx transports that ship with these libraries don't report connect
             failures as such.
@@ -77,12 +80,19 @@ class ResilientTransport(WrappingTransport):
             body hasn't been read yet. With asynchronous clients it may be async.
         max_connections: how many connections a wrapped ``httpx.AsyncHTTPTransport`` allows; None
             reads the limit from the transport.
+        trust_env: whether the environment counts for a transport made here, as in httpx's clients:
+            ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, ``SSL_CERT_FILE`` and
+            ``SSL_CERT_DIR``. httpx itself ignores the proxies as soon as it is given a transport.
+        resend_on_closed: as for ``AsyncPoolTransport``, if that is made here; httpx's synchronous
+            transport and the backends never send a request again on their own.
         random: returns a number in [0, 1) for the jitter; a seeded one makes runs repeatable.
 
     Raises:
-        ValueError: a number is out of range, or the backend is unknown; the message names it.
+        ValueError: an option is out of range or doesn't apply to ``transport``, or the backend is
+            unknown; the message names it.
         TypeError: ``transport`` isn't an httpx transport, or ``on_event`` isn't callable.
-        ImportError: the backend is an extra that isn't installed.
+        ImportError: the backend, or a proxy of the environment, needs an extra that isn't
+            installed.
 
     Example:
         >>> retrying = ResilientTransport(max_retries=5, base_delay=0.5)
@@ -99,6 +109,8 @@ class ResilientTransport(WrappingTransport):
         max_delay: float = 60.0,
         on_event: Callback | None = None,
         max_connections: int | None = None,
+        trust_env: bool = True,
+        resend_on_closed: bool = True,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._defaults = RequestContext(
@@ -116,8 +128,20 @@ class ResilientTransport(WrappingTransport):
             map(inspect.iscoroutinefunction, (on_event, _call_method_of(on_event)))
         )
         if isinstance(transport, str):
-            transport = backend_maker(transport)(BackendOptions())
-        super().__init__(transport, max_connections=max_connections)
+            if max_connections is not None:
+                option = f"max_connections={max_connections!r}"
+                raise refuse(
+                    transport, option, "that tells the limit of an httpx.AsyncHTTPTransport"
+                )
+            if not resend_on_closed:
+                raise refuse(transport, "resend_on_closed=False", NEVER_RESENDS)
+            transport, trust_env = _make_backend(transport, trust_env=trust_env), True
+        super().__init__(
+            transport,
+            max_connections=max_connections,
+            trust_env=trust_env,
+            resend_on_closed=resend_on_closed,
+        )
         self._may_send_before_failing = may_send_before_failing(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -199,6 +223,17 @@ class ResilientTransport(WrappingTransport):
         return run
 
 
+def _make_backend(name: str, *, trust_env: bool) -> httpx.AsyncBaseTransport:
+    """Make a transport on a backend, through the proxies of the environment if it is trusted."""
+    make = backend_maker(name)
+    rules = ProxyRules.of_environment(trust_env=trust_env)
+
+    def through(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+        return make(BackendOptions(proxy=proxy, trust_env=trust_env))
+
+    return AsyncProxiedTransport(rules, through) if rules.proxies else through(None)
+
+
 def _call_method_of(on_event: object) -> object:
     return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
 
@@ -215,7 +250,7 @@ class _Run:
 
     def __init__(self, state: RequestState, callbacks: Callbacks) -> None:
         self.flow: Flow = request_flow(state)
-        self.sent: SentLog = SentLog(record=state.record, outer=current_log())
+        self.sent: SentLog = SentLog(record=state.record, outer=attempt_log())
         self._callbacks = callbacks
         self._final_event: AsyncEvent | None = None
         self._retries: tuple[RetryDetails, ...] = ()

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import ssl
 
 
-__all__ = ["BackendOptions", "ForeignTransport", "refuse"]
+__all__ = ["NEVER_RESENDS", "BackendOptions", "ForeignTransport", "refuse"]
+
+NEVER_RESENDS = "no backend sends a request again that may have been processed"
+"""Why no backend has the option ``resend_on_closed``."""
 
 _MAX_PART = 65536
 """Bytes that a backend buffers without waiting for the network."""

@@ -1,0 +1,147 @@
+"""The proxies that the environment names, and the extras that an option needs.
+
+Which proxy a URL gets follows the rules of httpx, so that a transport given to an httpx client sends
+its requests where the client alone would have sent them.
+"""
+
+import importlib
+import ipaddress
+import urllib.request
+from collections.abc import Iterable, Mapping
+
+import httpx
+
+__all__ = ["ProxyRules", "environment_proxies", "require_http2", "require_socks"]
+
+_SOCKS_SCHEMES = ("socks5", "socks5h")
+_IPV4 = 4
+
+
+class ProxyRules:
+    """Chooses the proxy of a URL by the patterns of httpx's ``mounts``; the closest one counts.
+
+    Args:
+        proxies: a proxy for each pattern; None means no proxy.
+
+    Raises:
+        ValueError: a proxy has an unknown scheme.
+        ImportError: a SOCKS proxy needs an extra that isn't installed.
+    """
+
+    def __init__(self, proxies: Mapping[str, str | None]) -> None:
+        rules = [(_Pattern(pattern), _as_proxy(proxy)) for pattern, proxy in proxies.items()]
+        self._rules = sorted(rules, key=lambda rule: rule[0].priority)
+
+    @classmethod
+    def of_environment(cls, *, trust_env: bool = True) -> "ProxyRules":
+        """Read the rules from the environment; there are none if it isn't trusted."""
+        proxies = environment_proxies() if trust_env else {}
+        return cls(proxies if any(proxies.values()) else {})
+
+    @property
+    def proxies(self) -> list[httpx.Proxy]:
+        """Every proxy that some URL gets, in no particular order."""
+        return [proxy for _, proxy in self._rules if proxy is not None]
+
+    def proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
+        """Return the proxy for a URL; None means that it is reached directly."""
+        return next((proxy for pattern, proxy in self._rules if pattern.matches(url)), None)
+
+
+class _Pattern:
+    """A pattern of ``mounts``: a scheme or ``all``, a host with or without a star, a port."""
+
+    def __init__(self, pattern: str) -> None:
+        url = httpx.URL(pattern)
+        self._scheme = "" if url.scheme == "all" else url.scheme
+        self._host = "" if url.host == "*" else url.host
+        self._port = url.port
+
+    @property
+    def priority(self) -> tuple[bool, int, int]:
+        """The sort key: a pattern with a port comes first, then the longest host and scheme."""
+        return self._port is None, -len(self._host), -len(self._scheme)
+
+    def matches(self, url: httpx.URL) -> bool:
+        """Whether it applies to a URL."""
+        return (
+            self._scheme in ("", url.scheme)
+            and self._port in (None, url.port)
+            and self._matches_host(url.host)
+        )
+
+    def _matches_host(self, host: str) -> bool:
+        """Whether a host matches: ``*.a.test`` is any subdomain, ``*a.test`` the domain too."""
+        if not self._host.startswith("*"):
+            return self._host in ("", host)
+        domain = self._host.removeprefix("*").removeprefix(".")
+        is_domain = host == domain and not self._host.startswith("*.")
+        return is_domain or host.endswith(f".{domain}")
+
+
+def environment_proxies() -> dict[str, str | None]:
+    """Read ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, in upper or lower case.
+
+    Returns:
+        A proxy for each URL pattern, in the form that ``mounts`` takes; None means no proxy.
+    """
+    found = urllib.request.getproxies()
+    proxies: dict[str, str | None] = {}
+    for scheme in ("http", "https", "all"):
+        if address := found.get(scheme):
+            proxies[f"{scheme}://"] = address if "://" in address else f"http://{address}"
+    exceptions = [host.strip() for host in found.get("no", "").split(",")]
+    if "*" in exceptions:
+        return {}
+    return proxies | {_pattern_of(host): None for host in exceptions if host}
+
+
+def _pattern_of(host: str) -> str:
+    """Return the URL pattern of one ``NO_PROXY`` entry; a host name includes its subdomains."""
+    if "://" in host:
+        return host
+    try:
+        version = ipaddress.ip_address(host.split("/", maxsplit=1)[0]).version
+    except ValueError:
+        return f"all://{host}" if host.lower() == "localhost" else f"all://*{host}"
+    return f"all://{host}" if version == _IPV4 else f"all://[{host}]"
+
+
+def _as_proxy(address: str | None) -> httpx.Proxy | None:
+    if address is None:
+        return None
+    proxy = httpx.Proxy(address)
+    require_socks([proxy])
+    return proxy
+
+
+def require_socks(proxies: Iterable[httpx.Proxy]) -> None:
+    """Refuse a SOCKS proxy without the extra that it needs, before any request is sent.
+
+    Raises:
+        ImportError: the extra ``socks`` isn't installed.
+    """
+    for proxy in proxies:
+        if proxy.url.scheme in _SOCKS_SCHEMES:
+            _require("socksio", "socks", f"a proxy with the scheme {proxy.url.scheme!r}")
+
+
+def require_http2(*, http2: bool) -> None:
+    """Refuse ``http2=True`` without the extra that it needs, before any request is sent.
+
+    Raises:
+        ImportError: the extra ``http2`` isn't installed.
+    """
+    if http2:
+        _require("h2", "http2", "http2=True")
+
+
+def _require(module: str, extra: str, what: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:  # the package is there, and misses something of its own
+            raise
+        raise ImportError(
+            f"{what} needs an extra: pip install 'typed-async-client[{extra}]'"
+        ) from error

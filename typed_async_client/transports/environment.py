@@ -1,0 +1,80 @@
+"""Transports that send each request through the proxy that the environment names for its URL.
+
+Only for transports with a single proxy, such as httpx's; our own pool chooses by itself.
+"""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import httpx
+
+from typed_async_client.pool.environment import ProxyRules
+
+__all__ = ["AsyncProxiedTransport", "ProxiedTransport"]
+
+_T = TypeVar("_T")
+
+
+class _Routes(Generic[_T]):
+    """A direct transport, and one for each proxy."""
+
+    def __init__(self, rules: ProxyRules, make: Callable[[httpx.Proxy | None], _T]) -> None:
+        self._rules = rules
+        self._direct = make(None)
+        self._proxied = {id(proxy): make(proxy) for proxy in rules.proxies}
+
+    def route(self, url: httpx.URL) -> _T:
+        """Return the transport for a URL."""
+        proxy = self._rules.proxy_for(url)
+        return self._direct if proxy is None else self._proxied[id(proxy)]
+
+    @property
+    def all(self) -> list[_T]:
+        """Every transport."""
+        return [self._direct, *self._proxied.values()]
+
+
+class ProxiedTransport(httpx.BaseTransport):
+    """Sends through the proxies of the environment, for synchronous clients.
+
+    Args:
+        rules: choose the proxy of a URL.
+        make: makes the transport that sends through a proxy, or directly if it is None.
+    """
+
+    def __init__(
+        self, rules: ProxyRules, make: Callable[[httpx.Proxy | None], httpx.BaseTransport]
+    ) -> None:
+        self._routes = _Routes(rules, make)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request through the proxy for its URL."""
+        return self._routes.route(request.url).handle_request(request)
+
+    def close(self) -> None:
+        """Close every transport."""
+        for transport in self._routes.all:
+            transport.close()
+
+
+class AsyncProxiedTransport(httpx.AsyncBaseTransport):
+    """Sends through the proxies of the environment, for asynchronous clients.
+
+    Args:
+        rules: choose the proxy of a URL.
+        make: makes the transport that sends through a proxy, or directly if it is None.
+    """
+
+    def __init__(
+        self, rules: ProxyRules, make: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
+    ) -> None:
+        self._routes = _Routes(rules, make)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request through the proxy for its URL."""
+        return await self._routes.route(request.url).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close every transport."""
+        for transport in self._routes.all:
+            await transport.aclose()
