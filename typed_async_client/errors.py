@@ -3,6 +3,8 @@
 httpx.ConnectError, httpcore.ConnectError
   └── ConnectError             every allowed attempt to connect has failed; with an httpx2
                                client it is an ``httpx2.ConnectError`` too
+httpx.RequestError
+  └── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
 OSError
   └── AddressRefusedError      the client's address guard blocked the host's address
 httpx.StreamConsumed
@@ -28,6 +30,7 @@ __all__ = [
     "ClientBoundError",
     "ClientClosedError",
     "ConnectError",
+    "InsecureRedirectError",
     "RequestBodyConsumedError",
     "RequestCancelledError",
 ]
@@ -68,6 +71,13 @@ class ClientClosedError(RuntimeError):
 
 class ClientBoundError(RuntimeError):
     """The client belongs to another event loop, thread or process; the message names both."""
+
+
+class InsecureRedirectError(httpx.RequestError):
+    """A redirect from https to http asks for a body, or a header, that isn't sent unencrypted.
+
+    Nothing was sent over http. ``allow_insecure_redirects=True`` allows it.
+    """
 
 
 class RequestBodyConsumedError(httpx.StreamConsumed):

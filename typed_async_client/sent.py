@@ -16,6 +16,7 @@ import httpx
 from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.private import is_single_use
+from typed_async_client.record import RequestRecord
 
 __all__ = [
     "SentLog",
@@ -37,6 +38,8 @@ class SentLog:
 
     Args:
         owner: who keeps the log of an external client, which may report nothing.
+        record: the request that the attempt belongs to, which counts what its attempts resend.
+        outer: the log of an attempt that contains this one; it counts the same.
 
     Attributes:
         owner: the same.
@@ -44,16 +47,46 @@ class SentLog:
         answered: whether one of them was answered.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
+        unrepeatable: whether a request that mustn't be sent twice was answered by a redirect.
     """
 
-    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner")
+    __slots__ = (
+        "_outer",
+        "_record",
+        "answered",
+        "body_consumed",
+        "body_started",
+        "hops",
+        "owner",
+        "unrepeatable",
+    )
 
-    def __init__(self, owner: object = None) -> None:
+    def __init__(
+        self,
+        owner: object = None,
+        record: RequestRecord | None = None,
+        outer: "SentLog | None" = None,
+    ) -> None:
         self.owner: object = owner
+        self._outer = outer
+        self._record = record
         self.hops: int = 0
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.unrepeatable: bool = False
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the attempt is part of another one, whose client reports how it ended."""
+        return self._outer is not None and self._outer is not _UNUSED
+
+    def count_resend(self) -> None:
+        """Record that the pool sent a request a second time, after it may have been processed."""
+        if self._record is not None:
+            self._record.resends += 1
+        if self._outer is not None:
+            self._outer.count_resend()
 
     @property
     def may_have_been_processed(self) -> bool:

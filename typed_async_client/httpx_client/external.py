@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
 from typed_async_client.libraries import library_of
-from typed_async_client.options import HttpClient
+from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.private import transports_of
+from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
 from typed_async_client.transports.pair import may_send_before_failing
 
@@ -55,6 +56,11 @@ class ExternalClient:
                 "http_client must have the async request() of an httpx.AsyncClient, got "
                 f"{client!r:.100}"
             )
+        if own := REDIRECT_OPTIONS & options.keys():
+            raise ValueError(
+                f"http_client follows redirects in its own way: {', '.join(sorted(own))} can't "
+                "apply to it"
+            )
         if options:
             raise ValueError(
                 f"http_client already has its options: pass {', '.join(sorted(options))} to it, "
@@ -62,7 +68,7 @@ class ExternalClient:
             )
         return cls(client)
 
-    def begin_attempt(self) -> None:
+    def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log for the running task, and make sure that our hooks are in place."""
         hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping) and not self._is_hooked(hooks):
@@ -71,7 +77,7 @@ class ExternalClient:
                 "request": [*_without(self._before_each, hooks.get("request")), self._before_each],
                 "response": [self._after_each, *_without(self._after_each, hooks.get("response"))],
             }
-        begin_attempt(SentLog(self))
+        begin_attempt(SentLog(self, record))
 
     async def enter(self) -> None:
         """Do nothing: the user opens the client."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from typed_async_client.httpx_client.redirects import raise_if_refused
 from typed_async_client.sent import current_log, watch_body
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
 
@@ -42,7 +43,9 @@ def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
 async def _before_each(request: httpx.Request) -> None:
     log = current_log()
     log.hops += 1
-    watch_body(request, log)
+    if not isinstance(request.stream, httpx.ByteStream):
+        raise_if_refused(request)
+        watch_body(request, log)
 
 
 async def _after_each(_: httpx.Response) -> None:

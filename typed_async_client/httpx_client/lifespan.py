@@ -17,7 +17,8 @@ import httpx
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.private import mark_closed, transports_of
-from typed_async_client.sent import begin_attempt
+from typed_async_client.record import RequestRecord
+from typed_async_client.sent import SentLog, begin_attempt
 
 __all__ = ["OwnClient"]
 
@@ -47,9 +48,9 @@ class OwnClient:
         self.is_entered: bool = False
         self.error: BaseException | None = None
 
-    def begin_attempt(self) -> None:
+    def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log of what the running task's attempt sends."""
-        begin_attempt()
+        begin_attempt(SentLog(record=record))
 
     async def enter(self) -> None:
         """Enter the transports, once: concurrent calls wait for the first one.

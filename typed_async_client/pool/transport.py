@@ -128,6 +128,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             )
         return WholeResponse(response.status, response.headers, body, response.extensions)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._pool!r}>"
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self._pool.aclose()

@@ -139,6 +139,10 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     ) -> None:
         self._pair = TransportPair(transport, max_connections=max_connections)
 
+    def __repr__(self) -> str:
+        inner = "its default transport" if self.wrapped is None else repr(self.wrapped)
+        return f"<{type(self).__name__} around {inner}>"
+
     @property
     def wrapped(self) -> AnyTransport | None:
         """The wrapped transport; None means the default for each kind of client."""

@@ -22,12 +22,14 @@ from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.drivers import drive, drive_sync
 from typed_async_client.engine.flow import Flow, request_flow
+from typed_async_client.engine.log import log_event
 from typed_async_client.engine.state import RequestState
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.libraries import check_request
 from typed_async_client.options import BackendName
 from typed_async_client.outcome import AttemptHistory
-from typed_async_client.sent import SentLog, begin_attempt, end_attempt, watch_body
+from typed_async_client.record import RequestRecord
+from typed_async_client.sent import SentLog, begin_attempt, current_log, end_attempt, watch_body
 from typed_async_client.transports.backends.foreign import BackendOptions
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.transports.pair import (
@@ -187,7 +189,7 @@ class ResilientTransport(WrappingTransport):
             context,
             now=time.monotonic,
             random=self._random,
-            method=request.method,
+            record=RequestRecord(request.method, request.url),
             headers=request.headers,
             request=request,
         )
@@ -213,7 +215,7 @@ class _Run:
 
     def __init__(self, state: RequestState, callbacks: Callbacks) -> None:
         self.flow: Flow = request_flow(state)
-        self.sent: SentLog = SentLog()
+        self.sent: SentLog = SentLog(record=state.record, outer=current_log())
         self._callbacks = callbacks
         self._final_event: AsyncEvent | None = None
         self._retries: tuple[RetryDetails, ...] = ()
@@ -224,6 +226,8 @@ class _Run:
             self._retries += (event.data,)
         else:
             self._final_event = event
+        if event.event_type is EventType.RETRY or not self.sent.is_nested:
+            log_event(event)
         if event.event_type in self._callbacks.wanted:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
 

@@ -82,6 +82,9 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
         response.stream = _ShelteredBody(response.stream, permits.release)
         return response
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} around {self._transport!r}>"
+
     async def aclose(self) -> None:
         """Close the wrapped transport."""
         closing = self._transport.aclose()
