@@ -4,6 +4,9 @@
 share no base with the originals.
 """
 
+import functools
+from typing import Any
+
 __all__ = ["check_request", "is_error_of_h2", "is_fork_instance", "is_from", "library_of"]
 
 _FORKS = frozenset({"httpx2", "httpcore2"})
@@ -33,7 +36,8 @@ def check_request(request: object) -> None:
     Raises:
         TypeError: the request is from httpx2.
     """
-    if is_from(request, "httpx2"):
+    kind: Any = type(request)
+    if _is_of_httpx2(kind):
         raise TypeError(
             "this transport is for httpx clients, but was given to an httpx2 client: "
             "adapt it with typed_async_client.for_httpx2(transport)"
@@ -43,6 +47,11 @@ def check_request(request: object) -> None:
 def is_error_of_h2(error: BaseException) -> bool:
     """Whether h2 raised this error, and not a subclass of its errors that somebody else defines."""
     return _root_of(type(error)) == "h2"
+
+
+@functools.lru_cache(maxsize=64)
+def _is_of_httpx2(kind: type) -> bool:
+    return any(_root_of(base) == "httpx2" for base in kind.__mro__)
 
 
 def _root_of(kind: type) -> str:

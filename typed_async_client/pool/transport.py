@@ -128,8 +128,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             TypeError: the client is an httpx2 client; use ``for_httpx2()``.
             httpx.TransportError: the request failed.
         """
-        if type(request) is not httpx.Request:
-            check_request(request)
+        check_request(request)
         if not is_stock_transport():
             return await super().handle_async_request(request)
         core_request = TrustedRequest(request)
