@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import httpcore
 import httpx
+from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
 from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 from httpx._urlparse import ParseResult
@@ -22,6 +23,7 @@ __all__ = [
     "GZipDecoder",
     "MultiDecoder",
     "PrivateName",
+    "Trace",
     "drop_surplus_permits",
     "forget_parsed_cookies",
     "h2_state_of",
@@ -124,6 +126,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(
         "httpcore._models", "Response", "_stream_consumed", ("wire/messages.py",), "is set"
     ),
+    PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
     # The HTTP/2 connection of httpcore, and h2 below it.

@@ -74,16 +74,26 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
     async def _receive_events(
         self, request: httpcore.Request, stream_id: int | None = None
     ) -> None:
-        """Read for all requests, without calling the ``trace`` extension of the one that reads.
+        """Read for all requests, and report it to the ``trace`` extension of the one that reads.
 
-        httpcore would call it while it processes the events. If it raised, or took longer than its
-        own request may wait, the events after the server's settings would be lost for all requests.
+        httpcore would report while it processes the events. If the extension raised, or took longer
+        than its own request may wait, the events after the server's settings would be lost for all
+        requests. So it is called once they have been processed.
         """
-        if "trace" in request.extensions:
-            others = {key: value for key, value in request.extensions.items() if key != "trace"}
-            request = copy.copy(request)
-            request.extensions = others
-        await super()._receive_events(request, stream_id)
+        trace = request.extensions.get("trace")
+        if trace is None:
+            await super()._receive_events(request, stream_id)
+            return
+        reports: list[tuple[str, dict[str, Any]]] = []
+
+        async def keep(name: str, info: dict[str, Any]) -> None:
+            reports.append((name, info))
+
+        shadow = copy.copy(request)
+        shadow.extensions = {**request.extensions, "trace": keep}
+        await super()._receive_events(shadow, stream_id)
+        for report in reports:
+            await trace(*report)
 
     async def _response_closed(self, stream_id: int) -> None:
         """Reset the stream of an abandoned request before another request takes its place."""

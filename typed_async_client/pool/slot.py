@@ -176,7 +176,8 @@ class Slot:
         If it is still connecting, its stream is closed as soon as it connects.
         """
         self.is_closed = True
-        _run_without_waiting(self.connection.aclose())
+        if not self.connection.is_closed():  # or httpcore would log that it is closed again
+            _run_without_waiting(self.connection.aclose())
         for stream in self.layers[::-1]:
             stream.abort()
 
