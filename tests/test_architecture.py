@@ -13,7 +13,7 @@ import typed_async_client
 PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
-    ("libraries", "policies", "private", "httpx_types", "redact"),
+    ("libraries", "policies", "private", "httpx_types", "redact", "wording"),
     ("errors",),
     ("sent",),
     ("binding", "context", "copies", "facts"),
@@ -36,7 +36,9 @@ LAYERS = (
 """From the bottom up. A unit (a module or subpackage) imports only from lower layers and itself."""
 
 WIRE = {"net", "wire", "http1", "http2", "pool"}
-VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types"}
+VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types"} | {
+    "wording"
+}
 """What the wire may import; it doesn't know contexts, events, results or the engine."""
 
 FORBIDDEN_IN_POLICIES = {"asyncio", "threading", "time", "random", "logging", "httpx", "httpcore"}

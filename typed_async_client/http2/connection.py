@@ -24,6 +24,7 @@ import httpcore
 from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.wire.messages import timeout_of
+from typed_async_client.wording import describe_timeout
 
 __all__ = ["Http2Connection"]
 
@@ -31,6 +32,8 @@ _T = TypeVar("_T")
 
 _NO_ERROR = 0
 """Error code: the server needs no more of the request, RFC 9113 section 7."""
+
+_NO_WINDOW = "the server granted no flow-control window for the request body"
 
 _READ_GRACE = 0.05
 """Seconds to read data that has already arrived; the loop may have to serve other streams first."""
@@ -59,7 +62,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         while True:
             updates = self._connection_window_updates
             try:
-                return await self._bounded(request, wait)
+                return await self._bounded(request, wait, _NO_WINDOW)
             except httpcore.ReadTimeout:
                 if updates == self._connection_window_updates or not self._has_stream_window(
                     stream_id
@@ -108,9 +111,12 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         return events
 
     async def _bounded(
-        self, request: httpcore.Request, wait: Callable[[], Coroutine[Any, Any, _T]]
+        self,
+        request: httpcore.Request,
+        wait: Callable[[], Coroutine[Any, Any, _T]],
+        message: str = "",
     ) -> _T:
-        """Wait for at most the request's read timeout.
+        """Wait for at most the request's read timeout; say what was waited for if it passes.
 
         Data that arrived before the deadline is used, even if the event loop was blocked and
         notices it late. If nothing at all was received on the connection meanwhile, the connection
@@ -128,7 +134,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
             return result
         if stream.received == received:
             stream.start_draining()
-        raise httpcore.ReadTimeout(f"nothing received on the stream within {timeout} s")
+        raise httpcore.ReadTimeout(message or describe_timeout(timeout or 0.0))
 
     async def _send_request_body(self, request: httpcore.Request, stream_id: int) -> None:
         try:

@@ -151,7 +151,7 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
             async with asyncio.timeout(timeout):
                 await self._opening.acquire()
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"not connected within {timeout} s") from error
+            raise httpcore.ConnectTimeout("another request was still opening it") from error
 
     async def _open(self, request: httpcore.Request) -> None:
         if self._failed:

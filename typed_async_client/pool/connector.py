@@ -30,7 +30,8 @@ from typed_async_client.http1.h11 import H11Connection
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
 from typed_async_client.pool.recorder import Recorder
-from typed_async_client.pool.slot import Slot
+from typed_async_client.pool.slot import DIRECT, Route, Slot
+from typed_async_client.wording import format_server
 
 __all__ = ["Http11", "connector", "load_exchange"]
 
@@ -49,8 +50,10 @@ def connector(
     """
     exchange = load_exchange(http11)
     is_direct = options.proxy is None and options.retries == 0
+    route = _route(options)
 
     def connect(slot: Slot) -> Any:
+        slot.route = route
         origin = httpcore.Origin(*slot.origin)
         recorder = Recorder(backend, slot, http2=options.http2_mode)
         if is_direct:
@@ -58,6 +61,15 @@ def connector(
         return _httpcore_connection(origin, recorder, options)
 
     return connect
+
+
+def _route(options: ConnectionOptions) -> Route:
+    if options.proxy is not None:
+        url = options.proxy.url
+        scheme, host = url.scheme.decode("ascii"), url.host.decode("ascii")
+        layers = 2 if scheme == "https" else 1
+        return Route(through=f"the proxy {format_server(scheme, host, url.port)}", layers=layers)
+    return DIRECT if options.uds is None else Route(through=f"the Unix socket {options.uds}")
 
 
 def _httpcore_connection(

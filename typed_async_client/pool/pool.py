@@ -21,6 +21,7 @@ from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
 from typed_async_client.pool.connection import ConnectionOptions
 from typed_async_client.pool.connector import Http11, connector
+from typed_async_client.pool.failures import explain, is_explained, message_of
 from typed_async_client.pool.resend import RESENDS, PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
@@ -129,6 +130,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             network_backend=backend,
             **options.arguments,
         )
+        self._limits = limits
         self._options = options
         self._slots = Slots(
             limits,
@@ -167,10 +169,11 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             except BaseException as error:
                 failure = pooled.record_failure(slot, error, received=received)
                 self._give_back(slot, clean=False)
-                if failure is error:
+                if failure is error and not is_explained(error):
                     raise
                 if failure is not None:
-                    raise failure from error
+                    cause = error.__cause__ if failure is error else error
+                    raise explain(failure, request, slot) from cause
             else:
                 return self._wrap_response(slot, request, response, pooled.resends)
 
@@ -224,10 +227,22 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
                 return await waiter.slot
         except TimeoutError as error:
             self._leave(waiter)
-            raise httpcore.PoolTimeout(f"no connection was free within {timeout} s") from error
+            raise httpcore.PoolTimeout(self._describe_wait(pooled)) from error
         except BaseException:
             self._leave(waiter)
             raise
+
+    def _describe_wait(self, pooled: PooledRequest) -> str:
+        """Return the message for a request that waited too long."""
+        stats = self.statistics()
+        limit = self._limits.max_connections
+        used = (
+            f"{stats.active} connections"
+            if limit is None
+            else f"{stats.active} of {limit} connections"
+        )
+        reason = f"{used} in use, {stats.waiting} other requests waiting"
+        return message_of(httpcore.PoolTimeout, pooled.request, pooled.origin, reason)
 
     def _leave(self, waiter: _Waiter) -> None:
         """Stop waiting; a slot that was assigned too late goes to the next waiter."""
@@ -275,5 +290,5 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         if resends:
             response.extensions[RESENDS] = resends
         length = expected_length(request, response, framing) if slot.is_multiplexed else None
-        response.stream = PooledBody(response.stream, slot, self._give_back, length=length)
+        response.stream = PooledBody(response.stream, request, slot, self._give_back, length=length)
         return response
