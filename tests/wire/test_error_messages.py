@@ -29,12 +29,12 @@ _HALF_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
         (
             stall,
             httpx.ReadTimeout,
-            "GET: no response from 127.0.0.1:PORT within 0.1 s (read timeout)",
+            "GET: no response from 127.0.0.1:PORT within 0.4 s (read timeout)",
         ),
         (
             respond_with(_HALF_BODY, Wire.stall),
             httpx.ReadTimeout,
-            "GET: no more of the response body from 127.0.0.1:PORT within 0.1 s (read timeout)",
+            "GET: no more of the response body from 127.0.0.1:PORT within 0.4 s (read timeout)",
         ),
         (
             drop,
@@ -62,7 +62,7 @@ async def test_a_failed_exchange_says_whether_head_or_body_was_read(
     transport = AsyncPoolTransport(http11=http11)
     async with (
         FaultServer(handler) as server,
-        httpx.AsyncClient(transport=transport, timeout=0.1) as client,
+        httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(20, read=0.4)) as client,
     ):
         assert await message_of(get(client, server), kind) == message
         if "body" in message:
@@ -80,18 +80,18 @@ async def test_an_upload_that_stalls_says_so(http11: Http11) -> None:
     """With the write timeout."""
     async with (
         FaultServer(never_read) as server,
-        httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11), timeout=0.1) as client,
+        httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11), timeout=0.4) as client,
     ):
         posting = client.post(server.url, content=bytes(20_000_000))
         assert await message_of(posting, httpx.WriteTimeout) == (
-            "POST: 127.0.0.1:PORT accepted no more of the request within 0.1 s (write timeout)"
+            "POST: 127.0.0.1:PORT accepted no more of the request within 0.4 s (write timeout)"
         )
 
 
 async def test_a_pool_timeout_says_how_many_connections_and_requests_there_are() -> None:
     """At the end of the wait."""
     transport = AsyncPoolTransport(limits=httpx.Limits(max_connections=1))
-    timeout = httpx.Timeout(20, pool=0.1)
+    timeout = httpx.Timeout(20, pool=0.4)
     async with (
         FaultServer(stall) as server,
         httpx.AsyncClient(transport=transport, timeout=timeout) as client,
@@ -100,7 +100,7 @@ async def test_a_pool_timeout_says_how_many_connections_and_requests_there_are()
         third = asyncio.ensure_future(client.get(server.url, timeout=None))
         await asyncio.sleep(0)
         assert await message_of(get(client, server), httpx.PoolTimeout) == (
-            "GET: no free connection for 127.0.0.1:PORT within 0.1 s (pool timeout): "
+            "GET: no free connection for 127.0.0.1:PORT within 0.4 s (pool timeout): "
             "1 of 1 connections in use, 1 other requests waiting"
         )
         for task in (first, third):
@@ -114,7 +114,7 @@ CONNECTS: dict[str, tuple[Handler, Any, type[Exception], str]] = {
         None,
         httpx.ConnectTimeout,
         (
-            "GET: no connection to 127.0.0.1:PORT within 0.1 s (connect timeout): "
+            "GET: no connection to 127.0.0.1:PORT within 0.4 s (connect timeout): "
             "timed out during the TLS handshake"
         ),
     ),
@@ -152,10 +152,11 @@ async def test_a_handshake_that_fails_is_named(
     handler: Handler, tls: Any, kind: type[Exception], message: str
 ) -> None:
     """Not just the connection."""
+    timeout = httpx.Timeout(20, connect=0.4) if kind is httpx.ConnectTimeout else 20
     transport = AsyncPoolTransport(verify=client_context())
     async with (
         FaultServer(handler, tls=tls and tls()) as server,
-        httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(20, connect=0.1)) as client,
+        httpx.AsyncClient(transport=transport, timeout=timeout) as client,
     ):
         found = await message_of(get(client, server, "https"), kind)
         assert found.startswith(message)

@@ -21,7 +21,7 @@ PROXIES: dict[str, tuple[Handler, str, type[Exception], str]] = {
         stall,
         "http",
         httpx.ReadTimeout,
-        "GET: no tunnel to a.test:443 through the proxy 127.0.0.1:PORT within 0.1 s (read timeout)",
+        "GET: no tunnel to a.test:443 through the proxy 127.0.0.1:PORT within 0.4 s (read timeout)",
     ),
     "407": (
         answer(407),
@@ -44,7 +44,7 @@ PROXIES: dict[str, tuple[Handler, str, type[Exception], str]] = {
         httpx.ConnectTimeout,
         (
             "GET: no connection to a.test:443 through the proxy 127.0.0.1:PORT "
-            "within 0.1 s (connect timeout): timed out during the TLS handshake"
+            "within 0.4 s (connect timeout): timed out during the TLS handshake"
         ),
     ),
     "SOCKS": (
@@ -68,7 +68,7 @@ async def test_a_proxy_is_named_without_its_user(
     """Beside the server that it was asked for."""
     async with FaultServer(handler) as proxy:
         transport = AsyncPoolTransport(proxy=f"{scheme}://b-o-b:s3cret@127.0.0.1:{proxy.port}")
-        async with httpx.AsyncClient(transport=transport, timeout=0.1) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=0.4) as client:
             assert await message_of(client.get(secret_url("https", "a.test")), kind) == message
 
 
@@ -98,13 +98,13 @@ HTTP2: dict[str, tuple[Script, str, type[Exception], str]] = {
         _never,
         "GET",
         httpx.ReadTimeout,
-        "GET: no response from localhost:PORT within 0.1 s (read timeout)",
+        "GET: no response from localhost:PORT within 0.4 s (read timeout)",
     ),
     "half a body": (
         _in_part,
         "GET",
         httpx.ReadTimeout,
-        "GET: no more of the response body from localhost:PORT within 0.1 s (read timeout)",
+        "GET: no more of the response body from localhost:PORT within 0.4 s (read timeout)",
     ),
     "a reset stream": (
         _reset,
@@ -120,7 +120,7 @@ HTTP2: dict[str, tuple[Script, str, type[Exception], str]] = {
         "POST",
         httpx.ReadTimeout,
         (
-            "POST: no response from localhost:PORT within 0.1 s (read timeout): "
+            "POST: no response from localhost:PORT within 0.4 s (read timeout): "
             "the server granted no flow-control window for the request body"
         ),
     ),
@@ -135,7 +135,7 @@ async def test_an_http2_stream_that_fails_says_why(
     transport = AsyncPoolTransport(verify=h2_client_context(), http2=True)
     async with (
         h2_server(script) as server,
-        httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(20, read=0.1)) as client,
+        httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(20, read=0.4)) as client,
     ):
         request = client.request(method, server.url, content=bytes(100_000 * (method == "POST")))
         assert await message_of(request, kind) == message
@@ -164,9 +164,9 @@ async def test_an_empty_message_of_httpx_is_completed_by_the_resilient_transport
     inner: Any = httpx.AsyncHTTPTransport() if kind == "async" else httpx.HTTPTransport()
     options = options_for(ResilientTransport(inner))
     async with FaultServer(stall) as server:
-        request = send_request(kind, "PUT", server.url, client=options, timeout=0.1)
+        request = send_request(kind, "PUT", server.url, client=options, timeout=0.4)
         assert await message_of(request, httpx.ReadTimeout) == (
-            "PUT: no response from 127.0.0.1:PORT within 0.1 s (read timeout)"
+            "PUT: no response from 127.0.0.1:PORT within 0.4 s (read timeout)"
         )
 
 
@@ -175,13 +175,13 @@ async def test_an_empty_message_of_an_external_client_is_completed(library: Any)
     """With its own class of error, whose cause and request are kept."""
     async with (
         FaultServer(stall) as server,
-        library.AsyncClient(timeout=0.1) as external,
+        library.AsyncClient(timeout=0.4) as external,
         AsyncResilientClient(http_client=external) as client,
     ):
         with pytest.raises(library.ReadTimeout) as raised:
             await (await client.get(server.url))
     assert str(raised.value) == (
-        f"GET: no response from 127.0.0.1:{server.port} within 0.1 s (read timeout)"
+        f"GET: no response from 127.0.0.1:{server.port} within 0.4 s (read timeout)"
     )
     assert type(raised.value.__cause__).__name__ == "ReadTimeout"
     assert raised.value.request.url == server.url

@@ -76,7 +76,10 @@ def stream(*, leave_early: bool) -> Use:
             async for _ in response.aiter_raw():
                 if leave_early:
                     break
-        await asyncio.sleep(0.01)  # the event loop closes the iterator
+        ended = "http11.receive_response_body." + ("failed" if leave_early else "complete")
+        await wait_until(
+            lambda: ended in extensions["trace"].names
+        )  # the event loop closes the iterator
 
     return use
 
@@ -162,13 +165,13 @@ CASES = {
         use=get(), url="https://127.0.0.1:{port}/", handler=reset_after_client_hello
     ),
     "a handshake that stalls": Case(
-        use=get(), url="https://127.0.0.1:{port}/", handler=Wire.stall, timeout=0.1
+        use=get(), url="https://127.0.0.1:{port}/", handler=Wire.stall, timeout=0.4
     ),
-    "a response that never comes": Case(use=get(), handler=stall, timeout=0.1),
+    "a response that never comes": Case(use=get(), handler=stall, timeout=0.4),
     "a body that stalls": Case(
         use=get(),
         handler=respond_with(_HEAD + b"Content-Length: 9\r\n\r\nhalf", Wire.stall),
-        timeout=0.1,
+        timeout=0.4,
     ),
     "RST instead of a response": Case(use=get(), handler=reset),
     "FIN instead of a response": Case(use=get(), handler=drop),

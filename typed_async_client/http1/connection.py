@@ -34,6 +34,9 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     Args:
         origin: the origin it is connected to.
         stream: the network stream.
+
+    Attributes:
+        is_traced: whether the current exchange is reported to a ``trace`` extension or a logger.
     """
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
@@ -42,12 +45,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         self._state = "NEW"
         self._requests = 0
         self._sent_body = True  # False if the server responded instead of sending 100 Continue
-        self._is_traced = False
-
-    @property
-    def is_traced(self) -> bool:
-        """Whether the current exchange is reported to a ``trace`` extension or a logger."""
-        return self._is_traced
+        self.is_traced: bool = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request, and return its response with an open body."""
@@ -55,7 +53,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         self._state = "ACTIVE"
         self._requests += 1
-        self._is_traced = is_traced(request, HTTP11_LOGGER)
+        self.is_traced = is_traced(request, HTTP11_LOGGER)
         try:
             parser = await self._send(request)
             head = self._receive_head(request, parser)
@@ -96,7 +94,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         summary: Callable[[_T], Any] | None = None,
     ) -> Coroutine[Any, Any, _T]:
         """Return a coroutine that runs the operation, and reports it if the exchange is traced."""
-        if not self._is_traced:
+        if not self.is_traced:
             return operation
         info = {} if name == "response_closed" else {"request": request}
         return run_traced(Trace(name, HTTP11_LOGGER, request, info), operation, summary)
@@ -154,7 +152,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         """
         framing = Framing(request)
         head = encode_head(request)
-        if isinstance(request.stream, REPLAYABLE_BODIES) and not self._is_traced:
+        if isinstance(request.stream, REPLAYABLE_BODIES) and not self.is_traced:
             return framing, head
         await self._write(request, head)
         return framing, b""
@@ -176,7 +174,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             return
         body: Any = request.stream
         if isinstance(request.stream, REPLAYABLE_BODIES):
-            await self._write(request, head + framing.encode(body))
+            data = head + framing.encode(body)
+            await self._stream.write(data, timeout_of(request, "write"))
             return
         async for part in body:
             await self._write(request, framing.encode_part(part))
@@ -237,6 +236,8 @@ class Http11Body:
 
     async def read_whole(self) -> bytes:
         """Read and return the rest of the body."""
+        if self._parser.is_complete and not self._connection.is_traced:
+            return self._take_rest()
         reading = self._read_rest()
         try:
             return await self._connection.traced(self._request, "receive_response_body", reading)
@@ -274,6 +275,10 @@ class Http11Body:
         parser = self._parser
         while not parser.is_complete:
             await self._connection.receive(self._request, parser)
+        return self._take_rest()
+
+    def _take_rest(self) -> bytes:
+        parser = self._parser
         if parser.is_tunnel:
             return b""
         body = b"".join(parser.parts)
