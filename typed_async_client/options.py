@@ -3,7 +3,7 @@
 An unknown option raises before anything is sent.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from typed_async_client.copies import copy_option
@@ -20,6 +20,7 @@ from typed_async_client.httpx_types import (
     RequestFiles,
     TimeoutTypes,
 )
+from typed_async_client.spelling import check_names
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = [
+    "REDIRECT_OPTIONS",
     "BackendName",
     "ClientOptions",
     "HttpClient",
@@ -73,8 +75,21 @@ class RequestOptions(TypedDict, total=False):
     extensions: RequestExtensions
 
 
-class HttpxClientOptions(TypedDict, total=False):
-    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx."""
+class RedirectOptions(TypedDict, total=False):
+    """What a redirect to another origin carries, in addition to what it always does."""
+
+    redirect_headers: Iterable[str]
+    allow_insecure_redirects: bool
+
+
+REDIRECT_OPTIONS = frozenset(RedirectOptions.__annotations__)
+
+
+class HttpxClientOptions(RedirectOptions, total=False):
+    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
+
+    Those for redirects are this package's.
+    """
 
     auth: AuthTypes
     params: QueryParamTypes
@@ -122,12 +137,7 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
     Raises:
         TypeError: an option is unknown, or ``random`` isn't callable.
     """
-    unknown = options.keys() - HttpxClientOptions.__annotations__.keys()
-    if unknown:
-        known = ", ".join(sorted(ClientOptions.__annotations__))
-        raise TypeError(
-            f"unknown client option {', '.join(sorted(unknown))}: a client takes {known}"
-        )
+    check_names("client option", options, ClientOptions.__annotations__)
     if not callable(random):
         raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
 
@@ -141,10 +151,5 @@ def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
     """
-    unknown = options.keys() - _KNOWN
-    if unknown:
-        raise TypeError(
-            f"unknown request option {', '.join(sorted(unknown))}: "
-            f"a request takes {', '.join(sorted(_KNOWN))}"
-        )
+    check_names("request option", options, _KNOWN)
     return {name: copy_option(name, value) for name, value in options.items()}

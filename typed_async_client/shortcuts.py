@@ -42,6 +42,8 @@ async def simple_async_request(
 
     Raises:
         ConnectError: every allowed attempt to connect has failed.
+        InsecureRedirectError: a redirect from https to http asks for the body, or for a header that
+            ``redirect_headers`` names.
         httpx.HTTPError: any other failure.
         httpx.InvalidURL: the URL is invalid.
 

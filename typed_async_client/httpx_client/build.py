@@ -14,7 +14,9 @@ import httpx
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
 from typed_async_client.httpx_types import ProxyTypes
-from typed_async_client.options import HttpxClientOptions
+from typed_async_client.libraries import is_from
+from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
+from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.transports.backends.foreign import BackendOptions
 from typed_async_client.transports.backends.named import backend_maker
@@ -32,12 +34,21 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     """Build the httpx client of a resilient client.
 
     Raises:
-        ValueError: the backend named as transport is unknown, or doesn't support an option.
-        TypeError: a transport doesn't support asynchronous clients.
+        ValueError: the backend named as transport is unknown, or doesn't support an option; or
+            ``redirect_headers`` has an item that isn't the name of a header.
+        TypeError: a transport doesn't support asynchronous clients; or an option for redirects has
+            another type.
         ImportError: the backend is an extra that isn't installed.
     """
     transport = options.get("transport")
-    arguments: Any = {**options, "event_hooks": with_hooks(options.get("event_hooks"))}
+    arguments: Any = {
+        **{name: value for name, value in options.items() if name not in REDIRECT_OPTIONS},
+        "event_hooks": with_hooks(options.get("event_hooks")),
+        "redirects": RedirectPolicy.of(
+            options.get("redirect_headers", ()),
+            allow_insecure=options.get("allow_insecure_redirects", False),
+        ),
+    }
     if mounts := options.get("mounts"):
         arguments["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
     if isinstance(transport, str):
@@ -58,6 +69,11 @@ def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTrans
         raise TypeError(
             f"transport must be an httpx.AsyncBaseTransport, got {name}: "
             "pass an instance that supports async clients"
+        )
+    if is_from(transport, "httpx2"):
+        raise TypeError(
+            f"transport must be from httpx, got {type(transport).__name__} of httpx2: "
+            "pass http_client=httpx2.AsyncClient(transport=...) to send with it"
         )
     return AssumeSent(transport) if may_send_before_failing(transport) else transport
 

@@ -14,7 +14,7 @@ from typed_async_client.pool.slot import DIRECT, Origin, Route, Slot
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_failure, describe_timeout, explained, format_server
 
-__all__ = ["explain", "is_explained", "message_of"]
+__all__ = ["describe_wait", "explain", "is_explained", "message_of"]
 
 _LIMITS: dict[type[BaseException], str] = {
     httpcore.ConnectTimeout: "connect",
@@ -80,6 +80,23 @@ def message_of(
         phase=phase,
         reason=reason,
     )
+
+
+def describe_wait(
+    request: httpcore.Request, origin: Origin, active: int, limit: int | None, waiting: int
+) -> str:
+    """Return the message for a request that has waited too long for a connection.
+
+    Args:
+        request: the request.
+        origin: the origin of its URL.
+        active: connections in use.
+        limit: the most connections; None is no limit.
+        waiting: other requests that wait for one.
+    """
+    used = f"{active} connections" if limit is None else f"{active} of {limit} connections"
+    reason = f"{used} in use, {waiting} other requests waiting"
+    return message_of(httpcore.PoolTimeout, request, origin, reason)
 
 
 def _is_refused_by_h2(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
 from typed_async_client.pool.connection import ConnectionOptions
 from typed_async_client.pool.connector import Http11, connector
-from typed_async_client.pool.failures import explain, is_explained, message_of
+from typed_async_client.pool.failures import describe_wait, explain, is_explained
 from typed_async_client.pool.resend import RESENDS, PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
@@ -203,7 +203,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         self._waiting.clear()
         self._slots.drop_all()
         await super().aclose()
-        await asyncio.sleep(0)  # let asyncio close the aborted sockets
+        if self._binding.loop is not None:
+            await asyncio.sleep(0)  # let asyncio close the aborted sockets
 
     def __repr__(self) -> str:
         stats = self.statistics()
@@ -227,22 +228,12 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
                 return await waiter.slot
         except TimeoutError as error:
             self._leave(waiter)
-            raise httpcore.PoolTimeout(self._describe_wait(pooled)) from error
+            used, limit = self.statistics(), self._limits.max_connections
+            message = describe_wait(pooled.request, pooled.origin, used.active, limit, used.waiting)
+            raise httpcore.PoolTimeout(message) from error
         except BaseException:
             self._leave(waiter)
             raise
-
-    def _describe_wait(self, pooled: PooledRequest) -> str:
-        """Return the message for a request that waited too long."""
-        stats = self.statistics()
-        limit = self._limits.max_connections
-        used = (
-            f"{stats.active} connections"
-            if limit is None
-            else f"{stats.active} of {limit} connections"
-        )
-        reason = f"{used} in use, {stats.waiting} other requests waiting"
-        return message_of(httpcore.PoolTimeout, pooled.request, pooled.origin, reason)
 
     def _leave(self, waiter: _Waiter) -> None:
         """Stop waiting; a slot that was assigned too late goes to the next waiter."""
