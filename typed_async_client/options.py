@@ -19,6 +19,7 @@ from typed_async_client.httpx_types import (
     RequestExtensions,
     RequestFiles,
     TimeoutTypes,
+    UseClientDefault,
 )
 from typed_async_client.spelling import check_names
 
@@ -34,7 +35,9 @@ __all__ = [
     "HttpClient",
     "HttpxClientOptions",
     "RequestOptions",
+    "SingleRequestOptions",
     "check_client_options",
+    "check_single_request_options",
     "snapshot",
 ]
 
@@ -59,20 +62,23 @@ class HttpClient(Protocol):
         """Send one request and return its response; the options are those of httpx."""
 
 
-class RequestOptions(TypedDict, total=False):
+class _TimelessRequestOptions(TypedDict, total=False):
+    content: RequestContent | None
+    data: RequestData | None
+    files: RequestFiles | None
+    json: Any
+    params: QueryParamTypes | None
+    headers: HeaderTypes | None
+    cookies: CookieTypes | None
+    auth: AuthTypes | UseClientDefault | None
+    follow_redirects: bool | UseClientDefault
+    extensions: RequestExtensions | None
+
+
+class RequestOptions(_TimelessRequestOptions, total=False):
     """The options of one request, which mean what they mean in httpx."""
 
-    content: RequestContent
-    data: RequestData
-    files: RequestFiles
-    json: Any
-    params: QueryParamTypes
-    headers: HeaderTypes
-    cookies: CookieTypes
-    auth: AuthTypes | None
-    follow_redirects: bool
-    timeout: TimeoutTypes
-    extensions: RequestExtensions
+    timeout: TimeoutTypes | UseClientDefault
 
 
 class RedirectOptions(TypedDict, total=False):
@@ -85,38 +91,38 @@ class RedirectOptions(TypedDict, total=False):
 REDIRECT_OPTIONS = frozenset(RedirectOptions.__annotations__)
 
 
-class HttpxClientOptions(RedirectOptions, total=False):
+class _TransportOptions(TypedDict, total=False):
+    verify: "ssl.SSLContext | str | bool"
+    cert: CertTypes | None
+    http1: bool
+    http2: bool
+    proxy: ProxyTypes | None
+    mounts: "Mapping[str, httpx.AsyncBaseTransport | None] | None"
+    limits: "httpx.Limits"
+    max_redirects: int
+    event_hooks: "Mapping[str, list[Callable[..., Any]]] | None"
+    base_url: "httpx.URL | str"
+    transport: "httpx.AsyncBaseTransport | BackendName | None"
+    trust_env: bool
+    default_encoding: "str | Callable[[bytes], str]"
+
+
+class HttpxClientOptions(_TransportOptions, RedirectOptions, total=False):
     """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
 
     Those for redirects are this package's.
     """
 
-    auth: AuthTypes
-    params: QueryParamTypes
-    headers: HeaderTypes
-    cookies: CookieTypes
-    verify: "ssl.SSLContext | str | bool"
-    cert: CertTypes
-    http1: bool
-    http2: bool
-    proxy: ProxyTypes
-    mounts: "Mapping[str, httpx.AsyncBaseTransport | None]"
+    auth: AuthTypes | None
+    params: QueryParamTypes | None
+    headers: HeaderTypes | None
+    cookies: CookieTypes | None
     timeout: TimeoutTypes
     follow_redirects: bool
-    limits: "httpx.Limits"
-    max_redirects: int
-    event_hooks: "Mapping[str, list[Callable[..., Any]]]"
-    base_url: "httpx.URL | str"
-    transport: "httpx.AsyncBaseTransport | BackendName"
-    trust_env: bool
-    default_encoding: "str | Callable[[bytes], str]"
 
 
-class ClientOptions(HttpxClientOptions, total=False):
-    """The options of an ``AsyncResilientClient``: its own and httpx's."""
-
+class _OwnOptions(TypedDict, total=False):
     event_queue_size: int
-    max_retries: int
     base_delay: float
     backoff_factor: float
     max_delay: float
@@ -128,7 +134,30 @@ class ClientOptions(HttpxClientOptions, total=False):
     http_client: HttpClient | None
 
 
+class ClientOptions(HttpxClientOptions, _OwnOptions, total=False):
+    """The options of an ``AsyncResilientClient``: its own and httpx's."""
+
+    max_retries: int
+
+
+class SingleRequestOptions(
+    _TimelessRequestOptions, _TransportOptions, RedirectOptions, _OwnOptions, total=False
+):
+    """The options of a request and of the client that is created for it, without the timeout."""
+
+
 _KNOWN = frozenset(RequestOptions.__annotations__)
+
+
+def check_single_request_options(options: Mapping[str, Any]) -> None:
+    """Check the options of ``simple_async_request()``.
+
+    Raises:
+        TypeError: an option is neither one of a request nor one of a client.
+    """
+    check_names(
+        "option", options, [*SingleRequestOptions.__annotations__, "max_retries", "timeout"]
+    )
 
 
 def check_client_options(options: Mapping[str, Any], random: object) -> None:

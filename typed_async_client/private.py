@@ -78,6 +78,7 @@ _AS_HTTP11, _AS_HTTP2 = "httpcore._async.http11", "httpcore._async.http2"
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
     # The client of httpx.
     PrivateName(_CLIENT, "", "BoundAsyncStream", _HERE, "the wrapper that httpx puts on a body"),
+    PrivateName(_CLIENT, "", "UseClientDefault", ("httpx_types.py",), "the type of an option"),
     PrivateName(_CLIENT, "BoundAsyncStream", "_stream", _HERE, "the body inside the wrapper"),
     PrivateName(_CLIENT, "AsyncClient", "_send_handling_auth", _FAST_PATH, "skips unused auth"),
     PrivateName(_CLIENT, "AsyncClient", "_send_handling_redirects", _FAST_PATH, "the next stage"),
