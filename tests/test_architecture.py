@@ -13,7 +13,16 @@ import typed_async_client
 PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
-    ("libraries", "policies", "private", "httpx_types", "redact", "spelling"),
+    (
+        "libraries",
+        "policies",
+        "private",
+        "private_names",
+        "httpx_types",
+        "redact",
+        "spelling",
+        "wording",
+    ),
     ("errors", "record"),
     ("sent",),
     ("binding", "context", "copies", "facts"),
@@ -36,7 +45,10 @@ LAYERS = (
 """From the bottom up. A unit (a module or subpackage) imports only from lower layers and itself."""
 
 WIRE = {"net", "wire", "http1", "http2", "pool"}
-VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types", "sent"}
+VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types"} | {
+    "sent",
+    "wording",
+}
 """What the wire may import; it doesn't know contexts, events, results or the engine."""
 
 FORBIDDEN_IN_POLICIES = {"asyncio", "threading", "time", "random", "logging", "httpx", "httpcore"}

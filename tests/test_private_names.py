@@ -7,7 +7,7 @@ import pytest
 from private_use import defines, private_uses
 
 import typed_async_client
-from typed_async_client.private import PRIVATE_NAMES, PrivateName
+from typed_async_client.private_names import PRIVATE_NAMES, PrivateName
 
 PACKAGE = Path(typed_async_client.__file__).parent
 FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py"))]

@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import h11
 import httpcore
@@ -18,6 +19,7 @@ from typed_async_client.httpx_types import HeaderTypes
 from typed_async_client.libraries import is_error_of_h2, is_fork_instance
 from typed_async_client.policies.classify import Fault
 from typed_async_client.sent import current_log
+from typed_async_client.wording import describe_failure, explanation_of, format_server
 
 __all__ = [
     "as_httpx_error",
@@ -25,8 +27,12 @@ __all__ = [
     "explain_connect_failure",
     "map_httpcore_error",
     "raw_headers",
+    "reason_of",
     "request_of",
+    "with_message",
 ]
+
+_E = TypeVar("_E", bound=Exception)
 
 _HTTPCORE_ERRORS = (
     httpcore.TimeoutException,
@@ -46,6 +52,19 @@ _UNTRANSLATED: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = 
 )
 """Errors of other libraries that httpx 0.28 doesn't translate, and the httpx errors they become."""
 
+_UNNAMED: dict[type[BaseException], str] = {
+    ConnectionResetError: "the peer closed the connection",
+    ConnectionAbortedError: "the connection was aborted",
+    BrokenPipeError: "the connection is closed",
+    TimeoutError: "timed out",
+}
+"""The meaning of errors that asyncio raises without a message."""
+
+_SAYING_NOTHING = ("", "timed out", "The read operation timed out", "The write operation timed out")
+
+_LIMITS = ("connect", "read", "write", "pool")
+"""The timeouts of a request. The error of each has a class named after it."""
+
 _TLS_CONNECTION_LOST = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """TLS errors caused by a lost connection; after any other, a new handshake would fail too."""
 
@@ -57,7 +76,7 @@ def map_httpcore_error(error: Exception) -> Exception:
     for kind in type(error).__mro__:
         equivalent = getattr(httpx, kind.__name__, None)
         if isinstance(equivalent, type) and issubclass(equivalent, httpx.TransportError):
-            mapped: Exception = equivalent(str(error))
+            mapped: Exception = equivalent(explanation_of(error) or str(error))
             return mapped
     return error
 
@@ -73,7 +92,7 @@ def as_httpx_error(error: Exception) -> Exception:
     if kind is None:
         return error
     first = next(_leaves(error))
-    translated = kind(str(first) or type(first).__name__)
+    translated = kind(explanation_of(first) or str(first) or type(first).__name__)
     translated.__cause__ = error
     return translated
 
@@ -135,14 +154,77 @@ def explain_connect_failure(error: Exception, request: httpx.Request | None) -> 
 
     The message names the host and port if the request is known, and no other part of the URL.
     """
+    server = "" if request is None else _server_of(request)
+    if server and f"cannot connect to {server}" in str(error):  # our pool has described it
+        return str(error)
     reason = str(error) or "no connection"
     for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, socket.gaierror):
-            reason = os.strerror(cause.errno) if cause.errno > 0 else str(cause)
+        if _errno_of(cause):
+            reason = reason_of(cause)
     if request is None:
         return reason
-    port = request.url.port or {"http": 80, "https": 443}.get(request.url.scheme)
-    return f"cannot connect to {request.url.host}:{port}: {reason}"
+    return describe_failure(httpx.ConnectError, method=request.method, server=server, reason=reason)
+
+
+def with_message(error: _E, request: httpx.Request | None) -> _E:
+    """Return a network error whose message says something; any other error as it is.
+
+    httpx's own transports raise many errors without a message, or with just "timed out". The error
+    returned instead has the same class, cause and request. The original isn't changed: a mock may
+    raise it many times.
+
+    Args:
+        error: the error that an attempt ended with.
+        request: the request of that attempt; None if unknown.
+    """
+    if str(error) not in _SAYING_NOTHING:
+        return error
+    details = {} if request is None else _details_of(error, request)
+    message = describe_failure(type(error), **details)
+    if not message:
+        return error
+    clone: _E = Exception.__new__(type(error), message)
+    vars(clone).update(vars(error))
+    clone.__cause__, clone.__context__ = error.__cause__, error.__context__
+    clone.__suppress_context__ = error.__suppress_context__
+    return clone.with_traceback(error.__traceback__)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why an operation failed, in the operating system's words; never empty."""
+    explanation = explanation_of(error)
+    cause = error.args[0] if error.args else None
+    if explanation or not isinstance(cause, BaseException):
+        return explanation or _system_reason(error)
+    return reason_of(cause)
+
+
+def _system_reason(error: BaseException) -> str:
+    if isinstance(error, socket.gaierror) and error.strerror:
+        return error.strerror
+    number = _errno_of(error)
+    if number:
+        return os.strerror(number) if number > 0 else str(error)
+    return str(error) or _UNNAMED.get(type(error), type(error).__name__)
+
+
+def _errno_of(error: BaseException) -> int | None:
+    """Return the system's error number; name lookups and TLS have numbers of their own."""
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror | ssl.SSLError):
+        return error.errno
+    return None
+
+
+def _server_of(request: httpx.Request) -> str:
+    url = request.url
+    return format_server(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
+
+
+def _details_of(error: Exception, request: httpx.Request) -> dict[str, Any]:
+    """Return what a message says about a request."""
+    phase = next((name for name in _LIMITS if name in type(error).__name__.lower()), "")
+    limit = request.extensions.get("timeout", {}).get(phase)
+    return {"method": request.method, "server": _server_of(request), "limit": limit}
 
 
 def _is_permanent(error: BaseException) -> bool:

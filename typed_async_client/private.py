@@ -1,28 +1,26 @@
-"""All private names of httpx, httpcore and h2 that this package uses, in one table.
+"""The only access to private modules, and to private attributes of other objects.
 
-Each row names what is used, in which files, and what for. Private modules, and private attributes of
-other objects, are accessed here only: others import the functions and classes below. Names that our subclasses override, or
-read on themselves, are accessed in those subclasses, and listed here. The tests check that every name
-exists in the installed versions, and that no unlisted one is used anywhere.
+Others import the functions and classes below. Names that our subclasses override, or read on
+themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
 from http.cookiejar import Cookie, CookieJar
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpcore
 import httpx
+from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
 from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 from httpx._urlparse import ParseResult
 
 __all__ = [
-    "PRIVATE_NAMES",
     "BoundAsyncStream",
     "DeflateDecoder",
     "GZipDecoder",
     "MultiDecoder",
-    "PrivateName",
+    "Trace",
     "cookies_of_domain",
     "drop_surplus_permits",
     "forget_parsed_cookies",
@@ -42,129 +40,6 @@ __all__ = [
     "unacknowledged_bytes",
     "url_from_parts",
 ]
-
-
-class PrivateName(NamedTuple):
-    """A private name of another library.
-
-    Attributes:
-        module: the module that defines it.
-        owner: the class that defines it; empty for a module-level name.
-        name: the name.
-        used_in: the files of this package that use it.
-        why: what it is used for.
-    """
-
-    module: str
-    owner: str
-    name: str
-    used_in: tuple[str, ...]
-    why: str
-
-
-_HERE = ("private.py",)
-_FAST_PATH = ("httpx_client/fast_path.py",)
-_REDIRECTS = ("httpx_client/redirects.py",)
-_RESPONSE = ("pool/response.py",)
-_PACKED = ("httpx_client/packed.py",)
-_H11 = ("http1/h11.py",)
-_HTTP2 = ("http2/connection.py",)
-
-_CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
-_DECODERS = "httpx._decoders"
-_AS_HTTP11, _AS_HTTP2 = "httpcore._async.http11", "httpcore._async.http2"
-
-PRIVATE_NAMES: tuple[PrivateName, ...] = (
-    # The client of httpx.
-    PrivateName(_CLIENT, "", "BoundAsyncStream", _HERE, "the wrapper that httpx puts on a body"),
-    PrivateName(_CLIENT, "", "UseClientDefault", ("httpx_types.py",), "the type of an option"),
-    PrivateName(_CLIENT, "BoundAsyncStream", "_stream", _HERE, "the body inside the wrapper"),
-    PrivateName(_CLIENT, "AsyncClient", "_send_handling_auth", _FAST_PATH, "skips unused auth"),
-    PrivateName(_CLIENT, "AsyncClient", "_send_handling_redirects", _FAST_PATH, "the next stage"),
-    PrivateName(_CLIENT, "AsyncClient", "_send_single_request", _FAST_PATH, "a cheaper send"),
-    PrivateName(_CLIENT, "AsyncClient", "_transport_for_url", _FAST_PATH, "honours mounts"),
-    PrivateName(_CLIENT, "BaseClient", "_merge_cookies", _FAST_PATH, "doesn't copy the jar"),
-    PrivateName(_CLIENT, "BaseClient", "_build_redirect_request", _REDIRECTS, "carries no secret"),
-    PrivateName(_CLIENT, "BaseClient", "_build_request_auth", _REDIRECTS, "the same, with send()"),
-    PrivateName(_CLIENT, "BaseClient", "_redirect_method", _REDIRECTS, "the method of the next"),
-    PrivateName(_CLIENT, "BaseClient", "_redirect_url", _REDIRECTS, "the URL of the next"),
-    PrivateName(_CLIENT, "AsyncClient", "_transport", _HERE, "a client's transport"),
-    PrivateName(_CLIENT, "AsyncClient", "_mounts", _HERE, "a client's other transports"),
-    PrivateName(_CLIENT, "BaseClient", "_state", _HERE, "whether a client is closed"),
-    # The messages of httpx.
-    PrivateName(_CONTENT, "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"),
-    PrivateName(_CONTENT, "IteratorByteStream", "_stream", _HERE, "the same, synchronous"),
-    PrivateName(_MODELS, "Request", "_content", _HERE + _PACKED, "the body, if it was read"),
-    PrivateName(_MODELS, "Response", "_content", _RESPONSE + _PACKED, "the decoded body"),
-    PrivateName(_MODELS, "Response", "_num_bytes_downloaded", _RESPONSE, "num_bytes_downloaded"),
-    PrivateName(
-        _MODELS, "Response", "_get_content_decoder", _RESPONSE, "the decoder for the coding"
-    ),
-    PrivateName(_MODELS, "Response", "_cookies", _HERE, "a cache that copies must not share"),
-    PrivateName(_MODELS, "Response", "_decoder", _PACKED, "is dropped after reading"),
-    PrivateName(_MODELS, "Response", "_elapsed", _PACKED, "can't be marshalled"),
-    PrivateName(_MODELS, "Response", "_request", _PACKED, "is packed separately"),
-    PrivateName(_DECODERS, "", "MultiDecoder", _HERE, "several content codings"),
-    PrivateName(_DECODERS, "", "GZipDecoder", _HERE, "further members, and truncation"),
-    PrivateName(_DECODERS, "", "DeflateDecoder", _HERE, "truncation"),
-    PrivateName("httpx._urls", "URL", "_uri_reference", _HERE, "a URL as it was parsed"),
-    PrivateName("httpx._urlparse", "", "ParseResult", _HERE, "the parts of a URL"),
-    # The pools and connections of httpcore.
-    PrivateName(
-        "httpx._transports.default",
-        "AsyncHTTPTransport",
-        "_pool",
-        ("private.py", "pool/transport.py"),
-        "the pool, ours in our own transport",
-    ),
-    PrivateName(
-        "httpcore._async.connection_pool",
-        "AsyncConnectionPool",
-        "_max_connections",
-        _HERE,
-        "how many requests may use it at once",
-    ),
-    PrivateName(
-        "httpcore._async.connection",
-        "AsyncHTTPConnection",
-        "_connection",
-        _HERE,
-        "the exchange inside a connection, proxied ones included",
-    ),
-    PrivateName(
-        "httpcore._models", "Response", "_stream_consumed", ("wire/messages.py",), "is set"
-    ),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
-    # The HTTP/2 connection of httpcore, and h2 below it.
-    PrivateName(
-        _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"
-    ),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_stream_event", _HTTP2, "own timeouts"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_events", _HTTP2, "own traces"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_read_incoming_data", _HTTP2, "shared reads"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_wait_for_outgoing_flow", _HTTP2, "uploads"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_request_body", _HTTP2, "early responses"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_response_closed", _HTTP2, "resets streams"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_network_stream", _HTTP2, "bytes received"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_events", _HERE + _HTTP2, "unread events"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_h2_state", _HERE + _HTTP2, "streams, windows"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_max_streams", _HERE, "stream limit"),
-    PrivateName(
-        _AS_HTTP2, "AsyncHTTP2Connection", "_max_streams_semaphore", _HERE, "stream permits"
-    ),
-    PrivateName(
-        "httpcore._synchronization", "AsyncSemaphore", "_anyio_semaphore", _HERE, "its value"
-    ),
-    PrivateName(
-        "h2.connection",
-        "H2Connection",
-        "_inbound_flow_control_window_manager",
-        _HERE,
-        "the window of the connection",
-    ),
-    PrivateName("h2.windows", "WindowManager", "_bytes_processed", _HERE, "not yet acknowledged"),
-)
 
 _GLOBALS_OF_HTTPX = BoundAsyncStream.__init__.__globals__
 _STREAMS_OF_ITERATORS = ("AsyncIteratorByteStream", "IteratorByteStream")

@@ -97,6 +97,24 @@ def test_an_endless_head_is_refused() -> None:
         feed_all(response, [b"a" * 10_000] * 100)
 
 
+@pytest.mark.parametrize("interim", [b"", INTERIM])
+@pytest.mark.parametrize(("size", "fits"), [(102_400, True), (102_401, False)])
+def test_a_complete_head_is_measured_without_the_body_behind_it(
+    interim: bytes, size: int, *, fits: bool
+) -> None:
+    """Its last part may have arrived with a part of the body; interim responses count."""
+    start = interim + b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\nX: "
+    head = start + b"a" * (size - len(start) - 4) + b"\r\n\r\n"
+    response = ResponseParser(b"GET")
+    pieces = [head[:65_536], head[65_536:] + bytes(50_000)]
+    if fits:
+        feed_all(response, pieces)
+        assert (response.is_complete, response.received) == (True, 50_000)
+    else:
+        with pytest.raises(httpcore.RemoteProtocolError, match="head is larger"):
+            feed_all(response, pieces)
+
+
 def test_endless_trailers_are_refused() -> None:
     """The same limit applies to them."""
     response = parse(CHUNKED[: CHUNKED.index(b"X-Sum")])

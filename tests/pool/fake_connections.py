@@ -94,6 +94,10 @@ class FakeConnection:
             return False
         return self.speaks_h2 is not False or self.active == 0
 
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
     def is_idle(self) -> bool:
         """Whether it is connected and unused."""
         return self.speaks_h2 is not None and not self.closed and self.active == 0

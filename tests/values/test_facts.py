@@ -139,7 +139,22 @@ def test_other_errors_map_to_the_class_of_a_base_or_are_returned_unchanged() -> 
         (
             httpx.ConnectError("x"),
             httpx.Request("GET", "https://a.test/b?secret=1"),
-            "cannot connect to a.test:443: x",
+            "GET: cannot connect to a.test:443: x",
+        ),
+        (
+            connect_error(OSError(111, "Connect call failed")),
+            httpx.Request("GET", "ws://[::1]/b?secret=1"),
+            "GET: cannot connect to [::1]:80: Connection refused",
+        ),
+        (
+            httpx.ConnectError("GET: cannot connect to a.test:80 through the proxy p.test:1: x"),
+            httpx.Request("GET", "http://a.test/b?secret=1"),
+            "GET: cannot connect to a.test:80 through the proxy p.test:1: x",
+        ),
+        (
+            connect_error(ssl.SSLEOFError(8, "EOF occurred in violation of protocol")),
+            None,
+            "no",
         ),
     ],
     ids=repr,

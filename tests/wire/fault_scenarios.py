@@ -10,7 +10,9 @@ import pickle
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpcore
 from tls_contexts import client_context
 
 from typed_async_client import (
@@ -61,6 +63,8 @@ class Observation:
         read: requests that the server read completely.
         is_one_error: whether caller, result and terminal event have the same error object.
         survives_pickling: whether the error can be pickled, keeping its type and message.
+        is_described: whether the error has a message; one of the network also says for which
+            method and server.
     """
 
     raised: type[BaseException] | None
@@ -73,6 +77,7 @@ class Observation:
     read: int
     is_one_error: bool = True
     survives_pickling: bool = True
+    is_described: bool = True
 
 
 Preparation = Callable[[AsyncResilientClient, FaultServer], Awaitable[None]]
@@ -194,6 +199,7 @@ class _RequestRecorder:
         self._events: list[AsyncEvent] = []
         self._connects = 0
         self._error: BaseException | None = None
+        self._sent = ("", "")
         self._result: RequestResult | None = None
 
     def watch(self, client: AsyncResilientClient) -> None:
@@ -211,6 +217,7 @@ class _RequestRecorder:
         if method == "POST":
             options.setdefault("content", BODY)
         url = scenario.url.format(url=server.url, port=server.port)
+        self._sent = method, url
         task = await client.request_async(method, url, self._context, **options)
         await asyncio.wait({task})
         self._error = task.exception()
@@ -230,6 +237,7 @@ class _RequestRecorder:
             read=len(server.requests),
             is_one_error=error is result.error is self._events[-1].error,
             survives_pickling=error is None or _survives_pickling(error),
+            is_described=error is None or _is_described(error, *self._sent),
         )
 
     def _record_event(self, event: AsyncEvent) -> None:
@@ -251,6 +259,14 @@ def _client(scenario: Scenario, server: FaultServer) -> AsyncResilientClient:
     return AsyncResilientClient(**options)
 
 
+_NETWORK_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.RemoteProtocolError,
+    httpcore.ProxyError,
+)
+_PORTS = {"http": 80, "https": 443}
+
 _WIRE_LIBRARIES = {"httpx", "httpcore", "h11"}
 """Which of these an error's cause comes from depends on the HTTP/1.1 parser."""
 
@@ -260,6 +276,14 @@ def _foreign_cause(error: BaseException | None) -> type[BaseException] | None:
     if cause is None or type(cause).__module__.partition(".")[0] in _WIRE_LIBRARIES:
         return None
     return type(cause)
+
+
+def _is_described(error: BaseException, method: str, url: str) -> bool:
+    if not isinstance(error.__cause__, _NETWORK_ERRORS):
+        return bool(str(error))
+    parts = urlsplit(url)
+    host = parts.netloc if ":" in parts.netloc else f"{parts.netloc}:{_PORTS[parts.scheme]}"
+    return str(error).startswith(f"{method}: ") and host in str(error)
 
 
 def _survives_pickling(error: BaseException) -> bool:

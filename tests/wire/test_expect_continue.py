@@ -10,6 +10,7 @@ import pytest
 from fault_handlers import reset_connection, wait_until
 from pool_helpers import is_idle, new_transport, run_loop_turns
 from steady_loop import advance
+from trace_recorder import TraceRecorder
 
 from typed_async_client.testing import FaultServer, Wire, answer
 
@@ -129,6 +130,37 @@ async def test_a_body_is_not_sent_after_a_final_response(
         assert (await client.get(fault_server.url)).status_code == 200
         assert server.body == b""
         assert fault_server.connections == 2
+
+
+@pytest.mark.parametrize("expectation", ["100-Continue", "x-other, 100-continue", "100-continue,"])
+async def test_the_expectation_may_be_one_of_a_list(expectation: str) -> None:
+    """RFC 9110 section 10.1.1; its case doesn't matter."""
+    server = Server(send_pieces(REFUSAL))
+    async with connected(server) as (client, fault_server):
+        response = await client.put(fault_server.url, content=BODY, headers={"Expect": expectation})
+        assert (response.status_code, server.body) == (417, b"")
+
+
+@each_body
+async def test_a_body_that_is_waited_for_is_reported_as_any_other(
+    body: Callable[[], Any],
+) -> None:
+    """The wait is a part of sending the body."""
+    server, recorder = Server(send_pieces(REFUSAL)), TraceRecorder()
+    async with connected(server) as (client, fault_server):
+        await client.put(
+            fault_server.url,
+            content=body(),
+            headers={"Expect": "100-continue"},
+            extensions={"trace": recorder},
+        )
+    assert server.body == b""
+    operations = [name for name in recorder.names if name.endswith(".started")]
+    assert operations[1:4] == [
+        "http11.send_request_headers.started",
+        "http11.send_request_body.started",
+        "http11.receive_response_headers.started",
+    ]
 
 
 async def test_a_silent_server_receives_the_body_after_a_while() -> None:

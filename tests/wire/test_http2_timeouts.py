@@ -73,7 +73,7 @@ async def test_a_request_that_times_out_fails_alone(
         other = asyncio.ensure_future(client.get(server.url))
         await run_loop_turns(5)
         with pytest.raises(
-            httpx.ReadTimeout, match=r"nothing received on the stream within 5\.0 s"
+            httpx.ReadTimeout, match=r"no response from \w[\w.]+:\d+ within 5 s \(read timeout\)"
         ):
             await client.get(f"{server.url}slow", timeout=read_timeout())
         assert (await other).content == b"ok"
@@ -167,7 +167,7 @@ async def test_a_request_joining_a_pending_connection_uses_its_own_timeout() -> 
         await wait_until(lambda: server.connections == 1)
         second = asyncio.ensure_future(client.get(url, timeout=httpx.Timeout(60, connect=5.0)))
         await let_time_pass()
-        with pytest.raises(httpx.ConnectTimeout, match=r"not connected within 5\.0 s"):
+        with pytest.raises(httpx.ConnectTimeout, match=r"within 5 s .*another request"):
             await second
         assert not first.done()
         first.cancel()

@@ -12,7 +12,7 @@ from typed_async_client.context import RequestContext
 from typed_async_client.engine.state import RequestState
 from typed_async_client.errors import ConnectError
 from typed_async_client.events import AsyncEvent
-from typed_async_client.facts import explain_connect_failure, request_of
+from typed_async_client.facts import explain_connect_failure, request_of, with_message
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import RetryAfter
@@ -83,6 +83,7 @@ def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
         outcome: Outcome = yield Attempt(state.context)
         if isinstance(outcome, Succeeded):
             return outcome
+        outcome = _described(outcome, state)
         decision = state.handle_failure(outcome)
         if isinstance(decision, RetryAfter):
             yield Emit(state.retry_event(outcome.error, decision.delay))
@@ -91,6 +92,12 @@ def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
             return Failed(_connect_error(outcome.error, state), outcome.fault)
         else:
             return outcome
+
+
+def _described(failed: Failed, state: RequestState) -> Failed:
+    """Return the same failure, with an error that has a message."""
+    error = failed.error
+    return Failed(with_message(error, request_of(error) or state.request), failed.fault)
 
 
 def _connect_error(last: Exception, state: RequestState) -> ConnectError:

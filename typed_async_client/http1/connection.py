@@ -4,14 +4,14 @@ It replaces httpcore's h11 connection, with the same error messages and trace ev
 because the pool never assigns a connection to two requests at the same time.
 """
 
-import re
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import httpcore
 
 from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
+from typed_async_client.http1.head import encode_head
 from typed_async_client.http1.parser import ResponseParser
 from typed_async_client.http1.upgrade import (
     SWITCHING_PROTOCOLS,
@@ -19,16 +19,13 @@ from typed_async_client.http1.upgrade import (
     requests_upgrade,
 )
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
-from typed_async_client.wire.trace import trace
+from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
 
 __all__ = ["Http11Connection"]
 
 _T = TypeVar("_T")
 
 _READ_SIZE = 64 * 1024
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN = re.compile(rb"[\x00\r\n]")
-_TARGET = re.compile(rb"[\x21-\x7e]+")
 
 
 class Http11Connection(httpcore.AsyncConnectionInterface):
@@ -37,6 +34,9 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     Args:
         origin: the origin it is connected to.
         stream: the network stream.
+
+    Attributes:
+        is_traced: whether the current exchange is reported to a ``trace`` extension or a logger.
     """
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
@@ -45,6 +45,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         self._state = "NEW"
         self._requests = 0
         self._sent_body = True  # False if the server responded instead of sending 100 Continue
+        self.is_traced: bool = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request, and return its response with an open body."""
@@ -52,12 +53,13 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         self._state = "ACTIVE"
         self._requests += 1
+        self.is_traced = is_traced(request, HTTP11_LOGGER)
         try:
             parser = await self._send(request)
             head = self._receive_head(request, parser)
-            parser = await _traced(request, "receive_response_headers", head)
+            parser = await self.traced(request, "receive_response_headers", head, _summary)
         except BaseException:
-            await self.aclose()
+            await self.traced(request, "response_closed", self.aclose())
             raise
         return TrustedResponse(
             parser.status,
@@ -83,6 +85,19 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             self._state = "IDLE"
         else:
             await self.aclose()
+
+    def traced(
+        self,
+        request: httpcore.Request,
+        name: str,
+        operation: Coroutine[Any, Any, _T],
+        summary: Callable[[_T], Any] | None = None,
+    ) -> Coroutine[Any, Any, _T]:
+        """Return a coroutine that runs the operation, and reports it if the exchange is traced."""
+        if not self.is_traced:
+            return operation
+        info = {} if name == "response_closed" else {"request": request}
+        return run_traced(Trace(name, HTTP11_LOGGER, request, info), operation, summary)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -119,32 +134,55 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     async def _send(self, request: httpcore.Request) -> ResponseParser | None:
         """Send a request; return the parser if the response has already been read in part."""
         parser: ResponseParser | None = None
-        framing = Framing(request)
-        body: Any = request.stream
-        waits = framing.has_body and expects_continue(request)
-        in_one_write = isinstance(body, REPLAYABLE_BODIES) and not waits
-        first = _head(request) + (framing.encode(body) if in_one_write else b"")
         try:
-            await _traced(request, "send_request_headers", self._write(request, first))
-            if waits:
+            sending = self._send_head(request)
+            framing, head = await self.traced(request, "send_request_headers", sending)
+            if framing.has_body and expects_continue(request):
                 parser = ResponseParser(request.method)
-                await wait_for_continue(self._stream, parser, timeout_of(request, "read"))
-                self._sent_body = not parser.has_head
-            if self._sent_body:
-                rest = _no_body() if in_one_write else self._write_body(request, framing)
-                await _traced(request, "send_request_body", rest)
+            rest = self._send_body(request, framing, head, parser)
+            await self.traced(request, "send_request_body", rest)
         except httpcore.WriteError:
             pass  # the server may have responded early and closed; its response counts
         return parser
 
-    async def _write(self, request: httpcore.Request, data: bytes) -> None:
-        await self._stream.write(data, timeout_of(request, "write"))
+    async def _send_head(self, request: httpcore.Request) -> tuple[Framing, bytes]:
+        """Send the head; if it can be sent in one write with the body, return it instead.
 
-    async def _write_body(self, request: httpcore.Request, framing: Framing) -> None:
+        If the exchange is traced, it isn't: a failure is reported for the part that failed.
+        """
+        framing = Framing(request)
+        head = encode_head(request)
+        if isinstance(request.stream, REPLAYABLE_BODIES) and not self.is_traced:
+            return framing, head
+        await self._write(request, head)
+        return framing, b""
+
+    async def _send_body(
+        self,
+        request: httpcore.Request,
+        framing: Framing,
+        head: bytes,
+        parser: ResponseParser | None,
+    ) -> None:
+        """Send the body, after a head that wasn't sent yet; with a parser, once it is asked for."""
+        if parser is not None:
+            await self._write(request, head)
+            head = b""
+            await wait_for_continue(self._stream, parser, timeout_of(request, "read"))
+            self._sent_body = not parser.has_head
+        if not self._sent_body:
+            return
         body: Any = request.stream
+        if isinstance(request.stream, REPLAYABLE_BODIES):
+            data = head + framing.encode(body)
+            await self._stream.write(data, timeout_of(request, "write"))
+            return
         async for part in body:
             await self._write(request, framing.encode_part(part))
         await self._write(request, framing.encode_end())
+
+    async def _write(self, request: httpcore.Request, data: bytes) -> None:
+        await self._stream.write(data, timeout_of(request, "write"))
 
     async def _receive_head(
         self, request: httpcore.Request, parser: ResponseParser | None
@@ -183,86 +221,70 @@ class Http11Body:
         self._parser = parser
         self._is_open = True
 
-    def __aiter__(self) -> "Http11Body":
-        return self
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._traced_parts() if self._connection.is_traced else self
 
     async def __anext__(self) -> bytes:
-        parser = self._parser
-        while not (parser.parts or parser.is_complete):
-            await self._receive()
-        if parser.is_tunnel or not parser.parts:
+        try:
+            part = await self._next_part()
+        except BaseException:
+            await self.aclose()
+            raise
+        if not part:
             raise StopAsyncIteration
-        return parser.parts.popleft()
+        return part
 
     async def read_whole(self) -> bytes:
         """Read and return the rest of the body."""
+        if self._parser.is_complete and not self._connection.is_traced:
+            return self._take_rest()
+        reading = self._read_rest()
+        try:
+            return await self._connection.traced(self._request, "receive_response_body", reading)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """End the exchange."""
+        if self._is_open:
+            self._is_open = False
+            finishing = self._connection.finish(self._parser)
+            await self._connection.traced(self._request, "response_closed", finishing)
+
+    async def _traced_parts(self) -> AsyncIterator[bytes]:
+        info = {"request": self._request}
+        try:
+            async with Trace("receive_response_body", HTTP11_LOGGER, self._request, info):
+                while part := await self._next_part():
+                    yield part
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _next_part(self) -> bytes:
+        """Return the next part of the body; empty at its end."""
+        parser = self._parser
+        while not (parser.parts or parser.is_complete):
+            await self._connection.receive(self._request, parser)
+        if parser.is_tunnel or not parser.parts:
+            return b""
+        return parser.parts.popleft()
+
+    async def _read_rest(self) -> bytes:
         parser = self._parser
         while not parser.is_complete:
-            await self._receive()
+            await self._connection.receive(self._request, parser)
+        return self._take_rest()
+
+    def _take_rest(self) -> bytes:
+        parser = self._parser
         if parser.is_tunnel:
             return b""
         body = b"".join(parser.parts)
         parser.parts.clear()
         return body
 
-    async def aclose(self) -> None:
-        """End the exchange."""
-        if self._is_open:
-            self._is_open = False
-            await _traced(self._request, "response_closed", self._connection.finish(self._parser))
 
-    async def _receive(self) -> None:
-        try:
-            await self._connection.receive(self._request, self._parser)
-        except BaseException:
-            await self.aclose()
-            raise
-
-
-def _head(request: httpcore.Request) -> bytes:
-    """Serialize the request line and the headers.
-
-    Raises:
-        httpcore.LocalProtocolError: the method, the target or a header has an invalid character.
-    """
-    if not _TOKEN.fullmatch(request.method):
-        raise httpcore.LocalProtocolError("Illegal method characters")
-    if not _TARGET.fullmatch(request.url.target):
-        raise httpcore.LocalProtocolError("Illegal target characters")
-    _check_headers(request.headers)
-    fields = b"".join([b"%b: %b\r\n" % field for field in request.headers])
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.url.target, fields)
-
-
-def _check_headers(headers: list[tuple[bytes, bytes]]) -> None:
-    """Check all names and values in one go, and one by one only to report the invalid one."""
-    names = [name for name, _ in headers]
-    values = b"".join([value for _, value in headers])
-    if _TOKEN.fullmatch(b"".join(names)) and b"" not in names and not _FORBIDDEN.search(values):
-        return
-    for name, value in headers:
-        if not _TOKEN.fullmatch(name):
-            raise httpcore.LocalProtocolError(f"Illegal header name {name!r}")
-        if _FORBIDDEN.search(value):
-            raise httpcore.LocalProtocolError(f"Illegal header value of {name!r}")
-
-
-def _traced(
-    request: httpcore.Request, name: str, operation: Coroutine[Any, Any, _T]
-) -> Coroutine[Any, Any, _T]:
-    """Return a coroutine that runs the operation and reports it to ``trace``, if there is one."""
-    return _run_traced(request, name, operation) if "trace" in request.extensions else operation
-
-
-async def _run_traced(
-    request: httpcore.Request, name: str, operation: Coroutine[Any, Any, _T]
-) -> _T:
-    try:
-        async with trace(request, f"http11.{name}", request=request):
-            return await operation
-    finally:
-        operation.close()  # never started if the listener raised
-
-
-async def _no_body() -> None:
-    """Send nothing: the body was sent with the head."""
+def _summary(parser: ResponseParser) -> tuple[Any, ...]:
+    return b"HTTP/" + parser.version, parser.status, parser.reason, parser.headers

@@ -19,11 +19,9 @@ _READ_SIZE = 64 * 1024
 
 
 def expects_continue(request: httpcore.Request) -> bool:
-    """Whether a request has the header ``Expect: 100-continue``."""
-    return any(
-        name.lower() == b"expect" and value.lower() == b"100-continue"
-        for name, value in request.headers
-    )
+    """Whether a request has the header ``Expect: 100-continue``, alone or in a list."""
+    values = [value.lower() for name, value in request.headers if name.lower() == b"expect"]
+    return any(token.strip(b" \t") == b"100-continue" for token in b",".join(values).split(b","))
 
 
 async def wait_for_continue(stream: Any, parser: ResponseParser, timeout: float | None) -> None:

@@ -19,7 +19,9 @@ from typed_async_client.wire.headers import body_framing
 __all__ = ["ResponseParser"]
 
 _MAX_HEAD = 100 * 1024
-"""Most bytes in a head, or in trailers."""
+"""Most bytes in a head, with those of interim responses before it, or in trailers."""
+
+_HEAD_TOO_LARGE = f"the head is larger than {_MAX_HEAD} bytes"
 
 _MAX_INTERIM = 20
 """Most interim (1xx) responses before the final one."""
@@ -107,7 +109,7 @@ class ResponseParser:
         else:
             self._parse(data)
         if self.has_head:
-            self._check_status_lines()
+            self._check_heads()
 
     def end(self) -> None:
         """Handle the end of the connection.
@@ -133,22 +135,25 @@ class ResponseParser:
         self._llhttp = None
 
     def _add_head_part(self, data: bytes) -> None:
-        """Store a part of the head, and refuse a head that is too large.
+        """Store a part of the head, and refuse a head that is too large already.
 
-        The last part isn't counted, because most of it may belong to the body.
+        The last part may belong to the body, so it is counted once the head is complete.
         """
         if self._head_size > _MAX_HEAD:
-            raise httpcore.RemoteProtocolError(f"the head is larger than {_MAX_HEAD} bytes")
+            raise httpcore.RemoteProtocolError(_HEAD_TOO_LARGE)
         self._head_size += len(data)
         self._head_parts.append(data)
 
-    def _check_status_lines(self) -> None:
-        """Refuse RTSP, ICE and blank lines before the status line, all of which llhttp accepts."""
+    def _check_heads(self) -> None:
+        """Refuse heads that are too large, and RTSP, ICE and blank lines, which llhttp accepts."""
         count = self._interim_responses + 1
-        if count > 1 or not self._head_parts[0].startswith(_START):
+        is_large = self._head_size > _MAX_HEAD
+        if count > 1 or is_large or not self._head_parts[0].startswith(_START):
             heads = b"".join(self._head_parts).split(_HEAD_END, count)[:count]
             if not all(head.startswith(_START) for head in heads):
                 raise httpcore.RemoteProtocolError("the response doesn't start with HTTP/")
+            if sum(len(head) + len(_HEAD_END) for head in heads) > _MAX_HEAD:
+                raise httpcore.RemoteProtocolError(_HEAD_TOO_LARGE)
         self._head_parts.clear()
 
     def _parse(self, data: bytes) -> None:

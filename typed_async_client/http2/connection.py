@@ -9,7 +9,7 @@ stream, RFC 9113 section 8.1. httpcore would raise the error of sending the rest
 discard the response.
 
 Connections through proxies are created by httpcore and keep its behaviour. The private names of
-``AsyncHTTP2Connection`` used here are listed in ``private.py``. h2, an optional dependency, isn't
+``AsyncHTTP2Connection`` used here are listed in ``private_names.py``. h2, an optional dependency, isn't
 imported.
 """
 
@@ -24,6 +24,7 @@ import httpcore
 from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.wire.messages import timeout_of
+from typed_async_client.wording import describe_timeout
 
 __all__ = ["WRITTEN_BEFORE", "Http2Connection"]
 
@@ -34,6 +35,8 @@ _T = TypeVar("_T")
 
 _NO_ERROR = 0
 """Error code: the server needs no more of the request, RFC 9113 section 7."""
+
+_NO_WINDOW = "the server granted no flow-control window for the request body"
 
 _READ_GRACE = 0.05
 """Seconds to read data that has already arrived; the loop may have to serve other streams first."""
@@ -68,7 +71,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         while True:
             updates = self._connection_window_updates
             try:
-                return await self._bounded(request, wait)
+                return await self._bounded(request, wait, _NO_WINDOW)
             except httpcore.ReadTimeout:
                 if updates == self._connection_window_updates or not self._has_stream_window(
                     stream_id
@@ -83,16 +86,26 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
     async def _receive_events(
         self, request: httpcore.Request, stream_id: int | None = None
     ) -> None:
-        """Read for all requests, without calling the ``trace`` extension of the one that reads.
+        """Read for all requests, and report it to the ``trace`` extension of the one that reads.
 
-        httpcore would call it while it processes the events. If it raised, or took longer than its
-        own request may wait, the events after the server's settings would be lost for all requests.
+        httpcore would report while it processes the events. If the extension raised, or took longer
+        than its own request may wait, the events after the server's settings would be lost for all
+        requests. So it is called once they have been processed.
         """
-        if "trace" in request.extensions:
-            others = {key: value for key, value in request.extensions.items() if key != "trace"}
-            request = copy.copy(request)
-            request.extensions = others
-        await super()._receive_events(request, stream_id)
+        trace = request.extensions.get("trace")
+        if trace is None:
+            await super()._receive_events(request, stream_id)
+            return
+        reports: list[tuple[str, dict[str, Any]]] = []
+
+        async def keep(name: str, info: dict[str, Any]) -> None:
+            reports.append((name, info))
+
+        shadow = copy.copy(request)
+        shadow.extensions = {**request.extensions, "trace": keep}
+        await super()._receive_events(shadow, stream_id)
+        for report in reports:
+            await trace(*report)
 
     async def _response_closed(self, stream_id: int) -> None:
         """Reset the stream of an abandoned request before another request takes its place."""
@@ -107,9 +120,12 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         return events
 
     async def _bounded(
-        self, request: httpcore.Request, wait: Callable[[], Coroutine[Any, Any, _T]]
+        self,
+        request: httpcore.Request,
+        wait: Callable[[], Coroutine[Any, Any, _T]],
+        message: str = "",
     ) -> _T:
-        """Wait for at most the request's read timeout.
+        """Wait for at most the request's read timeout; say what was waited for if it passes.
 
         Data that arrived before the deadline is used, even if the event loop was blocked and
         notices it late. If nothing at all was received on the connection meanwhile, the connection
@@ -127,7 +143,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
             return result
         if stream.received == received:
             stream.start_draining()
-        raise httpcore.ReadTimeout(f"nothing received on the stream within {timeout} s")
+        raise httpcore.ReadTimeout(message or describe_timeout(timeout or 0.0))
 
     async def _send_request_body(self, request: httpcore.Request, stream_id: int) -> None:
         try:

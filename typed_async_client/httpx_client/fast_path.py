@@ -5,7 +5,7 @@ that set some and looked up by domain, and auth is skipped when unused. Nothing 
 httpx, except what ``redirects.py`` and ``cookies.py`` say.
 
 It overrides private methods of httpx 0.28: how authentication and a single request are sent;
-``private.py`` lists every private name that is used. If a method of ``httpx.AsyncClient`` has been
+``private_names.py`` lists every private name that is used. If a method of ``httpx.AsyncClient`` has been
 patched, as recorders, tracers and tests do, the patched one is called instead of ours.
 """
 
@@ -146,12 +146,12 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         history: list[httpx.Response],
     ) -> Coroutine[Any, Any, httpx.Response]:
         adds_nothing = type(auth) is httpx.Auth
-        if adds_nothing and _is_unpatched(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - listed in private.py
+        if adds_nothing and _is_unpatched(httpx.AsyncClient._send_handling_auth):  # noqa: SLF001 - listed in private_names.py
             return self._send_handling_redirects(request, follow_redirects, history)
         return super()._send_handling_auth(request, auth, follow_redirects, history)
 
     async def _send_single_request(self, request: httpx.Request) -> httpx.Response:
-        is_unpatched = _is_unpatched(httpx.AsyncClient._send_single_request)  # noqa: SLF001 - listed in private.py
+        is_unpatched = _is_unpatched(httpx.AsyncClient._send_single_request)  # noqa: SLF001 - listed in private_names.py
         if not (is_unpatched and isinstance(request.stream, httpx.AsyncByteStream)):
             return await super()._send_single_request(request)  # raises for a synchronous body
         start = time.perf_counter()

@@ -4,7 +4,7 @@ A response that has been read consists of some twenty objects, and the garbage c
 all that are kept, again and again: ten thousand of them cost more than sending the requests did.
 
 It relies on ``vars()`` returning the whole state of httpx's ``Response``, ``Request`` and
-``Headers``; ``private.py`` lists the private names that are used.
+``Headers``; ``private_names.py`` lists the private names that are used.
 """
 
 import marshal

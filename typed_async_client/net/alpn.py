@@ -39,6 +39,9 @@ class OwnAlpnContext(ssl.SSLContext):
         self._shared = shared
         return self
 
+    def __repr__(self) -> str:
+        return repr(self._shared)
+
     def set_alpn_protocols(self, alpn_protocols: Any) -> None:
         """Set the protocols of later TLS objects, the preferred one first."""
         self._protocols = list(alpn_protocols)

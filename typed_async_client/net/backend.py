@@ -15,10 +15,12 @@ from typing import Any
 import httpcore
 
 from typed_async_client.errors import AddressRefusedError
+from typed_async_client.facts import reason_of
 from typed_async_client.net.dns import HostAddress, Resolver
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.net.protocol import SocketProtocol
 from typed_async_client.net.stream import AsyncioStream
+from typed_async_client.wording import explained, format_server
 
 __all__ = ["AsyncioBackend"]
 
@@ -57,8 +59,11 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError: the name can't be resolved, every address failed, or the guard
                 refused one. The underlying error is its argument.
         """
-        async with _map_connect_errors(timeout):
+        deadline = _deadline(timeout)
+        async with _map_connect_errors(deadline, f"resolving {host}", f"cannot resolve {host}: "):
             addresses = await self._resolver.resolve(host)
+        server = format_server("", host, port)
+        async with _map_connect_errors(deadline, f"connecting to {server}"):
             self._check_guard(host, addresses)
             local = None if local_address is None else (local_address, 0)
             stream = await _race(
@@ -71,7 +76,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> AsyncioStream:
         """Connect to a Unix socket; raises the same errors as ``connect_tcp``."""
-        async with _map_connect_errors(timeout):
+        async with _map_connect_errors(_deadline(timeout), f"connecting to {path}"):
             _, protocol = await asyncio.get_running_loop().create_unix_connection(
                 SocketProtocol, path
             )
@@ -91,15 +96,23 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
                 )
 
 
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else asyncio.get_running_loop().time() + timeout
+
+
 @contextlib.asynccontextmanager
-async def _map_connect_errors(timeout: float | None) -> AsyncIterator[None]:
+async def _map_connect_errors(
+    deadline: float | None, activity: str, prefix: str = ""
+) -> AsyncIterator[None]:
+    """Raise httpcore's errors, which say what was being done and why it failed."""
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout_at(deadline):
             yield
     except TimeoutError as error:
-        raise httpcore.ConnectTimeout(str(error)) from error
+        raise httpcore.ConnectTimeout(f"timed out while {activity}") from error
     except (OSError, OverflowError, UnicodeError) as error:
-        raise httpcore.ConnectError(error) from error
+        failure = httpcore.ConnectError(error)
+        raise explained(failure, prefix + reason_of(error)) from error
 
 
 async def _connect(address: HostAddress, port: int, local: tuple[str, int] | None) -> AsyncioStream:
@@ -157,7 +170,8 @@ async def _race(attempts: Iterable[Callable[[], Awaitable[AsyncioStream]]]) -> A
                 if error is None:
                     return task.result()
                 failures.append(error)
-        raise OSError("all connection attempts failed") from failures[-1]
+        reasons = ", ".join(dict.fromkeys(map(reason_of, failures)))
+        raise OSError(f"all {len(failures)} addresses failed: {reasons}") from failures[-1]
     finally:
         for task in racing:
             task.add_done_callback(_abort_late)

@@ -11,13 +11,20 @@ from typing import Any, cast
 
 import httpcore
 
+from typed_async_client.facts import reason_of
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
+from typed_async_client.wording import explained
 
 __all__ = ["AsyncioStream", "is_socket_readable"]
 
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
+
+_LOST = "the connection was closed during the TLS handshake"
+
+_TLS_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""TLS errors caused by the end of the connection."""
 
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
@@ -77,7 +84,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             await self._read_timer.limit(protocol.wait_readable(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
-            raise httpcore.ReadError(protocol.error) from protocol.error
+            raise httpcore.ReadError(_non_empty(protocol.error)) from protocol.error
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -100,7 +107,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if writable is not None:
             await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
             if self.protocol.error is not None:
-                raise httpcore.WriteError(self.protocol.error) from self.protocol.error
+                error = self.protocol.error
+                raise httpcore.WriteError(_non_empty(error)) from error
 
     async def start_tls(
         self,
@@ -129,16 +137,17 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
                 )
         except TimeoutError as error:
             self.abort()
-            raise httpcore.ConnectTimeout(str(error)) from error
+            raise httpcore.ConnectTimeout("timed out during the TLS handshake") from error
         except (OSError, ssl.SSLError, UnicodeError) as error:
             self.abort()
-            raise httpcore.ConnectError(error) from error
+            failure = httpcore.ConnectError(_non_empty(error))
+            raise explained(failure, _explain_handshake(error)) from error
         except BaseException:
             self.abort()
             raise
         if transport is None:
             self.abort()
-            raise httpcore.ConnectError("the connection was lost during the TLS handshake")
+            raise httpcore.ConnectError(_LOST)
         secure.connection_made(transport)
         return self._wrap(secure)
 
@@ -158,7 +167,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     def _send(self, chunk: bytes) -> "asyncio.Future[None] | None":
         protocol, transport = self.protocol, self._transport
         if transport.is_closing():
-            raise httpcore.WriteError(protocol.error or "the connection is closed")
+            error = protocol.error
+            raise httpcore.WriteError(
+                "the connection is closed" if error is None else _non_empty(error)
+            ) from error
         transport.write(chunk)
         self.written += len(chunk)
         return protocol.wait_writable()
@@ -174,6 +186,18 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if info == "has_ended":
             return self.has_ended
         return self._transport.get_extra_info(_EXTRA.get(info, info))
+
+
+def _non_empty(error: Exception) -> Exception | str:
+    """Return the argument of an error of httpcore: the error behind it, if that has a message."""
+    return error if str(error) else reason_of(error)
+
+
+def _explain_handshake(error: Exception) -> str:
+    """Return why a TLS handshake failed."""
+    if isinstance(error, ssl.SSLError | UnicodeError) and not isinstance(error, _TLS_ENDS):
+        return f"TLS handshake failed: {error}"
+    return f"{_LOST}: {reason_of(error)}" if error.args else _LOST
 
 
 def is_socket_readable(sock: Any) -> bool:

@@ -10,18 +10,21 @@ from collections.abc import Callable
 
 import httpcore
 
+from typed_async_client.wording import describe_timeout
+
 __all__ = ["WaitTimer"]
 
 
 class WaitTimer:
     """Applies a timeout to each of many waits, one at a time."""
 
-    __slots__ = ("_deadline", "_fires_at", "_make_error", "_timer", "_waiter")
+    __slots__ = ("_deadline", "_fires_at", "_make_error", "_timeout", "_timer", "_waiter")
 
     def __init__(self) -> None:
         self._deadline: float = 0.0
         self._fires_at: float = 0.0
         self._make_error: Callable[[str], Exception] = TimeoutError
+        self._timeout: float = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -55,6 +58,7 @@ class WaitTimer:
         loop = waiter.get_loop()
         self._waiter = waiter
         self._deadline = loop.time() + timeout
+        self._timeout = timeout
         if self._timer is None or self._fires_at > self._deadline:
             self.stop()
             self._schedule(loop)
@@ -71,4 +75,4 @@ class WaitTimer:
         if loop.time() < self._deadline:
             self._schedule(loop)
         else:
-            waiter.set_exception(self._make_error(""))
+            waiter.set_exception(self._make_error(describe_timeout(self._timeout)))

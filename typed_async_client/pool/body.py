@@ -1,10 +1,11 @@
 """The body of a response on a pooled connection, and the checks that it is complete."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpcore
 
+from typed_async_client.pool.failures import explain, is_explained
 from typed_async_client.pool.slot import Slot
 from typed_async_client.wire.headers import BodyFraming
 
@@ -13,6 +14,8 @@ __all__ = ["COMPLETE", "PooledBody", "expected_length", "has_explicit_end"]
 COMPLETE = "complete"
 """Response extension: True if reading the body to its end proves that it is complete, because a
 truncated one raises; None if that can't be known, because the body ends when its connection does."""
+
+_Held: TypeAlias = tuple[Any, httpcore.Request, Slot, Callable[..., None]]
 
 _CLOSED = "the body can't be read after it was closed"
 _WITHOUT_BODY = (204, 304)
@@ -25,6 +28,7 @@ class PooledBody:
 
     Args:
         stream: the body from the connection.
+        request: the request that it answers.
         slot: the slot of the exchange.
         give_back: called with the slot, and ``clean``: whether the exchange ended normally.
         length: the expected number of bytes, if the connection doesn't check it; None is any.
@@ -35,41 +39,47 @@ class PooledBody:
     def __init__(
         self,
         stream: Any,
+        request: httpcore.Request,
         slot: Slot,
         give_back: Callable[..., None],
         *,
         length: int | None = None,
     ) -> None:
         self._length = length
-        self._held: tuple[Any, Slot, Callable[..., None]] | None = (stream, slot, give_back)
+        self._held: _Held | None = (stream, request, slot, give_back)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._held is None:
             raise RuntimeError(_CLOSED)
+        stream, request, slot, _ = self._held
         received = 0
         try:
-            async for part in self._held[0]:
+            async for part in stream:
                 received += len(part)
                 yield part
             await self._check_length(received)
-        except BaseException:
+        except BaseException as error:
             self._release(clean=False)
-            raise
+            if not is_explained(error):
+                raise
+            raise explain(error, request, slot, in_body=True) from error.__cause__
 
     async def read_whole(self) -> bytes:
         """Read and return the whole body."""
         if self._held is None:
             raise RuntimeError(_CLOSED)
-        stream = self._held[0]
+        stream, request, slot, _ = self._held
         try:
             if hasattr(stream, "read_whole"):
                 body: bytes = await stream.read_whole()
             else:
                 body = b"".join([part async for part in stream])
             await self._check_length(len(body))
-        except BaseException:
+        except BaseException as error:
             self._release(clean=False)
-            raise
+            if not is_explained(error):
+                raise
+            raise explain(error, request, slot, in_body=True) from error.__cause__
         return body
 
     async def aclose(self) -> None:
@@ -93,7 +103,7 @@ class PooledBody:
 
     def _release(self, *, clean: bool) -> None:
         if self._held is not None:
-            _, slot, give_back = self._held
+            _, _, slot, give_back = self._held
             self._held = None
             give_back(slot, clean=clean)
 

@@ -18,7 +18,7 @@ from typed_async_client.http2.stream import Http2Mode
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import Origin
 from typed_async_client.wire.messages import timeout_of
-from typed_async_client.wire.trace import trace
+from typed_async_client.wire.trace import CONNECTION_LOGGER, Trace
 
 __all__ = ["ChooseProxy", "ConnectionOptions", "DirectConnection", "ExchangeFactory"]
 
@@ -109,7 +109,8 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
     async def aclose(self) -> None:
         """Close the exchange, if there is one."""
         if self.exchange is not None:
-            await self.exchange.aclose()
+            async with Trace("close", CONNECTION_LOGGER, None, {}):
+                await self.exchange.aclose()
 
     def can_handle_request(self, origin: httpcore.Origin) -> bool:
         """Whether it connects to that origin."""
@@ -161,7 +162,7 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
             async with asyncio.timeout(timeout):
                 await self._opening.acquire()
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"not connected within {timeout} s") from error
+            raise httpcore.ConnectTimeout("another request was still opening it") from error
 
     async def _open(self, request: httpcore.Request) -> None:
         if self._failed:
@@ -178,31 +179,37 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         self.exchange = self._create_exchange(stream)
 
     async def _connect(self, request: httpcore.Request) -> Any:
-        timeout = timeout_of(request, "connect")
-        common = {"timeout": timeout, "socket_options": self._options.socket_options}
+        details: dict[str, Any] = {
+            "timeout": timeout_of(request, "connect"),
+            "socket_options": self._options.socket_options,
+        }
         if self._options.uds is not None:
-            async with trace(
-                request, "connection.connect_unix_socket", path=self._options.uds
-            ) as report:
-                report["return_value"] = await self._backend.connect_unix_socket(
-                    self._options.uds, **common
-                )
-            return report["return_value"]
-        host, port = self._origin.host.decode("ascii"), self._origin.port
-        async with trace(request, "connection.connect_tcp", host=host, port=port) as report:
-            report["return_value"] = await self._backend.connect_tcp(
-                host, port, local_address=self._options.local_address, **common
-            )
-        return report["return_value"]
+            details = {"path": self._options.uds, **details}
+            async with Trace("connect_unix_socket", CONNECTION_LOGGER, request, details) as report:
+                report.return_value = await self._backend.connect_unix_socket(**details)
+            return report.return_value
+        details = {
+            "host": self._origin.host.decode("ascii"),
+            "port": self._origin.port,
+            "local_address": self._options.local_address,
+            **details,
+        }
+        async with Trace("connect_tcp", CONNECTION_LOGGER, request, details) as report:
+            report.return_value = await self._backend.connect_tcp(**details)
+        return report.return_value
 
     async def _secure(self, request: httpcore.Request, stream: Any) -> Any:
         context = self._options.ssl_context or httpcore.default_ssl_context()
         context.set_alpn_protocols(["http/1.1", "h2"] if self._options.http2 else ["http/1.1"])
         hostname = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
-        timeout = timeout_of(request, "connect")
-        async with trace(request, "connection.start_tls", server_hostname=hostname) as report:
-            report["return_value"] = await stream.start_tls(context, hostname, timeout)
-        return report["return_value"]
+        details = {
+            "ssl_context": context,
+            "server_hostname": hostname,
+            "timeout": timeout_of(request, "connect"),
+        }
+        async with Trace("start_tls", CONNECTION_LOGGER, request, details) as report:
+            report.return_value = await stream.start_tls(**details)
+        return report.return_value
 
     def _create_exchange(self, stream: Any) -> Any:
         if stream.alpn_protocol == "h2" or (self._options.http2 and not self._options.http1):

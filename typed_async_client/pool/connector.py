@@ -30,7 +30,8 @@ from typed_async_client.http1.h11 import H11Connection
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
 from typed_async_client.pool.recorder import Recorder
-from typed_async_client.pool.slot import Slot
+from typed_async_client.pool.slot import DIRECT, Route, Slot
+from typed_async_client.wording import format_server
 
 __all__ = ["Http11", "connector", "httpcore_connection", "load_exchange"]
 
@@ -53,11 +54,21 @@ def connector(
         origin = httpcore.Origin(*slot.origin)
         recorder = Recorder(backend, slot, http2=options.http2_mode)
         chosen = options.for_origin(slot.origin)
+        slot.route = _route(chosen)
         if chosen.proxy is None and chosen.retries == 0:
             return DirectConnection(origin, recorder, exchange, chosen)
         return httpcore_connection(origin, recorder, chosen)
 
     return connect
+
+
+def _route(options: ConnectionOptions) -> Route:
+    if options.proxy is not None:
+        url = options.proxy.url
+        scheme, host = url.scheme.decode("ascii"), url.host.decode("ascii")
+        layers = 2 if scheme == "https" else 1
+        return Route(through=f"the proxy {format_server(scheme, host, url.port)}", layers=layers)
+    return DIRECT if options.uds is None else Route(through=f"the Unix socket {options.uds}")
 
 
 def httpcore_connection(

@@ -21,6 +21,7 @@ from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
 from typed_async_client.pool.connection import ChooseProxy, ConnectionOptions
 from typed_async_client.pool.connector import Http11, connector, httpcore_connection
+from typed_async_client.pool.failures import describe_wait, explain, is_explained
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
@@ -135,7 +136,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             network_backend=backend,
             **options.arguments,
         )
-        self._backend, self._options = backend, options
+        self._backend, self._limits, self._options = backend, limits, options
         self._resend_on_closed = resend_on_closed
         self._slots = Slots(
             limits,
@@ -174,10 +175,11 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             except BaseException as error:
                 failure = pooled.record_failure(slot, error, received=received, written=written)
                 self._give_back(slot, clean=False)
-                if failure is error:
+                if failure is error and not is_explained(error):
                     raise
                 if failure is not None:
-                    raise failure from error
+                    cause = error.__cause__ if failure is error else error
+                    raise explain(failure, request, slot) from cause
             else:
                 return self._wrap_response(slot, pooled, response)
 
@@ -237,7 +239,9 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
                 return await waiter.slot
         except TimeoutError as error:
             self._leave(waiter)
-            raise httpcore.PoolTimeout(f"no connection was free within {timeout} s") from error
+            used, limit = self.statistics(), self._limits.max_connections
+            message = describe_wait(pooled.request, pooled.origin, used.active, limit, used.waiting)
+            raise httpcore.PoolTimeout(message) from error
         except BaseException:
             self._leave(waiter)
             raise
@@ -289,5 +293,5 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         if pooled.failed_slot:
             response.extensions.update(pooled.extensions())
         length = expected_length(request, response, framing) if slot.is_multiplexed else None
-        response.stream = PooledBody(response.stream, slot, self._give_back, length=length)
+        response.stream = PooledBody(response.stream, request, slot, self._give_back, length=length)
         return response

@@ -12,6 +12,7 @@ from typed_async_client.http2.connection import WRITTEN_BEFORE, Http2Connection
 from typed_async_client.http2.frames import REFUSED_STREAM
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.policies.classify import is_idempotent
+from typed_async_client.pool.failures import message_of
 from typed_async_client.pool.slot import Origin, Slot
 from typed_async_client.sent import attempt_log
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
@@ -93,9 +94,9 @@ class PooledRequest:
         """
         self._unavailable += 1
         if self._unavailable > _MAX_UNAVAILABLE:
-            raise httpcore.ConnectError(
-                f"{self._unavailable} connections closed before accepting the request"
-            ) from error
+            reason = f"{self._unavailable} connections closed before accepting the request"
+            message = message_of(httpcore.ConnectError, self.request, self.origin, reason)
+            raise httpcore.ConnectError(message) from error
 
     def record_failure(
         self, slot: Slot, error: BaseException, *, received: int, written: int

@@ -3,7 +3,7 @@
 httpx reads every body, even one that has already arrived, through four async generators, each of which
 the event loop registers and forgets. It also treats a body with truncated gzip or deflate data as
 complete, and ignores all gzip members after the first. Everything else is left to httpx. The private
-names used here are listed in ``private.py``.
+names used here are listed in ``private_names.py``.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ from typed_async_client.private import has_leftovers
 if TYPE_CHECKING:
     from typed_async_client.http2.draining import FrameFilter
 
-__all__ = ["Origin", "PoolLimits", "Slot"]
+__all__ = ["DIRECT", "Origin", "PoolLimits", "Route", "Slot"]
 
 Origin: TypeAlias = tuple[bytes, bytes, int]
 """Scheme, host and port."""
@@ -35,6 +35,22 @@ class PoolLimits:
     max_connection_age: float | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How the connections of a pool reach their origins, for error messages.
+
+    Attributes:
+        through: what is in between, such as ``"the proxy proxy.test:3128"``; empty if nothing is.
+        layers: how many network streams a connection to a proxy has, without the tunnel in it.
+    """
+
+    through: str = ""
+    layers: int = 0
+
+
+DIRECT = Route()
+
+
 class Slot:
     """One connection of a pool, from opening to closing.
 
@@ -50,6 +66,7 @@ class Slot:
         number: its position in the order in which the pool opened connections, from 1.
         origin: the origin it connects to.
         retire_at: monotonic time after which it isn't reused; None is never.
+        route: how it reaches its origin.
         users: requests that hold it now; more than one only with HTTP/2.
     """
 
@@ -63,6 +80,7 @@ class Slot:
         "number",
         "origin",
         "retire_at",
+        "route",
         "users",
     )
 
@@ -76,6 +94,7 @@ class Slot:
         self.number: int = number
         self.origin: Origin = origin
         self.retire_at: float | None = retire_at
+        self.route: Route = DIRECT
         self.users: int = 0
 
     @property
@@ -186,7 +205,8 @@ class Slot:
         If it is still connecting, its stream is closed as soon as it connects.
         """
         self.is_closed = True
-        _run_without_waiting(self.connection.aclose())
+        if not self.connection.is_closed():  # or httpcore would log that it is closed again
+            _run_without_waiting(self.connection.aclose())
         for stream in self.layers[::-1]:
             stream.abort()
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Self
 import httpcore
 import httpx
 
-from typed_async_client.facts import map_httpcore_error
+from typed_async_client.facts import map_httpcore_error, with_message
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.libraries import check_request
 from typed_async_client.net.alpn import OwnAlpnContext
@@ -135,7 +135,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         try:
             response = await self._pool.handle_async_request(core_request)
         except Exception as error:  # noqa: BLE001 - raised again
-            _raise_as_httpx(error)
+            _raise_as_httpx(error, request)
         body = _Stream(response.stream)
         if not isinstance(response.stream, PooledBody):  # of a mock, or of httpcore's own pool
             return httpx.Response(
@@ -165,9 +165,11 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         await self.aclose()
 
 
-def _raise_as_httpx(error: Exception) -> NoReturn:
+def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:
     """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
     converted = map_httpcore_error(error)
+    if converted is not error:
+        converted = with_message(converted, request)  # a mock of the pool may raise it without one
     if converted is error:
         raise error
     raise converted from error

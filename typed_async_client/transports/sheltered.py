@@ -14,6 +14,7 @@ import anyio.lowlevel
 import httpx
 
 from typed_async_client.binding import running_loop
+from typed_async_client.facts import with_message
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 
@@ -60,7 +61,7 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
             httpx.PoolTimeout: no permit became free within the request's ``pool`` timeout.
         """
         permits = self._permits_of_loop()
-        await _acquire(permits, timeout_of(request, "pool"))
+        await _acquire(permits, request)
         connecting = _ConnectWatcher(request.extensions.get("trace"))
         inner = httpx.Request(
             request.method,
@@ -114,12 +115,12 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
         return self._permits
 
 
-async def _acquire(permits: asyncio.Semaphore, timeout: float | None) -> None:
+async def _acquire(permits: asyncio.Semaphore, request: httpx.Request) -> None:
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout_of(request, "pool")):
             await permits.acquire()
     except TimeoutError as error:
-        raise httpx.PoolTimeout(f"no connection was free within {timeout} s") from error
+        raise with_message(httpx.PoolTimeout(""), request) from error
 
 
 class _ConnectWatcher:

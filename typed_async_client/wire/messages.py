@@ -46,6 +46,9 @@ class TrustedRequest(httpcore.Request):
             target = httpcore.URL(target=request.extensions["target"])
             self.url.target = target.target
 
+    def __repr__(self) -> str:
+        return f"<Request [{self.method!r}]>"  # as in httpcore, whose loggers print it
+
 
 class _TrustedURL(httpcore.URL):
     def __init__(self, url: httpx.URL) -> None:

@@ -1,32 +1,45 @@
-"""Calls a request's ``trace`` extension, with the event names that httpcore uses."""
+"""Reports what a connection does, to a request's ``trace`` extension and to httpcore's DEBUG loggers.
 
-import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
+The names, their order and their details are those of httpcore, whose ``Trace`` does the reporting.
+"""
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import httpcore
 
-__all__ = ["trace"]
+from typed_async_client.private import Trace
+
+__all__ = ["CONNECTION_LOGGER", "HTTP11_LOGGER", "Trace", "is_traced", "run_traced"]
+
+_T = TypeVar("_T")
+
+CONNECTION_LOGGER = logging.getLogger("httpcore.connection")
+HTTP11_LOGGER = logging.getLogger("httpcore.http11")
 
 
-@contextlib.asynccontextmanager
-async def trace(
-    request: httpcore.Request, name: str, /, **info: Any
-) -> AsyncIterator[dict[str, Any]]:
-    """Report the start of an operation, and its completion or failure.
+def is_traced(request: httpcore.Request, logger: logging.Logger) -> bool:
+    """Whether anybody wants to know what a connection does for a request."""
+    return request.extensions.get("trace") is not None or logger.isEnabledFor(logging.DEBUG)
 
-    Yields:
-        The info of the completion event; set its ``return_value``.
+
+async def run_traced(
+    trace: Trace,
+    operation: Coroutine[Any, Any, _T],
+    summary: Callable[[_T], Any] | None = None,
+) -> _T:
+    """Run an operation, and report when it starts, completes or fails.
+
+    Args:
+        trace: reports it.
+        operation: the operation.
+        summary: makes the reported ``return_value`` from the result; None reports none.
     """
-    listener = request.extensions.get("trace")
-    report: dict[str, Any] = {"return_value": None}
-    if listener is None:
-        yield report
-        return
-    await listener(f"{name}.started", info)
     try:
-        yield report
-    except BaseException as error:
-        await listener(f"{name}.failed", {"exception": error})
-        raise
-    await listener(f"{name}.complete", report)
+        async with trace:
+            result = await operation
+            trace.return_value = None if summary is None else summary(result)
+            return result
+    finally:
+        operation.close()  # never started if the ``trace`` extension raised
