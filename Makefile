@@ -38,6 +38,7 @@ lint: $(VENV)/.linters
 types: $(VENV)/.linters
 	$(BIN)/mypy
 	$(BIN)/mypy tests/conftest.py
+	$(BIN)/basedpyright --level error --pythonpath $(BIN)/python tests/client/test_types.py
 	PATH="$(abspath $(BIN)):$$PATH" basedpyright --verifytypes typed_async_client --ignoreexternal
 
 format: $(VENV)/.linters

@@ -13,12 +13,12 @@ import typed_async_client
 PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
-    ("libraries", "policies", "private", "httpx_types", "redact"),
-    ("errors",),
+    ("libraries", "policies", "private", "httpx_types", "redact", "spelling"),
+    ("errors", "record"),
     ("sent",),
     ("binding", "context", "copies", "facts"),
     ("events", "options"),
-    ("outcome",),
+    ("outcome", "results"),
     ("engine",),
     ("net", "wire"),
     ("http1", "http2"),
@@ -26,7 +26,7 @@ LAYERS = (
     ("transports.backends",),
     ("transports",),
     ("httpx_client",),
-    ("verbs",),
+    ("reporting", "verbs"),
     ("client",),
     ("shortcuts",),
     ("__init__",),
@@ -48,6 +48,8 @@ OPTIONAL = {
     "aiohttp": "transports/backends/aiohttp.py",
     "httpx_aiohttp": "transports/backends/aiohttp.py",
     "pyreqwest": "transports/backends/pyreqwest.py",
+    "typing_extensions": "events.py",  # for type checkers only
+    "httpx2": "transports/httpx2.py",
 }
 """The only file that imports each optional library."""
 

@@ -10,14 +10,17 @@ from typed_async_client.errors import (
     ClientBoundError,
     ClientClosedError,
     ConnectError,
+    InsecureRedirectError,
     RequestBodyConsumedError,
     RequestCancelledError,
 )
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
-from typed_async_client.outcome import AttemptHistory, RequestResult, ResultStatus
+from typed_async_client.outcome import AttemptHistory
 from typed_async_client.pool.transport import AsyncPoolTransport
+from typed_async_client.record import RequestRecord
+from typed_async_client.results import FailureResult, RequestResult, ResultStatus, SuccessResult
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
 from typed_async_client.transports.asgi import ASGITransport
 from typed_async_client.transports.https import (
@@ -25,6 +28,7 @@ from typed_async_client.transports.https import (
     HTTPSOnlyTransport,
     HTTPSRedirectTransport,
 )
+from typed_async_client.transports.httpx2 import for_httpx2
 from typed_async_client.transports.resilient import ResilientTransport
 
 __all__ = [
@@ -40,19 +44,24 @@ __all__ = [
     "ClientStatistics",
     "ConnectError",
     "EventType",
+    "FailureResult",
     "HSTSTransport",
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
     "HttpClient",
+    "InsecureRedirectError",
     "RequestBodyConsumedError",
     "RequestCancelledError",
     "RequestContext",
+    "RequestRecord",
     "RequestResult",
     "ResilientTransport",
     "ResponseTask",
     "ResultStatus",
     "RetryDetails",
+    "SuccessResult",
     "create_async_resilient_client",
+    "for_httpx2",
     "refuse_private_addresses",
     "simple_async_request",
 ]

@@ -9,9 +9,25 @@ import threading
 
 from typed_async_client.errors import ClientBoundError
 
-__all__ = ["Binding"]
+__all__ = ["Binding", "running_loop"]
 
 _ADVICE = "create one client per process, thread and event loop"
+_NO_LOOP = (
+    "typed_async_client needs asyncio, and no asyncio event loop is running here: use asyncio.run(); "
+    "under trio, use httpx.AsyncClient() with httpx's own transport instead"
+)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop of asyncio.
+
+    Raises:
+        RuntimeError: none is running, for example because the program runs under trio.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(_NO_LOOP) from None
 
 
 class Binding:
@@ -35,7 +51,7 @@ class Binding:
             ClientBoundError: the loop, thread or process has changed; the message names both.
             RuntimeError: no event loop is running.
         """
-        running = asyncio.get_running_loop()
+        running = running_loop()
         if self.loop is None:
             self.loop = running
             self._process = os.getpid()

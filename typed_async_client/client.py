@@ -9,19 +9,17 @@ import functools
 import random as random_module
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Never, Self, Unpack
 
 import httpx
 
 from typed_async_client.context import RequestContext, checked_context
-from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.ledger import Ledger
-from typed_async_client.engine.statistics import ClientStatistics
-from typed_async_client.events import EventType
 from typed_async_client.httpx_client.build import build_httpx_client
 from typed_async_client.httpx_client.external import ExternalClient
+from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.options import (
     HttpClient,
@@ -30,14 +28,17 @@ from typed_async_client.options import (
     check_client_options,
     snapshot,
 )
-from typed_async_client.outcome import RequestResult
-from typed_async_client.sent import begin_attempt
+from typed_async_client.record import RequestRecord
+from typed_async_client.reporting import Reporting
+from typed_async_client.spelling import check_names
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
 
+_CONTEXT_FIELDS = [field.name for field in dataclasses.fields(RequestContext) if field.init]
 
-class AsyncResilientClient(Verbs):
+
+class AsyncResilientClient(Reporting, Verbs):
     """An HTTP client that runs each request as a task and retries connect failures.
 
     Only connect failures are retried, with jittered backoff. What happens to a request is reported
@@ -63,6 +64,8 @@ class AsyncResilientClient(Verbs):
             ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
             Without a ``timeout`` it is 5 s to connect, read and write, and none to wait for a
             connection of our own pool. ``resend_on_closed`` is that of ``AsyncPoolTransport``.
+            ``redirect_headers`` names headers that follow a redirect to another origin, and
+            ``allow_insecure_redirects=True`` lets a body follow one from https to http.
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.
@@ -98,20 +101,17 @@ class AsyncResilientClient(Verbs):
             backoff_factor=backoff_factor,
             max_delay=max_delay,
         )
-        self._engine = Engine(
+        engine = Engine(
             Ledger(max_results=max_results, max_age=max_result_age, pack=PackedResponse.of),
             event_queue_size=event_queue_size,
             max_concurrent_requests=max_concurrent_requests,
             grace=grace,
             random=random,
         )
-        self._external = ExternalClient.of(http_client, httpx_client_kwargs)
-        if self._external is None:
-            self._client: Any = build_httpx_client(httpx_client_kwargs)
-            self._begin_attempt: Callable[[], object] = begin_attempt
-        else:
-            self._client = http_client
-            self._begin_attempt = self._external.begin_attempt
+        super().__init__(engine)
+        external = ExternalClient.of(http_client, httpx_client_kwargs)
+        self._sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
+        self._client: Any = self._sender.client
         self._closing: asyncio.Task[None] | None = None
 
     async def request_async(
@@ -148,109 +148,90 @@ class AsyncResilientClient(Verbs):
             self._defaults.renew() if context is None else checked_context(context).clone()
         )
         request_options: Any = snapshot(options) if options else {}
-        send = functools.partial(self._send, method, url, request_options)
+        record = RequestRecord(method, url, request_options.get("params"), self._client)
+        send = functools.partial(self._send, record, url, request_options)
         self._engine.start()
+        if not self._sender.is_entered:
+            await self._initialize_client()
         if not self._engine.can_launch_now:
             await self._engine.wait_for_admission()
         headers = request_options.get("headers")
-        return self._engine.launch(request_context, send, method=method, headers=headers)
+        return self._engine.launch(request_context, send, record=record, headers=headers)
 
-    def _send(self, method: str, url: httpx.URL | str, options: dict[str, Any]) -> Any:
+    async def request(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        context: RequestContext | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> httpx.Response:
+        """Submit a request and wait for its response: ``request_async()`` in one ``await``.
+
+        Args:
+            method: the HTTP method.
+            url: the URL.
+            context: the request's id and retry limits.
+            **options: options of ``httpx.AsyncClient.request``.
+
+        Raises:
+            Exception: whatever ``request_async()`` or the request itself raises.
+
+        Example:
+            >>> async def main() -> None:
+            ...     async with AsyncResilientClient() as client:
+            ...         print((await client.request("GET", "https://example.org/")).text)
+        """
+        return await (await self.request_async(method, url, context, **options))
+
+    def _send(self, record: RequestRecord, url: httpx.URL | str, options: dict[str, Any]) -> Any:
         """Make one attempt."""
-        self._begin_attempt()
-        return self._client.request(method, url, **options)
+        self._sender.begin_attempt(record)
+        return self._client.request(record.method, url, **options)
 
     def new_context(
-        self, request_id: str | None = None, metadata: Mapping[str, Any] | None = None
+        self,
+        request_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        max_retries: int | None = None,
+        base_delay: float | None = None,
+        backoff_factor: float | None = None,
+        max_delay: float | None = None,
+        **unknown: Never,
     ) -> RequestContext:
-        """Return a context with this client's retry limits and your own id or metadata.
+        """Return a context with this client's retry limits, except where you pass others.
 
         ``RequestContext()`` has the defaults of its class instead of the client's limits.
 
         Args:
             request_id: the id of the request; random by default.
             metadata: anything you want to attach to the request.
-        """
-        context = self._defaults.renew()
-        chosen_id = context.request_id if request_id is None else request_id
-        return dataclasses.replace(context, request_id=chosen_id, metadata=dict(metadata or {}))
-
-    def add_event_callback(self, event_type: EventType, callback: Callback) -> None:
-        """Call ``callback`` with a clone of each event of that type from now on.
-
-        It may be sync or async, and runs with the context variables of the code that submitted the
-        request. A callback that raises, or an async one that is slow, doesn't delay or fail a
-        request; its first failure is logged. A sync one that blocks holds up the event loop, as any
-        blocking code does.
+            max_retries: retries after the first attempt, >= 0.
+            base_delay: seconds before the first retry.
+            backoff_factor: multiplier of the delay from one retry to the next.
+            max_delay: upper bound of each delay in seconds.
+            **unknown: refused, with the name that was probably meant.
 
         Raises:
-            ValueError: there is no such event type.
-            TypeError: ``callback`` isn't callable.
+            ValueError: a value is out of range.
+            TypeError: an argument is unknown.
+
+        Example:
+            >>> client = AsyncResilientClient(max_retries=1)
+            >>> client.new_context("orders-17", base_delay=0.2).max_retries
+            1
         """
-        self._engine.callbacks.add(EventType(event_type), callback)
-
-    def remove_event_callback(self, event_type: EventType, callback: Callback) -> bool:
-        """Stop calling ``callback``; return whether it was registered."""
-        return self._engine.callbacks.remove(EventType(event_type), callback)
-
-    def get_result(self, request_id: str) -> RequestResult | None:
-        """Return the latest result of a request id; None if unknown or expired."""
-        return self._engine.ledger.get(request_id)
-
-    def get_all_results(self) -> dict[str, RequestResult]:
-        """Return the kept results by request id, oldest first."""
-        return self._engine.ledger.all()
-
-    def clear_old_results(self, max_age: float = 3600.0) -> int:
-        """Drop the results older than ``max_age`` seconds; return their number."""
-        return self._engine.ledger.drop_older_than(max_age)
-
-    async def wait_for_request(
-        self,
-        request_id: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - passed to asyncio.timeout
-    ) -> RequestResult:
-        """Wait until no request with that id is in flight; return the latest result.
-
-        Args:
-            request_id: the id. With a ``timeout``, the request may also be submitted later.
-            timeout: maximum number of seconds to wait; None for no limit.
-
-        Raises:
-            TimeoutError: the timeout expired; the request continues.
-            KeyError: there is no ``timeout``, and the id is neither in flight nor in the results.
-        """
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._engine.wait_for(request_id, allow_unknown=timeout is not None)
-        except TimeoutError:
-            raise TimeoutError(f"request {request_id!r} had no result within {timeout} s") from None
-
-    async def wait_for_all_requests(self) -> dict[str, RequestResult]:
-        """Wait until no request is in flight and every event is delivered; return all results.
-
-        Async callbacks that are still running then have ``grace`` seconds to end.
-        """
-        return await self._engine.wait_for_all()
-
-    def statistics(self) -> ClientStatistics:
-        """Return the counters of this client."""
-        return self._engine.statistics()
-
-    @property
-    def active_tasks_count(self) -> int:
-        """The number of requests in flight."""
-        return len(self._engine.requests)
-
-    @property
-    def results_count(self) -> int:
-        """The number of results kept."""
-        return len(self._engine.ledger)
-
-    @property
-    def event_queue_size(self) -> int:
-        """The number of events waiting to be delivered."""
-        return self._engine.monitor.backlog
+        check_names("new_context() argument", unknown, _CONTEXT_FIELDS)
+        chosen: dict[str, Any] = {
+            "request_id": request_id,
+            "max_retries": max_retries,
+            "base_delay": base_delay,
+            "backoff_factor": backoff_factor,
+            "max_delay": max_delay,
+            "metadata": metadata,
+        }
+        given = {name: value for name, value in chosen.items() if value is not None}
+        return dataclasses.replace(self._defaults.renew(), **given)
 
     @property
     def is_closed(self) -> bool:
@@ -265,26 +246,29 @@ class AsyncResilientClient(Verbs):
         Raises:
             RuntimeError: the client belongs to another loop, thread or process.
         """
-        self._engine.check_binding()
+        loop = self._engine.check_binding()
         if self._closing is None or self._closing.cancelled():
-            caller = asyncio.current_task()
-            self._closing = asyncio.get_running_loop().create_task(self._close(caller))
+            self._closing = loop.create_task(self._close(asyncio.current_task()))
         await asyncio.shield(self._closing)
 
     async def _close(self, caller: "asyncio.Task[Any] | None") -> None:
         try:
             await self._engine.shut_down(caller)
         finally:
-            if self._external is None:
-                await self._client.aclose()
-            else:
-                self._external.remove_hooks()
+            await self._sender.leave()
 
     async def _initialize_client(self) -> None:
         self._engine.start()
+        await self._sender.enter()
+        self._engine.start()  # raises if the client was closed in the meantime
 
     async def __aenter__(self) -> Self:
         self._engine.start()
+        try:
+            await self._sender.enter()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -293,4 +277,5 @@ class AsyncResilientClient(Verbs):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._sender.error = exc
         await self.close()

@@ -58,7 +58,7 @@ def _deep_copy(key: str, value: Any) -> Any:
         ) from error
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class RequestContext:
     """The retry limits and the progress of one request.
 
@@ -167,6 +167,16 @@ class RequestContext:
         if type(self) is not RequestContext:
             _copy_subclass_fields(self, clone)
         return clone
+
+    def __repr__(self) -> str:
+        # The values of the metadata are the caller's own, and may be secrets.
+        metadata = ", ".join(f"{key!r}: ..." for key in self.metadata)
+        return (
+            f"{type(self).__name__}(request_id={self.request_id!r}, "
+            f"current_attempt={self.current_attempt}, max_retries={self.max_retries}, "
+            f"base_delay={self.base_delay}, backoff_factor={self.backoff_factor}, "
+            f"max_delay={self.max_delay}, metadata={{{metadata}}})"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has another monotonic clock, so _created is computed again there.

@@ -3,10 +3,13 @@
 httpx.ConnectError, httpcore.ConnectError
   └── ConnectError             every allowed attempt to connect has failed; with an httpx2
                                client it is an ``httpx2.ConnectError`` too
+httpx.RequestError
+  └── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
 OSError
   └── AddressRefusedError      the client's address guard blocked the host's address
 httpx.StreamConsumed
-  └── RequestBodyConsumedError a redirect or a challenge asks for a body that can be sent only once
+  └── RequestBodyConsumedError a redirect or a challenge asks for a body that can be sent only
+                               once; with an httpx2 client it is an ``httpx2.StreamConsumed`` too
 RuntimeError
   ├── ClientClosedError        the client was closed before the request was made
   ├── ClientBoundError         another event loop, thread or process owns the client
@@ -27,6 +30,7 @@ __all__ = [
     "ClientBoundError",
     "ClientClosedError",
     "ConnectError",
+    "InsecureRedirectError",
     "RequestBodyConsumedError",
     "RequestCancelledError",
 ]
@@ -49,10 +53,8 @@ class ConnectError(httpx.ConnectError, httpcore.ConnectError):
 
     def __new__(cls, message: str = "", *, request: Any = None) -> Self:
         """Create the error, which is httpx2's too if the request is an httpx2 request."""
-        kind = (
-            _connect_error_of_fork() if cls is ConnectError and is_from(request, "httpx2") else cls
-        )
-        return super().__new__(kind, message)
+        created: Self = super().__new__(_class_for(cls, request), message)
+        return created
 
 
 class AddressRefusedError(OSError):
@@ -71,15 +73,31 @@ class ClientBoundError(RuntimeError):
     """The client belongs to another event loop, thread or process; the message names both."""
 
 
+class InsecureRedirectError(httpx.RequestError):
+    """A redirect from https to http asks for a body, or a header, that isn't sent unencrypted.
+
+    Nothing was sent over http. ``allow_insecure_redirects=True`` allows it.
+    """
+
+
 class RequestBodyConsumedError(httpx.StreamConsumed):
     """The body would have to be sent a second time, but its source can be read only once.
 
     A redirect with status 307 or 308, or an authentication challenge, asks for the body again.
     Nothing is sent then: it would be an empty body.
+
+    Args:
+        message: what happened.
+        request: the request that needs the body, an httpx or an httpx2 request.
     """
 
-    def __init__(self, message: str) -> None:
-        httpx.StreamError.__init__(self, message)
+    def __new__(cls, message: str = "", *, request: Any = None) -> Self:
+        """Create the error, which is httpx2's too if the request is an httpx2 request."""
+        created: Self = super().__new__(_class_for(cls, request), message)
+        return created
+
+    def __init__(self, message: str, *, request: Any = None) -> None:  # noqa: ARG002 - see __new__
+        RuntimeError.__init__(self, message)  # httpx's own takes no message
 
 
 class RequestCancelledError(RuntimeError):
@@ -90,18 +108,27 @@ class RequestCancelledError(RuntimeError):
     """
 
 
+_NAMES: dict[type, str] = {ConnectError: "ConnectError", RequestBodyConsumedError: "StreamConsumed"}
+"""The error of httpx2 that each of ours is too, if it is about an httpx2 request."""
+
+
+def _class_for(kind: type, request: Any) -> type[Any]:
+    """Return the class of a new error: a subclass of httpx2's for a request of that library."""
+    return _fork_class(kind) if kind in _NAMES and is_from(request, "httpx2") else kind
+
+
 @functools.cache
-def _connect_error_of_fork() -> type[Any]:
+def _fork_class(kind: type) -> type[Any]:
     """Return the subclass of httpx2's error, created on first use as httpx2 is optional."""
-    fork = importlib.import_module("httpx2")
-    methods = {"__doc__": ConnectError.__doc__, "__reduce__": _reduce_of_fork}
-    return type("ConnectError", (ConnectError, fork.ConnectError), methods)
+    base = getattr(importlib.import_module("httpx2"), _NAMES[kind])
+    methods = {"__doc__": kind.__doc__, "__reduce__": functools.partialmethod(_reduce, kind)}
+    return type(kind.__name__, (kind, base), methods)
 
 
-def _reduce_of_fork(error: ConnectError) -> tuple[Any, ...]:
+def _reduce(error: Exception, kind: type[Any]) -> tuple[Any, ...]:
     """Let pickle recreate an instance of a class that no module defines."""
-    return _rebuild_of_fork, error.args, vars(error)
+    return _rebuild, (kind, *error.args), vars(error)
 
 
-def _rebuild_of_fork(*args: Any) -> Any:
-    return _connect_error_of_fork()(*args)
+def _rebuild(kind: type, *args: Any) -> Any:
+    return _fork_class(kind)(*args)

@@ -6,10 +6,21 @@ An event is a value: it says what happened and knows nothing about its callbacks
 import dataclasses
 import enum
 import time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typed_async_client.context import RequestContext, copy_metadata
 from typed_async_client.copies import copy_value
+from typed_async_client.record import RequestRecord
+from typed_async_client.redact import redacted_repr
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    DataT_co = TypeVar("DataT_co", covariant=True, default=Any)
+else:  # Python 3.11 and 3.12 know no defaults, and at runtime they make no difference
+    from typing import TypeVar
+
+    DataT_co = TypeVar("DataT_co", covariant=True)
 
 __all__ = ["AsyncEvent", "EventType", "RetryDetails"]
 
@@ -33,7 +44,7 @@ class EventType(enum.StrEnum):
         return self is not EventType.RETRY
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class RetryDetails:
     """The ``data`` of a ``RETRY`` event: what follows the failed attempt.
 
@@ -49,12 +60,20 @@ class RetryDetails:
     source: str
     cause: Exception
 
+    def __repr__(self) -> str:
+        return (
+            f"RetryDetails(attempt={self.attempt}, delay={self.delay:.3g}, source={self.source!r}, "
+            f"cause={redacted_repr(self.cause)})"
+        )
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class AsyncEvent:
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class AsyncEvent(Generic[DataT_co]):
     """Something that happened to a request.
 
     Each callback gets its own copy and can change what the event carries without affecting others.
+    To a type checker, ``AsyncEvent[RetryDetails]`` is the event of a retry, and
+    ``AsyncEvent[httpx.Response]`` that of a success; plain ``AsyncEvent`` is any.
 
     Args:
         event_type: what happened.
@@ -66,6 +85,9 @@ class AsyncEvent:
         seq: position among the events of its request: 0, 1, 2, ...
         attempts: attempts made so far, including a running one.
         elapsed: seconds since the request's task started, on the event loop's clock.
+        request: the request's method, URL and origin.
+        resends: how often the pool has sent the request a second time so far, because its reused
+            connection was lost before any answer.
 
     Raises:
         ValueError: ``event_type`` isn't an ``EventType``.
@@ -74,12 +96,14 @@ class AsyncEvent:
     event_type: EventType
     context: RequestContext
     timestamp: float = dataclasses.field(default_factory=time.time)
-    data: Any = dataclasses.field(default=None, hash=False)
+    data: DataT_co = dataclasses.field(default=None, hash=False)  # type: ignore[assignment]  # as for every failure
     error: BaseException | None = None
     metadata: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     seq: int = 0
     attempts: int = 0
     elapsed: float = 0.0
+    request: RequestRecord = dataclasses.field(default_factory=lambda: RequestRecord("", ""))
+    resends: int = 0
     _created: float = dataclasses.field(
         default_factory=time.monotonic, init=False, repr=False, compare=False
     )
@@ -101,6 +125,7 @@ class AsyncEvent:
         seq: int,
         attempts: int,
         elapsed: float,
+        request: RequestRecord,
     ) -> Self:
         """Create an event that takes ownership of ``context``; internal to the engine.
 
@@ -117,6 +142,8 @@ class AsyncEvent:
         set_field(event, "seq", seq)
         set_field(event, "attempts", attempts)
         set_field(event, "elapsed", elapsed)
+        set_field(event, "request", request)
+        set_field(event, "resends", request.resends)
         set_field(event, "_created", time.monotonic())
         return event
 
@@ -132,6 +159,35 @@ class AsyncEvent:
         return clone
 
     @property
+    def method(self) -> str:
+        """The request's method, in upper case."""
+        return self.request.method
+
+    @property
+    def url(self) -> str:
+        """The absolute URL that was asked for, without secrets."""
+        return self.request.url
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host, and port if it isn't the default, as in ``https://api.example.org``."""
+        return self.request.origin
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether this is the last event of its request."""
+        return self.event_type.is_terminal
+
+    @property
     def age(self) -> float:
         """Seconds since the event was created, on the monotonic clock."""
         return time.monotonic() - self._created
+
+    def __repr__(self) -> str:
+        data = "" if self.data is None else f", data={redacted_repr(self.data)}"
+        error = "" if self.error is None else f", error={redacted_repr(self.error)}"
+        return (
+            f"<AsyncEvent {self.event_type.name} {self.method} {self.url} "
+            f"request_id={self.context.request_id!r}, seq={self.seq}, attempts={self.attempts}, "
+            f"elapsed={self.elapsed:.3f}{data}{error}>"
+        )

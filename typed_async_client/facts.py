@@ -111,7 +111,7 @@ def classify_error(error: Exception) -> Fault:
     if any(_is_permanent(cause) for cause in _causes(error)):
         return Fault.UNREACHABLE
     log = current_log()
-    if log.body_consumed:  # the next attempt would send an empty body
+    if log.body_consumed or log.unrepeatable:  # else an empty body, or a request without its key
         return Fault.OTHER
     return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
 

@@ -1,10 +1,18 @@
-"""Types of httpx's arguments, in terms of its public classes; httpx's own aliases are private."""
+"""Types of httpx's arguments, in terms of its public classes; httpx's own aliases are private.
+
+``UseClientDefault``, the class of ``httpx.USE_CLIENT_DEFAULT``, has no public name.
+"""
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from http.cookiejar import CookieJar
-from typing import IO, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import httpx
+
+if TYPE_CHECKING:
+    from httpx._client import UseClientDefault
+else:
+    UseClientDefault = type(httpx.USE_CLIENT_DEFAULT)
 
 __all__ = [
     "AuthTypes",
@@ -18,6 +26,7 @@ __all__ = [
     "RequestExtensions",
     "RequestFiles",
     "TimeoutTypes",
+    "UseClientDefault",
 ]
 
 _Primitive: TypeAlias = str | int | float | bool | None

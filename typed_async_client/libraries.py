@@ -4,7 +4,7 @@
 share no base with the originals.
 """
 
-__all__ = ["is_error_of_h2", "is_fork_instance", "is_from", "library_of"]
+__all__ = ["check_request", "is_error_of_h2", "is_fork_instance", "is_from", "library_of"]
 
 _FORKS = frozenset({"httpx2", "httpcore2"})
 
@@ -25,6 +25,19 @@ def is_from(value: object, *libraries: str) -> bool:
 def is_fork_instance(value: object, name: str) -> bool:
     """Whether ``value`` is an instance of the fork's class of that name."""
     return any(kind.__name__ == name and _root_of(kind) in _FORKS for kind in type(value).__mro__)
+
+
+def check_request(request: object) -> None:
+    """Refuse a request of httpx2, whose client couldn't read the response.
+
+    Raises:
+        TypeError: the request is from httpx2.
+    """
+    if is_from(request, "httpx2"):
+        raise TypeError(
+            "this transport is for httpx clients, but was given to an httpx2 client: "
+            "adapt it with typed_async_client.for_httpx2(transport)"
+        )
 
 
 def is_error_of_h2(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 An unknown option raises before anything is sent.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from typed_async_client.copies import copy_option
@@ -19,7 +19,9 @@ from typed_async_client.httpx_types import (
     RequestExtensions,
     RequestFiles,
     TimeoutTypes,
+    UseClientDefault,
 )
+from typed_async_client.spelling import check_names
 
 if TYPE_CHECKING:
     import ssl
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = [
+    "REDIRECT_OPTIONS",
     "BackendName",
     "ClientOptions",
     "HttpClient",
     "HttpxClientOptions",
     "RequestOptions",
+    "SingleRequestOptions",
     "check_client_options",
+    "check_single_request_options",
     "snapshot",
 ]
 
@@ -57,55 +62,68 @@ class HttpClient(Protocol):
         """Send one request and return its response; the options are those of httpx."""
 
 
-class RequestOptions(TypedDict, total=False):
+class _TimelessRequestOptions(TypedDict, total=False):
+    content: RequestContent | None
+    data: RequestData | None
+    files: RequestFiles | None
+    json: Any
+    params: QueryParamTypes | None
+    headers: HeaderTypes | None
+    cookies: CookieTypes | None
+    auth: AuthTypes | UseClientDefault | None
+    follow_redirects: bool | UseClientDefault
+    extensions: RequestExtensions | None
+
+
+class RequestOptions(_TimelessRequestOptions, total=False):
     """The options of one request, which mean what they mean in httpx."""
 
-    content: RequestContent
-    data: RequestData
-    files: RequestFiles
-    json: Any
-    params: QueryParamTypes
-    headers: HeaderTypes
-    cookies: CookieTypes
-    auth: AuthTypes | None
-    follow_redirects: bool
-    timeout: TimeoutTypes
-    extensions: RequestExtensions
+    timeout: TimeoutTypes | UseClientDefault
 
 
-class HttpxClientOptions(TypedDict, total=False):
-    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
+class RedirectOptions(TypedDict, total=False):
+    """What a redirect to another origin carries, in addition to what it always does."""
 
-    ``resend_on_closed`` is ours: see ``AsyncPoolTransport``.
-    """
+    redirect_headers: Iterable[str]
+    allow_insecure_redirects: bool
 
-    auth: AuthTypes
-    params: QueryParamTypes
-    headers: HeaderTypes
-    cookies: CookieTypes
+
+REDIRECT_OPTIONS = frozenset(RedirectOptions.__annotations__)
+
+
+class _TransportOptions(TypedDict, total=False):
     verify: "ssl.SSLContext | str | bool"
-    cert: CertTypes
+    cert: CertTypes | None
     http1: bool
     http2: bool
-    proxy: ProxyTypes
-    mounts: "Mapping[str, httpx.AsyncBaseTransport | None]"
-    timeout: TimeoutTypes
-    follow_redirects: bool
+    proxy: ProxyTypes | None
+    mounts: "Mapping[str, httpx.AsyncBaseTransport | None] | None"
     limits: "httpx.Limits"
     max_redirects: int
-    event_hooks: "Mapping[str, list[Callable[..., Any]]]"
+    event_hooks: "Mapping[str, list[Callable[..., Any]]] | None"
     base_url: "httpx.URL | str"
-    transport: "httpx.AsyncBaseTransport | BackendName"
+    transport: "httpx.AsyncBaseTransport | BackendName | None"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
     resend_on_closed: bool
 
 
-class ClientOptions(HttpxClientOptions, total=False):
-    """The options of an ``AsyncResilientClient``: its own and httpx's."""
+class HttpxClientOptions(_TransportOptions, RedirectOptions, total=False):
+    """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
 
+    Those for redirects, and ``resend_on_closed``, are this package's.
+    """
+
+    auth: AuthTypes | None
+    params: QueryParamTypes | None
+    headers: HeaderTypes | None
+    cookies: CookieTypes | None
+    timeout: TimeoutTypes
+    follow_redirects: bool
+
+
+class _OwnOptions(TypedDict, total=False):
     event_queue_size: int
-    max_retries: int
     base_delay: float
     backoff_factor: float
     max_delay: float
@@ -117,7 +135,30 @@ class ClientOptions(HttpxClientOptions, total=False):
     http_client: HttpClient | None
 
 
+class ClientOptions(HttpxClientOptions, _OwnOptions, total=False):
+    """The options of an ``AsyncResilientClient``: its own and httpx's."""
+
+    max_retries: int
+
+
+class SingleRequestOptions(
+    _TimelessRequestOptions, _TransportOptions, RedirectOptions, _OwnOptions, total=False
+):
+    """The options of a request and of the client that is created for it, without the timeout."""
+
+
 _KNOWN = frozenset(RequestOptions.__annotations__)
+
+
+def check_single_request_options(options: Mapping[str, Any]) -> None:
+    """Check the options of ``simple_async_request()``.
+
+    Raises:
+        TypeError: an option is neither one of a request nor one of a client.
+    """
+    check_names(
+        "option", options, [*SingleRequestOptions.__annotations__, "max_retries", "timeout"]
+    )
 
 
 def check_client_options(options: Mapping[str, Any], random: object) -> None:
@@ -126,12 +167,7 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
     Raises:
         TypeError: an option is unknown, or ``random`` isn't callable.
     """
-    unknown = options.keys() - HttpxClientOptions.__annotations__.keys()
-    if unknown:
-        known = ", ".join(sorted(ClientOptions.__annotations__))
-        raise TypeError(
-            f"unknown client option {', '.join(sorted(unknown))}: a client takes {known}"
-        )
+    check_names("client option", options, ClientOptions.__annotations__)
     if not callable(random):
         raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
 
@@ -145,10 +181,5 @@ def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
     """
-    unknown = options.keys() - _KNOWN
-    if unknown:
-        raise TypeError(
-            f"unknown request option {', '.join(sorted(unknown))}: "
-            f"a request takes {', '.join(sorted(_KNOWN))}"
-        )
+    check_names("request option", options, _KNOWN)
     return {name: copy_option(name, value) for name, value in options.items()}

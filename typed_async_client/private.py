@@ -6,6 +6,7 @@ read on themselves, are accessed in those subclasses, and listed here. The tests
 exists in the installed versions, and that no unlisted one is used anywhere.
 """
 
+from http.cookiejar import Cookie, CookieJar
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ __all__ = [
     "GZipDecoder",
     "MultiDecoder",
     "PrivateName",
+    "cookies_of_domain",
     "drop_surplus_permits",
     "forget_parsed_cookies",
     "h2_state_of",
@@ -30,6 +32,7 @@ __all__ = [
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
+    "mark_closed",
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
@@ -61,6 +64,7 @@ class PrivateName(NamedTuple):
 
 _HERE = ("private.py",)
 _FAST_PATH = ("httpx_client/fast_path.py",)
+_REDIRECTS = ("httpx_client/redirects.py",)
 _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
 _H11 = ("http1/h11.py",)
@@ -72,13 +76,20 @@ _AS_HTTP11, _AS_HTTP2 = "httpcore._async.http11", "httpcore._async.http2"
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
     # The client of httpx.
     PrivateName(_CLIENT, "", "BoundAsyncStream", _HERE, "the wrapper that httpx puts on a body"),
+    PrivateName(_CLIENT, "", "UseClientDefault", ("httpx_types.py",), "the type of an option"),
     PrivateName(_CLIENT, "BoundAsyncStream", "_stream", _HERE, "the body inside the wrapper"),
     PrivateName(_CLIENT, "AsyncClient", "_send_handling_auth", _FAST_PATH, "skips unused auth"),
     PrivateName(_CLIENT, "AsyncClient", "_send_handling_redirects", _FAST_PATH, "the next stage"),
     PrivateName(_CLIENT, "AsyncClient", "_send_single_request", _FAST_PATH, "a cheaper send"),
     PrivateName(_CLIENT, "AsyncClient", "_transport_for_url", _FAST_PATH, "honours mounts"),
+    PrivateName(_CLIENT, "BaseClient", "_merge_cookies", _FAST_PATH, "doesn't copy the jar"),
+    PrivateName(_CLIENT, "BaseClient", "_build_redirect_request", _REDIRECTS, "carries no secret"),
+    PrivateName(_CLIENT, "BaseClient", "_build_request_auth", _REDIRECTS, "the same, with send()"),
+    PrivateName(_CLIENT, "BaseClient", "_redirect_method", _REDIRECTS, "the method of the next"),
+    PrivateName(_CLIENT, "BaseClient", "_redirect_url", _REDIRECTS, "the URL of the next"),
     PrivateName(_CLIENT, "AsyncClient", "_transport", _HERE, "a client's transport"),
     PrivateName(_CLIENT, "AsyncClient", "_mounts", _HERE, "a client's other transports"),
+    PrivateName(_CLIENT, "BaseClient", "_state", _HERE, "whether a client is closed"),
     # The messages of httpx.
     PrivateName(
         "httpx._content", "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"
@@ -127,9 +138,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
     # The HTTP/2 connection of httpcore, and h2 below it.
-    PrivateName(
-        _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"
-    ),
+    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "bytes sent"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_stream_event", _HTTP2, "own timeouts"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_events", _HTTP2, "own traces"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_read_incoming_data", _HTTP2, "shared reads"),
@@ -184,6 +193,11 @@ def transports_of(client: object) -> list[Any]:
     return [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
 
 
+def mark_closed(client: httpx.AsyncClient) -> None:
+    """Make an httpx client refuse requests, without closing its transports."""
+    client._state = type(client._state).CLOSED
+
+
 def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int:
     """Return the connection limit of an httpx transport."""
     pool = getattr(transport, "_pool", None)
@@ -215,6 +229,12 @@ def set_empty_content(request: httpx.Request) -> None:
 def forget_parsed_cookies(response: Any) -> None:
     """Drop the parsed cookies of a response, which parses them again when accessed."""
     vars(response).pop("_cookies", None)
+
+
+def cookies_of_domain(jar: CookieJar, domain: str) -> list[Cookie]:
+    """Return the cookies that a jar of ``http.cookiejar`` has for exactly this domain."""
+    by_path: dict[str, dict[str, Cookie]] = vars(jar)["_cookies"].get(domain, {})
+    return [cookie for by_name in by_path.values() for cookie in by_name.values()]
 
 
 def parts_of_url(url: httpx.URL) -> tuple[Any, ...]:

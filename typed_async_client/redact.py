@@ -6,7 +6,7 @@ Pure: text in, text out. It works on any text, so error messages that quote a UR
 import re
 from urllib.parse import unquote_plus
 
-__all__ = ["one_line", "redact"]
+__all__ = ["one_line", "redact", "redacted_repr"]
 
 _USERINFO = re.compile(r"://[^/?#\s]+@")
 _PARAMETER = re.compile(r"([?&;#])([^=?&;#\s]+)=[^&;#\s]*")
@@ -33,6 +33,11 @@ def one_line(text: str) -> str:
     An error message may contain bytes from the server, so control characters are replaced.
     """
     return "".join(c if c.isprintable() else "?" for c in " ".join(redact(text).split()))
+
+
+def redacted_repr(value: object) -> str:
+    """Return the ``repr`` of a value, redacted and on one line; of an error, with its message."""
+    return one_line(repr(value))
 
 
 def _redact_parameter(parameter: re.Match[str]) -> str:

@@ -5,6 +5,8 @@ challenge, and the caller's own code runs within it: hooks, authentication, bodi
 of these can look like a connect failure, so the error alone doesn't prove that nothing was sent.
 """
 
+import functools
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar, Token
 from typing import Any, Self
@@ -12,16 +14,20 @@ from typing import Any, Self
 import httpx
 
 from typed_async_client.errors import RequestBodyConsumedError
+from typed_async_client.libraries import is_fork_instance
 from typed_async_client.private import is_single_use
+from typed_async_client.record import RequestRecord
 
 __all__ = [
     "SentLog",
     "WatchedBody",
     "attempt_log",
     "begin_attempt",
+    "came_through_body",
     "current_log",
     "end_attempt",
     "watch_body",
+    "watched_body_class",
 ]
 
 _REPLAYABLE = type(httpx.Request("POST", "http://a.test/", files={"a": b""}).stream)
@@ -33,6 +39,8 @@ class SentLog:
 
     Args:
         owner: who keeps the log of an external client, which may report nothing.
+        record: the request that the attempt belongs to, which counts what its attempts resend.
+        outer: the log of an attempt that contains this one; it counts the same.
 
     Attributes:
         owner: the same.
@@ -42,17 +50,59 @@ class SentLog:
         body_consumed: whether that body can be read only once.
         resends: how often our pool sent a request of the attempt twice, although the server may
             have processed it the first time; at most once.
+        unrepeatable: whether a request that mustn't be sent twice was answered by a redirect.
     """
 
-    __slots__ = ("answered", "body_consumed", "body_started", "hops", "owner", "resends")
+    __slots__ = (
+        "_outer",
+        "_record",
+        "answered",
+        "body_consumed",
+        "body_started",
+        "hops",
+        "owner",
+        "resends",
+        "unrepeatable",
+    )
 
-    def __init__(self, owner: object = None) -> None:
+    def __init__(
+        self,
+        owner: object = None,
+        record: RequestRecord | None = None,
+        outer: "SentLog | None" = None,
+    ) -> None:
         self.owner: object = owner
+        self._outer = outer
+        self._record = record
         self.hops: int = 0
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
         self.resends: int = 0
+        self.unrepeatable: bool = False
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the attempt is part of another one, whose client reports how it ended."""
+        return self._outer is not None and self._outer is not _UNUSED
+
+    def count_resend(self) -> None:
+        """Record that the pool sent a request a second time, after it may have been processed."""
+        self.resends += 1
+        if self._record is not None:
+            self._record.resends += 1
+        if (outer := self._enclosing) is not None:
+            outer.count_resend()
+
+    @property
+    def may_resend(self) -> bool:
+        """Whether no such resend has happened yet, in this attempt and in those around it."""
+        outer = self._enclosing
+        return self.resends == 0 and (outer is None or outer.may_resend)
+
+    @property
+    def _enclosing(self) -> "SentLog | None":
+        return self._outer if self.is_nested else None
 
     @property
     def may_have_been_processed(self) -> bool:
@@ -114,7 +164,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
 
     @classmethod
     def of(cls, request: Any, log: SentLog) -> Self:
-        """Watch the body of a request.
+        """Watch the body of a request of httpx or httpx2.
 
         A redirect or an authentication challenge sends the body of the request before it. If that
         was an iterator, nothing is left of it, and an empty body would be sent.
@@ -124,7 +174,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """
         body = request.stream
         if isinstance(body, WatchedBody) and body.is_consumed:
-            raise RequestBodyConsumedError(_explain(request))
+            raise RequestBodyConsumedError(_explain(request), request=request)
         return cls(body, log)
 
     @property
@@ -139,7 +189,9 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """Whether it is known to start over each time it is read."""
         if isinstance(self._body, WatchedBody):
             return self._body.is_replayable
-        return isinstance(self._body, _REPLAYABLE)
+        return isinstance(self._body, _REPLAYABLE) or is_fork_instance(
+            self._body, _REPLAYABLE.__name__
+        )
 
     def __iter__(self) -> Iterator[bytes]:
         self._record()
@@ -163,6 +215,21 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._log.body_started = True
         if not self.is_replayable:
             self._log.body_consumed = True
+
+
+@functools.cache
+def watched_body_class(*bases: type) -> type[WatchedBody]:
+    """Return a ``WatchedBody`` class that a library accepts as one of its own streams."""
+    missing = [base for base in bases if not issubclass(WatchedBody, base)]
+    return type("WatchedBody", (WatchedBody, *missing), {}) if missing else WatchedBody
+
+
+_READERS = (WatchedBody.__iter__.__code__, WatchedBody.__aiter__.__code__)
+
+
+def came_through_body(error: BaseException) -> bool:
+    """Whether an error was raised while a watched body was read, by its source."""
+    return any(frame.f_code in _READERS for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _explain(request: Any) -> str:

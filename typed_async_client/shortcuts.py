@@ -3,8 +3,14 @@
 from typing import TYPE_CHECKING, Any, Unpack
 
 from typed_async_client.client import AsyncResilientClient
+from typed_async_client.context import RequestContext
 from typed_async_client.httpx_types import TimeoutTypes
-from typed_async_client.options import ClientOptions, RequestOptions
+from typed_async_client.options import (
+    ClientOptions,
+    RequestOptions,
+    SingleRequestOptions,
+    check_single_request_options,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +35,8 @@ async def simple_async_request(
     *,
     max_retries: int = 2,
     timeout: TimeoutTypes = 10.0,  # noqa: ASYNC109 - passed to httpx
-    **kwargs: Any,
+    context: RequestContext | None = None,
+    **options: Unpack[SingleRequestOptions],
 ) -> "httpx.Response":
     """Send one request with a client created for it, and return the response.
 
@@ -39,10 +46,14 @@ async def simple_async_request(
         max_retries: retries after a connect failure.
         timeout: seconds for each of connect, read, write and pool, as in httpx; a single request
             doesn't wait for the pool.
-        **kwargs: options of the request (json, headers, ...) or of the client (verify, ...).
+        context: the id and the retry limits of the request, instead of ``max_retries``.
+        **options: options of the request (json, headers, ...) or of the client (verify, ...).
 
     Raises:
+        TypeError: an option is unknown; nothing has been sent.
         ConnectError: every allowed attempt to connect has failed.
+        InsecureRedirectError: a redirect from https to http asks for the body, or for a header that
+            ``redirect_headers`` names.
         httpx.HTTPError: any other failure.
         httpx.InvalidURL: the URL is invalid.
 
@@ -51,6 +62,12 @@ async def simple_async_request(
         ...     response = await simple_async_request("GET", "https://example.org/")
         ...     print(response.status_code)
     """
-    request_options = {name: kwargs.pop(name) for name in _REQUEST_OPTIONS & kwargs.keys()}
-    async with AsyncResilientClient(max_retries=max_retries, timeout=timeout, **kwargs) as client:
-        return await (await client.request_async(method, url, **request_options))
+    check_single_request_options(options)
+    client_options: dict[str, Any] = {**options}
+    request_options = {
+        name: client_options.pop(name) for name in _REQUEST_OPTIONS & client_options.keys()
+    }
+    async with AsyncResilientClient(
+        max_retries=max_retries, timeout=timeout, **client_options
+    ) as client:
+        return await client.request(method, url, context, **request_options)

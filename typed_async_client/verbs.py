@@ -1,6 +1,7 @@
 """One method per HTTP verb; each calls ``request_async`` with its method."""
 
 import abc
+import re
 from typing import TYPE_CHECKING, Final, Unpack
 
 from typed_async_client.context import RequestContext
@@ -10,26 +11,28 @@ from typed_async_client.options import RequestOptions
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["METHODS", "Verbs", "checked_method"]
+__all__ = ["Verbs", "checked_method"]
 
-METHODS: Final = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
-)
-"""The methods of RFC 9110 section 9, PATCH (RFC 5789), and QUERY."""
+_COMMON: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""What RFC 9110 allows as a method: a token (sections 9.1 and 5.6.2)."""
 
 
 def checked_method(method: str) -> str:
-    """Return the method in upper case.
+    """Return the method in upper case, as httpx sends it.
 
     Raises:
-        ValueError: it isn't one of ``METHODS``.
+        ValueError: it isn't a token, as RFC 9110 section 9.1 requires.
     """
-    if method in METHODS:
+    if method in _COMMON:
         return method
-    name = method.upper() if isinstance(method, str) else method
-    if name not in METHODS:
-        raise ValueError(f"unknown HTTP method {method!r}: use one of {', '.join(sorted(METHODS))}")
-    return name
+    if not isinstance(method, str) or not _TOKEN.fullmatch(method):
+        raise ValueError(
+            f"invalid HTTP method {method!r:.100}: a method is a word such as GET or PROPFIND, of "
+            "ASCII letters, digits and !#$%&'*+-.^_`|~"
+        )
+    return method.upper()
 
 
 class Verbs(abc.ABC):

@@ -1,6 +1,7 @@
 """Summaries of runs, from hand-made results and events."""
 
 import random
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from typed_async_client import AsyncEvent, EventType, RequestContext, RequestResult, ResultStatus
 from typed_async_client.cli.plan import MAX_RETRIES, Kind, PlannedRequest, make_plan
 from typed_async_client.cli.summary import Row, RunProgress, percentile, summarize
+from typed_async_client.results import ResultBase
 
 GOOD = PlannedRequest("good", Kind.ANSWERED)
 LATE = PlannedRequest("late", Kind.RECOVERING, refusals=1)
@@ -17,7 +19,8 @@ CUT = PlannedRequest("cut", Kind.RESET)
 
 def _result(request_id: str, attempts: int = 1, error: Exception | None = None) -> RequestResult:
     status = ResultStatus.SUCCESS if error is None else ResultStatus.ERROR
-    return RequestResult(request_id, status, None, error, attempts, total_time=attempts / 10)
+    result = ResultBase(request_id, status, None, error, attempts, total_time=attempts / 10)
+    return cast("RequestResult", result)
 
 
 def _event(request_id: str, event_type: EventType) -> AsyncEvent:

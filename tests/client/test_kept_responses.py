@@ -156,7 +156,7 @@ async def test_a_result_can_be_copied_and_pickled(duplicate: Callable[[Any], Any
         result = duplicate(await kept_result("http://a.test/", client))
     assert result.unwrap().json() == {"name": "Zoë"}
     assert result.request_id == "r"
-    with pytest.raises(AttributeError, match="'RequestResult' object has no attribute 'answer'"):
+    with pytest.raises(AttributeError, match="'SuccessResult' object has no attribute 'answer'"):
         _ = result.answer
 
 

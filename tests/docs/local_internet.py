@@ -33,7 +33,10 @@ _PAGES: Final[Mapping[str, Any]] = {
 }
 """What each address answers, with status 200; every other address answers 404."""
 
-_SILENT: Final = frozenset({"reports.test/slow"})
+_STATUSES: Final[Mapping[str, int]] = {"external-api.test/data/busy": 503}
+"""Addresses that answer with another status."""
+
+_SILENT: Final = frozenset({"external-api.test/data/slow", "reports.test/slow"})
 """Addresses that read the request and never answer."""
 
 _CUT_HANDSHAKES: Final[Mapping[str, float]] = {
@@ -77,7 +80,7 @@ class LocalInternet(socketserver.ThreadingTCPServer):
         return kept | {
             "HTTP_PROXY": proxy,
             "HTTPS_PROXY": proxy,
-            "NO_PROXY": "",
+            "NO_PROXY": "127.0.0.1",  # the servers of the examples themselves
             "SSL_CERT_FILE": str(authority_file),
         }
 
@@ -143,6 +146,8 @@ class _Visit(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         elif address in _PAGES:
             self._answer(200, _PAGES[address])
+        elif address in _STATUSES:
+            self._answer(_STATUSES[address], {"error": "try again later"})
         else:
             self._answer(404, {"error": "not found"})
 

@@ -62,6 +62,21 @@ def _tls(server: FaultServer) -> str:
     return f"https://127.0.0.1:{server.port}/"
 
 
+def _leaving_tls() -> FaultServer:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    return FaultServer(answer(302, b"", "Location: http://127.0.0.1/"), tls=context)
+
+
+def _with_a_named_header(_: FaultServer) -> dict[str, Any]:
+    return {
+        "follow_redirects": True,
+        "verify": False,
+        "headers": {"X-Api-Key": "secret"},
+        "redirect_headers": ["X-Api-Key"],
+    }
+
+
 def _soon(_: FaultServer) -> dict[str, Any]:
     return {"timeout": 0.1}
 
@@ -84,6 +99,7 @@ _FAULTS: Final[list[tuple[Fault, ...]]] = [
     (Fault(url=lambda _: "ftp://127.0.0.1/"),),
     (Fault(url=lambda _: "http://127.0.0.1:x/"), Fault(url=lambda _: "http://127.0.0.1/\n")),
     (Fault(lambda: FaultServer(answer(302, b"", "Location: /")), options=_following),),
+    (Fault(_leaving_tls, _tls, _with_a_named_header),),
     (
         Fault(
             lambda: FaultServer(answer(403)),
@@ -185,10 +201,10 @@ def test_every_class_in_the_table_exists() -> None:
 _SUMMARIZED: Final = {
     "Connection refused, TLS handshake interrupted, temporary DNS failure": (0, 1, 2),
     "Unknown host, certificate rejected": (3, 4),
-    "Timeout": (10,),
-    "Connection lost after it was established": (11,),
-    "Status 4xx or 5xx": (12,),
-    "Task cancelled": (13,),
+    "Timeout": (11,),
+    "Connection lost after it was established": (12,),
+    "Status 4xx or 5xx": (13,),
+    "Task cancelled": (14,),
 }
 """The rows of the full table that each row of the README summarizes."""
 

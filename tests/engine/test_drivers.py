@@ -10,6 +10,7 @@ from typed_async_client import AsyncEvent, ConnectError, EventType, RequestConte
 from typed_async_client.engine.drivers import drive, drive_sync
 from typed_async_client.engine.flow import Flow, request_flow
 from typed_async_client.engine.state import RequestState
+from typed_async_client.record import RequestRecord
 from typed_async_client.testing import run_virtual
 
 OK = httpx.Response(200)
@@ -17,7 +18,14 @@ OK = httpx.Response(200)
 
 def new_flow(now: Callable[[], float] = lambda: 0.0) -> Flow:
     """Create a flow with two retries, after one and two seconds."""
-    return request_flow(RequestState(RequestContext(), now=now, random=lambda: 0.5, method="POST"))
+    return request_flow(
+        RequestState(
+            RequestContext(),
+            now=now,
+            random=lambda: 0.5,
+            record=RequestRecord("POST", "http://a.test"),
+        )
+    )
 
 
 class Script:

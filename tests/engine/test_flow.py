@@ -15,6 +15,7 @@ from typed_async_client import AsyncEvent, ConnectError, EventType, RequestConte
 from typed_async_client.engine.flow import Attempt, Emit, Step, Wait, request_flow
 from typed_async_client.engine.state import RequestState
 from typed_async_client.outcome import Failed, Outcome, Succeeded
+from typed_async_client.record import RequestRecord
 
 OK = httpx.Response(200)
 OUTCOMES: dict[str, Callable[[], Outcome]] = {
@@ -58,7 +59,9 @@ class Run:
 def new_state(max_retries: int = 2) -> RequestState:
     """Create the state of a request, with a stopped clock and no jitter."""
     context = RequestContext(max_retries=max_retries, request_id="r")
-    return RequestState(context, now=lambda: 0.0, random=lambda: 0.5, method="POST")
+    return RequestState(
+        context, now=lambda: 0.0, random=lambda: 0.5, record=RequestRecord("POST", "http://a.test")
+    )
 
 
 def drive(script: list[str], max_retries: int = 2, cancel_at: int | None = None) -> Run:
@@ -235,6 +238,11 @@ def test_a_closed_flow_yields_no_further_steps() -> None:
 def test_elapsed_time_is_measured_with_the_clock_of_the_request() -> None:
     """It is the time from the creation of the state to the event."""
     now = [10.0]
-    state = RequestState(RequestContext(), now=lambda: now[0], random=lambda: 0.5, method="POST")
+    state = RequestState(
+        RequestContext(),
+        now=lambda: now[0],
+        random=lambda: 0.5,
+        record=RequestRecord("POST", "http://a.test"),
+    )
     now[0] = 12.5
     assert state.end_event(Succeeded(OK)).elapsed == 2.5

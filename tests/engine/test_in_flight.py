@@ -9,13 +9,17 @@ from typed_async_client.engine.in_flight import InFlight, InFlightRequests, wait
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
 from typed_async_client.engine.state import RequestState
+from typed_async_client.record import RequestRecord
 from typed_async_client.testing import in_virtual_time
 
 
 def new_request(requests: InFlightRequests, ledger: Ledger) -> InFlight:
     """Create a request that has no task yet, like an eager one while it starts."""
     state = RequestState(
-        RequestContext(request_id="r"), now=lambda: 0.0, random=lambda: 0.5, method="GET"
+        RequestContext(request_id="r"),
+        now=lambda: 0.0,
+        random=lambda: 0.5,
+        record=RequestRecord("GET", "http://a.test"),
     )
     request = InFlight(state, Monitor(ledger, Callbacks(), queue_size=1), requests.remove)
     requests.add(request)

@@ -6,6 +6,7 @@ import pytest
 
 from typed_async_client import AsyncEvent, EventType, RequestContext, ResultStatus
 from typed_async_client.engine.ledger import Ledger
+from typed_async_client.record import RequestRecord
 
 
 class FakeClock:
@@ -27,7 +28,9 @@ def terminal_event(
 ) -> AsyncEvent:
     """Create a terminal event."""
     context = RequestContext(request_id=request_id)
-    return AsyncEvent.adopt(kind, context, None, None, 0, attempts, 0.5)
+    return AsyncEvent.adopt(
+        kind, context, None, None, 0, attempts, 0.5, RequestRecord("GET", "http://a.test")
+    )
 
 
 def test_a_result_has_the_facts_of_its_terminal_event(clock: FakeClock) -> None:

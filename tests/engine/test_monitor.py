@@ -4,9 +4,10 @@ import asyncio
 import contextvars
 from typing import Any
 
+import httpx
 import pytest
 
-from typed_async_client import AsyncEvent, EventType, RequestContext
+from typed_async_client import AsyncEvent, EventType, RequestContext, RetryDetails
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
@@ -37,7 +38,8 @@ class Recorder:
     def publish(self, request_id: str, kind: EventType) -> None:
         """Publish an event of a request."""
         context = RequestContext(request_id=request_id)
-        event = AsyncEvent(kind, context, attempts=1)
+        details = RetryDetails(1, 0.1, "backoff", httpx.ConnectError("refused"))
+        event = AsyncEvent(kind, context, data=details if kind == "retry" else None, attempts=1)
         self.monitor.publish(event, CALLER)
 
 

@@ -24,7 +24,7 @@ def echo_cookies(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, headers=headers, text=request.headers.get("Cookie", ""))
 
 
-def make(**options: object) -> FastPathClient:
+def make(**options: Any) -> FastPathClient:
     """Make a fast-path client on a mock transport."""
     return FastPathClient(transport=httpx.MockTransport(echo_cookies), **options)
 

@@ -1,12 +1,20 @@
 """The transports behind both kinds of client."""
 
+import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
+from entered_transport import Entered
 
-from typed_async_client import AsyncPoolTransport
+from typed_async_client import (
+    AsyncPoolTransport,
+    HSTSTransport,
+    HTTPSOnlyTransport,
+    ResilientTransport,
+)
 from typed_async_client.transports.pair import (
     TransportPair,
     WrappingTransport,
@@ -113,6 +121,72 @@ async def test_an_unused_default_is_not_created_on_close() -> None:
     await pair.aclose()
     assert pair._sync is None
     assert pair._async is None
+
+
+# Entering and leaving
+
+
+def nested(transport: httpx.BaseTransport) -> WrappingTransport:
+    """Wrap a transport twice."""
+    return ResilientTransport(HSTSTransport(transport))
+
+
+each_wrapper = pytest.mark.parametrize(
+    "wrap", [ResilientTransport, HSTSTransport, HTTPSOnlyTransport, nested]
+)
+
+
+@each_wrapper
+def test_a_synchronous_client_enters_and_leaves_what_is_wrapped(wrap: Any) -> None:
+    """With the exception that ends its ``with``."""
+    wrapped = Entered()
+    with (
+        contextlib.suppress(KeyError),
+        httpx.Client(transport=wrap(wrapped)) as client,
+    ):
+        client.get("https://a.test/")
+        raise KeyError("k")
+    assert wrapped.calls == ["enter", "exit with KeyError('k')"]
+
+
+@each_wrapper
+async def test_an_asynchronous_client_enters_and_leaves_what_is_wrapped(wrap: Any) -> None:
+    """With the exception that ends its ``async with``."""
+    wrapped = Entered()
+    with contextlib.suppress(KeyError):
+        async with httpx.AsyncClient(transport=wrap(wrapped)) as client:
+            await client.get("https://a.test/")
+            raise KeyError("k")
+    assert wrapped.calls == ["aenter", "aexit with KeyError('k')"]
+
+
+@each_wrapper
+async def test_a_wrapper_that_was_not_entered_closes_what_is_wrapped(wrap: Any) -> None:
+    """Each way of closing is passed on."""
+    wrapped = Entered()
+    wrap(wrapped).close()
+    await wrap(wrapped).aclose()
+    assert wrapped.calls == ["close", "aclose"]
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["__aexit__ of a subclass", "stock"])
+async def test_a_sheltered_transport_is_entered_and_left(is_own: bool) -> None:  # noqa: FBT001 - a column of the table
+    """A subclass is left by the task that entered it."""
+    tasks: list[object] = []
+
+    class Own(httpx.AsyncHTTPTransport):
+        async def __aenter__(self) -> Self:
+            tasks.append(asyncio.current_task())
+            return self
+
+        async def __aexit__(self, *exc_info: object) -> None:
+            tasks.append(asyncio.current_task())
+            await self.aclose()
+
+    transport = Own() if is_own else httpx.AsyncHTTPTransport()
+    async with ResilientTransport(transport):
+        pass
+    assert tasks == ([asyncio.current_task()] * 2 if is_own else [])
 
 
 # Whether a request may have been processed when the connection seems to have failed

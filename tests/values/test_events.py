@@ -1,8 +1,6 @@
 """Events and results as values."""
 
-import asyncio
 import dataclasses
-import pickle
 import time
 from typing import Any
 from unittest.mock import MagicMock, patch
@@ -12,14 +10,11 @@ import pytest
 
 from typed_async_client import (
     AsyncEvent,
-    AttemptHistory,
     EventType,
-    RequestCancelledError,
     RequestContext,
-    RequestResult,
-    ResultStatus,
 )
 from typed_async_client.events import RetryDetails
+from typed_async_client.record import RequestRecord
 
 
 def test_an_event_type_is_looked_up_by_value_or_name() -> None:
@@ -122,6 +117,7 @@ def test_changes_to_a_cloned_response_do_not_affect_the_original() -> None:
     response.headers["x-got"] = "changed"
     response.request.headers["x-sent"] = "changed"
     response.history[0].headers["x-new"] = "1"
+    assert response.next_request is not None
     response.next_request.headers["x-new"] = "1"
     response.history.clear()
     response.cookies.clear()
@@ -160,53 +156,25 @@ def test_age_is_measured_on_the_monotonic_clock() -> None:
         assert 0 <= event.clone().age < 60
 
 
-def result(status: ResultStatus, **fields: Any) -> RequestResult:
-    """Create a result with a status."""
-    values: dict[str, Any] = {"response": None, "error": None, "attempts": 1, "total_time": 0.5}
-    return RequestResult("a", status, **(values | fields))
+def test_an_event_reports_its_request() -> None:
+    """Method, URL and origin, of which a clone has the same."""
+    record = RequestRecord("POST", "https://ann:pw@a.test:8443/x?sig=1")
+    event = AsyncEvent(EventType.CANCELLED, RequestContext(), request=record, resends=1).clone()
+    assert (event.method, event.origin) == ("POST", "https://a.test:8443")
+    assert event.url == "https://REDACTED:REDACTED@a.test:8443/x?sig=REDACTED"
+    assert (event.resends, event.is_terminal) == (1, True)
 
 
-def test_unwrapping_a_successful_result_returns_its_response() -> None:
-    """It isn't an error."""
-    response = httpx.Response(200)
-    success = result(ResultStatus.SUCCESS, response=response)
-    assert success.unwrap() is response
-    assert success.is_success
-    assert not success.is_error
-
-
-@pytest.mark.parametrize("status", [ResultStatus.ERROR, ResultStatus.TIMEOUT])
-def test_unwrapping_a_failed_result_raises_its_error(status: ResultStatus) -> None:
-    """The same object that the task raised."""
-    error = httpx.ReadTimeout("slow")
-    failure = result(status, error=error)
-    assert failure.is_error
-    with pytest.raises(httpx.ReadTimeout) as raised:
-        failure.unwrap()
-    assert raised.value is error
-
-
-def test_unwrapping_a_cancelled_result_does_not_cancel_the_caller() -> None:
-    """It raises ``RequestCancelledError``, with the cancellation as its cause."""
-    cancelled = result(ResultStatus.CANCELLED, error=asyncio.CancelledError())
-    assert cancelled.is_error
-    with pytest.raises(RequestCancelledError, match="'a' was cancelled") as raised:
-        cancelled.unwrap()
-    assert isinstance(raised.value.__cause__, asyncio.CancelledError)
-
-
-def test_an_attempt_history_has_the_duration_of_the_attempts() -> None:
-    """And not the age of the event it is created from."""
-    event = AsyncEvent.adopt(
-        EventType.SUCCESS, RequestContext(request_id="a"), None, None, 2, 3, 7.5
-    )
-    cause = httpx.ConnectError("refused")
-    retries = tuple(RetryDetails(n, 1.0, "backoff", cause) for n in (1, 2))
-    assert AttemptHistory.of(event, retries) == AttemptHistory("a", 3, retries, 7.5)
-
-
-def test_a_result_has_an_age_and_can_be_pickled() -> None:
-    """The age is counted from ``created_at``."""
-    old = result(ResultStatus.ERROR, created_at=time.time() - 50)
-    assert 50 <= old.age < 110
-    assert pickle.loads(pickle.dumps(old)) == old
+def test_the_repr_of_an_event_has_no_secrets() -> None:
+    """Neither of the URL, of an error message, nor of the metadata."""
+    error = httpx.ConnectError("cannot reach https://ann:pw@a.test/")
+    context = RequestContext(request_id="r", metadata={"password": "pw"})
+    record = RequestRecord("GET", "https://ann:pw@a.test/")
+    details = RetryDetails(1, 0.52, "backoff", error)
+    event = AsyncEvent(EventType.RETRY, context, data=details, error=error, request=record)
+    assert "pw" not in repr(event)
+    assert "pw" not in repr(context)
+    assert "RETRY GET https://REDACTED:REDACTED@a.test/ request_id='r'" in repr(event)
+    assert "data=RetryDetails(attempt=1, delay=0.52" in repr(event)
+    assert "metadata={'password': ...}" in repr(context)
+    assert "error" not in repr(AsyncEvent(EventType.SUCCESS, context))

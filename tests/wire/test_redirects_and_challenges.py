@@ -55,6 +55,26 @@ async def test_a_processed_post_with_an_idempotency_key_may_be_repeated(
         assert [seen.body for seen in first.requests] == [b"pay 5"] * 3
 
 
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_post_is_not_repeated_at_an_origin_that_did_not_see_its_key(
+    setup: ClientSetup, status: int
+) -> None:
+    """It would process the request twice. An external client carries the key to every origin."""
+    async with (
+        FaultServer(answer(), refusing=True) as unreachable,
+        FaultServer(answer(status, b"", f"Location: {unreachable.url}")) as second,
+        FaultServer(answer(status, b"", f"Location: {second.url}")) as first,
+        setup.client(follow_redirects=True) as client,
+    ):
+        task = await client.post(
+            first.url, CONTEXT, content=b"pay 5", headers={"Idempotency-Key": "8f2a"}
+        )
+        with pytest.raises(setup.library.ConnectError):
+            await task
+        keys = [seen.headers.get("idempotency-key") for seen in second.requests]
+        assert keys == (["8f2a"] * 3 if setup.is_external else [None])
+
+
 async def test_a_redirect_from_a_host_that_becomes_reachable_is_followed(
     setup: ClientSetup,
 ) -> None:
@@ -64,7 +84,7 @@ async def test_a_redirect_from_a_host_that_becomes_reachable_is_followed(
         FaultServer(answer(307, b"", f"Location: {second.url}"), refusing=True) as first,
         setup.client(follow_redirects=True) as client,
     ):
-        client.add_event_callback("retry", lambda _: first.open())  # type: ignore[arg-type]  # a string works too
+        client.add_event_callback("retry", lambda _: first.open())
         task = await client.post(first.url, RequestContext(base_delay=0.05), content=b"pay 5")
         assert (await task).text == "there"
         assert [seen.body for seen in second.requests] == [b"pay 5"]

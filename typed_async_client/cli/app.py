@@ -4,6 +4,7 @@ This is the only file that imports cyclopts. It reports usage errors, and leaves
 ``get.py`` and ``demo.py``.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Annotated
@@ -36,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         KeyboardInterrupt: SIGINT was received; requests were cancelled and the client closed.
     """
+    # The commands report failures themselves; without a handler, Python prints every warning.
+    logging.getLogger("typed_async_client").addHandler(logging.NullHandler())
     try:
         code = _app(
             list(arguments), exit_on_error=False, print_error=False, result_action="return_value"

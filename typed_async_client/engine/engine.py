@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from typed_async_client.binding import Binding
+from typed_async_client.binding import Binding, running_loop
 from typed_async_client.context import RequestContext
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.in_flight import (
@@ -23,12 +23,13 @@ from typed_async_client.engine.state import RequestState
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.events import AsyncEvent, EventType
-from typed_async_client.outcome import RequestResult
+from typed_async_client.results import RequestResult, result_of
 
 if TYPE_CHECKING:
     import httpx
 
     from typed_async_client.httpx_types import HeaderTypes
+    from typed_async_client.record import RequestRecord
 
 __all__ = ["Engine"]
 
@@ -90,14 +91,17 @@ class Engine:
             self._now = loop.time
             self._monitoring = self.monitor.start(loop)
 
-    def check_binding(self) -> None:
+    def check_binding(self) -> asyncio.AbstractEventLoop:
         """Check that a client that has been started is used where it was started.
+
+        Returns:
+            The running event loop.
 
         Raises:
             ClientBoundError: the client belongs to another loop, thread or process.
+            RuntimeError: no event loop is running.
         """
-        if self._monitoring is not None:
-            self._binding.check()
+        return running_loop() if self._monitoring is None else self._binding.check()
 
     @property
     def can_launch_now(self) -> bool:
@@ -124,7 +128,7 @@ class Engine:
         context: RequestContext,
         send: Callable[[], Coroutine[Any, Any, "httpx.Response"]],
         *,
-        method: str,
+        record: "RequestRecord",
         headers: "HeaderTypes | None" = None,
     ) -> ResponseTask:
         """Launch an admitted request and return its task.
@@ -132,11 +136,11 @@ class Engine:
         Args:
             context: the request's context; the engine takes ownership of it.
             send: makes one attempt.
-            method: the request's method, in upper case.
+            record: the request's method and URL.
             headers: the headers that the caller passed with the request.
         """
         state = RequestState(
-            context, now=self._now, random=self._random, method=method, headers=headers
+            context, now=self._now, random=self._random, record=record, headers=headers
         )
         request = InFlight(state, self.monitor, self._on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
@@ -164,7 +168,7 @@ class Engine:
             if result is not None:
                 return result
             if last_event is not None:  # already dropped from the ledger
-                return RequestResult.of(last_event)
+                return result_of(last_event)
             if not allow_unknown:
                 raise KeyError(f"no request {request_id!r} is in flight or in the results")
             await self.requests.wait_for_submission(request_id)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.events import AsyncEvent
-from typed_async_client.outcome import Packed, RequestResult
+from typed_async_client.results import Packed, RequestResult, result_of
 
 __all__ = ["Ledger"]
 
@@ -42,7 +42,7 @@ class Ledger:
         """Keep the result of a terminal event, replacing an earlier one with the same id."""
         results, request_id = self._results, event.context.request_id
         results.pop(request_id, None)  # keeps the dict ordered by age
-        results[request_id] = RequestResult.of(event, self._pack(event.data))
+        results[request_id] = result_of(event, self._pack(event.data))
         if len(results) > self._max_results:
             results.popitem(last=False)
         self.drop_older_than(self._max_age)

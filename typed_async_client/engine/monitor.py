@@ -10,6 +10,7 @@ from collections import Counter
 
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.ledger import Ledger
+from typed_async_client.engine.log import log_event
 from typed_async_client.events import AsyncEvent, EventType
 
 __all__ = ["Monitor"]
@@ -64,6 +65,8 @@ class Monitor:
         self.published[kind] += 1
         if kind is not EventType.RETRY:
             self._ledger.record(event)
+        if kind is not EventType.SUCCESS:
+            log_event(event)
         if kind not in self._callbacks.wanted:
             return
         waiting = self._queue.qsize()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from typed_async_client.context import RequestContext
     from typed_async_client.httpx_types import HeaderTypes
+    from typed_async_client.record import RequestRecord
 
 __all__ = ["RequestState"]
 
@@ -28,25 +29,26 @@ class RequestState:
         context: the request's context.
         now: returns monotonic seconds.
         random: returns a number in [0, 1), for the jitter.
-        method: the request's method, in upper case.
+        record: the request's method and URL.
         headers: the headers that the caller passed with the request, in any form httpx accepts.
         request: the request that is sent, for error messages; None if it isn't known here.
 
     Attributes:
         context: the request's current context.
         attempts: attempts started so far.
+        record: the request's method and URL.
         request: the request that is sent; None if unknown.
     """
 
     __slots__ = (
         "_headers",
-        "_method",
         "_now",
         "_random",
         "_seq",
         "_started",
         "attempts",
         "context",
+        "record",
         "request",
     )
 
@@ -56,15 +58,15 @@ class RequestState:
         *,
         now: Callable[[], float],
         random: Callable[[], float],
-        method: str,
+        record: "RequestRecord",
         headers: "HeaderTypes | None" = None,
         request: "httpx.Request | None" = None,
     ) -> None:
         self.request: httpx.Request | None = request
         self.context: RequestContext = context
         self.attempts: int = 0
+        self.record: RequestRecord = record
         self._headers = headers
-        self._method = method
         self._now = now
         self._random = random
         self._seq = 0
@@ -90,7 +92,7 @@ class RequestState:
         Only a key that the caller passed counts: one that a hook or an auth class generates would
         differ in each attempt.
         """
-        return is_idempotent(self._method, raw_headers(self._headers))
+        return is_idempotent(self.record.method, raw_headers(self._headers))
 
     def retry_event(self, cause: Exception, delay: float) -> AsyncEvent:
         """Create the event that announces a retry."""
@@ -112,4 +114,6 @@ class RequestState:
         seq = self._seq
         self._seq = seq + 1
         elapsed = self._now() - self._started
-        return AsyncEvent.adopt(kind, self.context, data, error, seq, self.attempts, elapsed)
+        return AsyncEvent.adopt(
+            kind, self.context, data, error, seq, self.attempts, elapsed, self.record
+        )

@@ -12,7 +12,9 @@ import httpx
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
 from typed_async_client.httpx_types import ProxyTypes
-from typed_async_client.options import HttpxClientOptions
+from typed_async_client.libraries import is_from
+from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
+from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.environment import environment_proxies, require_http2
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
@@ -22,6 +24,9 @@ from typed_async_client.transports.pair import innermost, may_send_before_failin
 __all__ = ["build_httpx_client"]
 
 _TRANSPORT_OPTIONS = ("http1", "http2", "limits", "trust_env")
+
+_OURS = {*REDIRECT_OPTIONS, "resend_on_closed", "http2"}
+"""Options that aren't passed on to httpx, which would look for h2, whatever the transport."""
 
 _DEFAULT_TIMEOUT = httpx.Timeout(5.0, pool=None)
 """Of requests through our own pool: one that waits in its queue hasn't failed."""
@@ -34,19 +39,22 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     """Build the httpx client of a resilient client.
 
     Raises:
-        ValueError: the backend named as transport is unknown, or an option doesn't apply to the
-            transport.
-        TypeError: a transport doesn't support asynchronous clients.
+        ValueError: the backend named as transport is unknown, an option doesn't apply to the
+            transport, or ``redirect_headers`` has an item that isn't the name of a header.
+        TypeError: a transport doesn't support asynchronous clients; or an option for redirects has
+            another type.
         ImportError: a backend, a proxy or HTTP/2 needs an extra that isn't installed.
     """
     transport = options.get("transport")
-    arguments: Any = {**options, "event_hooks": with_hooks(options.get("event_hooks"))}
-    if "resend_on_closed" in options:
-        _check_resends(transport)
-        del arguments["resend_on_closed"]
-    if not isinstance(transport, str):
-        require_http2(http2=options.get("http2", False))
-    arguments.pop("http2", None)  # of the transport, which is made here; httpx would look for h2
+    _check_extras(options)
+    arguments: Any = {
+        **{name: value for name, value in options.items() if name not in _OURS},
+        "event_hooks": with_hooks(options.get("event_hooks")),
+        "redirects": RedirectPolicy.of(
+            options.get("redirect_headers", ()),
+            allow_insecure=options.get("allow_insecure_redirects", False),
+        ),
+    }
     if "timeout" not in options and _waits_in_our_pool(transport, options.get("mounts")):
         arguments["timeout"] = _DEFAULT_TIMEOUT
     if mounts := options.get("mounts"):
@@ -58,6 +66,15 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     else:
         arguments["transport"] = _checked(transport)
     return FastPathClient(**arguments)
+
+
+def _check_extras(options: HttpxClientOptions) -> None:
+    """Refuse what the transport can't do, or what isn't installed."""
+    transport = options.get("transport")
+    if "resend_on_closed" in options:
+        _check_resends(transport)
+    if not isinstance(transport, str):
+        require_http2(http2=options.get("http2", False))
 
 
 def _check_resends(transport: object) -> None:
@@ -91,6 +108,11 @@ def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTrans
         raise TypeError(
             f"transport must be an httpx.AsyncBaseTransport, got {name}: "
             "pass an instance that supports async clients"
+        )
+    if is_from(transport, "httpx2"):
+        raise TypeError(
+            f"transport must be from httpx, got {type(transport).__name__} of httpx2: "
+            "pass http_client=httpx2.AsyncClient(transport=...) to send with it"
         )
     return AssumeSent(transport) if may_send_before_failing(transport) else transport
 

@@ -4,17 +4,17 @@ Event hooks added to the user's client record what an attempt has sent. If the c
 hooks, nothing is recorded, and any request of an attempt may have been sent.
 """
 
-import functools
 import itertools
 import sys
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from typed_async_client.libraries import library_of
-from typed_async_client.options import HttpClient
+from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.private import transports_of
-from typed_async_client.sent import SentLog, WatchedBody, begin_attempt, current_log
+from typed_async_client.record import RequestRecord
+from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
 from typed_async_client.transports.pair import may_send_before_failing
 
 __all__ = ["ExternalClient"]
@@ -26,11 +26,19 @@ class ExternalClient:
     Several resilient clients can share a user's client: each one records its own attempts only.
 
     Args:
+        client: the user's client, which the user opens and closes.
+
+    Attributes:
         client: the user's client.
+        is_entered: always true: there is nothing to enter.
+        error: not used, as ``OwnClient.error`` is for its transports.
     """
 
+    is_entered: Final = True
+
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self.error: BaseException | None = None
+        self.client: Any = client
         self._may_send_before_failing = _any_may_send_before_failing(client)
 
     @classmethod
@@ -53,6 +61,11 @@ class ExternalClient:
                 "resend_on_closed is for the pool that the resilient client makes: give http_client "
                 "transport=AsyncPoolTransport(resend_on_closed=...) instead"
             )
+        if own := REDIRECT_OPTIONS & options.keys():
+            raise ValueError(
+                f"http_client follows redirects in its own way: {', '.join(sorted(own))} can't "
+                "apply to it"
+            )
         if options:
             raise ValueError(
                 f"http_client already has its options: pass {', '.join(sorted(options))} to it, "
@@ -60,22 +73,26 @@ class ExternalClient:
             )
         return cls(client)
 
-    def begin_attempt(self) -> None:
+    def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log for the running task, and make sure that our hooks are in place."""
-        hooks = getattr(self._client, "event_hooks", None)
+        hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping) and not self._is_hooked(hooks):
-            self._client.event_hooks = {
+            self.client.event_hooks = {
                 **hooks,
                 "request": [*_without(self._before_each, hooks.get("request")), self._before_each],
                 "response": [self._after_each, *_without(self._after_each, hooks.get("response"))],
             }
-        begin_attempt(SentLog(self))
+        begin_attempt(SentLog(self, record))
 
-    def remove_hooks(self) -> None:
+    async def enter(self) -> None:
+        """Do nothing: the user opens the client."""
+
+    async def leave(self) -> None:
         """Remove our hooks. The user's own hooks remain, and the client stays open."""
-        hooks = getattr(self._client, "event_hooks", None)
+        self.error = None
+        hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping):
-            self._client.event_hooks = {
+            self.client.event_hooks = {
                 **hooks,
                 "request": _without(self._before_each, hooks.get("request")),
                 "response": _without(self._after_each, hooks.get("response")),
@@ -95,7 +112,7 @@ class ExternalClient:
         log.answered = log.answered or self._may_send_before_failing
         library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
         if not isinstance(request.stream, library.ByteStream):
-            request.stream = _watched_body_class(library.AsyncByteStream).of(request, log)
+            request.stream = watched_body_class(library.AsyncByteStream).of(request, log)
 
     async def _after_each(self, _: Any) -> None:
         log = current_log()
@@ -124,11 +141,3 @@ def _is_not_async(client: object) -> bool:
 
 def _any_may_send_before_failing(client: object) -> bool:
     return any(map(may_send_before_failing, transports_of(client)))
-
-
-@functools.cache
-def _watched_body_class(base: type) -> type[WatchedBody]:
-    """Return a ``WatchedBody`` class that a library accepts as one of its own streams."""
-    if issubclass(WatchedBody, base):
-        return WatchedBody
-    return type("WatchedBody", (WatchedBody, base), {})

@@ -1,9 +1,10 @@
 """httpx's client, without the work that most requests don't need.
 
 Parsed URLs and the headers of bare requests are cached, cookies are only extracted from responses
-that set some, and auth is skipped when unused. Nothing else differs from httpx.
+that set some and looked up by domain, and auth is skipped when unused. Nothing else differs from
+httpx, except what ``redirects.py`` and ``cookies.py`` say.
 
-It overrides the private methods ``_send_handling_auth`` and ``_send_single_request`` of httpx 0.28;
+It overrides private methods of httpx 0.28: how authentication and a single request are sent;
 ``private.py`` lists every private name that is used. If a method of ``httpx.AsyncClient`` has been
 patched, as recorders, tracers and tests do, the patched one is called instead of ours.
 """
@@ -18,7 +19,11 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from typed_async_client.httpx_client.cookie_jar import BoundedCookieJar
+from typed_async_client.httpx_client.cookies import RequestCookies, may_have_cookies_for
+from typed_async_client.httpx_client.redirects import RedirectingClient
 from typed_async_client.httpx_types import CookieTypes
+from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.private import BoundAsyncStream, is_globals_of_httpx, set_empty_content
 from typed_async_client.redact import redact
 
@@ -71,13 +76,13 @@ def _headers_of(method: str, origin: str, given: tuple[tuple[bytes, bytes], ...]
     return httpx.Request(method, origin, headers=list(given)).headers
 
 
-class FastPathClient(httpx.AsyncClient):
+class FastPathClient(RedirectingClient, httpx.AsyncClient):
     """A drop-in replacement for ``httpx.AsyncClient``, with the same options."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, redirects: RedirectPolicy | None = None, **options: Any) -> None:
+        super().__init__(redirects=redirects, **options)
         self._encoding = options.get("default_encoding", "utf-8")
-        self._jar = _FastPathCookies(super().cookies.jar)
+        self._jar = _client_cookies(options.get("cookies"))
         # Not shared by clients: the headers may contain secrets, and are freed with the client.
         self._headers_of = functools.lru_cache(_CACHE_SIZE)(_headers_of)
 
@@ -88,7 +93,7 @@ class FastPathClient(httpx.AsyncClient):
 
     @cookies.setter
     def cookies(self, cookies: CookieTypes) -> None:
-        self._jar = _FastPathCookies(httpx.Cookies(cookies).jar)
+        self._jar = _client_cookies(cookies)
 
     async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
         """Build and send a request, as httpx does."""
@@ -104,14 +109,14 @@ class FastPathClient(httpx.AsyncClient):
 
     def _bare_url(self, url: str) -> _ParsedUrl | None:
         """Return the parsed URL if nothing is added to the request; None if something may be."""
-        if self.params or self.cookies:
-            return None
-        if not (
+        if self.params or not (
             _is_unpatched(httpx.AsyncClient.request)
             and _is_unpatched(httpx.AsyncClient.build_request)
         ):
             return None
         parsed = _parsed(url)
+        if self.cookies and may_have_cookies_for(self.cookies.jar, parsed.url):
+            return None
         return parsed if parsed.is_absolute else None
 
     def _bare_request(self, method: str, parsed: _ParsedUrl) -> httpx.Request:
@@ -125,6 +130,13 @@ class FastPathClient(httpx.AsyncClient):
         )
         set_empty_content(request)  # reading it would be slow
         return request
+
+    def _merge_cookies(self, cookies: CookieTypes | None = None) -> CookieTypes | None:
+        """Return what finds the cookies of a request, without copying the jar as httpx does."""
+        jars = [self.cookies.jar] if self.cookies else []
+        if cookies:
+            jars.append(httpx.Cookies(cookies).jar)
+        return RequestCookies(*jars) if jars else None
 
     def _send_handling_auth(
         self,
@@ -188,3 +200,15 @@ class _FastPathCookies(httpx.Cookies):
         is_stock = type(self.jar).extract_cookies is CookieJar.extract_cookies
         if not is_stock or any(name.lower() in _COOKIE_HEADERS for name, _ in response.headers.raw):
             super().extract_cookies(response)
+
+    def __bool__(self) -> bool:
+        # Otherwise a list of all domains would be created to find the first cookie.
+        return bool(self.jar) if isinstance(self.jar, BoundedCookieJar) else super().__bool__()
+
+
+def _client_cookies(given: CookieTypes | None) -> _FastPathCookies:
+    """Return the cookies of a client: in the caller's own jar, or else in one that is bounded."""
+    cookies = httpx.Cookies(given)
+    if cookies.jar is given:
+        return _FastPathCookies(given)
+    return _FastPathCookies(BoundedCookieJar.holding(cookies.jar))

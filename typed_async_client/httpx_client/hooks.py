@@ -9,30 +9,25 @@ from typing import Any
 
 import httpx
 
+from typed_async_client.httpx_client.redirects import raise_if_refused
 from typed_async_client.sent import current_log, watch_body
+from typed_async_client.transports.backends.wrapper import AsyncWrapper
 
 __all__ = ["AssumeSent", "with_hooks"]
 
 
-class AssumeSent(httpx.AsyncBaseTransport):
+class AssumeSent(AsyncWrapper):
     """Records a request as answered as soon as it is sent, since it may be processed from then on.
 
     Args:
-        transport: a transport for which ``may_send_before_failing`` is true; it is closed together
-            with this one.
+        inner: a transport for which ``may_send_before_failing`` is true; it is entered, left and
+            closed together with this one.
     """
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Record the request, and send it."""
         current_log().answered = True
-        return await self._transport.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close the wrapped transport."""
-        await self._transport.aclose()
+        return await self._inner.handle_async_request(request)
 
 
 def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
@@ -48,7 +43,9 @@ def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
 async def _before_each(request: httpx.Request) -> None:
     log = current_log()
     log.hops += 1
-    watch_body(request, log)
+    if not isinstance(request.stream, httpx.ByteStream):
+        raise_if_refused(request)
+        watch_body(request, log)
 
 
 async def _after_each(_: httpx.Response) -> None:

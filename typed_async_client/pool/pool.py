@@ -212,7 +212,8 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
         self._waiting.clear()
         self._slots.drop_all()
         await super().aclose()
-        await asyncio.sleep(0)  # let asyncio close the aborted sockets
+        if self._binding.loop is not None:
+            await asyncio.sleep(0)  # let asyncio close the aborted sockets
 
     def __repr__(self) -> str:
         stats = self.statistics()

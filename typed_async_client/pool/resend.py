@@ -126,7 +126,7 @@ class PooledRequest:
         self._is_resending = False
         self.resends += 1
         if log := attempt_log():
-            log.resends += 1
+            log.count_resend()
 
     def extensions(self) -> dict[str, int]:
         """Return the response extensions that tell what happened; empty if it was sent once."""
@@ -169,7 +169,7 @@ class PooledRequest:
         if not (self._may_resend and isinstance(error, _CONNECTION_LOST)):
             return False
         log = attempt_log()
-        return (log is None or log.resends == 0) and is_idempotent(
+        return (log is None or log.may_resend) and is_idempotent(
             self.request.method.decode("ascii", "replace").upper(), self.request.headers
         )
 

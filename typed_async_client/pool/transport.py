@@ -10,6 +10,7 @@ import httpx
 
 from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
+from typed_async_client.libraries import check_request
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
@@ -122,7 +123,13 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         """Send a request, and return its response with an open body.
 
         The response holds its connection until its body is closed.
+
+        Raises:
+            TypeError: the client is an httpx2 client; use ``for_httpx2()``.
+            httpx.TransportError: the request failed.
         """
+        if type(request) is not httpx.Request:
+            check_request(request)
         if not is_stock_transport():
             return await super().handle_async_request(request)
         core_request = TrustedRequest(request)
@@ -139,6 +146,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
                 extensions=dict(response.extensions),
             )
         return WholeResponse(response.status, response.headers, body, response.extensions)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._pool!r}>"
 
     async def aclose(self) -> None:
         """Close every connection."""

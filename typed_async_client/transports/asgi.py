@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from typed_async_client.libraries import check_request
+
 __all__ = ["ASGITransport"]
 
 _DEBUG = "http.response.debug"
@@ -48,6 +50,7 @@ class ASGITransport(httpx.ASGITransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request, and wait for the complete response."""
+        check_request(request)
         reported: dict[str, Any] = {}
         # A new transport for each request, so that concurrent requests don't mix their templates.
         transport = httpx.ASGITransport(

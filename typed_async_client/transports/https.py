@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import httpx
 
+from typed_async_client.libraries import check_request
 from typed_async_client.policies.hsts import KnownHosts, parse
 from typed_async_client.transports.pair import AnyTransport, WrappingTransport
 
@@ -134,6 +135,7 @@ class HSTSTransport(WrappingTransport):
         return response
 
     def _upgrade(self, request: httpx.Request) -> None:
+        check_request(request)
         if request.url.scheme not in _TLS_SCHEMES:
             return
         with self._lock:
@@ -155,6 +157,7 @@ _TLS_SCHEMES = {"http": "https", "ws": "wss"}
 
 
 def _redirect(request: httpx.Request) -> httpx.Response:
+    check_request(request)
     if request.url.scheme != "http":
         raise httpx.UnsupportedProtocol(
             f"HTTPSRedirectTransport only redirects http, got {_without_secrets(request.url)}; "
@@ -166,6 +169,7 @@ def _redirect(request: httpx.Request) -> httpx.Response:
 
 
 def _require_tls(request: httpx.Request) -> None:
+    check_request(request)
     if request.url.scheme not in _TLS_SCHEMES.values():
         raise httpx.UnsupportedProtocol(
             f"only https and wss are allowed, refused {_without_secrets(request.url)}",

@@ -6,7 +6,8 @@ a wrapping transport does with a request is up to the subclass.
 
 import functools
 import threading
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx
 
@@ -105,6 +106,26 @@ class TransportPair:
                 )
             return self._async
 
+    def enter(self) -> None:
+        """Enter the synchronous transport, if there is one."""
+        if self._sync is not None:
+            self._sync.__enter__()
+
+    def exit(self, *exc_info: Any) -> None:
+        """Leave the synchronous transport, if there is one; the arguments are ``__exit__``'s."""
+        if self._sync is not None:
+            self._sync.__exit__(*exc_info)
+
+    async def aenter(self) -> None:
+        """Enter the asynchronous transport, if there is one."""
+        if self._async is not None:
+            await self._async.__aenter__()
+
+    async def aexit(self, *exc_info: Any) -> None:
+        """Leave the asynchronous transport, if there is one."""
+        if self._async is not None:
+            await self._async.__aexit__(*exc_info)
+
     def close(self) -> None:
         """Close the synchronous transport, if there is one."""
         if self._sync is not None:
@@ -117,7 +138,7 @@ class TransportPair:
 
 
 class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Base class of transports that serve both kinds of client and close what they wrap.
+    """Base class of transports that serve both kinds of client, and enter, leave and close what they wrap.
 
     Subclasses implement ``handle_request`` and ``handle_async_request``.
 
@@ -148,6 +169,10 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             resend_on_closed=resend_on_closed,
         )
 
+    def __repr__(self) -> str:
+        inner = "its default transport" if self.wrapped is None else repr(self.wrapped)
+        return f"<{type(self).__name__} around {inner}>"
+
     @property
     def wrapped(self) -> AnyTransport | None:
         """The wrapped transport; None means the default for each kind of client."""
@@ -160,6 +185,30 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the wrapped asynchronous transport, if there is one."""
         await self._pair.aclose()
+
+    def __enter__(self) -> Self:
+        self._pair.enter()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._pair.exit(exc_type, exc, traceback)
+
+    async def __aenter__(self) -> Self:
+        await self._pair.aenter()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self._pair.aexit(exc_type, exc, traceback)
 
 
 def innermost(transport: AnyTransport | None) -> AnyTransport | None:

@@ -12,20 +12,25 @@ import inspect
 import random as random_module
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import cast
 
 import httpx
 
+from typed_async_client.binding import running_loop
 from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.drivers import drive, drive_sync
 from typed_async_client.engine.flow import Flow, request_flow
+from typed_async_client.engine.log import log_event
 from typed_async_client.engine.state import RequestState
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.libraries import check_request
 from typed_async_client.options import BackendName
 from typed_async_client.outcome import AttemptHistory
 from typed_async_client.pool.environment import ProxyRules
-from typed_async_client.sent import SentLog, begin_attempt, end_attempt, watch_body
+from typed_async_client.record import RequestRecord
+from typed_async_client.sent import SentLog, begin_attempt, current_log, end_attempt, watch_body
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.transports.environment import AsyncProxiedTransport
@@ -144,7 +149,8 @@ class ResilientTransport(WrappingTransport):
 
         Raises:
             ConnectError: every allowed attempt to connect has failed.
-            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients.
+            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients;
+                or the client is an httpx2 client, see ``for_httpx2()``.
             Exception: whatever else the wrapped transport raises.
         """
         if self._has_async_callback:
@@ -159,7 +165,12 @@ class ResilientTransport(WrappingTransport):
             end_attempt(outer)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request of an asynchronous client; raises the same as ``handle_request``."""
+        """Send a request of an asynchronous client; raises the same as ``handle_request``.
+
+        Raises:
+            RuntimeError: no event loop of asyncio is running, but maybe one of trio.
+        """
+        running_loop()
         send = self._pair.async_transport.handle_async_request
         run = self._start(request)
         attempt = functools.partial(send, request)
@@ -171,21 +182,38 @@ class ResilientTransport(WrappingTransport):
 
     async def aclose(self) -> None:
         """Give running async callbacks one second to finish, then close the wrapped transport."""
-        caller = asyncio.current_task()
         try:
-            await self._callbacks.settle(_GRACE, excluding=caller)
-            await self._callbacks.cancel(excluding=caller)
+            await self._settle_callbacks()
         finally:
             await super().aclose()
 
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        try:
+            await self._settle_callbacks()
+        finally:
+            await super().__aexit__(exc_type, exc, traceback)
+
+    async def _settle_callbacks(self) -> None:
+        if not self._callbacks.running:
+            return
+        caller = asyncio.current_task()
+        await self._callbacks.settle(_GRACE, excluding=caller)
+        await self._callbacks.cancel(excluding=caller)
+
     def _start(self, request: httpx.Request) -> "_Run":
+        check_request(request)
         given = request.extensions.get(CONTEXT)
         context = self._defaults.renew() if given is None else checked_context(given).clone()
         state = RequestState(
             context,
             now=time.monotonic,
             random=self._random,
-            method=request.method,
+            record=RequestRecord(request.method, request.url),
             headers=request.headers,
             request=request,
         )
@@ -222,7 +250,7 @@ class _Run:
 
     def __init__(self, state: RequestState, callbacks: Callbacks) -> None:
         self.flow: Flow = request_flow(state)
-        self.sent: SentLog = SentLog()
+        self.sent: SentLog = SentLog(record=state.record, outer=current_log())
         self._callbacks = callbacks
         self._final_event: AsyncEvent | None = None
         self._retries: tuple[RetryDetails, ...] = ()
@@ -233,6 +261,8 @@ class _Run:
             self._retries += (event.data,)
         else:
             self._final_event = event
+        if event.event_type is EventType.RETRY or not self.sent.is_nested:
+            log_event(event)
         if event.event_type in self._callbacks.wanted:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
 

@@ -7,11 +7,13 @@ in a separate task that is cancelled through anyio, and no request ever waits in
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import anyio.lowlevel
 import httpx
 
+from typed_async_client.binding import running_loop
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 
@@ -80,13 +82,32 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
         response.stream = _ShelteredBody(response.stream, permits.release)
         return response
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} around {self._transport!r}>"
+
     async def aclose(self) -> None:
         """Close the wrapped transport."""
-        await _shelter(self._transport.aclose())
+        closing = self._transport.aclose()
+        await (closing if self._loop is None else _shelter(closing))
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        leaving = self._transport.__aexit__(exc_type, exc, traceback)
+        # A subclass may have to be left by the task that has entered it.
+        is_stock = type(self._transport).__aexit__ is httpx.AsyncHTTPTransport.__aexit__
+        await (_shelter(leaving) if is_stock and self._loop is not None else leaving)
 
     def _permits_of_loop(self) -> asyncio.Semaphore:
         """Return the semaphore of the running loop; one from an earlier loop can't be used."""
-        running = asyncio.get_running_loop()
+        running = running_loop()
         if self._loop is not running:
             self._loop = running
             self._permits = asyncio.Semaphore(self._max_connections)

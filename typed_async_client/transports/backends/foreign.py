@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from typed_async_client.httpx_types import CertTypes
+from typed_async_client.transports.backends.wrapper import AsyncWrapper
 
 if TYPE_CHECKING:
     import ssl
@@ -58,7 +59,7 @@ def refuse(backend: str, option: str, reason: str) -> ValueError:
     return ValueError(f"transport={backend!r} does not support {option}: {reason}")
 
 
-class ForeignTransport(httpx.AsyncBaseTransport):
+class ForeignTransport(AsyncWrapper):
     """Wraps the httpx transport of another library, so that it behaves like httpx's own.
 
     Args:
@@ -76,7 +77,7 @@ class ForeignTransport(httpx.AsyncBaseTransport):
         *,
         enforces_timeouts: bool,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._translate = translate
         self._enforces_timeouts = enforces_timeouts
 
@@ -94,10 +95,6 @@ class ForeignTransport(httpx.AsyncBaseTransport):
         translated = functools.partial(self._translated, timeouts)
         response.stream = TranslatedBody(response.stream, translated, timeouts.read)
         return response
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._inner.aclose()
 
     @contextlib.contextmanager
     def _translated(self, timeouts: "PhaseTimeouts") -> Iterator[None]:

@@ -1,0 +1,80 @@
+"""What is logged about requests."""
+
+import logging
+
+import httpx
+import pytest
+
+from typed_async_client import AsyncEvent, EventType, RequestContext, RetryDetails
+from typed_async_client.engine.log import log_event
+from typed_async_client.record import RequestRecord
+
+TARGET = RequestRecord("POST", "https://ann:pw@a.test/pay?token=t")
+CAUSE = httpx.ConnectError("cannot reach https://ann:pw@a.test/\nat all")
+
+
+def event(kind: EventType, error: BaseException | None = CAUSE) -> AsyncEvent:
+    """Create an event of the second of three attempts."""
+    details = RetryDetails(2, 1.25, "backoff", CAUSE) if kind is EventType.RETRY else None
+    return AsyncEvent(
+        kind, RequestContext(), data=details, error=error, request=TARGET, attempts=2, elapsed=3.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "what_follows"),
+    [
+        (EventType.RETRY, "INFO", "retry in 1.25 s"),
+        (EventType.ERROR, "WARNING", "gave up after 3.50 s"),
+        (EventType.TIMEOUT, "WARNING", "gave up after 3.50 s"),
+    ],
+)
+def test_a_failed_attempt_is_one_line_without_secrets(
+    kind: EventType, level: str, what_follows: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With method, URL, attempt, cause, and what follows."""
+    with caplog.at_level(logging.INFO, logger="typed_async_client"):
+        log_event(event(kind))
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("typed_async_client", level)
+    assert record.getMessage() == (
+        "POST https://REDACTED:REDACTED@a.test/pay?token=REDACTED: attempt 2 of 3 failed "
+        "(ConnectError: cannot reach https://REDACTED:REDACTED@a.test/ at all), " + what_follows
+    )
+
+
+def test_an_error_without_a_message_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """By its class."""
+    log_event(event(EventType.ERROR, KeyError()))
+    assert "failed (KeyError), gave up" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [EventType.SUCCESS, EventType.CANCELLED])
+def test_successes_and_cancellations_are_not_logged(
+    kind: EventType, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller asked for both."""
+    with caplog.at_level(logging.DEBUG, logger="typed_async_client"):
+        log_event(event(kind))
+    assert caplog.records == []
+
+
+def test_nothing_is_formatted_for_a_level_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
+    """A retry is logged as INFO, which is off by default."""
+    with caplog.at_level(logging.WARNING, logger="typed_async_client"):
+        log_event(event(EventType.RETRY))
+    assert caplog.records == []
+
+
+def test_a_logging_filter_that_raises_does_not_fail_the_request() -> None:
+    """Logging is watching, which never fails a request."""
+
+    def refuse(_: logging.LogRecord) -> bool:
+        raise RuntimeError("no disk")
+
+    logger = logging.getLogger("typed_async_client")
+    logger.addFilter(refuse)
+    try:
+        log_event(event(EventType.ERROR))
+    finally:
+        logger.removeFilter(refuse)

@@ -1,0 +1,45 @@
+"""Logs what went wrong: a retry as INFO, a request that gave up as WARNING, one line each."""
+
+import contextlib
+import logging
+
+from typed_async_client.events import AsyncEvent, EventType
+from typed_async_client.redact import one_line
+
+__all__ = ["log_event"]
+
+_log = logging.getLogger("typed_async_client")
+
+
+def log_event(event: AsyncEvent) -> None:
+    """Log a ``RETRY``, ``ERROR`` or ``TIMEOUT`` event; the others aren't worth a line.
+
+    A failure is logged here once, so it isn't lost if nobody awaits the request's task.
+    """
+    match event.event_type:
+        case EventType.RETRY:
+            _write(logging.INFO, event, f"retry in {event.data.delay:.2f} s")
+        case EventType.ERROR | EventType.TIMEOUT:
+            _write(logging.WARNING, event, f"gave up after {event.elapsed:.2f} s")
+
+
+def _write(level: int, event: AsyncEvent, what_follows: str) -> None:
+    if not _log.isEnabledFor(level):
+        return
+    with contextlib.suppress(Exception):  # a logging handler may raise, and mustn't fail a request
+        _log.log(
+            level,
+            "%s %s: attempt %d of %d failed (%s), %s",
+            event.method,
+            event.url,
+            event.attempts,
+            event.context.max_retries + 1,
+            _cause(event.error),
+            what_follows,
+        )
+
+
+def _cause(error: BaseException | None) -> str:
+    message = one_line(str(error))
+    name = type(error).__name__
+    return f"{name}: {message}" if message else name

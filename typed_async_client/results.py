@@ -1,0 +1,236 @@
+"""The result of a request: how it ended, kept after its events are gone."""
+
+import dataclasses
+import enum
+import time
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, TypeAlias, cast
+
+from typed_async_client.errors import RequestCancelledError
+from typed_async_client.events import AsyncEvent, EventType
+from typed_async_client.record import RequestRecord
+from typed_async_client.redact import redacted_repr
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = [
+    "FailureResult",
+    "Packed",
+    "RequestResult",
+    "ResultBase",
+    "ResultStatus",
+    "SuccessResult",
+    "result_of",
+]
+
+
+class ResultStatus(enum.StrEnum):
+    """How a request ended."""
+
+    SUCCESS = enum.auto()  #: with a response, whatever its status code
+    ERROR = enum.auto()  #: with an error
+    TIMEOUT = enum.auto()  #: with a timeout error
+    CANCELLED = enum.auto()  #: its task was cancelled
+
+
+_STATUS = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_terminal}
+
+
+class Packed(Protocol):
+    """A response in a form that takes less memory."""
+
+    def unpack(self) -> "httpx.Response":
+        """Return the response."""
+
+
+class _LazyFields:
+    """Computes fields of a result on first access, and keeps them from then on.
+
+    A new response at each access would lose the changes made to it, and change the result's hash.
+    """
+
+    __slots__ = ("_asked", "_packed")
+
+    if not TYPE_CHECKING:  # a type checker would accept any attribute of a result
+
+        def __getattr__(self, name: str) -> Any:
+            match name:
+                case "response":
+                    value = self._packed.unpack()
+                case "url" | "origin":
+                    asked = self._asked
+                    record = RequestRecord("", asked) if type(asked) is str else asked
+                    value = getattr(record, name)
+                case _:
+                    raise AttributeError(
+                        f"{type(self).__name__!r} object has no attribute {name!r}"
+                    )
+            object.__setattr__(self, name, value)
+            return value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class ResultBase(_LazyFields):
+    """How one request ended: what ``SuccessResult`` and ``FailureResult`` have in common.
+
+    Attributes:
+        request_id: the id in the request's context.
+        status: success, error, timeout or cancelled.
+        response: the response that the task returned, or None. Once nothing else references it, an
+            equal one is created when this attribute is read: with the state it had when the request
+            ended, but without its ``network_stream``.
+        error: the error that the task raised, or None.
+        attempts: attempts made; 0 for a request cancelled before its task started.
+        total_time: seconds from the start of the task to its end, including backoff.
+        created_at: wall-clock timestamp of the end, seconds since the epoch.
+        method: the request's method, in upper case.
+        url: the absolute URL that was asked for, without secrets.
+        origin: scheme, host, and port if it isn't the default, as in ``https://api.example.org``.
+        resends: how often the pool has sent the request a second time, because its reused
+            connection was lost before any answer.
+
+    Raises:
+        ValueError: ``status`` contradicts the class, as in ``SuccessResult`` with an error status.
+    """
+
+    request_id: str
+    status: ResultStatus
+    response: "httpx.Response | None"
+    error: BaseException | None
+    attempts: int
+    total_time: float
+    created_at: float = dataclasses.field(default_factory=time.time)
+    method: str = ""
+    url: str = ""
+    origin: str = ""
+    resends: int = 0
+    _created: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
+
+    def __new__(cls, *args: Any, **fields: Any) -> Self:
+        """Create a success or a failure, as the status says, where the class leaves it open."""
+        if cls is not ResultBase or not (args or fields):
+            return object.__new__(cls)
+        status = fields["status"] if "status" in fields else args[1]
+        return cast("Self", object.__new__(_class_of(ResultStatus(status))))
+
+    def __post_init__(self) -> None:
+        if type(self) is not _class_of(self.status):
+            raise ValueError(f"a {type(self).__name__} can't have the status {self.status.value!r}")
+        object.__setattr__(self, "_created", time.monotonic() - (time.time() - self.created_at))
+
+    @property
+    def age(self) -> float:
+        """Seconds since the request ended, on the monotonic clock."""
+        return time.monotonic() - self._created
+
+    def __repr__(self) -> str:
+        outcome = self.response if self.error is None else self.error
+        return (
+            f"<{type(self).__name__} {self.status.name} {self.method} {self.url} "
+            f"request_id={self.request_id!r}, attempts={self.attempts}, "
+            f"total_time={self.total_time:.3f}, {redacted_repr(outcome)}>"
+        )
+
+
+class SuccessResult(ResultBase):
+    """The result of a request that got a response, whatever its status code.
+
+    Example:
+        >>> def status_of(result: RequestResult) -> int | None:
+        ...     return result.response.status_code if result.is_success else None
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        status: Literal[ResultStatus.SUCCESS]
+        response: httpx.Response
+        error: None
+
+    @property
+    def is_success(self) -> Literal[True]:
+        """True: a response was received, whatever its status code."""
+        return True
+
+    @property
+    def is_error(self) -> Literal[False]:
+        """False."""
+        return False
+
+    def unwrap(self) -> "httpx.Response":
+        """Return the response."""
+        return self.response
+
+
+class FailureResult(ResultBase):
+    """The result of a request that got no response: an error, a timeout or a cancellation."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        status: Literal[ResultStatus.ERROR, ResultStatus.TIMEOUT, ResultStatus.CANCELLED]
+        response: None
+        error: BaseException
+
+    @property
+    def is_success(self) -> Literal[False]:
+        """False."""
+        return False
+
+    @property
+    def is_error(self) -> Literal[True]:
+        """True: there is no response."""
+        return True
+
+    def unwrap(self) -> NoReturn:
+        """Raise the request's error.
+
+        Raises:
+            RequestCancelledError: the request was cancelled.
+            Exception: the request's own error.
+        """
+        if self.status is ResultStatus.CANCELLED:
+            raise RequestCancelledError(
+                f"request {self.request_id!r} was cancelled"
+            ) from self.error
+        raise self.error
+
+
+if TYPE_CHECKING:
+    RequestResult: TypeAlias = SuccessResult | FailureResult
+else:  # a union can't be called, and results have always been created by this name
+    RequestResult = ResultBase
+
+
+def _class_of(status: ResultStatus) -> type[ResultBase]:
+    return SuccessResult if status is ResultStatus.SUCCESS else FailureResult
+
+
+_CLASSES = {kind: (status, _class_of(status)) for kind, status in _STATUS.items()}
+
+
+def result_of(event: AsyncEvent, packed: Packed | None = None) -> RequestResult:
+    """Create the result from the terminal event of a request.
+
+    Args:
+        event: the terminal event.
+        packed: the packed response, to keep instead of the event's.
+    """
+    status, kind = _CLASSES[event.event_type]
+    result = object.__new__(kind)
+    set_field = object.__setattr__
+    set_field(result, "request_id", event.context.request_id)
+    set_field(result, "status", status)
+    if packed is None:
+        set_field(result, "response", event.data)
+    else:
+        set_field(result, "_packed", packed)
+    set_field(result, "error", event.error)
+    set_field(result, "attempts", event.attempts)
+    set_field(result, "total_time", event.elapsed)
+    set_field(result, "created_at", event.timestamp)
+    set_field(result, "method", event.request.method)
+    set_field(result, "_asked", event.request.compact)
+    set_field(result, "resends", event.resends)
+    set_field(result, "_created", time.monotonic() - event.age)
+    return cast("RequestResult", result)
