@@ -92,8 +92,11 @@ async def test_a_resend_that_fails_is_in_the_log_as_well() -> None:
         assert delete_count(server) == 2
 
 
+@pytest.mark.parametrize("wrap", [lambda pool: pool, ResilientTransport], ids=["pool", "retries"])
 @pytest.mark.parametrize("status", [307, 401], ids=["redirect", "challenge"])
-async def test_an_attempt_resends_once_over_all_its_hops(status: int) -> None:
+async def test_an_attempt_resends_once_over_all_its_hops(
+    status: int, wrap: Callable[[Any], httpx.AsyncBaseTransport]
+) -> None:
     """The second hop loses its reused connection as well, and fails."""
     digest = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth", algorithm=MD5'
     headers = ["Location: /there", digest]
@@ -104,7 +107,7 @@ async def test_an_attempt_resends_once_over_all_its_hops(status: int) -> None:
         await wire.read_request()
 
     handler = in_order(answer_then(close_after_request), answer_and_close_later, answer())
-    transport = RecordingTransport(new_transport())
+    transport = RecordingTransport(wrap(new_transport()))
     options: dict[str, Any] = {"follow_redirects": True, "auth": httpx.DigestAuth("u", "p")}
     async with (
         FaultServer(handler) as server,

@@ -25,6 +25,9 @@ __all__ = ["build_httpx_client"]
 
 _TRANSPORT_OPTIONS = ("http1", "http2", "limits", "trust_env")
 
+_OURS = {*REDIRECT_OPTIONS, "resend_on_closed", "http2"}
+"""Options that aren't passed on to httpx, which would look for h2, whatever the transport."""
+
 _DEFAULT_TIMEOUT = httpx.Timeout(5.0, pool=None)
 """Of requests through our own pool: one that waits in its queue hasn't failed."""
 
@@ -44,7 +47,7 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     """
     transport = options.get("transport")
     arguments: Any = {
-        **{name: value for name, value in options.items() if name not in REDIRECT_OPTIONS},
+        **{name: value for name, value in options.items() if name not in _OURS},
         "event_hooks": with_hooks(options.get("event_hooks")),
         "redirects": RedirectPolicy.of(
             options.get("redirect_headers", ()),
@@ -68,6 +71,15 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     else:
         arguments["transport"] = _checked(transport)
     return FastPathClient(**arguments)
+
+
+def _check_extras(options: HttpxClientOptions) -> None:
+    """Refuse what the transport can't do, or what isn't installed."""
+    transport = options.get("transport")
+    if "resend_on_closed" in options:
+        _check_resends(transport)
+    if not isinstance(transport, str):
+        require_http2(http2=options.get("http2", False))
 
 
 def _check_resends(transport: object) -> None:

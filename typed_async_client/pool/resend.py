@@ -170,7 +170,7 @@ class PooledRequest:
         if not (self._may_resend and isinstance(error, _CONNECTION_LOST)):
             return False
         log = attempt_log()
-        return (log is None or log.resends == 0) and is_idempotent(
+        return (log is None or log.may_resend) and is_idempotent(
             self.request.method.decode("ascii", "replace").upper(), self.request.headers
         )
 
