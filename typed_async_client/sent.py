@@ -95,6 +95,11 @@ class SentLog:
             self._outer.count_resend()
 
     @property
+    def may_resend(self) -> bool:
+        """Whether no such resend has happened yet, in this attempt and in those around it."""
+        return self.resends == 0 and (self._outer is None or self._outer.may_resend)
+
+    @property
     def may_have_been_processed(self) -> bool:
         """Whether the server may have processed anything of the attempt.
 

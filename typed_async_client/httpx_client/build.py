@@ -39,13 +39,14 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     """Build the httpx client of a resilient client.
 
     Raises:
-        ValueError: the backend named as transport is unknown, or an option doesn't apply to the
-            transport; or ``redirect_headers`` has an item that isn't the name of a header.
+        ValueError: the backend named as transport is unknown, an option doesn't apply to the
+            transport, or ``redirect_headers`` has an item that isn't the name of a header.
         TypeError: a transport doesn't support asynchronous clients; or an option for redirects has
             another type.
         ImportError: a backend, a proxy or HTTP/2 needs an extra that isn't installed.
     """
     transport = options.get("transport")
+    _check_extras(options)
     arguments: Any = {
         **{name: value for name, value in options.items() if name not in _OURS},
         "event_hooks": with_hooks(options.get("event_hooks")),
@@ -54,12 +55,6 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
             allow_insecure=options.get("allow_insecure_redirects", False),
         ),
     }
-    if "resend_on_closed" in options:
-        _check_resends(transport)
-        del arguments["resend_on_closed"]
-    if not isinstance(transport, str):
-        require_http2(http2=options.get("http2", False))
-    arguments.pop("http2", None)  # of the transport, which is made here; httpx would look for h2
     if "timeout" not in options and _waits_in_our_pool(transport, options.get("mounts")):
         arguments["timeout"] = _DEFAULT_TIMEOUT
     if mounts := options.get("mounts"):

@@ -56,15 +56,15 @@ class ExternalClient:
                 "http_client must have the async request() of an httpx.AsyncClient, got "
                 f"{client!r:.100}"
             )
-        if own := REDIRECT_OPTIONS & options.keys():
-            raise ValueError(
-                f"http_client follows redirects in its own way: {', '.join(sorted(own))} can't "
-                "apply to it"
-            )
         if "resend_on_closed" in options:
             raise ValueError(
                 "resend_on_closed is for the pool that the resilient client makes: give http_client "
                 "transport=AsyncPoolTransport(resend_on_closed=...) instead"
+            )
+        if own := REDIRECT_OPTIONS & options.keys():
+            raise ValueError(
+                f"http_client follows redirects in its own way: {', '.join(sorted(own))} can't "
+                "apply to it"
             )
         if options:
             raise ValueError(
