@@ -26,6 +26,7 @@ LAYERS = (
     ("errors", "record"),
     ("sent",),
     ("binding", "context", "copies", "facts"),
+    ("described",),
     ("events", "options"),
     ("outcome", "results"),
     ("engine",),
@@ -45,7 +46,16 @@ LAYERS = (
 """From the bottom up. A unit (a module or subpackage) imports only from lower layers and itself."""
 
 WIRE = {"net", "wire", "http1", "http2", "pool"}
-VALUES = {"binding", "errors", "facts", "libraries", "policies", "private", "httpx_types"} | {
+VALUES = {
+    "binding",
+    "described",
+    "errors",
+    "facts",
+    "libraries",
+    "policies",
+    "private",
+    "httpx_types",
+} | {
     "sent",
     "wording",
 }

@@ -5,10 +5,10 @@ failed attempt is retried is decided in ``policies/``.
 """
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any, TypeVar
 
 import h11
 import httpcore
@@ -16,23 +16,25 @@ import httpx
 
 from typed_async_client.errors import AddressRefusedError
 from typed_async_client.httpx_types import HeaderTypes
-from typed_async_client.libraries import is_error_of_h2, is_fork_instance
+from typed_async_client.libraries import is_error_of_h2, is_fork_instance, is_from
 from typed_async_client.policies.classify import Fault
 from typed_async_client.sent import current_log
-from typed_async_client.wording import describe_failure, explanation_of, format_server
+from typed_async_client.wording import explanation_of
 
 __all__ = [
+    "LOST_IN_HANDSHAKE",
     "as_httpx_error",
     "classify_error",
-    "explain_connect_failure",
+    "explain_handshake",
+    "failure_reason",
+    "hide_header_value",
+    "is_from_the_wire",
     "map_httpcore_error",
     "raw_headers",
     "reason_of",
     "request_of",
-    "with_message",
+    "says_nothing",
 ]
-
-_E = TypeVar("_E", bound=Exception)
 
 _HTTPCORE_ERRORS = (
     httpcore.TimeoutException,
@@ -61,9 +63,18 @@ _UNNAMED: dict[type[BaseException], str] = {
 """The meaning of errors that asyncio raises without a message."""
 
 _SAYING_NOTHING = ("", "timed out", "The read operation timed out", "The write operation timed out")
+"""Messages of errors that say no more than their class."""
 
-_LIMITS = ("connect", "read", "write", "pool")
-"""The timeouts of a request. The error of each has a class named after it."""
+LOST_IN_HANDSHAKE = "the connection was closed during the TLS handshake"
+
+_LOST_STREAMS = ("EndOfStream", "BrokenResourceError")
+"""What anyio raises when a connection is lost; httpcore makes connect errors of them only in TLS."""
+
+_WIRE_LIBRARIES = ("httpcore", "httpcore2", "aiohttp", "pyreqwest", "h11", "h2", "socksio")
+
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_HEADER_VALUE = re.compile(r"(Illegal header value) b['\"].*", re.DOTALL)
+"""What h11 says of a header value, which may be a secret."""
 
 _TLS_CONNECTION_LOST = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """TLS errors caused by a lost connection; after any other, a new handshake would fail too."""
@@ -104,6 +115,8 @@ def _httpx_class(error: Exception) -> type[httpx.TransportError] | None:
             return translated
     if is_error_of_h2(error):
         return httpx.RemoteProtocolError
+    if is_from(error, "socksio"):
+        return httpx.ProxyError
     if isinstance(error, ExceptionGroup):
         failed_to_connect = all(
             isinstance(leaf, OSError | OverflowError) for leaf in _leaves(error)
@@ -149,45 +162,71 @@ def request_of(error: Exception) -> httpx.Request | None:
     return request
 
 
-def explain_connect_failure(error: Exception, request: httpx.Request | None) -> str:
-    """Describe why the connection couldn't be established, in the operating system's words.
+def says_nothing(error: BaseException) -> bool:
+    """Whether the message of an error says no more than its class."""
+    return str(error) in _SAYING_NOTHING
 
-    The message names the host and port if the request is known, and no other part of the URL.
+
+def is_from_the_wire(error: Exception) -> bool:
+    """Whether an error of httpx or httpx2 was caused by a library that does the network's work.
+
+    Otherwise somebody else chose its words: a mock, a hook, another transport.
     """
-    server = "" if request is None else _server_of(request)
-    if server and f"cannot connect to {server}" in str(error):  # our pool has described it
-        return str(error)
-    reason = str(error) or "no connection"
-    for cause in _causes(error):
-        if _errno_of(cause):
-            reason = reason_of(cause)
-    if request is None:
-        return reason
-    return describe_failure(httpx.ConnectError, method=request.method, server=server, reason=reason)
+    cause = error.__cause__
+    return is_from(cause, *_WIRE_LIBRARIES) or isinstance(cause, ssl.SSLError | UnicodeError)
 
 
-def with_message(error: _E, request: httpx.Request | None) -> _E:
-    """Return a network error whose message says something; any other error as it is.
+def hide_header_value(error: BaseException) -> None:
+    """Remove a header value, which may be a secret, from an error of h11 and what it led to."""
+    for each in _causes(error):
+        each.args = tuple(
+            _HEADER_VALUE.sub(r"\1", value) if isinstance(value, str) else value
+            for value in each.args
+        )
 
-    httpx's own transports raise many errors without a message, or with just "timed out". The error
-    returned instead has the same class, cause and request. The original isn't changed: a mock may
-    raise it many times.
+
+def failure_reason(error: Exception, *, over_tls: bool) -> str:
+    """Return why a request failed, for errors of httpx's own transports and the backends.
 
     Args:
-        error: the error that an attempt ended with.
-        request: the request of that attempt; None if unknown.
+        error: an error of httpx, with the error of the library below as its cause.
+        over_tls: whether the request was for an https or wss URL.
+
+    Returns:
+        The reason, without anything of the URL and without header values; empty if unknown.
     """
-    if str(error) not in _SAYING_NOTHING:
-        return error
-    details = {} if request is None else _details_of(error, request)
-    message = describe_failure(type(error), **details)
-    if not message:
-        return error
-    clone: _E = Exception.__new__(type(error), message)
-    vars(clone).update(vars(error))
-    clone.__cause__, clone.__context__ = error.__cause__, error.__context__
-    clone.__suppress_context__ = error.__suppress_context__
-    return clone.with_traceback(error.__traceback__)
+    text = _ERRNO.sub("", _HEADER_VALUE.sub(r"\1", str(error)))
+    if says_nothing(error) or "handshake operation timed out" in text:
+        text = "timed out during the TLS handshake" if "handshake" in text else ""
+    causes = list(_causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return text if "lookup" in text else f"name lookup failed: {text}"
+    for cause in causes:
+        if _errno_of(cause) or isinstance(cause, ssl.SSLError):
+            text = reason_of(cause)  # the last one is the first that happened
+    is_connect = isinstance(error, _CONNECT_ERRORS) or is_fork_instance(error, "ConnectError")
+    return _in_handshake(causes, text) if is_connect and over_tls else text
+
+
+def _in_handshake(causes: list[BaseException], text: str) -> str:
+    """Say that a connection was lost or refused during its TLS handshake, if it was."""
+    for cause in reversed(causes):
+        if isinstance(cause, ssl.SSLError):
+            return explain_handshake(cause)
+        if isinstance(cause, ConnectionResetError | BrokenPipeError):
+            return f"{LOST_IN_HANDSHAKE}: {text}"
+        if type(cause).__name__ in _LOST_STREAMS:
+            return LOST_IN_HANDSHAKE
+    return text
+
+
+def explain_handshake(error: Exception) -> str:
+    """Return why a TLS handshake failed."""
+    if isinstance(error, ssl.SSLError | UnicodeError) and not isinstance(
+        error, _TLS_CONNECTION_LOST
+    ):
+        return f"TLS handshake failed: {error}"
+    return f"{LOST_IN_HANDSHAKE}: {reason_of(error)}" if error.args else LOST_IN_HANDSHAKE
 
 
 def reason_of(error: BaseException) -> str:
@@ -213,18 +252,6 @@ def _errno_of(error: BaseException) -> int | None:
     if isinstance(error, OSError) and not isinstance(error, socket.gaierror | ssl.SSLError):
         return error.errno
     return None
-
-
-def _server_of(request: httpx.Request) -> str:
-    url = request.url
-    return format_server(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
-
-
-def _details_of(error: Exception, request: httpx.Request) -> dict[str, Any]:
-    """Return what a message says about a request."""
-    phase = next((name for name in _LIMITS if name in type(error).__name__.lower()), "")
-    limit = request.extensions.get("timeout", {}).get(phase)
-    return {"method": request.method, "server": _server_of(request), "limit": limit}
 
 
 def _is_permanent(error: BaseException) -> bool:

@@ -7,7 +7,8 @@ of these can look like a connect failure, so the error alone doesn't prove that 
 
 import functools
 import traceback
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar, Token
 from typing import Any, Self
 
@@ -46,6 +47,7 @@ class SentLog:
         owner: the same.
         hops: requests that httpx was about to send.
         answered: whether one of them was answered.
+        in_body: whether the response that arrived last is being read.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
         unrepeatable: whether a request that mustn't be sent twice was answered by a redirect.
@@ -56,10 +58,12 @@ class SentLog:
     __slots__ = (
         "_outer",
         "_record",
+        "_request",
         "answered",
         "body_consumed",
         "body_started",
         "hops",
+        "in_body",
         "owner",
         "resends",
         "unrepeatable",
@@ -78,8 +82,15 @@ class SentLog:
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.in_body: bool = False
+        self._request: Callable[[], Any] | None = None
         self.resends: int = 0
         self.unrepeatable: bool = False
+
+    @property
+    def request(self) -> Any:
+        """The request that httpx sent last, or was about to send; None if it is unknown or gone."""
+        return None if self._request is None else self._request()
 
     @property
     def is_nested(self) -> bool:
@@ -93,6 +104,16 @@ class SentLog:
             self._record.resends += 1
         if self._outer is not None:
             self._outer.count_resend()
+
+    def begin_hop(self, request: Any) -> None:
+        """Record that httpx, or httpx2, is about to send a request."""
+        self._request = weakref.ref(request)  # the context of its connection outlives it
+        self.hops += 1
+        self.in_body = False
+
+    def end_hop(self) -> None:
+        """Record that the head of its response has arrived."""
+        self.answered = self.in_body = True
 
     @property
     def may_resend(self) -> bool:

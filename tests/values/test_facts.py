@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from typed_async_client import ConnectError
+from typed_async_client.described import explain_connect_failure
 from typed_async_client.facts import (
     as_httpx_error,
     classify_error,
-    explain_connect_failure,
     map_httpcore_error,
 )
 from typed_async_client.outcome import Failed
@@ -154,7 +154,7 @@ def test_other_errors_map_to_the_class_of_a_base_or_are_returned_unchanged() -> 
         (
             connect_error(ssl.SSLEOFError(8, "EOF occurred in violation of protocol")),
             None,
-            "no",
+            "EOF occurred in violation of protocol",
         ),
     ],
     ids=repr,

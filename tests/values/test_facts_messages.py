@@ -9,7 +9,8 @@ import httpx
 import httpx2
 import pytest
 
-from typed_async_client.facts import map_httpcore_error, reason_of, with_message
+from typed_async_client.described import with_message
+from typed_async_client.facts import map_httpcore_error, reason_of
 from typed_async_client.wording import explained
 
 REQUEST = httpx.Request(

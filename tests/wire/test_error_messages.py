@@ -196,3 +196,19 @@ async def test_a_missing_unix_socket_is_named() -> None:
             "GET: cannot connect to a.test:443 through the Unix socket /nowhere.sock: "
             "No such file or directory"
         )
+
+
+@BOTH_PARSERS
+async def test_an_invalid_header_value_is_not_quoted(http11: Http11) -> None:
+    """It may be a secret; neither in the message nor in those of the errors that led to it."""
+    async with (
+        FaultServer(answer()) as server,
+        httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11)) as client,
+    ):
+        with pytest.raises(httpx.LocalProtocolError) as raised:
+            await client.get(server.url, headers={"X-Api-Key": "s3cret\nvalue"})
+    error: BaseException | None = raised.value
+    assert str(error).startswith(f"GET: invalid request to 127.0.0.1:{server.port}: Illegal header")
+    while error is not None:
+        assert "s3cret" not in str(error)
+        error = error.__cause__ or error.__context__

@@ -9,13 +9,15 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.context import RequestContext
+from typed_async_client.described import explain_connect_failure, with_message
 from typed_async_client.engine.state import RequestState
 from typed_async_client.errors import ConnectError
 from typed_async_client.events import AsyncEvent
-from typed_async_client.facts import explain_connect_failure, request_of, with_message
+from typed_async_client.facts import request_of
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import RetryAfter
+from typed_async_client.sent import current_log
 
 if TYPE_CHECKING:
     import httpx
@@ -97,7 +99,9 @@ def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
 def _described(failed: Failed, state: RequestState) -> Failed:
     """Return the same failure, with an error that has a message."""
     error = failed.error
-    return Failed(with_message(error, request_of(error) or state.request), failed.fault)
+    log = current_log()
+    request = request_of(error) or state.request or log.request
+    return Failed(with_message(error, request, in_body=log.in_body), failed.fault)
 
 
 def _connect_error(last: Exception, state: RequestState) -> ConnectError:

@@ -108,7 +108,7 @@ class ExternalClient:
         log = current_log()
         if log.owner is not self:
             return
-        log.hops += 1
+        log.begin_hop(request)
         log.answered = log.answered or self._may_send_before_failing
         library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
         if not isinstance(request.stream, library.ByteStream):
@@ -117,7 +117,7 @@ class ExternalClient:
     async def _after_each(self, _: Any) -> None:
         log = current_log()
         if log.owner is self:
-            log.answered = True
+            log.end_hop()
 
 
 def _is_ours(hook: Any) -> bool:

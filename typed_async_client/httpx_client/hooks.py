@@ -42,11 +42,11 @@ def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
 
 async def _before_each(request: httpx.Request) -> None:
     log = current_log()
-    log.hops += 1
+    log.begin_hop(request)
     if not isinstance(request.stream, httpx.ByteStream):
         raise_if_refused(request)
         watch_body(request, log)
 
 
 async def _after_each(_: httpx.Response) -> None:
-    current_log().answered = True
+    current_log().end_hop()

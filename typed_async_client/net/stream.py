@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import httpcore
 
-from typed_async_client.facts import reason_of
+from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reason_of
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wording import explained
@@ -20,11 +20,6 @@ __all__ = ["AsyncioStream", "is_socket_readable"]
 
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
-
-_LOST = "the connection was closed during the TLS handshake"
-
-_TLS_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""TLS errors caused by the end of the connection."""
 
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
@@ -141,13 +136,13 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         except (OSError, ssl.SSLError, UnicodeError) as error:
             self.abort()
             failure = httpcore.ConnectError(_non_empty(error))
-            raise explained(failure, _explain_handshake(error)) from error
+            raise explained(failure, explain_handshake(error)) from error
         except BaseException:
             self.abort()
             raise
         if transport is None:
             self.abort()
-            raise httpcore.ConnectError(_LOST)
+            raise httpcore.ConnectError(LOST_IN_HANDSHAKE)
         secure.connection_made(transport)
         return self._wrap(secure)
 
@@ -191,13 +186,6 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 def _non_empty(error: Exception) -> Exception | str:
     """Return the argument of an error of httpcore: the error behind it, if that has a message."""
     return error if str(error) else reason_of(error)
-
-
-def _explain_handshake(error: Exception) -> str:
-    """Return why a TLS handshake failed."""
-    if isinstance(error, ssl.SSLError | UnicodeError) and not isinstance(error, _TLS_ENDS):
-        return f"TLS handshake failed: {error}"
-    return f"{_LOST}: {reason_of(error)}" if error.args else _LOST
 
 
 def is_socket_readable(sock: Any) -> bool:

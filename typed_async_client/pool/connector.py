@@ -31,6 +31,7 @@ from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import DIRECT, Route, Slot
+from typed_async_client.pool.socks import SocksBackend, is_socks
 from typed_async_client.wording import format_server
 
 __all__ = ["Http11", "connector", "httpcore_connection", "load_exchange"]
@@ -75,6 +76,8 @@ def httpcore_connection(
     origin: httpcore.Origin, backend: httpcore.AsyncNetworkBackend, options: ConnectionOptions
 ) -> Any:
     """Create a connection with a temporary httpcore pool, which picks the class for the proxy."""
+    if is_socks(options.proxy):
+        backend = SocksBackend(backend)
     pool = httpcore.AsyncConnectionPool(network_backend=backend, **options.arguments)
     return pool.create_connection(origin)
 

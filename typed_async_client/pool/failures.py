@@ -8,7 +8,7 @@ import copy
 
 import httpcore
 
-from typed_async_client.facts import reason_of
+from typed_async_client.facts import hide_header_value, reason_of
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.pool.slot import DIRECT, Origin, Route, Slot
 from typed_async_client.wire.messages import timeout_of
@@ -28,6 +28,7 @@ _EXPLAINED = (
     httpcore.ConnectError,
     httpcore.ReadError,
     httpcore.WriteError,
+    httpcore.LocalProtocolError,
     httpcore.RemoteProtocolError,
     httpcore.ProxyError,
 )
@@ -49,6 +50,8 @@ def explain(
         slot: the connection it was sent on.
         in_body: whether the head of the response had been read.
     """
+    if isinstance(error, httpcore.LocalProtocolError):
+        hide_header_value(error)
     kind = httpcore.RemoteProtocolError if _is_refused_by_h2(error) else type(error)
     reason = reason_of(error)
     limit = timeout_of(request, _LIMITS[kind]) if kind in _LIMITS else None

@@ -10,7 +10,7 @@ import httpcore
 
 from typed_async_client.http2.connection import WRITTEN_BEFORE, Http2Connection
 from typed_async_client.http2.frames import REFUSED_STREAM
-from typed_async_client.libraries import is_error_of_h2
+from typed_async_client.libraries import is_error_of_h2, is_from
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.pool.failures import message_of
 from typed_async_client.pool.slot import Origin, Slot
@@ -193,7 +193,9 @@ def _was_never_sent(slot: Slot, error: BaseException, *, was_written: bool) -> b
 
 
 def _blame_server(error: BaseException, code: int | None) -> BaseException:
-    """Return a remote error if the server ended the upload; httpcore raises a local one."""
+    """Return the error of a server or proxy for one that httpcore raises as a local one, or raw."""
+    if is_from(error, "socksio"):
+        return httpcore.ProxyError(f"no valid answer of a SOCKS proxy: {error}")
     if code is None or not isinstance(error, httpcore.LocalProtocolError):
         return error
     if code == REFUSED_STREAM:

@@ -8,7 +8,8 @@ from typing import Any, NoReturn, Self
 import httpcore
 import httpx
 
-from typed_async_client.facts import map_httpcore_error, with_message
+from typed_async_client.described import with_message
+from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.libraries import check_request
 from typed_async_client.net.alpn import OwnAlpnContext

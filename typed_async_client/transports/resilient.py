@@ -33,6 +33,7 @@ from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, attempt_log, begin_attempt, end_attempt, watch_body
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
+from typed_async_client.transports.described_body import describe_body
 from typed_async_client.transports.environment import AsyncProxiedTransport
 from typed_async_client.transports.pair import (
     AnyTransport,
@@ -160,7 +161,8 @@ class ResilientTransport(WrappingTransport):
         attempt = functools.partial(send, request)
         outer = begin_attempt(run.sent)
         try:
-            return run.attach_history(drive_sync(run.flow, attempt, run.emit))
+            response = run.attach_history(drive_sync(run.flow, attempt, run.emit))
+            return describe_body(response, request)
         finally:
             end_attempt(outer)
 
@@ -176,7 +178,8 @@ class ResilientTransport(WrappingTransport):
         attempt = functools.partial(send, request)
         outer = begin_attempt(run.sent)
         try:
-            return run.attach_history(await drive(run.flow, attempt, run.emit))
+            response = run.attach_history(await drive(run.flow, attempt, run.emit))
+            return describe_body(response, request)
         finally:
             end_attempt(outer)
 

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import httpx
 
 from typed_async_client.binding import running_loop
-from typed_async_client.facts import with_message
+from typed_async_client.described import with_message
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 

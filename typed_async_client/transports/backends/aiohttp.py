@@ -11,6 +11,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from typed_async_client.facts import reason_of
 from typed_async_client.transports.backends.foreign import BackendOptions, ForeignTransport, refuse
 
 __all__ = ["make_transport"]
@@ -121,6 +122,22 @@ _ERROR_TYPES: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
 
 
 def _with_cause(error_type: type[httpx.TransportError], origin: Exception) -> httpx.TransportError:
-    error = error_type(str(origin) or type(origin).__name__)
+    error = error_type(_reason(origin))
     error.__cause__ = origin
     return error
+
+
+def _reason(origin: Exception) -> str:
+    """Return what aiohttp says of a failure, without the URL that many of its messages end with."""
+    match origin:
+        case aiohttp.ClientConnectorError():
+            return reason_of(origin.os_error)
+        case aiohttp.ClientHttpProxyError():
+            return f"{origin.status} {origin.message}"
+        case aiohttp.ClientResponseError():
+            return " ".join(origin.message.split())
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection"
+        case aiohttp.ServerTimeoutError() | aiohttp.InvalidURL():
+            return ""
+    return str(origin) or type(origin).__name__

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from typed_async_client.described import with_message
 from typed_async_client.httpx_types import CertTypes
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
 
@@ -85,23 +86,25 @@ class ForeignTransport(AsyncWrapper):
         """Send one request."""
         _check_address(request.url)
         _check_headers(request.headers)
-        timeouts = PhaseTimeouts(
-            request.extensions.get("timeout", {}), enforced_by_library=self._enforces_timeouts
-        )
+        timeouts = PhaseTimeouts(request, enforced_by_library=self._enforces_timeouts)
         async with timeouts.until_response():
-            with self._translated(timeouts):
+            with self._translated(timeouts, request):
                 response = await self._inner.handle_async_request(timeouts.prepare(request))
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - sent async
-        translated = functools.partial(self._translated, timeouts)
+        translated = functools.partial(self._translated, timeouts, request, in_body=True)
         response.stream = TranslatedBody(response.stream, translated, timeouts.read)
         return response
 
     @contextlib.contextmanager
-    def _translated(self, timeouts: "PhaseTimeouts") -> Iterator[None]:
+    def _translated(
+        self, timeouts: "PhaseTimeouts", request: httpx.Request, *, in_body: bool = False
+    ) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raised = timeouts.body_error or self._translate(error)
+            raised = timeouts.body_error
+            if raised is None:
+                raised = with_message(self._translate(error), request, in_body=in_body)
             if raised is error:
                 raise
             raise raised from raised.__cause__
@@ -142,8 +145,9 @@ class PhaseTimeouts:
     share the sum of the timeouts, and a ``ReadTimeout`` reports that it was exceeded.
     """
 
-    def __init__(self, timeout: dict[str, float | None], *, enforced_by_library: bool) -> None:
-        self._timeout = timeout
+    def __init__(self, request: httpx.Request, *, enforced_by_library: bool) -> None:
+        self._request = request
+        self._timeout: dict[str, float | None] = request.extensions.get("timeout", {})
         self._enforced_by_library = enforced_by_library
         self._scope: asyncio.Timeout | None = None
         self._seconds: float | None = None
@@ -151,7 +155,7 @@ class PhaseTimeouts:
         #: what the caller's request body raised; a backend may mistake it for a network error
         self.body_error: Exception | None = None
         #: seconds between two parts of the response; None if the library enforces it
-        self.read: float | None = None if enforced_by_library else timeout.get("read")
+        self.read: float | None = None if enforced_by_library else self._timeout.get("read")
 
     @contextlib.asynccontextmanager
     async def until_response(self) -> AsyncIterator[None]:
@@ -163,9 +167,7 @@ class PhaseTimeouts:
         except TimeoutError as error:
             if self._scope is None or not self._scope.expired():
                 raise
-            is_write = self._error_type is httpx.WriteTimeout
-            missing = "could not send a part of the body" if is_write else "no response"
-            raise self._error_type(f"{missing} within {self._seconds:g} s") from error
+            raise with_message(self._error_type(""), self._request, limit=self._seconds) from error
         finally:
             self._scope = None
 
@@ -283,12 +285,11 @@ class TranslatedBody(httpx.AsyncByteStream):
 
     async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
         scope = asyncio.timeout(self._read_timeout)
-        try:
-            async with scope:
-                with self._translated():
+        with self._translated():
+            try:
+                async with scope:
                     return await anext(parts, None)
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            message = f"no part of the body within {self._read_timeout} s"
-            raise httpx.ReadTimeout(message) from error
+            except TimeoutError as error:
+                if not scope.expired():
+                    raise
+                raise httpx.ReadTimeout("") from error

@@ -186,10 +186,10 @@ def _translate(error: Exception) -> Exception:
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     if not isinstance(origin, exceptions.DetailedPyreqwestError):
         return error
-    messages = [cause["message"] for cause in origin.details["causes"] or ()]
+    messages = [_URL.sub("", cause["message"]) for cause in origin.details["causes"] or ()]
     error_type = next((ours for theirs, ours in _ERROR_TYPES if isinstance(origin, theirs)), None)
     error_type = error_type or _type_by_messages(messages)
-    translated = error_type(messages[-1] if messages else origin.message)
+    translated = error_type(messages[-1] if messages else _URL.sub("", origin.message))
     translated.__cause__ = origin
     if isinstance(translated, httpx.ConnectError):
         origin.__cause__ = _system_error(" ".join(messages))
@@ -220,6 +220,9 @@ def _type_by_messages(messages: list[str]) -> type[httpx.TransportError]:
 
 
 _PROXY_REFUSALS = ("tunnel error: proxy authorization", "tunnel error: unsuccessful")
+_URL = re.compile(r" for url \(.*\)")
+"""The URL in a message, which may hold secrets."""
+
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 

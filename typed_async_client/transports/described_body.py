@@ -1,0 +1,73 @@
+"""Response bodies whose errors say which request failed, as those of the heads do."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+
+from typed_async_client.described import with_message
+from typed_async_client.facts import as_httpx_error
+from typed_async_client.pool.response import WholeResponse
+
+__all__ = ["describe_body"]
+
+
+def describe_body(response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    """Let the body of a response raise errors with a message, unless it is in memory or our pool's.
+
+    Errors of ssl and h11, which httpx passes on as they are, become httpx's.
+    """
+    stream: Any = response.stream
+    known = httpx.ByteStream | DescribedBody | AsyncDescribedBody
+    if response.is_closed or isinstance(response, WholeResponse) or isinstance(stream, known):
+        return response
+    kind = AsyncDescribedBody if isinstance(stream, httpx.AsyncByteStream) else DescribedBody
+    response.stream = kind(stream, request)
+    return response
+
+
+class _Body:
+    def __init__(self, stream: Any, request: httpx.Request) -> None:
+        self._stream = stream
+        self._request = request
+
+    @contextlib.contextmanager
+    def _described(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raised = with_message(as_httpx_error(error), self._request, in_body=True)
+            if raised is error:
+                raise
+            raise raised from raised.__cause__
+
+
+class DescribedBody(_Body, httpx.SyncByteStream):
+    """The body of a response for ``httpx.Client``."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._described():
+            yield from self._stream
+
+    def close(self) -> None:
+        """Close the body."""
+        self._stream.close()
+
+
+class AsyncDescribedBody(_Body, httpx.AsyncByteStream):
+    """The body of a response for ``httpx.AsyncClient``."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        parts = aiter(self._stream)
+        try:
+            with self._described():
+                async for part in parts:
+                    yield part
+        finally:
+            if isinstance(parts, AsyncGenerator):
+                await parts.aclose()
+
+    async def aclose(self) -> None:
+        """Close the body."""
+        await self._stream.aclose()
