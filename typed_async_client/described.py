@@ -70,7 +70,8 @@ def explain_connect_failure(error: Exception, request: httpx.Request | None) -> 
 
 def _needs_more(error: Exception, request: httpx.Request | None) -> bool:
     """Whether an error has the words of a library, which doesn't name the request."""
-    if request is None or isinstance(error, ConnectError) or not is_from_the_wire(error):
+    is_worded = isinstance(error, ConnectError) or type(error).__name__ == "UnsupportedProtocol"
+    if request is None or is_worded or not is_from_the_wire(error):
         return False
     return not str(error).startswith(f"{request.method}: ")
 

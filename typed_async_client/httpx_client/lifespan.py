@@ -30,8 +30,8 @@ _NOT_ENTERED = (
 class OwnClient:
     """The httpx client that a resilient client has built, and its transports.
 
-    Transports are entered if entering at least one of them does anything. Those of httpx and our
-    pool only need to be closed.
+    Transports are entered if entering at least one of them does anything. Those of httpx only need
+    to be closed. Our pool may be shared, so it is entered too, but that takes no task.
 
     Args:
         client: the httpx client.
@@ -45,6 +45,7 @@ class OwnClient:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
         self._visit: _Visit | None = None
+        self._joined: list[AsyncPoolTransport] = []
         self.is_entered: bool = False
         self.error: BaseException | None = None
 
@@ -67,6 +68,7 @@ class OwnClient:
         if self._visit is None or self._visit.has_failed:
             transports = [entry for entry in transports_of(self.client) if entry is not None]
             if not any(map(_needs_entering, transports)):
+                await self._join(transports)
                 self.is_entered = True
                 return
             self._visit = _Visit(transports)
@@ -79,8 +81,28 @@ class OwnClient:
         if self._visit is not None and await self._visit.has_succeeded():
             mark_closed(self.client)
             await self._visit.end(error)
+        elif self._joined:
+            mark_closed(self.client)
+            await self._leave_joined()
         else:
             await self.client.aclose()
+
+    async def _join(self, transports: Sequence[Any]) -> None:
+        """Enter our pools, which never waits."""
+        for transport in transports:
+            if type(transport) is AsyncPoolTransport:
+                await transport.__aenter__()
+                self._joined.append(transport)
+
+    async def _leave_joined(self) -> None:
+        """Leave our pools, and close the other transports, whatever they raise."""
+        joined, self._joined = self._joined, []
+        async with contextlib.AsyncExitStack() as stack:
+            for transport in transports_of(self.client):
+                if type(transport) is not AsyncPoolTransport and transport is not None:
+                    stack.push_async_callback(transport.aclose)
+            for pool in joined:
+                stack.push_async_callback(pool.__aexit__)
 
 
 def _needs_entering(transport: Any) -> bool:

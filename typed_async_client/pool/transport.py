@@ -1,5 +1,6 @@
 """The pool as an httpx transport, for ``AsyncResilientClient`` and for any ``httpx.AsyncClient``."""
 
+import functools
 import ssl
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from types import TracebackType
@@ -62,6 +63,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             connection is closed before the first byte of the response. The server may then process
             it twice. If False, the error of the first connection is raised.
 
+    Clients may share it, one after another or at the same time: entering it opens it again if it
+    was closed, and it stays open until the last of them has left it.
+
     Raises:
         ImportError: an option needs a library that isn't installed; the message names the extra.
         ValueError: ``http11`` has another value, or a proxy has an unknown scheme.
@@ -91,7 +95,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
     ) -> None:
         require_http2(http2=http2)
         # httpx's own __init__ would create a second pool.
-        self._pool: ConnectionPool = ConnectionPool(
+        self._make_pool = functools.partial(
+            ConnectionPool,
             limits=PoolLimits(
                 max_connections=limits.max_connections,
                 max_keepalive_connections=limits.max_keepalive_connections,
@@ -115,6 +120,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             http11=http11,
             resend_on_closed=resend_on_closed,
         )
+        self._pool: ConnectionPool = self._make_pool()
+        self._is_closed = False
+        self._entered = 0
 
     def statistics(self) -> PoolStatistics:
         """Return a snapshot of the pool's state and counters."""
@@ -152,9 +160,13 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._is_closed = True
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
+        if self._is_closed:
+            self._pool, self._is_closed = self._make_pool(), False
+        self._entered += 1
         return self
 
     async def __aexit__(
@@ -163,7 +175,10 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        await self.aclose()
+        self._entered -= 1
+        if self._entered <= 0:  # below 0 if it was made after its client had been entered
+            self._entered = 0
+            await self.aclose()
 
 
 def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:

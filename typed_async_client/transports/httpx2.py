@@ -5,7 +5,7 @@ The two libraries share no class, so requests, responses and errors are converte
 """
 
 import functools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 
@@ -92,6 +92,18 @@ class _Adapter:
 
     def __repr__(self) -> str:
         return f"for_httpx2({self._transport!r})"
+
+    def __getattr__(self, name: str) -> Any:
+        kind = self._missing_kinds.get(name)
+        advice = f": it isn't for {kind}, because that transport isn't" if kind else ""
+        raise AttributeError(f"{self!r} has no attribute {name!r}{advice}")
+
+    _missing_kinds: Mapping[str, str] = {
+        "handle_request": "httpx2.Client",
+        "__enter__": "httpx2.Client",
+        "handle_async_request": "httpx2.AsyncClient",
+        "__aenter__": "httpx2.AsyncClient",
+    }
 
 
 class _SyncAdapter(_Adapter):
