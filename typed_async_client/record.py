@@ -105,6 +105,8 @@ def _described(url: Any, params: Any, base_url: Any, defaults: Any) -> tuple[str
     """Return the URL, redacted, and the origin that a request asks for."""
     try:
         target = _merged(url, params, base_url, defaults)
+        if not target.host:  # it can't be requested, and may be a URL without its slashes
+            return _censored(str(target)), ""
         return one_line(str(target)), _origin(target)
     except Exception:  # noqa: BLE001 - the request fails with the right error; this only names it
         return _censored(str(url)), ""
@@ -136,5 +138,5 @@ _MAX_INVALID = 200
 
 def _censored(url: str) -> str:
     """Redact a URL that can't be parsed: anything before an ``@`` may be a password."""
-    _, at, rest = url.rpartition("@")
-    return one_line(f"REDACTED@{rest}" if at else url)[:_MAX_INVALID]
+    _, at, rest = "%20".join(url.split()).rpartition("@")
+    return one_line(f"REDACTED@{rest}" if at else rest)[:_MAX_INVALID]

@@ -4,7 +4,7 @@ import contextlib
 import logging
 
 from typed_async_client.events import AsyncEvent, EventType
-from typed_async_client.redact import one_line
+from typed_async_client.redact import error_line
 
 __all__ = ["log_event"]
 
@@ -40,6 +40,6 @@ def _write(level: int, event: AsyncEvent, what_follows: str) -> None:
 
 
 def _cause(error: BaseException | None) -> str:
-    message = one_line(str(error))
+    message = error_line(error)
     name = type(error).__name__
     return f"{name}: {message}" if message else name

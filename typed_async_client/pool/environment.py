@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import httpx
 
+from typed_async_client.httpx_types import as_proxy
+
 __all__ = ["ProxyRules", "environment_proxies", "require_http2", "require_socks"]
 
 _SOCKS_SCHEMES = ("socks5", "socks5h")
@@ -29,7 +31,7 @@ class ProxyRules:
     """
 
     def __init__(self, proxies: Mapping[str, str | None]) -> None:
-        rules = [(_Pattern(pattern), _as_proxy(proxy)) for pattern, proxy in proxies.items()]
+        rules = [(_Pattern(pattern), _proxy_at(proxy)) for pattern, proxy in proxies.items()]
         self._rules = sorted(rules, key=lambda rule: rule[0].priority)
 
     @classmethod
@@ -107,10 +109,10 @@ def _pattern_of(host: str) -> str:
     return f"all://{host}" if version == _IPV4 else f"all://[{host}]"
 
 
-def _as_proxy(address: str | None) -> httpx.Proxy | None:
+def _proxy_at(address: str | None) -> httpx.Proxy | None:
     if address is None:
         return None
-    proxy = httpx.Proxy(address)
+    proxy = as_proxy(address)
     require_socks([proxy])
     return proxy
 
