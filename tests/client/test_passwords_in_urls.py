@@ -17,6 +17,7 @@ from typed_async_client import (
 
 URL = "http://ann:hun#ter2@host.test/"
 
+
 class Text(str):
     """A string of a class of its own, as template engines and settings have them."""
 
