@@ -16,6 +16,7 @@ from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 from httpx._urlparse import ParseResult
 
 __all__ = [
+    "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
     "DeflateDecoder",
     "GZipDecoder",
@@ -26,7 +27,6 @@ __all__ = [
     "forget_parsed_cookies",
     "h2_state_of",
     "has_leftovers",
-    "is_globals_of_httpx",
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
@@ -41,15 +41,12 @@ __all__ = [
     "url_from_parts",
 ]
 
-_GLOBALS_OF_HTTPX = BoundAsyncStream.__init__.__globals__
+GLOBALS_OF_CLIENT = BoundAsyncStream.__init__.__globals__
+"""The globals of every function that is defined in httpx's client module."""
+
 _STREAMS_OF_ITERATORS = ("AsyncIteratorByteStream", "IteratorByteStream")
 _GLOBALS_OF_TRANSPORTS = httpx.AsyncHTTPTransport.__aenter__.__globals__
 _GLOBALS_OF_POOLS = httpcore.AsyncConnectionPool.create_connection.__globals__
-
-
-def is_globals_of_httpx(namespace: dict[str, Any]) -> bool:
-    """Whether a function with these globals is defined in httpx's client module."""
-    return namespace is _GLOBALS_OF_HTTPX
 
 
 def is_stock_transport() -> bool:

@@ -3,6 +3,7 @@
 Most requests succeed without anybody looking, so a URL is parsed and redacted on first access.
 """
 
+import functools
 import re
 from typing import Any
 
@@ -15,12 +16,23 @@ __all__ = ["RequestRecord"]
 _HOST = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(\[[^/?#\]]*\]|[^/?#:]*)(?::\d*)?(?![^/?#])")
 """The host of an absolute URL (RFC 3986, section 3.2); no match if the port is invalid."""
 
+_MAX_CACHED = 300
+"""Characters of the longest start of a URL that is cached with its name."""
+
+
+def _name_for(method: str, start: str) -> str:
+    """Return a method and the host of a URL, which may be cut off at its path; empty without one."""
+    matched = _HOST.match(start)
+    return f"{method} {matched[1]}" if matched and matched[1] else ""
+
+
+_cached_name = functools.lru_cache(_name_for)
+
 
 class RequestRecord:
     """The method and the URL of a request, as they were asked for, before any redirect.
 
-    User names, passwords and signed or secret query values are replaced by ``REDACTED``. All events
-    of a request share its record, so its attributes can't be set.
+    User names, passwords and signed or secret query values are replaced by ``REDACTED``.
 
     Args:
         method: the method, in upper case.
@@ -28,18 +40,23 @@ class RequestRecord:
         params: the query parameters passed with the request; None for none.
         client: an httpx client, whose base URL and query parameters apply.
 
+    Attributes:
+        method: the method.
+        resends: how often the pool has sent the request a second time so far, because its reused
+            connection was lost before any answer.
+
     Example:
         >>> RequestRecord("GET", "https://ann:pw@example.org/a?page=2").url
         'https://REDACTED:REDACTED@example.org/a?page=2'
     """
 
-    __slots__ = ("_base_url", "_defaults", "_method", "_params", "_parsed", "_resends", "_url")
+    __slots__ = ("_base_url", "_defaults", "_params", "_parsed", "_url", "method", "resends")
 
     def __init__(
         self, method: str, url: httpx.URL | str, params: Any = None, client: Any = None
     ) -> None:
-        self._method = method
-        self._resends = 0
+        self.method: str = method
+        self.resends: int = 0
         self._url: Any = url
         self._params = params
         is_absolute = type(url) is str and url.startswith(("http://", "https://"))
@@ -47,22 +64,13 @@ class RequestRecord:
         self._defaults = getattr(client, "params", None) or None
         self._parsed: tuple[str, str] | None = None
 
-    @property
-    def method(self) -> str:
-        """The method."""
-        return self._method
-
-    @property
-    def resends(self) -> int:
-        """How often the pool has sent the request a second time so far.
-
-        It does so if its reused connection was lost before any answer.
-        """
-        return self._resends
-
-    def count_resend(self) -> None:
-        """Record that the pool sent the request a second time."""
-        self._resends += 1
+    def clone(self) -> "RequestRecord":
+        """Return an equal record, which can be changed without affecting the request."""
+        clone = RequestRecord(self.method, self._url, self._params)
+        clone.resends = self.resends
+        clone._base_url, clone._defaults = self._base_url, self._defaults
+        clone._parsed = self._parsed
+        return clone
 
     @property
     def url(self) -> str:
@@ -77,10 +85,11 @@ class RequestRecord:
     @property
     def name(self) -> str:
         """The method and the host, to name the request's task."""
-        url = self._url
-        matched = _HOST.match(url if type(url) is str else str(url))
-        host = matched[1] if matched else getattr(self._base_url, "host", "")
-        return f"{self.method} {host}" if host else self.method
+        url = self._url if type(self._url) is str else str(self._url)
+        end = url.find("/", len("https://"))
+        start = url if end < 0 else url[:end]
+        name = (_cached_name if len(start) <= _MAX_CACHED else _name_for)(self.method, start)
+        return name or f"{self.method} {getattr(self._base_url, 'host', '')}".rstrip()
 
     @property
     def compact(self) -> "RequestRecord | str":
@@ -111,7 +120,7 @@ class RequestRecord:
         return type(self), (self.method, self.url), {"resends": self.resends}
 
     def __setstate__(self, state: dict[str, int]) -> None:
-        self._resends = state["resends"]
+        self.resends = state["resends"]
 
 
 def _described(url: Any, params: Any, base_url: Any, defaults: Any) -> tuple[str, str]:

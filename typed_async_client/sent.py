@@ -90,7 +90,7 @@ class SentLog:
         """Record that the pool sent a request a second time, after it may have been processed."""
         self.resends += 1
         if self._record is not None:
-            self._record.count_resend()
+            self._record.resends += 1
         if self._outer is not None:
             self._outer.count_resend()
 

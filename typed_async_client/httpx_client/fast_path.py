@@ -24,7 +24,7 @@ from typed_async_client.httpx_client.cookies import RequestCookies, may_have_coo
 from typed_async_client.httpx_client.redirects import RedirectingClient
 from typed_async_client.httpx_types import CookieTypes, as_url
 from typed_async_client.policies.redirect import RedirectPolicy
-from typed_async_client.private import BoundAsyncStream, is_globals_of_httpx, set_empty_content
+from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_empty_content
 from typed_async_client.redact import redact
 
 __all__ = ["FastPathClient"]
@@ -167,7 +167,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
 def _is_unpatched(method: Any) -> bool:
     """Whether a method of httpx's client is the original, and hasn't been patched."""
-    return type(method) is FunctionType and is_globals_of_httpx(method.__globals__)
+    return type(method) is FunctionType and method.__globals__ is GLOBALS_OF_CLIENT
 
 
 def _log_response(request: httpx.Request, response: httpx.Response) -> None:

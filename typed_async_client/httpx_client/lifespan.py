@@ -50,7 +50,7 @@ class OwnClient:
 
     def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log of what the running task's attempt sends."""
-        begin_attempt(SentLog(record=record))
+        begin_attempt(SentLog(None, record))
 
     async def enter(self) -> None:
         """Enter the transports, once: concurrent calls wait for the first one.

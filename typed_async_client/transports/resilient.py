@@ -259,10 +259,11 @@ class _Run:
         """Record an event, and deliver it to the callbacks."""
         if event.event_type is EventType.RETRY:
             self._retries += (event.data,)
+            log_event(event)
         else:
             self._final_event = event
-        if event.event_type is EventType.RETRY or not self.sent.is_nested:
-            log_event(event)
+            if event.error is not None and not self.sent.is_nested:
+                log_event(event)
         if event.event_type in self._callbacks.wanted:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
 
