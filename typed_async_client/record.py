@@ -66,10 +66,9 @@ class RequestRecord:
 
     def clone(self) -> "RequestRecord":
         """Return an equal record, which can be changed without affecting the request."""
-        clone = RequestRecord(self.method, self._url, self._params)
-        clone.resends = self.resends
-        clone._base_url, clone._defaults = self._base_url, self._defaults
-        clone._parsed = self._parsed
+        clone = object.__new__(RequestRecord)
+        for name in self.__slots__:
+            setattr(clone, name, getattr(self, name))
         return clone
 
     @property

@@ -45,6 +45,8 @@ class SentLog:
     Attributes:
         owner: the same.
         hops: requests that httpx was about to send.
+        is_sending: whether a transport is sending a request of the attempt. Otherwise hooks or
+            authentication are running, which may send requests of their own.
         answered: whether one of them was answered.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
@@ -60,6 +62,7 @@ class SentLog:
         "body_consumed",
         "body_started",
         "hops",
+        "is_sending",
         "owner",
         "resends",
         "unrepeatable",
@@ -75,6 +78,7 @@ class SentLog:
         self._outer = outer
         self._record = record
         self.hops: int = 0
+        self.is_sending: bool = False
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
@@ -132,8 +136,13 @@ def current_log() -> SentLog:
 
 
 def attempt_log() -> SentLog | None:
-    """Return the log of the running task's attempt; None outside of any attempt."""
-    return _log.get(None)
+    """Return the log of the attempt that a transport is sending for; None outside of any attempt.
+
+    A hook, an auth class or an application that is called in process may send requests of its own,
+    which aren't part of the attempt.
+    """
+    log = _log.get(None)
+    return log if log is not None and log.is_sending else None
 
 
 _UNUSED = SentLog()
