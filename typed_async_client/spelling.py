@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable
 
 __all__ = ["check_names"]
 
-_SIMILARITY = 0.5
-"""How similar a name must be, from 0 to 1: ``retries`` and ``max_retries`` are at 0.78."""
+_SIMILARITY = 0.6
+"""How similar a name must be, from 0 to 1. ``retries`` and ``max_retries`` are at 0.78; at 0.5,
+``files`` would be taken for what was meant by ``retries``."""
 
 
 def check_names(kind: str, given: Iterable[str], known: Collection[str]) -> None:
