@@ -147,7 +147,7 @@ class SingleRequestOptions(
     """The options of a request and of the client that is created for it, without the timeout."""
 
 
-_KNOWN = frozenset(RequestOptions.__annotations__)
+_KNOWN = frozenset({*RequestOptions.__annotations__, "context"})
 
 
 def check_single_request_options(options: Mapping[str, Any]) -> None:
@@ -157,7 +157,9 @@ def check_single_request_options(options: Mapping[str, Any]) -> None:
         TypeError: an option is neither one of a request nor one of a client.
     """
     check_names(
-        "option", options, [*SingleRequestOptions.__annotations__, "max_retries", "timeout"]
+        "option",
+        options,
+        [*SingleRequestOptions.__annotations__, "context", "max_retries", "timeout"],
     )
 
 

@@ -1,4 +1,4 @@
-"""What a client tells about its requests: events to callbacks, results, waits, and counters."""
+"""What a client reports about its requests: events to callbacks, results, waits, and counters."""
 
 import asyncio
 from collections.abc import Callable

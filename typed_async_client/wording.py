@@ -86,7 +86,7 @@ def describe_failure(
 
 
 class _Explanation(str):
-    """A note of an error that says what happened."""
+    """A note on an error that says what happened."""
 
     __slots__ = ()
 
