@@ -57,7 +57,11 @@ class Reporting:
     ) -> None: ...
 
     @overload
-    def add_event_callback(self, event_type: EventType | str, callback: Callback) -> None: ...
+    def add_event_callback(
+        self,
+        event_type: EventType | str,
+        callback: "Callable[[AsyncEvent[httpx.Response | RetryDetails | None]], Any]",
+    ) -> None: ...
 
     def add_event_callback(
         self, event_type: EventType | str, callback: Callable[[AsyncEvent[Any]], Any]

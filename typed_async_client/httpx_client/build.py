@@ -11,11 +11,10 @@ import httpx
 
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
-from typed_async_client.httpx_types import ProxyTypes
 from typed_async_client.libraries import is_from
 from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
-from typed_async_client.pool.environment import environment_proxies, require_http2
+from typed_async_client.pool.environment import as_proxy, environment_proxies, require_http2
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
@@ -139,13 +138,13 @@ def _named_maker(name: str, options: HttpxClientOptions) -> _MakeTransport:
 
 def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str, Any]:
     """Return the options for the transports of a client: the default, and one for each proxy."""
-    proxies: dict[str, ProxyTypes | None] = {}
+    proxies: dict[str, Any] = {}
     if (given := options.get("proxy")) is not None:
         proxies = {"all://": given}
     elif options.get("trust_env", True):
         proxies = {**environment_proxies()}
     mounts = {
-        pattern: None if proxy is None else make(_as_proxy(proxy))
+        pattern: None if proxy is None else make(as_proxy(proxy))
         for pattern, proxy in proxies.items()
     }
     return {
@@ -153,7 +152,3 @@ def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str
         "transport": make(None),
         "mounts": {**mounts, **(options.get("mounts") or {})},
     }
-
-
-def _as_proxy(proxy: ProxyTypes) -> httpx.Proxy:
-    return proxy if isinstance(proxy, httpx.Proxy) else httpx.Proxy(proxy)

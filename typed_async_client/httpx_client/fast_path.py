@@ -26,6 +26,7 @@ from typed_async_client.httpx_types import CookieTypes
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.private import BoundAsyncStream, is_globals_of_httpx, set_empty_content
 from typed_async_client.redact import redact
+from typed_async_client.wording import INVALID_USERINFO
 
 __all__ = ["FastPathClient"]
 
@@ -38,10 +39,6 @@ _MAX_CACHED_LENGTH = 2048
 _COOKIE_HEADERS = (b"set-cookie", b"set-cookie2")
 
 _EMPTY_BODY = httpx.ByteStream(b"")
-
-_INVALID_USERINFO = (
-    "invalid URL: percent-encode the special characters of the user name and the password"
-)
 
 _log = logging.getLogger("httpx")
 
@@ -63,7 +60,7 @@ def _parse(url: str) -> _ParsedUrl:
         if "@" not in url:
             raise
         # httpx quotes what it couldn't parse, which may be a piece of the password.
-        raise httpx.InvalidURL(_INVALID_USERINFO) from None
+        raise httpx.InvalidURL(INVALID_USERINFO) from None
     origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
     return _ParsedUrl(parsed, origin, parsed.is_absolute_url)
 
@@ -80,6 +77,8 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
     """A drop-in replacement for ``httpx.AsyncClient``, with the same options."""
 
     def __init__(self, *, redirects: RedirectPolicy | None = None, **options: Any) -> None:
+        if isinstance(base_url := options.get("base_url"), str):
+            options["base_url"] = _parse(base_url).url
         super().__init__(redirects=redirects, **options)
         self._encoding = options.get("default_encoding", "utf-8")
         self._jar = _client_cookies(options.get("cookies"))

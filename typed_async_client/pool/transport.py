@@ -17,7 +17,7 @@ from typed_async_client.net.guard import AddressGuard
 from typed_async_client.pool.body import PooledBody
 from typed_async_client.pool.connection import ChooseProxy
 from typed_async_client.pool.connector import Http11
-from typed_async_client.pool.environment import ProxyRules, require_http2, require_socks
+from typed_async_client.pool.environment import ProxyRules, as_proxy, require_http2, require_socks
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import Origin, PoolLimits
@@ -229,9 +229,7 @@ def _environment_proxies(*, trust_env: bool) -> ChooseProxy | None:
 
 
 def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
-    proxy = url_or_proxy
-    if not isinstance(proxy, httpx.Proxy):
-        proxy = httpx.Proxy(url=proxy)
+    proxy = as_proxy(url_or_proxy)
     require_socks([proxy])
     return httpcore.Proxy(
         url=httpcore.URL(
