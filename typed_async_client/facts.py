@@ -16,12 +16,11 @@ import httpcore
 import httpx
 
 from typed_async_client.errors import AddressRefusedError
-from typed_async_client.httpx_types import HeaderTypes
+from typed_async_client.httpx_types import INVALID_USERINFO, HeaderTypes
 from typed_async_client.libraries import is_error_of_h2, is_fork_instance
 from typed_async_client.policies.classify import Fault
 from typed_async_client.sent import current_log
 from typed_async_client.wording import (
-    INVALID_USERINFO,
     describe_failure,
     explanation_of,
     format_server,

@@ -19,7 +19,8 @@ _HOST = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(\[[^/?#\]]*\]|[^/?#:]*)(?::\d*)?(?![
 class RequestRecord:
     """The method and the URL of a request, as they were asked for, before any redirect.
 
-    User names, passwords and signed or secret query values are replaced by ``REDACTED``.
+    User names, passwords and signed or secret query values are replaced by ``REDACTED``. All events
+    of a request share its record, so its attributes can't be set.
 
     Args:
         method: the method, in upper case.
@@ -27,29 +28,41 @@ class RequestRecord:
         params: the query parameters passed with the request; None for none.
         client: an httpx client, whose base URL and query parameters apply.
 
-    Attributes:
-        method: the method.
-        resends: how often the pool has sent the request a second time so far, because its reused
-            connection was lost before any answer.
-
     Example:
         >>> RequestRecord("GET", "https://ann:pw@example.org/a?page=2").url
         'https://REDACTED:REDACTED@example.org/a?page=2'
     """
 
-    __slots__ = ("_base_url", "_defaults", "_params", "_parsed", "_url", "method", "resends")
+    __slots__ = ("_base_url", "_defaults", "_method", "_params", "_parsed", "_resends", "_url")
 
     def __init__(
         self, method: str, url: httpx.URL | str, params: Any = None, client: Any = None
     ) -> None:
-        self.method: str = method
-        self.resends: int = 0
+        self._method = method
+        self._resends = 0
         self._url: Any = url
         self._params = params
         is_absolute = type(url) is str and url.startswith(("http://", "https://"))
         self._base_url = None if is_absolute else getattr(client, "base_url", None)
         self._defaults = getattr(client, "params", None) or None
         self._parsed: tuple[str, str] | None = None
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return self._method
+
+    @property
+    def resends(self) -> int:
+        """How often the pool has sent the request a second time so far.
+
+        It does so if its reused connection was lost before any answer.
+        """
+        return self._resends
+
+    def count_resend(self) -> None:
+        """Record that the pool sent the request a second time."""
+        self._resends += 1
 
     @property
     def url(self) -> str:
@@ -98,13 +111,15 @@ class RequestRecord:
         return type(self), (self.method, self.url), {"resends": self.resends}
 
     def __setstate__(self, state: dict[str, int]) -> None:
-        self.resends = state["resends"]
+        self._resends = state["resends"]
 
 
 def _described(url: Any, params: Any, base_url: Any, defaults: Any) -> tuple[str, str]:
     """Return the URL, redacted, and the origin that a request asks for."""
     try:
         target = _merged(url, params, base_url, defaults)
+        if not target.host:  # it can't be requested, and may be a URL without its slashes
+            return _censored(str(target)), ""
         return one_line(str(target)), _origin(target)
     except Exception:  # noqa: BLE001 - the request fails with the right error; this only names it
         return _censored(str(url)), ""
@@ -136,5 +151,5 @@ _MAX_INVALID = 200
 
 def _censored(url: str) -> str:
     """Redact a URL that can't be parsed: anything before an ``@`` may be a password."""
-    _, at, rest = url.rpartition("@")
-    return one_line(f"REDACTED@{rest}" if at else url)[:_MAX_INVALID]
+    _, at, rest = "%20".join(url.split()).rpartition("@")
+    return one_line(f"REDACTED@{rest}" if at else rest)[:_MAX_INVALID]

@@ -90,7 +90,7 @@ class SentLog:
         """Record that the pool sent a request a second time, after it may have been processed."""
         self.resends += 1
         if self._record is not None:
-            self._record.resends += 1
+            self._record.count_resend()
         if self._outer is not None:
             self._outer.count_resend()
 
@@ -156,6 +156,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._body = body
         self._log = log
         self._has_started = False
+        self._had_content = False
 
     @classmethod
     def of(cls, request: Any, log: SentLog) -> Self:
@@ -169,7 +170,8 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """
         body = request.stream
         if isinstance(body, WatchedBody) and body.is_consumed:
-            raise RequestBodyConsumedError(_explain(request), request=request)
+            reason = _REFUSED.format(f" with {request.method} {request.url.host}")
+            raise RequestBodyConsumedError(reason, request=request)
         return cls(body, log)
 
     @property
@@ -184,18 +186,25 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """Whether it is known to start over each time it is read."""
         if isinstance(self._body, WatchedBody):
             return self._body.is_replayable
-        return isinstance(self._body, _REPLAYABLE) or is_fork_instance(
-            self._body, _REPLAYABLE.__name__
-        )
+        is_form = isinstance(self._body, _REPLAYABLE)
+        is_form = is_form or is_fork_instance(self._body, _REPLAYABLE.__name__)
+        return is_form and not is_single_use(self._body)
 
     def __iter__(self) -> Iterator[bytes]:
         self._record()
-        yield from self._body
+        has_content = False
+        for part in self._body:
+            has_content = has_content or bool(part)
+            yield part
+        self._check(has_content=has_content)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._record()
+        has_content = False
         async for part in self._body:
+            has_content = has_content or bool(part)
             yield part
+        self._check(has_content=has_content)
 
     def close(self) -> None:
         """Close the body sent by a synchronous client."""
@@ -210,6 +219,15 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._log.body_started = True
         if not self.is_replayable:
             self._log.body_consumed = True
+
+    def _check(self, *, has_content: bool) -> None:
+        """Refuse to end a body that had content when it was sent before, and has none now.
+
+        Not every source that can be read only once can be told before it is read.
+        """
+        if self._had_content and not has_content:
+            raise RequestBodyConsumedError(_REFUSED.format(""), request=self._body)
+        self._had_content = has_content
 
 
 @functools.cache
@@ -227,9 +245,8 @@ def came_through_body(error: BaseException) -> bool:
     return any(frame.f_code in _READERS for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _explain(request: Any) -> str:
-    return (
-        f"can't send the body again with {request.method} {request.url.host}: a redirect or an "
-        "authentication challenge asks for it, but its source can be read only once, and was read "
-        "for the request before; pass bytes, or an object that iterates from the start each time"
-    )
+_REFUSED = (
+    "can't send the body again{}: a redirect or an authentication challenge asks for it, but its "
+    "source can be read only once, and was read for the request before; pass bytes, or an object "
+    "that iterates from the start each time"
+)

@@ -7,7 +7,6 @@ secrets.
 from typing import TypeVar
 
 __all__ = [
-    "INVALID_USERINFO",
     "describe_failure",
     "describe_timeout",
     "explained",
@@ -18,9 +17,7 @@ __all__ = [
 
 _E = TypeVar("_E", bound=BaseException)
 
-INVALID_USERINFO = (
-    "invalid URL: percent-encode the special characters of the user name and the password"
-)
+
 """Instead of httpx's message for an invalid URL with an ``@``, which may quote a password."""
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}

@@ -65,7 +65,15 @@ def test_base_url_and_parameters_are_merged_as_httpx_does(
     assert sent.path == httpx.URL(record.url).path
 
 
-@pytest.mark.parametrize("url", ["https://ann:hun ter@a.test:x/", "https://ann:hun/ter@a.test:x/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:hun ter@a.test:x/",
+        "https://ann:hun/ter@a.test:x/",
+        "ann:hunter@a.test/",
+        "http:/ann:hunter@a.test/",
+    ],
+)
 def test_nothing_before_an_at_sign_of_an_invalid_url_is_shown(url: str) -> None:
     """It may be a password."""
     record = RequestRecord("GET", url)
@@ -103,7 +111,14 @@ def test_a_record_is_a_value() -> None:
     assert hash(record) == hash(RequestRecord("GET", "https://REDACTED:REDACTED@a.test/x"))
     assert record != RequestRecord("POST", "https://ann:pw@a.test/x")
     assert record != "GET"
-    record.resends = 1
+    record.count_resend()
     pickled = pickle.dumps(record)
     assert b"pw" not in pickled
     assert (pickle.loads(pickled), pickle.loads(pickled).resends) == (record, 1)
+
+
+@pytest.mark.parametrize("name", ["method", "url", "origin", "resends"])
+def test_nothing_of_a_record_can_be_changed(name: str) -> None:
+    """All events of a request share it, and the next attempt reads the method from it."""
+    with pytest.raises(AttributeError):
+        setattr(RequestRecord("GET", "http://a.test"), name, "POST")

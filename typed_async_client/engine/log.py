@@ -4,7 +4,7 @@ import contextlib
 import logging
 
 from typed_async_client.events import AsyncEvent, EventType
-from typed_async_client.redact import one_line
+from typed_async_client.redact import error_line
 
 __all__ = ["log_event"]
 
@@ -40,6 +40,6 @@ def _write(level: int, event: AsyncEvent, what_follows: str) -> None:
 
 
 def _cause(event: AsyncEvent) -> str:
-    message = one_line(str(event.error)).removeprefix(f"{event.method}: ")  # the line has it
+    message = error_line(event.error).removeprefix(f"{event.method}: ")  # the line has it
     name = type(event.error).__name__
     return f"{name}: {message}" if message else name

@@ -11,10 +11,11 @@ import httpx
 
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
+from typed_async_client.httpx_types import as_proxy, as_url
 from typed_async_client.libraries import is_from
 from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
-from typed_async_client.pool.environment import as_proxy, environment_proxies, require_http2
+from typed_async_client.pool.environment import environment_proxies, require_http2
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
@@ -56,6 +57,8 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     }
     if "timeout" not in options and _waits_in_our_pool(transport, options.get("mounts")):
         arguments["timeout"] = _DEFAULT_TIMEOUT
+    if isinstance(base_url := options.get("base_url"), str):
+        arguments["base_url"] = as_url(base_url)
     if mounts := options.get("mounts"):
         arguments["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
     if isinstance(transport, str):

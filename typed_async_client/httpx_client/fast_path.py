@@ -22,11 +22,10 @@ import httpx
 from typed_async_client.httpx_client.cookie_jar import BoundedCookieJar
 from typed_async_client.httpx_client.cookies import RequestCookies, may_have_cookies_for
 from typed_async_client.httpx_client.redirects import RedirectingClient
-from typed_async_client.httpx_types import CookieTypes
+from typed_async_client.httpx_types import CookieTypes, as_url
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.private import BoundAsyncStream, is_globals_of_httpx, set_empty_content
 from typed_async_client.redact import redact
-from typed_async_client.wording import INVALID_USERINFO
 
 __all__ = ["FastPathClient"]
 
@@ -54,13 +53,7 @@ def _parsed(url: str) -> _ParsedUrl:
 
 
 def _parse(url: str) -> _ParsedUrl:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        if "@" not in url:
-            raise
-        # httpx quotes what it couldn't parse, which may be a piece of the password.
-        raise httpx.InvalidURL(INVALID_USERINFO) from None
+    parsed = as_url(url)
     origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
     return _ParsedUrl(parsed, origin, parsed.is_absolute_url)
 
@@ -103,7 +96,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request as httpx does."""
-        parsed = _parsed(url).url if type(url) is str else url
+        parsed = _parsed(url).url if isinstance(url, str) else url
         return super().build_request(method, parsed, **options)
 
     def _bare_url(self, url: str) -> _ParsedUrl | None:

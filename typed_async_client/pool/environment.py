@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 
 import httpx
 
-from typed_async_client.httpx_types import ProxyTypes
-from typed_async_client.wording import INVALID_USERINFO
+from typed_async_client.httpx_types import as_proxy
 
-__all__ = ["ProxyRules", "as_proxy", "environment_proxies", "require_http2", "require_socks"]
+__all__ = ["ProxyRules", "environment_proxies", "require_http2", "require_socks"]
 
 _SOCKS_SCHEMES = ("socks5", "socks5h")
 _IPV4 = 4
@@ -33,7 +32,7 @@ class ProxyRules:
     """
 
     def __init__(self, proxies: Mapping[str, str | None]) -> None:
-        rules = [(_Pattern(pattern), _checked_proxy(proxy)) for pattern, proxy in proxies.items()]
+        rules = [(_Pattern(pattern), _proxy_at(proxy)) for pattern, proxy in proxies.items()]
         self._rules = sorted(rules, key=lambda rule: rule[0].priority)
 
     @classmethod
@@ -111,23 +110,7 @@ def _pattern_of(host: str) -> str:
     return f"all://{host}" if version == _IPV4 else f"all://[{host}]"
 
 
-def as_proxy(proxy: ProxyTypes) -> httpx.Proxy:
-    """Return a proxy that may have been given by its URL.
-
-    Raises:
-        ValueError: it has an unknown scheme.
-        httpx.InvalidURL: its URL is invalid; the message quotes no part of a password.
-    """
-    if isinstance(proxy, httpx.Proxy):
-        return proxy
-    try:
-        return httpx.Proxy(proxy)
-    except httpx.InvalidURL as error:
-        problem = INVALID_USERINFO if "@" in str(proxy) else str(error)
-    raise httpx.InvalidURL(f"proxy: {problem}")  # out of the except block: no context to print
-
-
-def _checked_proxy(address: str | None) -> httpx.Proxy | None:
+def _proxy_at(address: str | None) -> httpx.Proxy | None:
     if address is None:
         return None
     proxy = as_proxy(address)

@@ -9,7 +9,7 @@ import httpcore
 import httpx
 
 from typed_async_client.facts import map_httpcore_error, with_message
-from typed_async_client.httpx_types import CertTypes, ProxyTypes
+from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
 from typed_async_client.libraries import check_request
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
@@ -17,7 +17,7 @@ from typed_async_client.net.guard import AddressGuard
 from typed_async_client.pool.body import PooledBody
 from typed_async_client.pool.connection import ChooseProxy
 from typed_async_client.pool.connector import Http11
-from typed_async_client.pool.environment import ProxyRules, as_proxy, require_http2, require_socks
+from typed_async_client.pool.environment import ProxyRules, require_http2, require_socks
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import Origin, PoolLimits
