@@ -125,7 +125,7 @@ class AsyncResilientClient(Reporting, Verbs):
         than ``event_queue_size`` events are waiting for their callbacks.
 
         Args:
-            method: the HTTP method, in upper or lower case.
+            method: the HTTP method, in upper or lower case; any token is one, such as PROPFIND.
             url: the URL.
             context: the request's id and retry limits; defaults to a random id and the client's
                 limits.
@@ -137,7 +137,7 @@ class AsyncResilientClient(Reporting, Verbs):
             cancels the request.
 
         Raises:
-            ValueError: the method is unknown, or the context has no attempts left.
+            ValueError: the method isn't a token (RFC 9110), or the context has no attempts left.
             TypeError: an option is unknown, or a body can't be sent.
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """

@@ -16,6 +16,7 @@ else:
     UseClientDefault = type(httpx.USE_CLIENT_DEFAULT)
 
 __all__ = [
+    "INVALID_USERINFO",
     "AuthTypes",
     "CertTypes",
     "CookieTypes",
@@ -32,7 +33,7 @@ __all__ = [
     "as_url",
 ]
 
-_INVALID_USERINFO = (
+INVALID_USERINFO = (
     "invalid URL: percent-encode the special characters of the user name and the password"
 )
 
@@ -86,7 +87,7 @@ def as_url(url: str) -> httpx.URL:
         if "@" not in url:
             raise
         # httpx quotes what it couldn't parse, which may be a piece of the password.
-        raise httpx.InvalidURL(_INVALID_USERINFO) from None
+        raise httpx.InvalidURL(INVALID_USERINFO) from None
 
 
 def as_proxy(proxy: ProxyTypes) -> httpx.Proxy:
@@ -98,7 +99,10 @@ def as_proxy(proxy: ProxyTypes) -> httpx.Proxy:
     """
     if isinstance(proxy, httpx.Proxy):
         return proxy
-    url = as_url(proxy) if isinstance(proxy, str) else proxy
+    try:
+        url = as_url(proxy) if isinstance(proxy, str) else proxy
+    except httpx.InvalidURL as error:
+        raise httpx.InvalidURL(f"proxy: {error}") from None
     try:
         return httpx.Proxy(url)
     except ValueError:

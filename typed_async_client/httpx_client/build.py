@@ -11,7 +11,7 @@ import httpx
 
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
-from typed_async_client.httpx_types import ProxyTypes, as_proxy, as_url
+from typed_async_client.httpx_types import as_proxy, as_url
 from typed_async_client.libraries import is_from
 from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
@@ -141,7 +141,7 @@ def _named_maker(name: str, options: HttpxClientOptions) -> _MakeTransport:
 
 def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str, Any]:
     """Return the options for the transports of a client: the default, and one for each proxy."""
-    proxies: dict[str, ProxyTypes | None] = {}
+    proxies: dict[str, Any] = {}
     if (given := options.get("proxy")) is not None:
         proxies = {"all://": given}
     elif options.get("trust_env", True):

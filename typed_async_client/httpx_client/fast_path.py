@@ -70,6 +70,8 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
     """A drop-in replacement for ``httpx.AsyncClient``, with the same options."""
 
     def __init__(self, *, redirects: RedirectPolicy | None = None, **options: Any) -> None:
+        if isinstance(base_url := options.get("base_url"), str):
+            options["base_url"] = _parse(base_url).url
         super().__init__(redirects=redirects, **options)
         self._encoding = options.get("default_encoding", "utf-8")
         self._jar = _client_cookies(options.get("cookies"))

@@ -108,7 +108,7 @@ class RedirectingClient(httpx.AsyncClient):
         )
 
     def _withheld(self, request: httpx.Request, body: object) -> str:
-        """Return what the user wants to be carried, and a connection without TLS mustn't."""
+        """Return what the user wants to be sent, but mustn't be sent without TLS; empty if nothing."""
         named = [name for name in request.headers if name in self._policy.headers]
         return "the body" if body is not None else ", ".join(named)
 
@@ -130,7 +130,7 @@ def raise_if_refused(request: httpx.Request) -> None:
 
 
 class _RefusedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
-    """The body of a request that mustn't be sent, whichever client it is sent with."""
+    """The body of a request that mustn't be sent; reading it raises, in any client."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

@@ -1,4 +1,4 @@
-"""The proxies that the environment names, and the extras that an option needs.
+"""The proxies that the environment names, and the extras that options need.
 
 Which proxy a URL gets follows the rules of httpx, so that a transport given to an httpx client sends
 its requests where the client alone would have sent them.
@@ -20,13 +20,14 @@ _IPV4 = 4
 
 
 class ProxyRules:
-    """Chooses the proxy of a URL by the patterns of httpx's ``mounts``; the closest one counts.
+    """Chooses the proxy of a URL by the patterns of httpx's ``mounts``; the most specific wins.
 
     Args:
         proxies: a proxy for each pattern; None means no proxy.
 
     Raises:
         ValueError: a proxy has an unknown scheme.
+        httpx.InvalidURL: the URL of a proxy is invalid.
         ImportError: a SOCKS proxy needs an extra that isn't installed.
     """
 
@@ -142,7 +143,7 @@ def _require(module: str, extra: str, what: str) -> None:
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:  # the package is there, and misses something of its own
+        if error.name != module:  # it is installed, but lacks a module of its own
             raise
         raise ImportError(
             f"{what} needs an extra: pip install 'typed-async-client[{extra}]'"
