@@ -104,10 +104,11 @@ def _pattern_of(host: str) -> str:
     if "://" in host:
         return host
     try:
-        version = ipaddress.ip_address(host.split("/", maxsplit=1)[0]).version
+        address = ipaddress.ip_address(host.split("/", maxsplit=1)[0].strip("[]"))
     except ValueError:
         return f"all://{host}" if host.lower() == "localhost" else f"all://*{host}"
-    return f"all://{host}" if version == _IPV4 else f"all://[{host}]"
+    # httpx can't parse an IPv6 address in brackets, or with a prefix length, and raises.
+    return f"all://{host}" if address.version == _IPV4 else f"all://[{address}]"
 
 
 def _proxy_at(address: str | None) -> httpx.Proxy | None:
