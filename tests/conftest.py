@@ -5,13 +5,19 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 
+from hypothesis import settings
 from steady_loop import SteadyLoop
 
 
 def pytest_configure() -> None:
-    """Receive interrupts, which a shell lets its background jobs ignore, and so do their children."""
+    """Receive interrupts, and let examples of hypothesis take any time.
+
+    A shell lets its background jobs ignore interrupts, and so do their children.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("any machine", deadline=None)  # an example may wait for a busy one
+    settings.load_profile("any machine")
 
 
 def pytest_xdist_auto_num_workers() -> int:

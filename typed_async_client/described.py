@@ -9,9 +9,11 @@ import httpx
 
 from typed_async_client.errors import ConnectError
 from typed_async_client.facts import failure_reason, is_from_the_wire, says_nothing
+from typed_async_client.httpx_types import INVALID_USERINFO
+from typed_async_client.libraries import is_fork_instance
 from typed_async_client.wording import describe_failure, format_server
 
-__all__ = ["explain_connect_failure", "with_message"]
+__all__ = ["explain_connect_failure", "with_message", "without_userinfo"]
 
 _E = TypeVar("_E", bound=Exception)
 
@@ -66,6 +68,19 @@ def explain_connect_failure(error: Exception, request: httpx.Request | None) -> 
     if request is None:
         return reason or "no connection"
     return describe_failure(httpx.ConnectError, method=request.method, server=server, reason=reason)
+
+
+def without_userinfo(error: Exception, url: str) -> Exception:
+    """Return the error of an invalid URL without a quote from it; any other error as it is.
+
+    An external client raises httpx's own error, which may quote a piece of a password.
+
+    Args:
+        error: the error that an attempt ended with.
+        url: the URL of the request, redacted; an ``@`` tells that it has a user name.
+    """
+    is_invalid = isinstance(error, httpx.InvalidURL) or is_fork_instance(error, "InvalidURL")
+    return type(error)(INVALID_USERINFO) if is_invalid and "@" in url else error
 
 
 def _needs_more(error: Exception, request: httpx.Request | None) -> bool:

@@ -65,6 +65,9 @@ _UNNAMED: dict[type[BaseException], str] = {
 _SAYING_NOTHING = ("", "timed out", "The read operation timed out", "The write operation timed out")
 """Messages of errors that say no more than their class."""
 
+_SAYING_NO_SERVER = ("[Errno ", "[SSL: ")
+"""Starts of the system's words, which don't name the server either."""
+
 LOST_IN_HANDSHAKE = "the connection was closed during the TLS handshake"
 
 _LOST_STREAMS = ("EndOfStream", "BrokenResourceError")
@@ -168,11 +171,13 @@ def says_nothing(error: BaseException) -> bool:
 
 
 def is_from_the_wire(error: Exception) -> bool:
-    """Whether an error of httpx or httpx2 was caused by a library that does the network's work.
+    """Whether an error has the words of the system, or of a library that does the network's work.
 
     Otherwise somebody else chose its words: a mock, a hook, another transport.
     """
     cause = error.__cause__
+    if str(error).startswith(_SAYING_NO_SERVER):
+        return True
     return is_from(cause, *_WIRE_LIBRARIES) or isinstance(cause, ssl.SSLError | UnicodeError)
 
 

@@ -217,7 +217,7 @@ def result_of(event: AsyncEvent, packed: Packed | None = None) -> RequestResult:
         packed: the packed response, to keep instead of the event's.
     """
     status, kind = _CLASSES[event.event_type]
-    result = object.__new__(kind)
+    result: Any = object.__new__(kind)
     set_field = object.__setattr__
     set_field(result, "request_id", event.context.request_id)
     set_field(result, "status", status)
@@ -233,4 +233,5 @@ def result_of(event: AsyncEvent, packed: Packed | None = None) -> RequestResult:
     set_field(result, "_asked", event.request.compact)
     set_field(result, "resends", event.resends)
     set_field(result, "_created", time.monotonic() - event.age)
-    return cast("RequestResult", result)
+    finished: RequestResult = result
+    return finished

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from redirecting import Web
 
@@ -33,7 +33,6 @@ def header_parts(request: httpx.Request) -> list[str]:
     return sorted(filter(None, request.headers.get("Cookie", "").split("; ")))
 
 
-@settings(deadline=None)
 @given(
     cookies=cookies,
     of_request=cookies,

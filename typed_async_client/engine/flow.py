@@ -9,7 +9,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.context import RequestContext
-from typed_async_client.described import explain_connect_failure, with_message
+from typed_async_client.described import explain_connect_failure, with_message, without_userinfo
 from typed_async_client.engine.state import RequestState
 from typed_async_client.errors import ConnectError
 from typed_async_client.events import AsyncEvent
@@ -97,9 +97,8 @@ def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
 
 
 def _described(failed: Failed, state: RequestState) -> Failed:
-    """Return the same failure, with an error that has a message."""
-    error = failed.error
-    log = current_log()
+    """Return the same failure, with an error that has a message, and no password in it."""
+    error, log = without_userinfo(failed.error, state.record.url), current_log()
     request = request_of(error) or state.request or log.request
     return Failed(with_message(error, request, in_body=log.in_body), failed.fault)
 
