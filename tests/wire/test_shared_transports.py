@@ -1,6 +1,7 @@
 """One transport in several clients, as with httpx's own."""
 
 import asyncio
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -73,9 +74,10 @@ def test_a_transport_is_entered_again_on_another_event_loop() -> None:
 async def test_an_adapter_of_the_wrong_kind_says_so() -> None:
     """It isn't for a kind of client that its transport isn't for."""
     client = httpx2.Client(transport=for_httpx2(AsyncPoolTransport()))  # type: ignore[arg-type]  # the mistake
-    with pytest.raises(AttributeError, match=r"it isn't for httpx2\.Client"):
+    with pytest.raises(AttributeError, match=r"isn't for httpx2\.Client"):
         client.get("http://a.test/")
     adapter: Any = for_httpx2(httpx.HTTPTransport())
     assert not hasattr(adapter, "handle_async_request")
-    with pytest.raises(AttributeError, match=r"it isn't for httpx2\.AsyncClient"):
+    assert not hasattr(copy.copy(adapter), "nothing")
+    with pytest.raises(AttributeError, match=r"isn't for httpx2\.AsyncClient"):
         await httpx2.AsyncClient(transport=adapter).get("http://a.test/")

@@ -95,8 +95,9 @@ class _Adapter:
 
     def __getattr__(self, name: str) -> Any:
         kind = self._missing_kinds.get(name)
-        advice = f": it isn't for {kind}, because that transport isn't" if kind else ""
-        raise AttributeError(f"{self!r} has no attribute {name!r}{advice}")
+        if kind is None:  # also of a copy that has no attributes yet
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise AttributeError(f"{self!r} isn't for {kind}, because that transport isn't")
 
     _missing_kinds: Mapping[str, str] = {
         "handle_request": "httpx2.Client",
