@@ -147,7 +147,7 @@ class AsyncResilientClient(Reporting, Verbs):
         request_context = (
             self._defaults.renew() if context is None else checked_context(context).clone()
         )
-        request_options: Any = snapshot(options) if options else {}
+        request_options: Any = snapshot(options, self._client) if options else {}
         record = RequestRecord(method, url, request_options.get("params"), self._client)
         send = functools.partial(self._send, record, url, request_options)
         self._engine.start()
