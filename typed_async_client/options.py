@@ -130,6 +130,7 @@ class _OwnOptions(TypedDict, total=False):
     max_delay: float
     max_concurrent_requests: int | None
     max_results: int
+    max_result_bytes: int
     max_result_age: float
     grace: float
     random: Callable[[], float]

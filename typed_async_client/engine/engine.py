@@ -223,6 +223,8 @@ class Engine:
             cancelled=events[EventType.CANCELLED],
             retries=events[EventType.RETRY],
             results_kept=len(self.ledger),
+            results_dropped=self.ledger.dropped,
+            responses_evicted=self.ledger.evicted,
             events_published=published,
             events_delivered=published - monitor.dropped - monitor.backlog,
             events_dropped=monitor.dropped,
