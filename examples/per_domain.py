@@ -27,8 +27,8 @@ async def main() -> None:
         mounts = {f"all://127.0.0.1:{flaky.port}": patient}
         async with httpx.AsyncClient(transport=AsyncPoolTransport(), mounts=mounts) as client:
             response = await client.get(flaky.url)
-            record = response.extensions["typed_async_client.attempts"]
-            print(f"flaky host: {response.text!r} after {record.attempts} attempts")
+            history = response.extensions["typed_async_client.attempts"]
+            print(f"flaky host: {response.text!r} after {history.attempts} attempts")
             try:
                 await client.get(down.url)
             except httpx.ConnectError:

@@ -40,8 +40,8 @@ def main() -> None:
     transport = ResilientTransport(max_retries=3, base_delay=0.1, on_event=watch)
     with httpx.Client(transport=transport) as client:
         response = client.get(f"http://127.0.0.1:{server.server_port}/")
-    record = response.extensions["typed_async_client.attempts"]
-    print(f"{response.text!r} after {record.attempts} attempts")
+    history = response.extensions["typed_async_client.attempts"]
+    print(f"{response.text!r} after {history.attempts} attempts")
     server.shutdown()
     server.server_close()
 

@@ -51,7 +51,10 @@ class Binding:
             ClientBoundError: the loop, thread or process has changed; the message names both.
             RuntimeError: no event loop is running.
         """
-        running = running_loop()
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(_NO_LOOP) from None
         if self.loop is None:
             self.loop = running
             self._process = os.getpid()

@@ -36,8 +36,6 @@ from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
 
-_CONTEXT_FIELDS = [field.name for field in dataclasses.fields(RequestContext) if field.init]
-
 
 class AsyncResilientClient(Reporting, Verbs):
     """An HTTP client that runs each request as a task and retries connect failures.
@@ -137,7 +135,7 @@ class AsyncResilientClient(Reporting, Verbs):
         than ``event_queue_size`` events are waiting for their callbacks.
 
         Args:
-            method: the HTTP method, in upper or lower case.
+            method: the HTTP method, in upper or lower case; any token is one, such as PROPFIND.
             url: the URL.
             context: the request's id and retry limits; defaults to a random id and the client's
                 limits.
@@ -149,7 +147,7 @@ class AsyncResilientClient(Reporting, Verbs):
             cancels the request.
 
         Raises:
-            ValueError: the method is unknown, or the context has no attempts left.
+            ValueError: the method isn't a token (RFC 9110), or the context has no attempts left.
             TypeError: an option is unknown, or a body can't be sent.
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """
@@ -231,7 +229,6 @@ class AsyncResilientClient(Reporting, Verbs):
             >>> client.new_context("orders-17", base_delay=0.2).max_retries
             1
         """
-        check_names("new_context() argument", unknown, _CONTEXT_FIELDS)
         chosen: dict[str, Any] = {
             "request_id": request_id,
             "max_retries": max_retries,
@@ -240,6 +237,7 @@ class AsyncResilientClient(Reporting, Verbs):
             "max_delay": max_delay,
             "metadata": metadata,
         }
+        check_names("new_context() argument", unknown, chosen)
         given = {name: value for name, value in chosen.items() if value is not None}
         return dataclasses.replace(self._defaults.renew(), **given)
 

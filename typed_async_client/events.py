@@ -154,7 +154,7 @@ class AsyncEvent(Generic[DataT_co]):
         one that the caller gets.
         """
         data = self.data if isinstance(self.data, RetryDetails) else copy_value(self.data)
-        clone = dataclasses.replace(self, data=data)
+        clone = dataclasses.replace(self, data=data, request=self.request.clone())
         object.__setattr__(clone, "_created", self._created)
         return clone
 

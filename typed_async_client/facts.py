@@ -5,6 +5,7 @@ failed attempt is retried is decided in ``policies/``.
 """
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -15,11 +16,15 @@ import httpcore
 import httpx
 
 from typed_async_client.errors import AddressRefusedError
-from typed_async_client.httpx_types import HeaderTypes
+from typed_async_client.httpx_types import INVALID_USERINFO, HeaderTypes
 from typed_async_client.libraries import is_error_of_h2, is_fork_instance
 from typed_async_client.policies.classify import Fault
 from typed_async_client.sent import current_log
-from typed_async_client.wording import describe_failure, explanation_of, format_server
+from typed_async_client.wording import (
+    describe_failure,
+    explanation_of,
+    format_server,
+)
 
 __all__ = [
     "as_httpx_error",
@@ -30,6 +35,7 @@ __all__ = [
     "reason_of",
     "request_of",
     "with_message",
+    "without_userinfo",
 ]
 
 _E = TypeVar("_E", bound=Exception)
@@ -61,6 +67,11 @@ _UNNAMED: dict[type[BaseException], str] = {
 """The meaning of errors that asyncio raises without a message."""
 
 _SAYING_NOTHING = ("", "timed out", "The read operation timed out", "The write operation timed out")
+
+_SAYING_NO_SERVER = ("[Errno ", "[SSL: ")
+
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
+"""What ``str()`` of an ``OSError`` starts with."""
 
 _LIMITS = ("connect", "read", "write", "pool")
 """The timeouts of a request. The error of each has a class named after it."""
@@ -157,10 +168,7 @@ def explain_connect_failure(error: Exception, request: httpx.Request | None) -> 
     server = "" if request is None else _server_of(request)
     if server and f"cannot connect to {server}" in str(error):  # our pool has described it
         return str(error)
-    reason = str(error) or "no connection"
-    for cause in _causes(error):
-        if _errno_of(cause):
-            reason = reason_of(cause)
+    reason = _words_of_system(error) or "no connection"
     if request is None:
         return reason
     return describe_failure(httpx.ConnectError, method=request.method, server=server, reason=reason)
@@ -169,18 +177,21 @@ def explain_connect_failure(error: Exception, request: httpx.Request | None) -> 
 def with_message(error: _E, request: httpx.Request | None) -> _E:
     """Return a network error whose message says something; any other error as it is.
 
-    httpx's own transports raise many errors without a message, or with just "timed out". The error
-    returned instead has the same class, cause and request. The original isn't changed: a mock may
-    raise it many times.
+    httpx's own transports raise many errors without a message, with just "timed out", or with the
+    system's words alone, which don't tell the server. The error returned instead has the same class,
+    cause and request. The original isn't changed: a mock may raise it many times.
 
     Args:
         error: the error that an attempt ended with.
         request: the request of that attempt; None if unknown.
     """
-    if str(error) not in _SAYING_NOTHING:
+    reason = ""
+    if str(error).startswith(_SAYING_NO_SERVER):
+        reason = _words_of_system(error)
+    elif str(error) not in _SAYING_NOTHING:
         return error
     details = {} if request is None else _details_of(error, request)
-    message = describe_failure(type(error), **details)
+    message = describe_failure(type(error), reason=reason, **details)
     if not message:
         return error
     clone: _E = Exception.__new__(type(error), message)
@@ -188,6 +199,19 @@ def with_message(error: _E, request: httpx.Request | None) -> _E:
     clone.__cause__, clone.__context__ = error.__cause__, error.__context__
     clone.__suppress_context__ = error.__suppress_context__
     return clone.with_traceback(error.__traceback__)
+
+
+def without_userinfo(error: Exception, url: str) -> Exception:
+    """Return the error of an invalid URL without a quote from it; any other error as it is.
+
+    An external client raises httpx's own error, which may quote a piece of a password.
+
+    Args:
+        error: the error that an attempt ended with.
+        url: the URL of the request, redacted; an ``@`` tells that it has a user name.
+    """
+    is_invalid = isinstance(error, httpx.InvalidURL) or is_fork_instance(error, "InvalidURL")
+    return type(error)(INVALID_USERINFO) if is_invalid and "@" in url else error
 
 
 def reason_of(error: BaseException) -> str:
@@ -218,6 +242,15 @@ def _errno_of(error: BaseException) -> int | None:
 def _server_of(request: httpx.Request) -> str:
     url = request.url
     return format_server(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
+
+
+def _words_of_system(error: Exception) -> str:
+    """Return what the operating system said, if an error was its doing, else the error's message."""
+    reason = _ERROR_NUMBER.sub("", str(error))
+    for cause in _causes(error):
+        if _errno_of(cause):
+            reason = reason_of(cause)
+    return reason
 
 
 def _details_of(error: Exception, request: httpx.Request) -> dict[str, Any]:

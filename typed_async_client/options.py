@@ -149,7 +149,25 @@ class SingleRequestOptions(
     """The options of a request and of the client that is created for it, without the timeout."""
 
 
-_KNOWN = frozenset(RequestOptions.__annotations__)
+_KNOWN = frozenset({*RequestOptions.__annotations__, "context"})
+
+_OF_CONTEXTS = (
+    "base_delay",
+    "backoff_factor",
+    "max_delay",
+    "max_retries",
+    "metadata",
+    "request_id",
+)
+
+_ELSEWHERE = {
+    **{
+        name: f"{name} is an option of the client: pass it there"
+        for name in ClientOptions.__annotations__.keys() - _KNOWN
+    },
+    **{name: f"pass context=client.new_context({name}=...)" for name in _OF_CONTEXTS},
+}
+"""Names that aren't options of a request, and what to do instead."""
 
 
 def check_single_request_options(options: Mapping[str, Any]) -> None:
@@ -159,7 +177,9 @@ def check_single_request_options(options: Mapping[str, Any]) -> None:
         TypeError: an option is neither one of a request nor one of a client.
     """
     check_names(
-        "option", options, [*SingleRequestOptions.__annotations__, "max_retries", "timeout"]
+        "option",
+        options,
+        [*SingleRequestOptions.__annotations__, "context", "max_retries", "timeout"],
     )
 
 
@@ -188,7 +208,7 @@ def snapshot(options: Mapping[str, Any], client: Any) -> dict[str, Any]:
         TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
         ValueError: the same, for a JSON number that is infinite or not a number.
     """
-    check_names("request option", options, _KNOWN)
+    check_names("request option", options, _KNOWN, _ELSEWHERE)
     chosen = dict(options)
     encode_body(chosen, client)
     return {name: copy_option(name, value) for name, value in chosen.items()}

@@ -16,6 +16,7 @@ from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 from httpx._urlparse import ParseResult
 
 __all__ = [
+    "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
     "DeflateDecoder",
     "GZipDecoder",
@@ -26,7 +27,6 @@ __all__ = [
     "forget_parsed_cookies",
     "h2_state_of",
     "has_leftovers",
-    "is_globals_of_httpx",
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
@@ -41,15 +41,12 @@ __all__ = [
     "url_from_parts",
 ]
 
-_GLOBALS_OF_HTTPX = BoundAsyncStream.__init__.__globals__
+GLOBALS_OF_CLIENT = BoundAsyncStream.__init__.__globals__
+"""The globals of every function that is defined in httpx's client module."""
+
 _STREAMS_OF_ITERATORS = ("AsyncIteratorByteStream", "IteratorByteStream")
 _GLOBALS_OF_TRANSPORTS = httpx.AsyncHTTPTransport.__aenter__.__globals__
 _GLOBALS_OF_POOLS = httpcore.AsyncConnectionPool.create_connection.__globals__
-
-
-def is_globals_of_httpx(namespace: dict[str, Any]) -> bool:
-    """Whether a function with these globals is defined in httpx's client module."""
-    return namespace is _GLOBALS_OF_HTTPX
 
 
 def is_stock_transport() -> bool:
@@ -88,13 +85,30 @@ def stream_under(stream: Any) -> Any:
 def is_single_use(stream: Any) -> bool:
     """Whether a request body is read from a source that can't be read again from the start.
 
-    That is an iterator or an open file, in the stream that httpx or httpx2 makes of it. A stream
-    class of the caller's own is assumed to start over.
+    That is an iterator or an open file, in the stream that httpx or httpx2 makes of it, and a form
+    with a file that can't be rewound. Anything else that can be iterated is assumed to start over,
+    unless it returns the same iterator each time.
     """
+    if type(stream).__name__ == "MultipartStream":
+        return not all(_starts_over(getattr(field, "file", b"")) for field in stream.fields)
     if type(stream).__name__ not in _STREAMS_OF_ITERATORS:
-        return False
+        return _iterates_once(stream)
     source = getattr(stream, "_stream", None)
-    return any(hasattr(source, name) for name in ("__anext__", "__next__", "aread", "read"))
+    names = ("__anext__", "__next__", "aread", "read")
+    return any(hasattr(source, name) for name in names) or _iterates_once(source)
+
+
+def _starts_over(file: Any) -> bool:
+    """Whether a file of a form is read from its start each time; httpx rewinds it if it can."""
+    if isinstance(file, str | bytes):
+        return True
+    seekable = getattr(file, "seekable", None)
+    return hasattr(file, "seek") and (seekable is None or bool(seekable()))
+
+
+def _iterates_once(source: Any) -> bool:
+    iterate = aiter if hasattr(source, "__aiter__") else iter
+    return iterate(source) is iterate(source)
 
 
 def set_empty_content(request: httpx.Request) -> None:

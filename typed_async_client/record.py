@@ -3,6 +3,7 @@
 Most requests succeed without anybody looking, so a URL is parsed and redacted on first access.
 """
 
+import functools
 import re
 from typing import Any
 
@@ -14,6 +15,18 @@ __all__ = ["RequestRecord"]
 
 _HOST = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(\[[^/?#\]]*\]|[^/?#:]*)(?::\d*)?(?![^/?#])")
 """The host of an absolute URL (RFC 3986, section 3.2); no match if the port is invalid."""
+
+_MAX_CACHED = 300
+"""Characters of the longest start of a URL that is cached with its name."""
+
+
+def _name_for(method: str, start: str) -> str:
+    """Return a method and the host of a URL, which may be cut off at its path; empty without one."""
+    matched = _HOST.match(start)
+    return f"{method} {matched[1]}" if matched and matched[1] else ""
+
+
+_cached_name = functools.lru_cache(_name_for)
 
 
 class RequestRecord:
@@ -51,6 +64,13 @@ class RequestRecord:
         self._defaults = getattr(client, "params", None) or None
         self._parsed: tuple[str, str] | None = None
 
+    def clone(self) -> "RequestRecord":
+        """Return an equal record, which can be changed without affecting the request."""
+        clone = object.__new__(RequestRecord)
+        for name in self.__slots__:
+            setattr(clone, name, getattr(self, name))
+        return clone
+
     @property
     def url(self) -> str:
         """The absolute URL, redacted; as the caller passed it, redacted, if it is invalid."""
@@ -64,10 +84,11 @@ class RequestRecord:
     @property
     def name(self) -> str:
         """The method and the host, to name the request's task."""
-        url = self._url
-        matched = _HOST.match(url if type(url) is str else str(url))
-        host = matched[1] if matched else getattr(self._base_url, "host", "")
-        return f"{self.method} {host}" if host else self.method
+        url = self._url if type(self._url) is str else str(self._url)
+        end = url.find("/", len("https://"))
+        start = url if end < 0 else url[:end]
+        name = (_cached_name if len(start) <= _MAX_CACHED else _name_for)(self.method, start)
+        return name or f"{self.method} {getattr(self._base_url, 'host', '')}".rstrip()
 
     @property
     def compact(self) -> "RequestRecord | str":
@@ -105,6 +126,8 @@ def _described(url: Any, params: Any, base_url: Any, defaults: Any) -> tuple[str
     """Return the URL, redacted, and the origin that a request asks for."""
     try:
         target = _merged(url, params, base_url, defaults)
+        if not target.host:  # it can't be requested, and may be a URL without its slashes
+            return _censored(str(target)), ""
         return one_line(str(target)), _origin(target)
     except Exception:  # noqa: BLE001 - the request fails with the right error; this only names it
         return _censored(str(url)), ""
@@ -136,5 +159,5 @@ _MAX_INVALID = 200
 
 def _censored(url: str) -> str:
     """Redact a URL that can't be parsed: anything before an ``@`` may be a password."""
-    _, at, rest = url.rpartition("@")
-    return one_line(f"REDACTED@{rest}" if at else url)[:_MAX_INVALID]
+    _, at, rest = "%20".join(url.split()).rpartition("@")
+    return one_line(f"REDACTED@{rest}" if at else rest)[:_MAX_INVALID]

@@ -1,4 +1,4 @@
-"""What a client tells about its requests: events to callbacks, results, waits, and counters."""
+"""What a client reports about its requests: events to callbacks, results, waits, and counters."""
 
 import asyncio
 from collections.abc import Callable
@@ -57,7 +57,11 @@ class Reporting:
     ) -> None: ...
 
     @overload
-    def add_event_callback(self, event_type: EventType | str, callback: Callback) -> None: ...
+    def add_event_callback(
+        self,
+        event_type: EventType | str,
+        callback: "Callable[[AsyncEvent[httpx.Response | RetryDetails | None]], Any]",
+    ) -> None: ...
 
     def add_event_callback(
         self, event_type: EventType | str, callback: Callable[[AsyncEvent[Any]], Any]

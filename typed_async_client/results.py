@@ -254,7 +254,7 @@ def result_of(
         packed_error: the packed error, likewise.
     """
     status, kind = _CLASSES[event.event_type]
-    result = object.__new__(kind)
+    result: Any = object.__new__(kind)
     set_field = object.__setattr__
     set_field(result, "request_id", event.context.request_id)
     set_field(result, "status", status)
@@ -274,4 +274,5 @@ def result_of(
     set_field(result, "resends", event.resends)
     set_field(result, "response_evicted", False)  # noqa: FBT003 - no flag, a value
     set_field(result, "_created", time.monotonic() - event.age)
-    return cast("RequestResult", result)
+    finished: RequestResult = result
+    return finished

@@ -45,6 +45,8 @@ class SentLog:
     Attributes:
         owner: the same.
         hops: requests that httpx was about to send.
+        is_sending: whether a transport is sending a request of the attempt. Otherwise hooks or
+            authentication are running, which may send requests of their own.
         answered: whether one of them was answered.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
@@ -60,6 +62,7 @@ class SentLog:
         "body_consumed",
         "body_started",
         "hops",
+        "is_sending",
         "owner",
         "resends",
         "unrepeatable",
@@ -75,6 +78,7 @@ class SentLog:
         self._outer = outer
         self._record = record
         self.hops: int = 0
+        self.is_sending: bool = False
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
@@ -132,8 +136,13 @@ def current_log() -> SentLog:
 
 
 def attempt_log() -> SentLog | None:
-    """Return the log of the running task's attempt; None outside of any attempt."""
-    return _log.get(None)
+    """Return the log of the attempt that a transport is sending for; None outside of any attempt.
+
+    A hook, an auth class or an application that is called in process may send requests of its own,
+    which aren't part of the attempt.
+    """
+    log = _log.get(None)
+    return log if log is not None and log.is_sending else None
 
 
 _UNUSED = SentLog()
@@ -156,6 +165,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._body = body
         self._log = log
         self._has_started = False
+        self._had_content = False
 
     @classmethod
     def of(cls, request: Any, log: SentLog) -> Self:
@@ -169,7 +179,8 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """
         body = request.stream
         if isinstance(body, WatchedBody) and body.is_consumed:
-            raise RequestBodyConsumedError(_explain(request), request=request)
+            reason = _REFUSED.format(f" with {request.method} {request.url.host}")
+            raise RequestBodyConsumedError(reason, request=request)
         return cls(body, log)
 
     @property
@@ -184,18 +195,25 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """Whether it is known to start over each time it is read."""
         if isinstance(self._body, WatchedBody):
             return self._body.is_replayable
-        return isinstance(self._body, _REPLAYABLE) or is_fork_instance(
-            self._body, _REPLAYABLE.__name__
-        )
+        is_form = isinstance(self._body, _REPLAYABLE)
+        is_form = is_form or is_fork_instance(self._body, _REPLAYABLE.__name__)
+        return is_form and not is_single_use(self._body)
 
     def __iter__(self) -> Iterator[bytes]:
         self._record()
-        yield from self._body
+        has_content = False
+        for part in self._body:
+            has_content = has_content or bool(part)
+            yield part
+        self._check(has_content=has_content)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._record()
+        has_content = False
         async for part in self._body:
+            has_content = has_content or bool(part)
             yield part
+        self._check(has_content=has_content)
 
     def close(self) -> None:
         """Close the body sent by a synchronous client."""
@@ -210,6 +228,15 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._log.body_started = True
         if not self.is_replayable:
             self._log.body_consumed = True
+
+    def _check(self, *, has_content: bool) -> None:
+        """Refuse to end a body that had content when it was sent before, and has none now.
+
+        Not every source that can be read only once can be told before it is read.
+        """
+        if self._had_content and not has_content:
+            raise RequestBodyConsumedError(_REFUSED.format(""), request=self._body)
+        self._had_content = has_content
 
 
 @functools.cache
@@ -227,9 +254,8 @@ def came_through_body(error: BaseException) -> bool:
     return any(frame.f_code in _READERS for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _explain(request: Any) -> str:
-    return (
-        f"can't send the body again with {request.method} {request.url.host}: a redirect or an "
-        "authentication challenge asks for it, but its source can be read only once, and was read "
-        "for the request before; pass bytes, or an object that iterates from the start each time"
-    )
+_REFUSED = (
+    "can't send the body again{}: a redirect or an authentication challenge asks for it, but its "
+    "source can be read only once, and was read for the request before; pass bytes, or an object "
+    "that iterates from the start each time"
+)

@@ -45,7 +45,7 @@ async def simple_async_request(
         url: the URL.
         max_retries: retries after a connect failure.
         timeout: seconds for each of connect, read, write and pool, as in httpx; a single request
-            doesn't wait for the pool.
+            doesn't wait for the pool. It applies to an ``http_client`` too.
         context: the id and the retry limits of the request, instead of ``max_retries``.
         **options: options of the request (json, headers, ...) or of the client (verify, ...).
 
@@ -67,7 +67,7 @@ async def simple_async_request(
     request_options = {
         name: client_options.pop(name) for name in _REQUEST_OPTIONS & client_options.keys()
     }
-    async with AsyncResilientClient(
-        max_retries=max_retries, timeout=timeout, **client_options
-    ) as client:
+    timed = client_options if client_options.get("http_client") is None else request_options
+    timed["timeout"] = timeout
+    async with AsyncResilientClient(max_retries=max_retries, **client_options) as client:
         return await client.request(method, url, context, **request_options)

@@ -17,6 +17,9 @@ __all__ = [
 
 _E = TypeVar("_E", bound=BaseException)
 
+
+"""Instead of httpx's message for an invalid URL with an ``@``, which may quote a password."""
+
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _WORDS = {
@@ -86,7 +89,7 @@ def describe_failure(
 
 
 class _Explanation(str):
-    """A note of an error that says what happened."""
+    """A note on an error that says what happened."""
 
     __slots__ = ()
 

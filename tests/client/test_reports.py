@@ -226,3 +226,10 @@ def test_a_wrong_argument_of_a_new_context_names_the_right_one() -> None:
     """As everywhere."""
     with pytest.raises(TypeError, match="argument 'retries': did you mean 'max_retries'"):
         AsyncResilientClient().new_context(retries=3)  # type: ignore[arg-type]  # the point of the test
+
+
+@pytest.mark.parametrize("name", ["current_attempt", "created_at"])
+def test_a_new_context_refuses_what_a_new_request_starts_with(name: str) -> None:
+    """It would have been ignored."""
+    with pytest.raises(TypeError, match=f"unknown .* argument '{name}'"):
+        AsyncResilientClient().new_context(**{name: 1})  # type: ignore[arg-type]  # the point of the test

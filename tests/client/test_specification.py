@@ -257,3 +257,19 @@ def test_a_simple_request_has_a_timeout_of_ten_seconds_by_default() -> None:
     """As in httpx, it applies to each of connect, read, write and pool."""
     parameters = inspect.signature(simple_async_request).parameters
     assert (parameters["timeout"].default, parameters["max_retries"].default) == (10.0, 2)
+
+
+@in_virtual_time
+async def test_a_simple_request_can_use_a_client_of_the_caller() -> None:
+    """Which stays open, and whose own timeout is replaced by that of the request."""
+    seen: list[dict[str, float]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx.Response(200)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as given:
+        await simple_async_request("GET", "http://a.test/", http_client=given)
+        await simple_async_request("GET", "http://a.test/", http_client=given, timeout=3)
+        assert not given.is_closed
+    assert [timeout["read"] for timeout in seen] == [10, 3]

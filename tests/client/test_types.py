@@ -131,6 +131,8 @@ async def test_a_misspelt_option_is_named() -> None:
         await simple_async_request("GET", URL, retries=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
     with pytest.raises(TypeError, match="unknown option 'header': did you mean 'headers'"):
         await simple_async_request("GET", URL, header={})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
+    with pytest.raises(TypeError, match="unknown option 'contxt': did you mean 'context'"):
+        await simple_async_request("GET", URL, contxt=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
     with pytest.raises(TypeError, match="unknown client option 'time_out': did you mean 'timeout'"):
         AsyncResilientClient(time_out=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
 

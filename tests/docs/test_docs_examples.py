@@ -66,8 +66,7 @@ _NOT_SHOWN: Final = re.compile(
     r"|[A-Z]+ https?://\S+: attempt \d of \d failed \(.+\), gave up after [\d.]+ s)\n",
     re.MULTILINE,
 )
-"""Log lines; the pages show what an example prints."""
-"""What asyncio's debug mode says on a busy machine; it isn't the example's fault."""
+"""Log lines on stderr: the pages show what an example prints."""
 
 _SECONDS: Final = re.compile(r"\d+\.\d+")
 

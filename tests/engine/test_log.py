@@ -49,6 +49,12 @@ def test_an_error_without_a_message_is_named(caplog: pytest.LogCaptureFixture) -
     assert "failed (KeyError), gave up" in caplog.text
 
 
+def test_the_method_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The message of a network error starts with it, and so does the line."""
+    log_event(event(EventType.ERROR, httpx.ReadError("POST: connection to a.test:443 lost")))
+    assert "failed (ReadError: connection to a.test:443 lost), gave up" in caplog.text
+
+
 @pytest.mark.parametrize("kind", [EventType.SUCCESS, EventType.CANCELLED])
 def test_successes_and_cancellations_are_not_logged(
     kind: EventType, caplog: pytest.LogCaptureFixture

@@ -104,16 +104,6 @@ async def test_the_log_line_of_a_response_has_no_secret(caplog: pytest.LogCaptur
     assert caplog.messages == [f'HTTP Request: GET {url} "HTTP/1.1 200 OK"']
 
 
-@pytest.mark.parametrize("password", ["hun/ter2", "hun#ter2"])
-async def test_an_invalid_url_with_a_password_is_not_quoted(password: str) -> None:
-    """Httpx takes a piece of the password for the port, and quotes it."""
-    async with make() as client:
-        with pytest.raises(httpx.InvalidURL) as raised:
-            await client.get(f"https://ann:{password}@bucket.test/")
-    assert "hun" not in str(raised.value)
-    assert raised.value.__cause__ is None
-
-
 @pytest.mark.parametrize(("length", "is_cached"), [(100, True), (60_000, False)])
 async def test_a_very_long_url_is_not_cached(length: int, *, is_cached: bool) -> None:
     """A thousand of them would occupy 120 MB forever, even after the client is closed."""

@@ -165,6 +165,15 @@ def test_an_event_reports_its_request() -> None:
     assert (event.resends, event.is_terminal) == (1, True)
 
 
+def test_a_callback_cannot_change_the_request() -> None:
+    """The next attempt reads its method from the record."""
+    event = AsyncEvent(EventType.RETRY, RequestContext(), request=RequestRecord("PUT", "/x"))
+    clone = event.clone()
+    clone.request.method, clone.request.resends = "DELETE", 7
+    assert (event.method, event.request.resends) == ("PUT", 0)
+    assert event.clone() == event
+
+
 def test_the_repr_of_an_event_has_no_secrets() -> None:
     """Neither of the URL, of an error message, nor of the metadata."""
     error = httpx.ConnectError("cannot reach https://ann:pw@a.test/")

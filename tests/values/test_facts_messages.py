@@ -39,6 +39,10 @@ class PickyError(httpx.ReadTimeout):
         (httpx.ConnectTimeout(""), "GET: no connection to a.test:443 (connect timeout)"),
         (httpx.CloseError(""), "GET: the connection to a.test:443 could not be closed"),
         (httpx.LocalProtocolError(""), "GET: invalid request to a.test:443"),
+        (
+            httpx.ConnectError("[Errno -2] Name or service not known"),
+            "GET: cannot connect to a.test:443: Name or service not known",
+        ),
     ],
     ids=repr,
 )
@@ -55,6 +59,24 @@ def test_a_message_that_says_nothing_is_replaced(error: Exception, message: str)
 def test_every_other_error_is_left_alone(error: Exception) -> None:
     """One with a message, and one of the caller's own code."""
     assert with_message(error, REQUEST) is error
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "unknown host"), "unknown host"),
+        (ConnectionRefusedError(111, "refused"), "Connection refused"),
+        (ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] x"), "[SSL: CERT"),
+    ],
+    ids=repr,
+)
+def test_words_of_the_system_that_name_no_server_are_completed(cause: OSError, reason: str) -> None:
+    """As httpx's own transports pass them on, for synchronous clients too."""
+    error = httpx.ConnectError(str(cause))
+    error.__cause__ = cause
+    described = with_message(error, REQUEST)
+    assert str(described).startswith(f"GET: cannot connect to a.test:443: {reason}")
+    assert described.__cause__ is cause
 
 
 def test_an_error_keeps_its_cause_its_request_its_notes_and_its_attributes() -> None:

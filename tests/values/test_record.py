@@ -65,7 +65,15 @@ def test_base_url_and_parameters_are_merged_as_httpx_does(
     assert sent.path == httpx.URL(record.url).path
 
 
-@pytest.mark.parametrize("url", ["https://ann:hun ter@a.test:x/", "https://ann:hun/ter@a.test:x/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:hun ter@a.test:x/",
+        "https://ann:hun/ter@a.test:x/",
+        "ann:hunter@a.test/",
+        "http:/ann:hunter@a.test/",
+    ],
+)
 def test_nothing_before_an_at_sign_of_an_invalid_url_is_shown(url: str) -> None:
     """It may be a password."""
     record = RequestRecord("GET", url)

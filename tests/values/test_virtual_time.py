@@ -44,3 +44,13 @@ async def test_a_call_from_another_thread_is_handled_without_a_jump() -> None:
     loop.call_soon_threadsafe(lambda: called.append(loop.time()))
     await asyncio.sleep(1)
     assert called == [0.0]
+
+
+def test_a_synchronous_function_is_named() -> None:
+    """A test that isn't ``async def`` would otherwise fail for its missing coroutine."""
+
+    @in_virtual_time  # type: ignore[arg-type]  # the mistake
+    def synchronous() -> None: ...
+
+    with pytest.raises(TypeError, match=r"takes an async def, got .*synchronous\(\)"):
+        synchronous()

@@ -98,6 +98,15 @@ def test_the_environment_is_read_as_by_httpx(
     assert environment_proxies() == get_environment_proxies()
 
 
+@pytest.mark.parametrize("address", ["[::1]", "::1/128", "[::1]/128", "0:0::1"])
+def test_an_ipv6_address_may_be_written_in_any_way(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """As curl and Go accept it; httpx raises, or doesn't recognize it."""
+    set_variables(monkeypatch, {"ALL_PROXY": PROXY, "NO_PROXY": address})
+    assert ProxyRules.of_environment().proxy_for(httpx.URL("http://[::1]/")) is None
+
+
 URLS = [
     "http://a.test/",
     "https://a.test/",
@@ -159,7 +168,7 @@ def test_our_transports_choose_the_same_proxy_as_httpx(
 
 def test_exceptions_without_a_proxy_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients of httpx fail for one that isn't valid."""
-    monkeypatch.setenv("NO_PROXY", "[::1]")
+    monkeypatch.setenv("NO_PROXY", "a.test:http")
     assert ProxyRules.of_environment().proxies == []
     monkeypatch.setenv("ALL_PROXY", PROXY)
     with pytest.raises(httpx.InvalidURL):

@@ -101,7 +101,7 @@ async def test_a_pool_timeout_says_how_many_connections_and_requests_there_are()
         await asyncio.sleep(0)
         assert await message_of(get(client, server), httpx.PoolTimeout) == (
             "GET: no free connection for 127.0.0.1:PORT within 0.4 s (pool timeout): "
-            "1 of 1 connections in use, 1 other requests waiting"
+            "1 of 1 connections in use, 1 other request waiting"
         )
         for task in (first, third):
             task.cancel()

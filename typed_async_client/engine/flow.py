@@ -12,7 +12,12 @@ from typed_async_client.context import RequestContext
 from typed_async_client.engine.state import RequestState
 from typed_async_client.errors import ConnectError
 from typed_async_client.events import AsyncEvent
-from typed_async_client.facts import explain_connect_failure, request_of, with_message
+from typed_async_client.facts import (
+    explain_connect_failure,
+    request_of,
+    with_message,
+    without_userinfo,
+)
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import RetryAfter
@@ -95,8 +100,8 @@ def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
 
 
 def _described(failed: Failed, state: RequestState) -> Failed:
-    """Return the same failure, with an error that has a message."""
-    error = failed.error
+    """Return the same failure, with an error that has a message, and no password in it."""
+    error = without_userinfo(failed.error, state.record.url)
     return Failed(with_message(error, request_of(error) or state.request), failed.fault)
 
 

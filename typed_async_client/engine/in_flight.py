@@ -83,7 +83,13 @@ class InFlight:
             raise
         self.task = task
         self._coroutine = coroutine
-        _name(task, self._state.record.name)
+        try:  # noqa: SIM105 - suppress() is slower, for every request
+            task.set_name(self._state.record.name)
+        except (
+            AttributeError,
+            TypeError,
+        ):  # the task factory has created something that can't be named
+            pass
         task.add_done_callback(self._on_done)
         return task
 
@@ -115,13 +121,6 @@ class InFlight:
         else:
             with contextlib.suppress(asyncio.CancelledError):
                 task.exception()  # retrieved, so asyncio doesn't log it: the result has it
-
-
-def _name(task: ResponseTask, name: str) -> None:
-    """Name a task, unless its task factory has created something that can't be named."""
-    set_name = getattr(task, "set_name", None)
-    if set_name is not None:
-        set_name(name)
 
 
 def _close_unless_started(coroutine: _RequestCoroutine) -> None:

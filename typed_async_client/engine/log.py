@@ -4,7 +4,7 @@ import contextlib
 import logging
 
 from typed_async_client.events import AsyncEvent, EventType
-from typed_async_client.redact import one_line
+from typed_async_client.redact import error_line
 
 __all__ = ["log_event"]
 
@@ -34,12 +34,12 @@ def _write(level: int, event: AsyncEvent, what_follows: str) -> None:
             event.url,
             event.attempts,
             event.context.max_retries + 1,
-            _cause(event.error),
+            _cause(event),
             what_follows,
         )
 
 
-def _cause(error: BaseException | None) -> str:
-    message = one_line(str(error))
-    name = type(error).__name__
+def _cause(event: AsyncEvent) -> str:
+    message = error_line(event.error).removeprefix(f"{event.method}: ")  # the line has it
+    name = type(event.error).__name__
     return f"{name}: {message}" if message else name

@@ -11,7 +11,7 @@ import httpx
 
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
-from typed_async_client.httpx_types import ProxyTypes
+from typed_async_client.httpx_types import as_proxy, as_url
 from typed_async_client.libraries import is_from
 from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
@@ -57,6 +57,8 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     }
     if "timeout" not in options and _waits_in_our_pool(transport, options.get("mounts")):
         arguments["timeout"] = _DEFAULT_TIMEOUT
+    if isinstance(base_url := options.get("base_url"), str):
+        arguments["base_url"] = as_url(base_url)
     if mounts := options.get("mounts"):
         arguments["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
     if isinstance(transport, str):
@@ -139,13 +141,13 @@ def _named_maker(name: str, options: HttpxClientOptions) -> _MakeTransport:
 
 def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str, Any]:
     """Return the options for the transports of a client: the default, and one for each proxy."""
-    proxies: dict[str, ProxyTypes | None] = {}
+    proxies: dict[str, Any] = {}
     if (given := options.get("proxy")) is not None:
         proxies = {"all://": given}
     elif options.get("trust_env", True):
         proxies = {**environment_proxies()}
     mounts = {
-        pattern: None if proxy is None else make(_as_proxy(proxy))
+        pattern: None if proxy is None else make(as_proxy(proxy))
         for pattern, proxy in proxies.items()
     }
     return {
@@ -153,7 +155,3 @@ def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str
         "transport": make(None),
         "mounts": {**mounts, **(options.get("mounts") or {})},
     }
-
-
-def _as_proxy(proxy: ProxyTypes) -> httpx.Proxy:
-    return proxy if isinstance(proxy, httpx.Proxy) else httpx.Proxy(proxy)

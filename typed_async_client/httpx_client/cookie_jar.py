@@ -1,7 +1,7 @@
 """A cookie jar of bounded size.
 
-``http.cookiejar`` keeps every cookie forever, and for each host that it has seen an empty ``dict``.
-Here the cookies that weren't used for longest make room for new ones.
+``http.cookiejar`` keeps every cookie forever, and an empty ``dict`` for each host that it has seen.
+Here the least recently used cookies make room for new ones.
 """
 
 import math
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 __all__ = ["RECEIVED_OVER", "BoundedCookieJar", "CookieKey", "key_of", "pair_of"]
 
 MAX_COOKIES: Final = 3000
-"""Cookies of all origins together, the least that RFC 6265 section 6.1 asks of a client."""
+"""Cookies of all origins together, the minimum that RFC 6265 section 6.1 asks of a client."""
 
 MAX_PER_ORIGIN: Final = 50
 """Cookies of one domain, from the same section."""
@@ -32,11 +32,11 @@ CookieKey: TypeAlias = tuple[str, str, str]
 
 
 class BoundedCookieJar(CookieJar):
-    """Keeps 50 cookies of an origin and 3,000 in all: the ones that were used last.
+    """Keeps at most 50 cookies of an origin and 3,000 in all.
 
-    If there are too many, expired ones go first, then the one that was set or sent longest ago.
-    What a server sets is refused if it is longer than RFC 6265 asks for. Cookies without a domain
-    can only be set by the user; they aren't counted, and never go.
+    If there are too many, expired ones are dropped first, then those set or sent longest ago. A
+    server can't set a cookie longer than RFC 6265 requires clients to accept. Cookies without a
+    domain can only be set by the user; they aren't counted and are never dropped.
     """
 
     _cookies: dict[str, dict[str, dict[str, Cookie]]]
@@ -74,7 +74,7 @@ class BoundedCookieJar(CookieJar):
                 self._shrink(self._by_use, MAX_COOKIES)
 
     def touch(self, cookies: Iterable[Cookie]) -> None:
-        """Note that these cookies are used together; those that aren't are dropped before them.
+        """Note that these cookies were used together; all others are dropped before them.
 
         Among themselves they are dropped in the order in which they were set.
         """

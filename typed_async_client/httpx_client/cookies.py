@@ -30,7 +30,7 @@ MAX_HEADER_SIZE: Final = 8190
 
 
 class _MatchPolicy(DefaultCookiePolicy):
-    """Judges the cookies of several jars, for which no single one sets the time."""
+    """Judges cookies of several jars, so it can't use the time at which one jar was searched."""
 
     def return_ok_expires(self, cookie: Cookie, request: urllib.request.Request) -> bool:
         """Whether a cookie hasn't expired."""
@@ -48,7 +48,7 @@ _MATCH_POLICY: Final = _MatchPolicy()
 class RequestCookies(CookieJar):
     """The cookies to build one request with, looked up in jars when httpx asks for the header.
 
-    httpx takes it for a jar, and doesn't copy it.
+    It is a jar to httpx, which doesn't copy it.
 
     Args:
         jars: the jars; of cookies with the same domain, path and name, that of the last jar is
@@ -90,7 +90,7 @@ class RequestCookies(CookieJar):
 
 
 def may_have_cookies_for(jar: CookieJar, url: httpx.URL) -> bool:
-    """Whether a jar may have cookies for a URL; it hasn't looked at paths and expiries."""
+    """Whether a jar may have cookies for a URL; their paths and expiry aren't checked."""
     if url.userinfo:  # http.cookiejar takes it for a part of the host
         return True
     return next(_cookies_for(jar, _hosts_of(url.netloc.decode("ascii"))), None) is not None

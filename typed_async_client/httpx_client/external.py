@@ -15,7 +15,7 @@ from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.private import transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
-from typed_async_client.transports.pair import may_send_before_failing
+from typed_async_client.transports.pair import is_application, may_send_before_failing
 
 __all__ = ["ExternalClient"]
 
@@ -39,7 +39,9 @@ class ExternalClient:
     def __init__(self, client: Any) -> None:
         self.error: BaseException | None = None
         self.client: Any = client
-        self._may_send_before_failing = _any_may_send_before_failing(client)
+        risky = [each for each in transports_of(client) if may_send_before_failing(each)]
+        self._may_send_before_failing = bool(risky)
+        self._calls_application = any(map(is_application, risky))
 
     @classmethod
     def of(cls, client: HttpClient | None, options: Mapping[str, Any]) -> Self | None:
@@ -82,7 +84,9 @@ class ExternalClient:
                 "request": [*_without(self._before_each, hooks.get("request")), self._before_each],
                 "response": [self._after_each, *_without(self._after_each, hooks.get("response"))],
             }
-        begin_attempt(SentLog(self, record))
+        log = SentLog(self, record)
+        log.is_sending = not isinstance(hooks, Mapping)  # nothing will report when it is
+        begin_attempt(log)
 
     async def enter(self) -> None:
         """Do nothing: the user opens the client."""
@@ -109,6 +113,7 @@ class ExternalClient:
         if log.owner is not self:
             return
         log.hops += 1
+        log.is_sending = not self._calls_application
         log.answered = log.answered or self._may_send_before_failing
         library = sys.modules[library_of(request, "httpx", "httpx2") or "httpx"]
         if not isinstance(request.stream, library.ByteStream):
@@ -117,7 +122,7 @@ class ExternalClient:
     async def _after_each(self, _: Any) -> None:
         log = current_log()
         if log.owner is self:
-            log.answered = True
+            log.answered, log.is_sending = True, False
 
 
 def _is_ours(hook: Any) -> bool:
@@ -137,7 +142,3 @@ def _is_not_async(client: object) -> bool:
     if isinstance(client, type | types.ModuleType):
         return True
     return hasattr(client, "__enter__") and not hasattr(client, "__aenter__")
-
-
-def _any_may_send_before_failing(client: object) -> bool:
-    return any(map(may_send_before_failing, transports_of(client)))

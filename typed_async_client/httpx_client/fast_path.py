@@ -22,9 +22,9 @@ import httpx
 from typed_async_client.httpx_client.cookie_jar import BoundedCookieJar
 from typed_async_client.httpx_client.cookies import RequestCookies, may_have_cookies_for
 from typed_async_client.httpx_client.redirects import RedirectingClient
-from typed_async_client.httpx_types import CookieTypes
+from typed_async_client.httpx_types import CookieTypes, as_url
 from typed_async_client.policies.redirect import RedirectPolicy
-from typed_async_client.private import BoundAsyncStream, is_globals_of_httpx, set_empty_content
+from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_empty_content
 from typed_async_client.redact import redact
 
 __all__ = ["FastPathClient"]
@@ -38,10 +38,6 @@ _MAX_CACHED_LENGTH = 2048
 _COOKIE_HEADERS = (b"set-cookie", b"set-cookie2")
 
 _EMPTY_BODY = httpx.ByteStream(b"")
-
-_INVALID_USERINFO = (
-    "invalid URL: percent-encode the special characters of the user name and the password"
-)
 
 _log = logging.getLogger("httpx")
 
@@ -57,13 +53,7 @@ def _parsed(url: str) -> _ParsedUrl:
 
 
 def _parse(url: str) -> _ParsedUrl:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        if "@" not in url:
-            raise
-        # httpx quotes what it couldn't parse, which may be a piece of the password.
-        raise httpx.InvalidURL(_INVALID_USERINFO) from None
+    parsed = as_url(url)
     origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
     return _ParsedUrl(parsed, origin, parsed.is_absolute_url)
 
@@ -80,6 +70,8 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
     """A drop-in replacement for ``httpx.AsyncClient``, with the same options."""
 
     def __init__(self, *, redirects: RedirectPolicy | None = None, **options: Any) -> None:
+        if isinstance(base_url := options.get("base_url"), str):
+            options["base_url"] = _parse(base_url).url
         super().__init__(redirects=redirects, **options)
         self._encoding = options.get("default_encoding", "utf-8")
         self._jar = _client_cookies(options.get("cookies"))
@@ -104,7 +96,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request as httpx does."""
-        parsed = _parsed(url).url if type(url) is str else url
+        parsed = _parsed(url).url if isinstance(url, str) else url
         return super().build_request(method, parsed, **options)
 
     def _bare_url(self, url: str) -> _ParsedUrl | None:
@@ -177,7 +169,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
 def _is_unpatched(method: Any) -> bool:
     """Whether a method of httpx's client is the original, and hasn't been patched."""
-    return type(method) is FunctionType and is_globals_of_httpx(method.__globals__)
+    return type(method) is FunctionType and method.__globals__ is GLOBALS_OF_CLIENT
 
 
 def _log_response(request: httpx.Request, response: httpx.Response) -> None:

@@ -12,6 +12,7 @@ import httpx
 from typed_async_client.httpx_client.redirects import raise_if_refused
 from typed_async_client.sent import current_log, watch_body
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
+from typed_async_client.transports.pair import is_application
 
 __all__ = ["AssumeSent", "with_hooks"]
 
@@ -26,7 +27,8 @@ class AssumeSent(AsyncWrapper):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Record the request, and send it."""
-        current_log().answered = True
+        log = current_log()
+        log.answered, log.is_sending = True, not is_application(self._inner)
         return await self._inner.handle_async_request(request)
 
 
@@ -43,10 +45,12 @@ def with_hooks(given: Mapping[str, Any] | None) -> dict[str, list[Any]]:
 async def _before_each(request: httpx.Request) -> None:
     log = current_log()
     log.hops += 1
+    log.is_sending = True
     if not isinstance(request.stream, httpx.ByteStream):
         raise_if_refused(request)
         watch_body(request, log)
 
 
 async def _after_each(_: httpx.Response) -> None:
-    current_log().answered = True
+    log = current_log()
+    log.answered, log.is_sending = True, False

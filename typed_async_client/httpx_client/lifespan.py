@@ -50,7 +50,7 @@ class OwnClient:
 
     def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log of what the running task's attempt sends."""
-        begin_attempt(SentLog(record=record))
+        begin_attempt(SentLog(None, record))
 
     async def enter(self) -> None:
         """Enter the transports, once: concurrent calls wait for the first one.
@@ -112,7 +112,7 @@ class _Visit:
         self._entered.result()
 
     async def has_succeeded(self) -> bool:
-        """Whether the transports are entered; an entering that still goes on is cancelled."""
+        """Whether the transports were entered; if that is still going on, it is cancelled."""
         if not self._entered.done():
             self._task.cancel()
             await asyncio.wait({self._entered})
@@ -169,7 +169,7 @@ def _resolve(leaving: "asyncio.Future[BaseException | None]", error: BaseExcepti
 
 
 def _report_failure(entered: "asyncio.Future[None]", task: "asyncio.Task[None]") -> None:
-    """Give what has ended a visit to those who wait until it has entered the transports."""
+    """Pass the error that ended a visit to those who wait for the transports to be entered."""
     if entered.done():
         return
     error = None if task.cancelled() else task.exception()

@@ -72,8 +72,7 @@ class PackedResponse:
         self.size: int = len(self._received) + sum(earlier.size for earlier in self._history)
         heads = _split_off_head(state), _split_off_head(request)
         url = _url_parts(request.pop("url"))
-        _check_scalars(state.values())
-        _check_scalars(request.values())
+        _check_scalars((*state.values(), *request.values()))
         self._marshalled = marshal.dumps((state, request, heads, url, has_body))
 
     @classmethod
@@ -175,18 +174,25 @@ def _split_off_head(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
     ``network_stream`` is dropped: a stored response mustn't keep its connection alive.
     """
     headers, extensions = state.pop("headers"), dict(state.pop("extensions"))
-    _check_type(headers, httpx.Headers)
+    if type(headers) is not httpx.Headers:
+        raise ValueError("the headers are of another class")
     extensions.pop("network_stream", None)
-    others = dict(extensions)
-    timeout, trailers = others.pop("timeout", None), others.pop("trailing_headers", None)
-    _check_scalars(others.values())
-    if timeout is not None:
-        _check_type(timeout, dict)
-        _check_scalars(timeout.values())
-    if trailers is not None:
-        _check_type(trailers, list)
-        _check_scalars(part for pair in trailers for part in pair)
+    for name, value in extensions.items():
+        if type(value) not in _SCALARS:
+            _check_extension(name, value)
     return vars(headers), extensions
+
+
+def _check_extension(name: str, value: Any) -> None:
+    """Refuse an extension unless it is known to consist of scalars."""
+    if name == "timeout":
+        _check_type(value, dict)
+        _check_scalars(value.values())
+    elif name == "trailing_headers":
+        _check_type(value, list)
+        _check_scalars(part for pair in value for part in pair)
+    else:
+        raise ValueError(f"the extension {name!r} isn't a scalar")
 
 
 def _attach_head(message: Any, head: tuple[dict[str, Any], dict[str, Any]]) -> None:

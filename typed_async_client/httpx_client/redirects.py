@@ -25,6 +25,10 @@ _CHANGE: Final = "typed_async_client.origin_change"
 _OF_ONE_URL: Final = frozenset({"sni_hostname", "target"})
 """Extensions that replace a part of the URL, and are wrong, or secret, for another origin."""
 
+_INVALID_LOCATION: Final = (
+    "the redirect leads to an invalid URL, which isn't shown because it has a user name or password"
+)
+
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 
 
@@ -47,7 +51,7 @@ class RedirectingClient(httpx.AsyncClient):
             # The caller's Idempotency-Key stays at the first origin: no other one would notice.
             current_log().unrepeatable = True
         method = self._redirect_method(request, response)
-        url = self._redirect_url(request, response)
+        url = self._target_of(request, response)
         stream = None if method != request.method and method == "GET" else request.stream
         hop = self._policy.change(_origin_of(request.url), _origin_of(url))
         extensions: Mapping[str, Any] = request.extensions
@@ -67,6 +71,15 @@ class RedirectingClient(httpx.AsyncClient):
             stream=stream,
             extensions=dict(extensions),
         )
+
+    def _target_of(self, request: httpx.Request, response: httpx.Response) -> httpx.URL:
+        try:
+            return self._redirect_url(request, response)
+        except httpx.RemoteProtocolError:
+            if "@" not in response.headers["Location"]:
+                raise
+            # httpx quotes what it couldn't parse, which may be a piece of a password.
+            raise httpx.RemoteProtocolError(_INVALID_LOCATION, request=request) from None
 
     def _build_request_auth(
         self, request: httpx.Request, auth: Any = httpx.USE_CLIENT_DEFAULT
@@ -95,7 +108,7 @@ class RedirectingClient(httpx.AsyncClient):
         )
 
     def _withheld(self, request: httpx.Request, body: object) -> str:
-        """Return what the user wants to be carried, and a connection without TLS mustn't."""
+        """Return what the user wants to be sent, but mustn't be sent without TLS; empty if nothing."""
         named = [name for name in request.headers if name in self._policy.headers]
         return "the body" if body is not None else ", ".join(named)
 
@@ -117,7 +130,7 @@ def raise_if_refused(request: httpx.Request) -> None:
 
 
 class _RefusedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
-    """The body of a request that mustn't be sent, whichever client it is sent with."""
+    """The body of a request that mustn't be sent; reading it raises, in any client."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

@@ -1,8 +1,8 @@
-"""A TLS context whose ALPN is its own, on top of one that the caller may share with others.
+"""A TLS context with ALPN protocols of its own, on top of one that the caller may share.
 
 A context has one list of protocols for all its handshakes, and Python can't copy a context. So the list
-is set for the moment in which the TLS object of a handshake is created, which copies it, and what stood
-there is put back. Python can't ask for that list either, but the first message of a handshake tells it.
+is replaced only while the TLS object of a handshake is created, which copies it, and then restored.
+Python can't read the list of a context either, but the first message of a handshake contains it.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any, Self
 __all__ = ["OwnAlpnContext", "offered_protocols"]
 
 _lock = threading.Lock()
-"""Held while a shared context has a list that isn't the caller's."""
+"""Held while the list of a shared context is replaced."""
 
 _ALPN = 16
 """The extension, RFC 7301 section 3.1."""
@@ -26,14 +26,14 @@ class OwnAlpnContext(ssl.SSLContext):
     other context, which the TLS objects refer to as their ``context``.
 
     Args:
-        shared: the other context; it is the same before and after each call.
+        shared: the other context; no call leaves it changed.
     """
 
     _protocols: list[str]
     _shared: ssl.SSLContext
 
     def __new__(cls, shared: ssl.SSLContext) -> Self:
-        """Make a context that verifies nothing itself."""
+        """Create a context that verifies nothing itself."""
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         self._protocols = []
         self._shared = shared
@@ -62,7 +62,7 @@ def offered_protocols(context: ssl.SSLContext) -> list[str]:
     """Return the ALPN protocols that a client's handshake would offer; empty if none."""
     sent = ssl.MemoryBIO()
     tls = context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="a.test")
-    with contextlib.suppress(ssl.SSLError):  # it waits for an answer
+    with contextlib.suppress(ssl.SSLError):  # there is no server to answer
         tls.do_handshake()
     return _protocols_of(sent.read())
 
@@ -87,7 +87,7 @@ def _number(data: bytes, position: int, size: int) -> int:
 
 
 def _names(data: bytes) -> list[str]:
-    """Parse names that each follow their length, a byte."""
+    """Parse names, each preceded by its length in one byte."""
     names: list[str] = []
     while data:
         end = 1 + data[0]

@@ -1,4 +1,4 @@
-"""What of a request may follow a redirect to another origin.
+"""Which parts of a request may follow a redirect to another origin.
 
 Pure: names, values and origins in, a decision out. RFC 9110 section 15.4 asks clients to consider
 which header fields a redirect carries; a list of those that may is safer than one of those that may
@@ -67,7 +67,7 @@ class Origin:
 
     @property
     def effective_port(self) -> int | None:
-        """The port, also if it is the default one."""
+        """The port, with the default filled in; None if the scheme has none."""
         return _DEFAULT_PORTS.get(self.scheme) if self.port is None else self.port
 
     def is_upgraded_by(self, other: "Origin") -> bool:

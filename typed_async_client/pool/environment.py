@@ -1,4 +1,4 @@
-"""The proxies that the environment names, and the extras that an option needs.
+"""The proxies that the environment names, and the extras that options need.
 
 Which proxy a URL gets follows the rules of httpx, so that a transport given to an httpx client sends
 its requests where the client alone would have sent them.
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import httpx
 
+from typed_async_client.httpx_types import as_proxy
+
 __all__ = ["ProxyRules", "environment_proxies", "require_http2", "require_socks"]
 
 _SOCKS_SCHEMES = ("socks5", "socks5h")
@@ -18,18 +20,19 @@ _IPV4 = 4
 
 
 class ProxyRules:
-    """Chooses the proxy of a URL by the patterns of httpx's ``mounts``; the closest one counts.
+    """Chooses the proxy of a URL by the patterns of httpx's ``mounts``; the most specific wins.
 
     Args:
         proxies: a proxy for each pattern; None means no proxy.
 
     Raises:
         ValueError: a proxy has an unknown scheme.
+        httpx.InvalidURL: the URL of a proxy is invalid.
         ImportError: a SOCKS proxy needs an extra that isn't installed.
     """
 
     def __init__(self, proxies: Mapping[str, str | None]) -> None:
-        rules = [(_Pattern(pattern), _as_proxy(proxy)) for pattern, proxy in proxies.items()]
+        rules = [(_Pattern(pattern), _proxy_at(proxy)) for pattern, proxy in proxies.items()]
         self._rules = sorted(rules, key=lambda rule: rule[0].priority)
 
     @classmethod
@@ -101,16 +104,17 @@ def _pattern_of(host: str) -> str:
     if "://" in host:
         return host
     try:
-        version = ipaddress.ip_address(host.split("/", maxsplit=1)[0]).version
+        address = ipaddress.ip_address(host.split("/", maxsplit=1)[0].strip("[]"))
     except ValueError:
         return f"all://{host}" if host.lower() == "localhost" else f"all://*{host}"
-    return f"all://{host}" if version == _IPV4 else f"all://[{host}]"
+    # httpx can't parse an IPv6 address in brackets, or with a prefix length, and raises.
+    return f"all://{host}" if address.version == _IPV4 else f"all://[{address}]"
 
 
-def _as_proxy(address: str | None) -> httpx.Proxy | None:
+def _proxy_at(address: str | None) -> httpx.Proxy | None:
     if address is None:
         return None
-    proxy = httpx.Proxy(address)
+    proxy = as_proxy(address)
     require_socks([proxy])
     return proxy
 
@@ -140,7 +144,7 @@ def _require(module: str, extra: str, what: str) -> None:
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:  # the package is there, and misses something of its own
+        if error.name != module:  # it is installed, but lacks a module of its own
             raise
         raise ImportError(
             f"{what} needs an extra: pip install 'typed-async-client[{extra}]'"

@@ -91,11 +91,12 @@ def describe_wait(
         request: the request.
         origin: the origin of its URL.
         active: connections in use.
-        limit: the most connections; None is no limit.
-        waiting: other requests that wait for one.
+        limit: maximum number of connections; None for no limit.
+        waiting: other requests waiting for one.
     """
     used = f"{active} connections" if limit is None else f"{active} of {limit} connections"
-    reason = f"{used} in use, {waiting} other requests waiting"
+    others = "1 other request" if waiting == 1 else f"{waiting} other requests"
+    reason = f"{used} in use, {others} waiting"
     return message_of(httpcore.PoolTimeout, request, origin, reason)
 
 

@@ -226,7 +226,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
     def _take_unless_queued(self, pooled: PooledRequest) -> Slot | None:
         """Take a slot, unless other requests are waiting for one."""
         if self._closed:
-            raise RuntimeError("the connection pool is closed")
+            raise RuntimeError("the connection pool is closed: create a new transport")
         return None if self._waiting else self._take(pooled)
 
     async def _wait_for_slot(self, pooled: PooledRequest) -> Slot:

@@ -9,7 +9,7 @@ import httpcore
 import httpx
 
 from typed_async_client.facts import map_httpcore_error, with_message
-from typed_async_client.httpx_types import CertTypes, ProxyTypes
+from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
 from typed_async_client.libraries import check_request
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
@@ -229,9 +229,7 @@ def _environment_proxies(*, trust_env: bool) -> ChooseProxy | None:
 
 
 def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
-    proxy = url_or_proxy
-    if not isinstance(proxy, httpx.Proxy):
-        proxy = httpx.Proxy(url=proxy)
+    proxy = as_proxy(url_or_proxy)
     require_socks([proxy])
     return httpcore.Proxy(
         url=httpcore.URL(

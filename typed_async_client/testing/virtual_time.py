@@ -66,6 +66,9 @@ def run_virtual(main: Coroutine[Any, Any, _T]) -> _T:
 def in_virtual_time(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
     """Decorate an async test, so that it runs with ``run_virtual`` as a synchronous function.
 
+    Raises:
+        TypeError: ``function`` returned no coroutine; raised by the decorated function.
+
     Example:
         >>> @in_virtual_time
         ... async def test_an_hour_of_backoff_takes_no_time() -> None:
@@ -74,6 +77,9 @@ def in_virtual_time(function: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable
 
     @functools.wraps(function)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return run_virtual(function(*args, **kwargs))
+        main = function(*args, **kwargs)
+        if not asyncio.iscoroutine(main):
+            raise TypeError(f"in_virtual_time takes an async def, got {function.__qualname__}()")
+        return run_virtual(main)
 
     return run

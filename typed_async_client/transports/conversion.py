@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from typed_async_client.errors import ConnectError, RequestBodyConsumedError
+from typed_async_client.httpx_types import as_url
 from typed_async_client.libraries import library_of
 from typed_async_client.sent import SentLog, came_through_body, watched_body_class
 from typed_async_client.transports.raw_stream import AsyncRawStream, SyncRawStream
@@ -51,7 +52,7 @@ def to_httpx(request: Any) -> httpx.Request:
             f"{type(request).__name__}: pass the transport itself to an httpx client"
         )
     try:
-        url = httpx.URL(str(request.url))
+        url = as_url(str(request.url))
     except httpx.InvalidURL as error:
         raise library.InvalidURL(str(error)) from error
     extensions = dict(request.extensions)

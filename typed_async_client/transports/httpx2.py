@@ -1,7 +1,7 @@
 """Makes an httpx transport usable in the clients of httpx2, the maintained fork of httpx.
 
-The two libraries share no class, so requests, responses and errors are converted, as
-``conversion.py`` does. httpx2 is optional: it is imported once an adapter is made.
+The two libraries share no class, so ``conversion.py`` converts requests, responses and errors.
+httpx2 is optional: it is imported when the first adapter is created.
 """
 
 import functools

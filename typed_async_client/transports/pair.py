@@ -22,6 +22,7 @@ __all__ = [
     "TransportPair",
     "WrappingTransport",
     "innermost",
+    "is_application",
     "may_send_before_failing",
 ]
 
@@ -227,8 +228,12 @@ def may_send_before_failing(transport: Any) -> bool:
     installed.
     """
     last = innermost(transport)
-    in_process = any(kind.__name__ in _IN_PROCESS for kind in type(last).__mro__)
-    return in_process or is_from(last, "pyreqwest")
+    return is_application(last) or is_from(last, "pyreqwest")
+
+
+def is_application(transport: Any) -> bool:
+    """Whether a transport calls an application in this process, which may send requests itself."""
+    return any(kind.__name__ in _IN_PROCESS for kind in type(transport).__mro__)
 
 
 _IN_PROCESS = ("ASGITransport", "WSGITransport")

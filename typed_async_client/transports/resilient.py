@@ -37,6 +37,7 @@ from typed_async_client.transports.environment import AsyncProxiedTransport
 from typed_async_client.transports.pair import (
     AnyTransport,
     WrappingTransport,
+    is_application,
     may_send_before_failing,
 )
 
@@ -143,6 +144,7 @@ class ResilientTransport(WrappingTransport):
             resend_on_closed=resend_on_closed,
         )
         self._may_send_before_failing = may_send_before_failing(transport)
+        self._calls_application = is_application(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of a synchronous client.
@@ -219,6 +221,7 @@ class ResilientTransport(WrappingTransport):
         )
         run = _Run(state, self._callbacks)
         run.sent.answered = self._may_send_before_failing
+        run.sent.is_sending = not self._calls_application
         watch_body(request, run.sent)
         return run
 
@@ -259,10 +262,11 @@ class _Run:
         """Record an event, and deliver it to the callbacks."""
         if event.event_type is EventType.RETRY:
             self._retries += (event.data,)
+            log_event(event)
         else:
             self._final_event = event
-        if event.event_type is EventType.RETRY or not self.sent.is_nested:
-            log_event(event)
+            if event.error is not None and not self.sent.is_nested:
+                log_event(event)
         if event.event_type in self._callbacks.wanted:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
 

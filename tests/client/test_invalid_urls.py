@@ -1,0 +1,85 @@
+"""An invalid URL with a user name is never quoted: httpx takes a piece of the password for the port."""
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from typed_async_client import (
+    AsyncPoolTransport,
+    AsyncResilientClient,
+    EventType,
+    HSTSTransport,
+    ResilientTransport,
+)
+
+SECRET = "http://ann:hun/ter2@proxy.test:3128"
+
+
+def printed(error: BaseException) -> str:
+    """Return all that a traceback of an error would tell, its causes and contexts included."""
+    told = ""
+    seen: BaseException | None = error
+    while seen is not None:
+        told += "".join(traceback.format_exception_only(seen))
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return told
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AsyncResilientClient(proxy=SECRET),
+        lambda: AsyncResilientClient(base_url=SECRET),
+        lambda: AsyncResilientClient(proxy=SECRET, transport="aiohttp"),
+        lambda: AsyncPoolTransport(proxy=SECRET),
+    ],
+)
+def test_the_password_in_an_option_is_not_quoted(make: Callable[[], Any]) -> None:
+    """Whichever option has it."""
+    with pytest.raises(httpx.InvalidURL, match="percent-encode") as raised:
+        make()
+    assert "hun" not in printed(raised.value)
+
+
+@pytest.mark.parametrize(
+    "make", [AsyncResilientClient, AsyncPoolTransport, ResilientTransport, HSTSTransport]
+)
+@pytest.mark.parametrize("value", [SECRET, SECRET.removeprefix("http://")])
+def test_the_password_of_a_proxy_of_the_environment_is_not_quoted(
+    make: Callable[[], Any], value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error says that a proxy has the invalid URL, which no argument of the call has."""
+    monkeypatch.setenv("HTTP_PROXY", value)
+    monkeypatch.setenv("http_proxy", value)
+    with pytest.raises(httpx.InvalidURL, match=r"^proxy: .*percent-encode") as raised:
+        make()
+    assert "hun" not in printed(raised.value)
+
+
+def test_an_invalid_proxy_without_a_user_name_is_explained_in_full() -> None:
+    """There is nothing to hide."""
+    with pytest.raises(httpx.InvalidURL, match=r"^proxy: Invalid port: 'eighty'$"):
+        AsyncPoolTransport(proxy="http://proxy.test:eighty")
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_an_external_client_quotes_no_password_either(
+    library: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the error, the event, the result and the log."""
+    heard: list[str] = []
+    async with (
+        library.AsyncClient() as http_client,
+        AsyncResilientClient(http_client=http_client) as client,
+    ):
+        client.add_event_callback(EventType.ERROR, lambda event: heard.append(repr(event)))
+        with pytest.raises(library.InvalidURL, match="percent-encode") as raised:
+            await client.request("GET", SECRET, context=client.new_context("secret"))
+        await client.wait_for_all_requests()
+        kept = repr(client.get_result("secret"))
+    assert len(heard) == len(caplog.messages) == 1
+    assert "hun" not in f"{printed(raised.value)} {heard} {kept} {caplog.text}"
