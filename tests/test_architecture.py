@@ -25,7 +25,7 @@ LAYERS = (
     ),
     ("errors", "record"),
     ("sent",),
-    ("binding", "context", "copies", "facts"),
+    ("binding", "bodies", "context", "copies", "facts"),
     ("described",),
     ("events", "options"),
     ("outcome", "results"),

@@ -13,6 +13,7 @@ from typed_async_client.errors import (
     InsecureRedirectError,
     RequestBodyConsumedError,
     RequestCancelledError,
+    ResponseEvictedError,
 )
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.net.guard import refuse_private_addresses
@@ -56,6 +57,7 @@ __all__ = [
     "RequestRecord",
     "RequestResult",
     "ResilientTransport",
+    "ResponseEvictedError",
     "ResponseTask",
     "ResultStatus",
     "RetryDetails",

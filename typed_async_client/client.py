@@ -21,6 +21,7 @@ from typed_async_client.httpx_client.build import build_httpx_client
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.packed import PackedResponse
+from typed_async_client.httpx_client.packed_error import PackedError
 from typed_async_client.options import (
     HttpClient,
     HttpxClientOptions,
@@ -51,7 +52,9 @@ class AsyncResilientClient(Reporting, Verbs):
         backoff_factor: multiplier of the delay from one retry to the next.
         max_delay: upper bound of each delay in seconds.
         max_concurrent_requests: maximum number of requests in flight; None for no limit.
-        max_results: maximum number of results to keep; the oldest are dropped first.
+        max_results: maximum number of results to keep, >= 0; the oldest are dropped first.
+        max_result_bytes: maximum size of the bodies to keep with them, in bytes; beyond it, the
+            oldest results lose their response.
         max_result_age: seconds to keep a result.
         grace: seconds to wait for running callbacks in ``wait_for_all_requests()`` and
             ``close()``, and for cancelled requests in ``close()``.
@@ -86,6 +89,7 @@ class AsyncResilientClient(Reporting, Verbs):
         max_delay: float = 60.0,
         max_concurrent_requests: int | None = None,
         max_results: int = 10_000,
+        max_result_bytes: int = 64 * 2**20,
         max_result_age: float = 3600.0,
         grace: float = 1.0,
         random: Callable[[], float] = random_module.random,
@@ -100,7 +104,13 @@ class AsyncResilientClient(Reporting, Verbs):
             max_delay=max_delay,
         )
         engine = Engine(
-            Ledger(max_results=max_results, max_age=max_result_age, pack=PackedResponse.of),
+            Ledger(
+                max_results=max_results,
+                max_age=max_result_age,
+                max_bytes=max_result_bytes,
+                pack=PackedResponse.of,
+                pack_error=PackedError.of,
+            ),
             event_queue_size=event_queue_size,
             max_concurrent_requests=max_concurrent_requests,
             grace=grace,
@@ -145,7 +155,7 @@ class AsyncResilientClient(Reporting, Verbs):
         request_context = (
             self._defaults.renew() if context is None else checked_context(context).clone()
         )
-        request_options: Any = snapshot(options) if options else {}
+        request_options: Any = snapshot(options, self._client) if options else {}
         record = RequestRecord(method, url, request_options.get("params"), self._client)
         send = functools.partial(self._send, record, url, request_options)
         self._engine.start()

@@ -48,6 +48,19 @@ def copy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
+def _copy_if_possible(value: Any) -> Any:
+    """Return a deep copy of a value that was copied before, or the value if that fails now.
+
+    A request in flight mustn't fail because of what is attached to it.
+    """
+    if type(value) in _IMMUTABLE:
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - what can't be copied any more is shared
+        return value
+
+
 def _deep_copy(key: str, value: Any) -> Any:
     try:
         return copy.deepcopy(value)
@@ -73,7 +86,8 @@ class RequestContext:
         request_id: identifies the request in events and results; not empty.
         created_at: wall-clock timestamp, seconds since the epoch. Durations are measured on the
             monotonic clock instead, so a change of the system time doesn't affect them.
-        metadata: anything the caller wants to attach; deep-copied here and by each ``clone()``.
+        metadata: anything the caller wants to attach; deep-copied here and by each ``clone()``,
+            which shares what can't be copied any more.
 
     Raises:
         ValueError: a value is out of range; the message names the field and the value.
@@ -162,7 +176,8 @@ class RequestContext:
         set_field(clone, "max_delay", self.max_delay)
         set_field(clone, "request_id", request_id)
         set_field(clone, "created_at", created_at)
-        set_field(clone, "metadata", copy_metadata(self.metadata) if self.metadata else {})
+        metadata = {key: _copy_if_possible(value) for key, value in self.metadata.items()}
+        set_field(clone, "metadata", metadata)
         set_field(clone, "_created", created)
         if type(self) is not RequestContext:
             _copy_subclass_fields(self, clone)
@@ -210,7 +225,8 @@ def _copy_subclass_fields(context: RequestContext, clone: RequestContext) -> Non
     own = {field.name for field in dataclasses.fields(RequestContext)}
     for field in dataclasses.fields(context):
         if field.name not in own:
-            object.__setattr__(clone, field.name, copy.deepcopy(getattr(context, field.name)))
+            value = _copy_if_possible(getattr(context, field.name))
+            object.__setattr__(clone, field.name, value)
 
 
 def _require_count(name: str, value: object) -> None:

@@ -13,7 +13,8 @@ httpx.StreamConsumed
 RuntimeError
   ├── ClientClosedError        the client was closed before the request was made
   ├── ClientBoundError         another event loop, thread or process owns the client
-  └── RequestCancelledError    ``RequestResult.unwrap()`` on a cancelled request
+  ├── RequestCancelledError    ``RequestResult.unwrap()`` on a cancelled request
+  └── ResponseEvictedError     ``RequestResult.unwrap()`` on a response that the client dropped
 """
 
 import functools
@@ -33,6 +34,7 @@ __all__ = [
     "InsecureRedirectError",
     "RequestBodyConsumedError",
     "RequestCancelledError",
+    "ResponseEvictedError",
 ]
 
 
@@ -106,6 +108,10 @@ class RequestCancelledError(RuntimeError):
     ``unwrap()`` raises this instead of ``asyncio.CancelledError``, which would cancel the task that
     only inspects the result.
     """
+
+
+class ResponseEvictedError(RuntimeError):
+    """The client dropped the response of a result, because it keeps ``max_result_bytes`` of them."""
 
 
 _NAMES: dict[type, str] = {ConnectError: "ConnectError", RequestBodyConsumedError: "StreamConsumed"}

@@ -6,6 +6,7 @@ An unknown option raises before anything is sent.
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
+from typed_async_client.bodies import encode_body
 from typed_async_client.copies import copy_option
 from typed_async_client.httpx_types import (
     AuthTypes,
@@ -129,6 +130,7 @@ class _OwnOptions(TypedDict, total=False):
     max_delay: float
     max_concurrent_requests: int | None
     max_results: int
+    max_result_bytes: int
     max_result_age: float
     grace: float
     random: Callable[[], float]
@@ -192,14 +194,21 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
         raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
 
 
-def snapshot(options: Mapping[str, Any]) -> dict[str, Any]:
+def snapshot(options: Mapping[str, Any], client: Any) -> dict[str, Any]:
     """Copy the options of a request, so that later changes by the caller aren't sent.
 
     A request is sent after it was submitted, and again for each retry; every attempt must send
     what was submitted. Streams, files and callables can't be copied and are shared.
 
+    Args:
+        options: the options.
+        client: the httpx client that will send the request.
+
     Raises:
         TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
+        ValueError: the same, for a JSON number that is infinite or not a number.
     """
     check_names("request option", options, _KNOWN, _ELSEWHERE)
-    return {name: copy_option(name, value) for name, value in options.items()}
+    chosen = dict(options)
+    encode_body(chosen, client)
+    return {name: copy_option(name, value) for name, value in chosen.items()}

@@ -1,11 +1,12 @@
 """The result of a request: how it ended, kept after its events are gone."""
 
+import copy
 import dataclasses
 import enum
 import time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, TypeAlias, cast
 
-from typed_async_client.errors import RequestCancelledError
+from typed_async_client.errors import RequestCancelledError, ResponseEvictedError
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.record import RequestRecord
 from typed_async_client.redact import redacted_repr
@@ -37,10 +38,20 @@ _STATUS = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_termi
 
 
 class Packed(Protocol):
-    """A response in a form that takes less memory."""
+    """A response or an error in a form that takes less memory."""
 
-    def unpack(self) -> "httpx.Response":
-        """Return the response."""
+    def unpack(self) -> Any:
+        """Return the response or the error."""
+
+
+class PackedResponse(Packed, Protocol):
+    """A response in a form that takes less memory.
+
+    Attributes:
+        size: bytes of its body.
+    """
+
+    size: int
 
 
 class _LazyFields:
@@ -49,7 +60,7 @@ class _LazyFields:
     A new response at each access would lose the changes made to it, and change the result's hash.
     """
 
-    __slots__ = ("_asked", "_packed")
+    __slots__ = ("_asked", "_packed", "_packed_error")
 
     if not TYPE_CHECKING:  # a type checker would accept any attribute of a result
 
@@ -57,6 +68,8 @@ class _LazyFields:
             match name:
                 case "response":
                     value = self._packed.unpack()
+                case "error":
+                    value = self._packed_error.unpack()
                 case "url" | "origin":
                     asked = self._asked
                     record = RequestRecord("", asked) if type(asked) is str else asked
@@ -78,8 +91,9 @@ class ResultBase(_LazyFields):
         status: success, error, timeout or cancelled.
         response: the response that the task returned, or None. Once nothing else references it, an
             equal one is created when this attribute is read: with the state it had when the request
-            ended, but without its ``network_stream``.
-        error: the error that the task raised, or None.
+            ended, but without its ``network_stream``, and without the body of its request.
+        error: the error that the task raised, or None. Once nothing else references it, an equal
+            one without traceback is created when this attribute is read.
         attempts: attempts made; 0 for a request cancelled before its task started.
         total_time: seconds from the start of the task to its end, including backoff.
         created_at: wall-clock timestamp of the end, seconds since the epoch.
@@ -88,6 +102,8 @@ class ResultBase(_LazyFields):
         origin: scheme, host, and port if it isn't the default, as in ``https://api.example.org``.
         resends: how often the pool has sent the request a second time, because its reused
             connection was lost before any answer.
+        response_evicted: whether the client dropped the response because of its
+            ``max_result_bytes``; ``response`` is None then.
 
     Raises:
         ValueError: ``status`` contradicts the class, as in ``SuccessResult`` with an error status.
@@ -104,6 +120,7 @@ class ResultBase(_LazyFields):
     url: str = ""
     origin: str = ""
     resends: int = 0
+    response_evicted: bool = False
     _created: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
 
     def __new__(cls, *args: Any, **fields: Any) -> Self:
@@ -158,7 +175,16 @@ class SuccessResult(ResultBase):
         return False
 
     def unwrap(self) -> "httpx.Response":
-        """Return the response."""
+        """Return the response.
+
+        Raises:
+            ResponseEvictedError: the client dropped it, because of ``max_result_bytes``.
+        """
+        if self.response_evicted:
+            raise ResponseEvictedError(
+                f"the response of request {self.request_id!r} was dropped: the client keeps "
+                "max_result_bytes of them; await the task, or raise that limit"
+            )
         return self.response
 
 
@@ -209,12 +235,23 @@ def _class_of(status: ResultStatus) -> type[ResultBase]:
 _CLASSES = {kind: (status, _class_of(status)) for kind, status in _STATUS.items()}
 
 
-def result_of(event: AsyncEvent, packed: Packed | None = None) -> RequestResult:
+def without_response(result: RequestResult) -> RequestResult:
+    """Return a result that differs only in that its response was dropped."""
+    evicted = copy.copy(result)
+    object.__setattr__(evicted, "response", None)
+    object.__setattr__(evicted, "response_evicted", True)
+    return evicted
+
+
+def result_of(
+    event: AsyncEvent, packed: Packed | None = None, packed_error: Packed | None = None
+) -> RequestResult:
     """Create the result from the terminal event of a request.
 
     Args:
         event: the terminal event.
         packed: the packed response, to keep instead of the event's.
+        packed_error: the packed error, likewise.
     """
     status, kind = _CLASSES[event.event_type]
     result: Any = object.__new__(kind)
@@ -225,13 +262,17 @@ def result_of(event: AsyncEvent, packed: Packed | None = None) -> RequestResult:
         set_field(result, "response", event.data)
     else:
         set_field(result, "_packed", packed)
-    set_field(result, "error", event.error)
+    if packed_error is None:
+        set_field(result, "error", event.error)
+    else:
+        set_field(result, "_packed_error", packed_error)
     set_field(result, "attempts", event.attempts)
     set_field(result, "total_time", event.elapsed)
     set_field(result, "created_at", event.timestamp)
     set_field(result, "method", event.request.method)
     set_field(result, "_asked", event.request.compact)
     set_field(result, "resends", event.resends)
+    set_field(result, "response_evicted", False)  # noqa: FBT003 - no flag, a value
     set_field(result, "_created", time.monotonic() - event.age)
     finished: RequestResult = result
     return finished

@@ -63,6 +63,7 @@ def test_the_table_of_bounds_has_the_defaults_of_the_client() -> None:
     rows = {row[3]: row[1] for row in read_page("docs/limits.md").tables[0][1:] if row[3]}
     assert rows == {
         "`max_results`, `max_result_age`": "10,000, for one hour",
+        "`max_result_bytes`": "64 MiB",
         "`limits`": "100, httpx's default",
         "`event_queue_size`": "1,000",
         "`max_concurrent_requests`": "none by default",
@@ -70,6 +71,7 @@ def test_the_table_of_bounds_has_the_defaults_of_the_client() -> None:
     }
     defaults = _defaults(AsyncResilientClient)
     assert (defaults["max_results"], defaults["max_result_age"]) == (10_000, 3600.0)
+    assert defaults["max_result_bytes"] == 64 * 2**20
     assert (defaults["event_queue_size"], defaults["grace"]) == (1000, 1.0)
     assert defaults["max_concurrent_requests"] is None
     assert _defaults(AsyncPoolTransport)["limits"].max_connections == 100

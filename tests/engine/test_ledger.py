@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from typed_async_client import AsyncEvent, EventType, RequestContext, ResultStatus
+from typed_async_client import (
+    AsyncEvent,
+    EventType,
+    RequestContext,
+    ResponseEvictedError,
+    ResultStatus,
+)
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.record import RequestRecord
 
@@ -124,7 +130,7 @@ def test_drop_older_than_returns_the_number_of_dropped_results(clock: FakeClock)
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("max_results", 0),
+        ("max_results", -1),
         ("max_results", 1.5),
         ("max_results", True),
         ("max_age", 0),
@@ -136,3 +142,104 @@ def test_invalid_bounds_raise(field: str, value: Any) -> None:
     options: dict[str, Any] = {"max_results": 1, "max_age": 1, field: value}
     with pytest.raises(ValueError, match=repr(value)):
         Ledger(**options)
+
+
+class Body:
+    """A packed response of some bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def unpack(self) -> str:
+        """Return what stands for the response."""
+        return "response"
+
+
+def ledger_of_bodies(**options: Any) -> Ledger:
+    """Create a ledger in which the data of an event is the size of its body."""
+    limits: dict[str, Any] = {"max_results": 100, "max_age": 3600.0} | options
+    return Ledger(pack=lambda size: None if size is None else Body(size), **limits)
+
+
+def record_body(ledger: Ledger, request_id: str, size: int | None) -> None:
+    """Record a success with a body of that size."""
+    event = terminal_event(request_id)
+    object.__setattr__(event, "data", size)
+    ledger.record(event)
+
+
+def evicted(ledger: Ledger) -> list[str]:
+    """Return the ids of the results that lost their response."""
+    return [name for name, result in ledger.all().items() if result.response_evicted]
+
+
+def test_past_the_bytes_the_oldest_results_lose_their_response() -> None:
+    """Not their figures; what was evicted is counted."""
+    ledger = ledger_of_bodies(max_bytes=100)
+    for name in "abcd":
+        record_body(ledger, name, 40)
+    assert evicted(ledger) == ["a", "b"]
+    assert (ledger.evicted, ledger.dropped, len(ledger)) == (2, 0, 4)
+    lost = ledger.all()["a"]
+    assert (lost.status, lost.attempts, lost.response) == ("success", 1, None)
+    assert str(ledger.all()["c"].response) == "response"
+    with pytest.raises(ResponseEvictedError, match="request 'a' was dropped"):
+        lost.unwrap()
+
+
+def test_a_result_that_the_caller_holds_keeps_its_response() -> None:
+    """Only the ledger's own loses it."""
+    ledger = ledger_of_bodies(max_bytes=50)
+    record_body(ledger, "a", 40)
+    held = ledger.get("a")
+    record_body(ledger, "b", 40)
+    assert held is not None
+    assert (str(held.response), held.response_evicted) == ("response", False)
+    assert evicted(ledger) == ["a"]
+
+
+def test_a_response_that_alone_is_too_large_is_evicted_at_once() -> None:
+    """And costs the others nothing after that."""
+    ledger = ledger_of_bodies(max_bytes=50)
+    record_body(ledger, "a", 51)
+    record_body(ledger, "b", 50)
+    record_body(ledger, "c", 0)
+    record_body(ledger, "d", None)
+    assert evicted(ledger) == ["a"]
+
+
+def test_results_that_were_dropped_or_replaced_do_not_count() -> None:
+    """Whether by number, by age or by a later result with the same id."""
+    ledger = ledger_of_bodies(max_bytes=100, max_results=2)
+    for name in "abcdefgh":
+        record_body(ledger, name, 50)
+    assert (evicted(ledger), ledger.dropped) == ([], 6)
+    for _ in range(5):
+        record_body(ledger, "h", 50)
+    assert evicted(ledger) == []
+    assert ledger.drop_older_than(-1) == 2
+    record_body(ledger, "i", 100)
+    assert evicted(ledger) == []
+
+
+def test_no_results_may_be_kept() -> None:
+    """Then there is nothing to look up."""
+    ledger = ledger_of_bodies(max_results=0)
+    record_body(ledger, "a", 10)
+    assert (ledger.all(), ledger.get("a"), ledger.dropped) == ({}, None, 1)
+
+
+def test_a_packed_error_is_unpacked_when_it_is_read() -> None:
+    """And stays the same object from then on."""
+
+    class Error:
+        def unpack(self) -> Exception:
+            return ValueError("no")
+
+    ledger = Ledger(max_results=1, max_age=1, pack_error=lambda _: Error())
+    event = terminal_event("a", EventType.ERROR)
+    object.__setattr__(event, "error", KeyError())
+    ledger.record(event)
+    result = ledger.all()["a"]
+    assert repr(result.error) == "ValueError('no')"
+    assert result.error is result.error

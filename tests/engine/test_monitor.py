@@ -170,3 +170,32 @@ def test_an_invalid_queue_size_raises(bad: Any) -> None:
     """The message names the option and its value."""
     with pytest.raises(ValueError, match=rf"event_queue_size.*{bad!r}"):
         Recorder(queue_size=bad)
+
+
+@in_virtual_time
+async def test_a_callback_that_cancels_the_current_task_does_not_stop_the_monitor(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The current task is the monitor; other events are still delivered by it, and one line says so."""
+    recorder = Recorder(queue_size=10)
+
+    def cancel(_: AsyncEvent) -> None:
+        task = asyncio.current_task()
+        assert task is monitoring
+        task.cancel()
+        task.cancel()
+
+    recorder.callbacks.add(EventType.RETRY, cancel)
+    monitoring = recorder.start()
+    for _ in range(2):
+        recorder.publish("a", EventType.RETRY)
+        recorder.publish("b", EventType.SUCCESS)
+        await recorder.monitor.wait_until_delivered()
+        await asyncio.sleep(1)
+    assert recorder.seen == ["a retry", "b success"] * 2
+    assert (monitoring.done(), monitoring.cancelling()) == (False, 0)
+    assert recorder.callbacks.failed == 2
+    assert caplog.text.count("asyncio.current_task().cancel()") == 2
+    monitoring.cancel()
+    await asyncio.wait({monitoring})
+    assert monitoring.cancelled()

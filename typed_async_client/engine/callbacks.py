@@ -107,16 +107,24 @@ class Callbacks:
         """The number of async callbacks that are still running."""
         return len(self._running)
 
-    async def settle(self, grace: float, excluding: "asyncio.Task[Any] | None") -> None:
+    def has_running(self, excluding: "asyncio.Task[Any] | None") -> bool:
+        """Whether an async callback other than the given task is still running."""
+        return bool(self._running.keys() - {excluding})
+
+    async def settle(self, grace: float, excluding: "asyncio.Task[Any] | None") -> bool:
         """Wait until the running callbacks have ended, at most ``grace`` seconds.
 
         Args:
             grace: seconds.
             excluding: the calling task, which may itself be a callback and can't wait for itself.
+
+        Returns:
+            Whether all of them have ended.
         """
         pending = self._running.keys() - {excluding}
         if pending:
-            await asyncio.wait(pending, timeout=grace)
+            _, pending = await asyncio.wait(pending, timeout=grace)
+        return not pending
 
     async def cancel(self, excluding: "asyncio.Task[Any] | None") -> None:
         """Cancel the callbacks that are still running, and wait up to a second for them."""
@@ -125,6 +133,15 @@ class Callbacks:
             task.cancel()
         if pending:
             await asyncio.wait(pending, timeout=_UNWIND)
+
+    def record_cancellation(self) -> None:
+        """Record that a callback has cancelled the task that delivers the events."""
+        self.failed += 1
+        with contextlib.suppress(Exception):  # a logging handler may raise
+            _log.error(
+                "an event callback called asyncio.current_task().cancel(): callbacks run in the "
+                "task that delivers events, not in that of a request; it continues"
+            )
 
     def _call(
         self, subscription: _Subscription, event: AsyncEvent, context: contextvars.Context

@@ -185,8 +185,8 @@ class Engine:
             while in_flight := self.requests.active(excluding=caller):
                 await wait_for_tasks(in_flight)
             await self.monitor.wait_until_delivered()
-            await self.callbacks.settle(self._grace, excluding=caller)
-            if not self.requests.active(excluding=caller):
+            settled = await self.callbacks.settle(self._grace, excluding=caller)
+            if self._is_idle(caller, settled=settled):
                 return self.ledger.all()
 
     async def shut_down(self, caller: "asyncio.Task[Any] | None") -> None:
@@ -223,6 +223,8 @@ class Engine:
             cancelled=events[EventType.CANCELLED],
             retries=events[EventType.RETRY],
             results_kept=len(self.ledger),
+            results_dropped=self.ledger.dropped,
+            responses_evicted=self.ledger.evicted,
             events_published=published,
             events_delivered=published - monitor.dropped - monitor.backlog,
             events_dropped=monitor.dropped,
@@ -230,6 +232,11 @@ class Engine:
             callbacks_running=self.callbacks.running,
             callbacks_failed=self.callbacks.failed,
         )
+
+    def _is_idle(self, caller: "asyncio.Task[Any] | None", *, settled: bool) -> bool:
+        """Whether no request, event or callback is left; callbacks don't count unless settled."""
+        new_callbacks = settled and self.callbacks.has_running(excluding=caller)
+        return not (new_callbacks or self.monitor.backlog or self.requests.active(excluding=caller))
 
     def _remove(self, request: InFlight) -> None:
         self.requests.remove(request)

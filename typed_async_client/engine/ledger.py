@@ -1,6 +1,6 @@
-"""Keeps the results of requests, bounded in number and age.
+"""Keeps the results of requests, bounded in number, age and bytes.
 
-Most results are never read, so their responses may be packed until one is.
+Most results are never read, so responses and errors are packed until one is.
 """
 
 from collections import OrderedDict
@@ -8,7 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.events import AsyncEvent
-from typed_async_client.results import Packed, RequestResult, result_of
+from typed_async_client.results import (
+    Packed,
+    PackedResponse,
+    RequestResult,
+    result_of,
+    without_response,
+)
 
 __all__ = ["Ledger"]
 
@@ -16,10 +22,18 @@ __all__ = ["Ledger"]
 class Ledger:
     """Keeps the latest result of each request id, and drops the oldest first.
 
+    Past ``max_bytes``, the oldest results lose their response instead.
+
     Args:
-        max_results: maximum number of results, >= 1.
+        max_results: maximum number of results, >= 0; 0 keeps none.
         max_age: maximum age of a result in seconds, > 0.
+        max_bytes: maximum size of all bodies in bytes, >= 0.
         pack: packs a response; returns None if it must be kept unpacked.
+        pack_error: packs an error; returns None if it must be kept unpacked.
+
+    Attributes:
+        dropped: results dropped because of their number or age.
+        evicted: responses dropped because of their size.
     """
 
     def __init__(
@@ -27,24 +41,39 @@ class Ledger:
         *,
         max_results: int,
         max_age: float,
-        pack: Callable[[Any], Packed | None] = lambda _: None,
+        max_bytes: int = 64 * 2**20,
+        pack: Callable[[Any], PackedResponse | None] = lambda _: None,
+        pack_error: Callable[[BaseException], Packed | None] = lambda _: None,
     ) -> None:
-        if type(max_results) is not int or max_results < 1:
-            raise ValueError(f"max_results must be an integer >= 1, got {max_results!r}")
+        _check_count("max_results", max_results)
+        _check_count("max_result_bytes", max_bytes)
         if not max_age > 0:  # also refuses NaN
             raise ValueError(f"max_result_age must be > 0 seconds, got {max_age!r}")
+        self.dropped: int = 0
+        self.evicted: int = 0
+        self._bytes = 0
         self._max_results = max_results
         self._max_age = max_age
+        self._max_bytes = max_bytes
         self._pack = pack
+        self._pack_error = pack_error
         self._results: OrderedDict[str, RequestResult] = OrderedDict()
+        self._bodies: OrderedDict[str, int] = OrderedDict()  # their bytes, by request id
 
     def record(self, event: AsyncEvent) -> None:
         """Keep the result of a terminal event, replacing an earlier one with the same id."""
-        results, request_id = self._results, event.context.request_id
-        results.pop(request_id, None)  # keeps the dict ordered by age
-        results[request_id] = result_of(event, self._pack(event.data))
-        if len(results) > self._max_results:
-            results.popitem(last=False)
+        request_id = event.context.request_id
+        packed = self._pack(event.data)
+        error = None if event.error is None else self._pack_error(event.error)
+        self._forget_body(request_id)
+        self._results.pop(request_id, None)  # keeps the dict ordered by age
+        self._results[request_id] = result_of(event, packed, error)
+        if packed is not None and packed.size:
+            self._bodies[request_id] = packed.size
+            self._bytes += packed.size
+            self._evict()
+        if len(self._results) > self._max_results:
+            self._drop_oldest()
         self.drop_older_than(self._max_age)
 
     def get(self, request_id: str) -> RequestResult | None:
@@ -64,9 +93,30 @@ class Ledger:
             oldest = next(iter(self._results))
             if self._results[oldest].age <= age:
                 break
-            self._results.popitem(last=False)
+            self._drop_oldest()
             dropped += 1
         return dropped
 
+    def _drop_oldest(self) -> None:
+        request_id, _ = self._results.popitem(last=False)
+        self._forget_body(request_id)
+        self.dropped += 1
+
+    def _evict(self) -> None:
+        """Drop the responses of the oldest results until the others fit."""
+        while self._bytes > self._max_bytes:
+            request_id, size = self._bodies.popitem(last=False)
+            self._bytes -= size
+            self._results[request_id] = without_response(self._results[request_id])
+            self.evicted += 1
+
+    def _forget_body(self, request_id: str) -> None:
+        self._bytes -= self._bodies.pop(request_id, 0)
+
     def __len__(self) -> int:
         return len(self._results)
+
+
+def _check_count(name: str, value: object) -> None:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")

@@ -5,8 +5,10 @@ queue, so a result is available as soon as its task has ended, whatever the call
 """
 
 import asyncio
+import contextlib
 import contextvars
 from collections import Counter
+from typing import Any, cast
 
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.ledger import Ledger
@@ -92,11 +94,26 @@ class Monitor:
                 self._deliver(event, caller)
                 for _ in range(min(_BATCH, self.backlog)):
                     self._deliver(*self._queue.get_nowait())
+                await self._ignore_cancellation_by_callbacks()
                 if self.backlog:
                     await asyncio.sleep(0)
         finally:  # all tasks were cancelled, or a callback raised SystemExit
             self._is_running = False
             self.drain()
+
+    async def _ignore_cancellation_by_callbacks(self) -> None:
+        """Continue if a callback has cancelled the current task, which is the monitor.
+
+        No other code can have done so: it doesn't run between two callbacks.
+        """
+        monitor = cast("asyncio.Task[Any]", asyncio.current_task())
+        if not monitor.cancelling():
+            return
+        self._callbacks.record_cancellation()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)  # before Python 3.13, uncancel() leaves it pending
+        while monitor.cancelling():
+            monitor.uncancel()
 
     def drain(self) -> None:
         """Deliver every queued event now, for when no monitor task is running."""

@@ -21,6 +21,8 @@ class ClientStatistics:
         cancelled: requests whose task was cancelled.
         retries: failed attempts that were followed by another.
         results_kept: results currently kept.
+        results_dropped: results dropped because there were too many, or they were too old.
+        responses_evicted: responses dropped from their results because they took too much memory.
         events_published: events published.
         events_delivered: events delivered to their callbacks, if they had any.
         events_dropped: ``RETRY`` events dropped because the queue was full.
@@ -38,6 +40,8 @@ class ClientStatistics:
     cancelled: int
     retries: int
     results_kept: int
+    results_dropped: int
+    responses_evicted: int
     events_published: int
     events_delivered: int
     events_dropped: int

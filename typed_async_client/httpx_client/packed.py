@@ -7,15 +7,24 @@ It relies on ``vars()`` returning the whole state of httpx's ``Response``, ``Req
 ``Headers``; ``private_names.py`` lists the private names that are used.
 """
 
+import contextlib
+import copy
 import marshal
 import weakref
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Self
 
 import httpx
 
+from typed_async_client.copies import copy_value
+from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.pool.response import SPENT, WholeResponse
-from typed_async_client.private import BoundAsyncStream, parts_of_url, url_from_parts
+from typed_async_client.private import (
+    BoundAsyncStream,
+    parts_of_url,
+    set_empty_content,
+    url_from_parts,
+)
 
 __all__ = ["PackedResponse"]
 
@@ -34,17 +43,20 @@ class PackedResponse:
 
     The reconstruction is an ``httpx.Response`` in the state that the original had when it was
     packed, without what is useless once a response is closed: its stream, and the extension
-    ``network_stream``.
+    ``network_stream``. Nor is the body kept that was sent: only an empty one is.
 
     Args:
         response: a response whose body has been read.
+
+    Attributes:
+        size: bytes of the bodies that it keeps, its history's included.
 
     Raises:
         KeyError: the body hasn't been read.
         ValueError: the response holds something that can't be packed without loss.
     """
 
-    __slots__ = ("_elapsed", "_marshalled", "_received", "_response", "_sent")
+    __slots__ = ("_elapsed", "_history", "_marshalled", "_received", "_response", "size")
 
     def __init__(self, response: httpx.Response) -> None:
         if type(response.stream) not in _FINISHED_STREAMS:
@@ -55,24 +67,26 @@ class PackedResponse:
         self._response = weakref.ref(response)
         self._received: bytes = state.pop("_content")
         self._elapsed = state.pop("_elapsed", None)
-        self._sent: bytes = request.pop("_content")
-        _check_sent(request.pop("stream"), self._sent)
-        if state.pop("history"):
-            raise ValueError("a response with a history can't be packed")
+        has_body = _has_body(request.pop("stream"), request.pop("_content", None))
+        self._history = tuple(PackedResponse(earlier) for earlier in state.pop("history"))
+        self.size: int = len(self._received) + sum(earlier.size for earlier in self._history)
         heads = _split_off_head(state), _split_off_head(request)
         url = _url_parts(request.pop("url"))
         _check_scalars((*state.values(), *request.values()))
-        self._marshalled = marshal.dumps((state, request, heads, url))
+        self._marshalled = marshal.dumps((state, request, heads, url, has_body))
 
     @classmethod
-    def of(cls, response: Any) -> Self | None:
-        """Pack a response; return None if that would lose any of its state."""
-        if type(response) not in _RESPONSE_TYPES:
+    def of(cls, response: Any) -> "Self | StrippedResponse | None":
+        """Pack a response; if that would lose any of its state, only remove what it holds open.
+
+        None stands for what isn't a response at all.
+        """
+        if not hasattr(response, "extensions"):
             return None
-        try:
-            return cls(response)
-        except Exception:  # noqa: BLE001 - a hook may have left it in any state
-            return None
+        if type(response) in _RESPONSE_TYPES:
+            with contextlib.suppress(Exception):  # a hook may have left it in any state
+                return cls(response)
+        return StrippedResponse(response)
 
     def unpack(self) -> httpx.Response:
         """Return the original response if it still exists, else a reconstruction."""
@@ -80,19 +94,78 @@ class PackedResponse:
         return self._rebuild() if response is None else response
 
     def _rebuild(self) -> httpx.Response:
-        state, sent, heads, url = marshal.loads(self._marshalled)  # noqa: S302 - written above
+        state, sent, heads, url, has_body = marshal.loads(self._marshalled)  # noqa: S302 - written above
         request = object.__new__(httpx.Request)
-        vars(request).update(sent, _content=self._sent, url=url_from_parts(url))
+        vars(request).update(sent, url=url_from_parts(url))
         _attach_head(request, heads[1])
-        request.stream = httpx.ByteStream(self._sent)
+        if has_body:
+            request.stream = NOT_KEPT
+        else:
+            request.stream = httpx.ByteStream(b"")
+            set_empty_content(request)
         response = object.__new__(httpx.Response)
-        vars(response).update(state, _content=self._received, history=[])
+        history = [earlier.unpack() for earlier in self._history]
+        vars(response).update(state, _content=self._received, history=history)
         _attach_head(response, heads[0])
         response.request = request
         response.stream = SPENT
         if self._elapsed is not None:
             response.elapsed = self._elapsed
         return response
+
+
+class StrippedResponse:
+    """A response that can't be packed: a copy, without its stream and without what was sent.
+
+    Args:
+        response: the response.
+
+    Attributes:
+        size: bytes of the body that it keeps.
+    """
+
+    __slots__ = ("_copy", "_response", "size")
+
+    def __init__(self, response: Any) -> None:
+        self._response = weakref.ref(response)
+        self._copy = copy_value(response)
+        self.size: int = len(vars(response).get("_content") or b"")
+        for one in [self._copy, *getattr(self._copy, "history", ())]:
+            with contextlib.suppress(Exception):  # it may be of any class
+                one.extensions.pop("network_stream", None)
+                one.request = without_body(one.request)
+
+    def unpack(self) -> Any:
+        """Return the original response if it still exists, else the copy."""
+        response = self._response()
+        return self._copy if response is None else response
+
+
+class _NotKept(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """Stands in for the body of a request, which a result doesn't keep."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise RequestBodyConsumedError(_NO_BODY)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise RequestBodyConsumedError(_NO_BODY)
+
+
+_NO_BODY = "a result doesn't keep the body of its request: create the request again to send it"
+
+NOT_KEPT = _NotKept()
+
+
+def without_body(request: Any) -> Any:
+    """Return a copy of a request that holds no body, unless that is empty."""
+    copied = copy.copy(request)
+    content = vars(copied).pop("_content", None)
+    if _has_body(request.stream, content):
+        copied.stream = NOT_KEPT
+    else:
+        copied.stream = request.stream
+        set_empty_content(copied)
+    return copied
 
 
 def _split_off_head(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -138,11 +211,9 @@ def _check_scalars(values: Iterable[Any]) -> None:
         raise ValueError("a value is neither text, bytes, a number, nor None")
 
 
-def _check_sent(stream: Any, content: bytes) -> None:
-    """Refuse a stream that a hook has substituted for the request's own."""
-    _check_type(stream, httpx.ByteStream)
-    if b"".join(stream) != content:
-        raise ValueError("the stream isn't the content of the request")
+def _has_body(stream: Any, content: bytes | None) -> bool:
+    """Whether a request has a body; one that was generated may be empty, and isn't kept either."""
+    return type(stream).__name__ != "ByteStream" or content != b""
 
 
 def _url_parts(url: Any) -> tuple[Any, ...]:

@@ -1,0 +1,99 @@
+"""Bodies that are encoded when a request is submitted."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from typed_async_client import AsyncResilientClient
+from typed_async_client.bodies import encode_body
+
+BODIES: list[dict[str, Any]] = [
+    {"json": {"a": [1, "é", None]}},
+    {"json": []},
+    {"json": False},
+    {"json": None},
+    {"data": {"a": "b", "c": ["d", "e"]}},
+    {"data": {}},
+    {"data": {}, "json": {"a": 1}},
+    {"data": {"a": "b"}, "json": {"c": 1}},
+    {"content": b"x", "json": {"a": 1}},
+    {"content": b"", "data": {"a": "b"}},
+    {"json": {"a": 1}, "headers": {"content-type": "application/vnd.api+json", "X-A": "1"}},
+    {"json": {"a": 1}, "headers": [("X-A", "1"), ("X-A", "2")]},
+    {"json": {"a": 1}, "headers": None},
+    {
+        "data": {"a": "b"},
+        "files": {"f": b"x"},
+        "headers": {"Content-Type": "multipart/form-data; boundary=b"},
+    },
+]
+
+
+def sent_with(client: Any, options: dict[str, Any]) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return the headers and the body of a request with these options."""
+    request = client.build_request("POST", "http://a.test/", **options)
+    return request.headers.raw, request.read()
+
+
+@pytest.mark.parametrize("options", BODIES, ids=repr)
+@pytest.mark.parametrize(
+    "headers", [{}, {"Content-Type": "multipart/form-data; boundary=c"}, {"X-B": "1"}]
+)
+def test_a_request_is_the_same_as_with_httpx(
+    options: dict[str, Any], headers: dict[str, str]
+) -> None:
+    """Its headers too, and their order."""
+    client = httpx.AsyncClient(headers=headers)
+    encoded = dict(options)
+    encode_body(encoded, client)
+    assert sent_with(client, encoded) == sent_with(client, options)
+    assert "json" not in encoded or options.get("content") is not None or options["json"] is None
+
+
+async def body_by_parts() -> Any:
+    """Yield a body that is generated on the way."""
+    yield b"x"
+
+
+@pytest.mark.parametrize(
+    "options", [{"data": b"raw"}, {"files": {"f": b"x"}}, {"content": body_by_parts()}]
+)
+def test_other_bodies_are_left_to_httpx(options: dict[str, Any]) -> None:
+    """It streams them, or takes them as content."""
+    encoded = dict(options)
+    encode_body(encoded, httpx.AsyncClient())
+    assert encoded == options
+
+
+@pytest.mark.parametrize("value", [object(), {"a": {1, 2}}, float("nan"), {"a": float("inf")}])
+async def test_what_is_no_json_raises_before_anything_is_submitted(value: Any) -> None:
+    """JSON has neither sets nor infinite numbers."""
+    async with AsyncResilientClient() as client:
+        with pytest.raises((TypeError, ValueError), match="JSON"):
+            await client.post("http://a.test/", json=value)
+        assert client.statistics().submitted == 0
+
+
+async def test_each_attempt_sends_what_was_submitted() -> None:
+    """The value may be changed as soon as the request is submitted, also if it can't be copied."""
+
+    class Uncopyable(dict[str, Any]):
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise TypeError("no")
+
+    sent: list[bytes] = []
+
+    def refuse_once(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        if len(sent) == 1:
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(200)
+
+    transport = httpx.MockTransport(refuse_once)
+    async with AsyncResilientClient(transport=transport, base_delay=0.0) as client:
+        value = Uncopyable(a=1)
+        task = await client.post("http://a.test/", json=value)
+        value["a"] = 2
+        await task
+    assert sent == [b'{"a":1}', b'{"a":1}']

@@ -1,0 +1,43 @@
+"""Turns ``json=`` and ``data=`` into bytes when a request is submitted.
+
+Each attempt then sends the same bytes, and nothing needs to be copied: a deep copy of a large JSON value
+takes several times as long as encoding it, and holds up the event loop.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+__all__ = ["encode_body"]
+
+
+def encode_body(options: dict[str, Any], client: Any) -> None:
+    """Replace ``json`` or ``data`` among the options of a request with ``content``, in place.
+
+    As in httpx, ``content`` comes before ``files``, then ``data``, then ``json``, and a
+    ``Content-Type`` of the request or of the client is kept. A form with files is left to httpx,
+    because it is streamed.
+
+    Args:
+        options: the options of the request.
+        client: the httpx client that will send it.
+
+    Raises:
+        TypeError: a value isn't serializable as JSON.
+        ValueError: a JSON number is infinite or not a number (RFC 8259 section 6).
+    """
+    data, json = options.get("data"), options.get("json")
+    is_form = data is None or isinstance(data, Mapping)  # else httpx takes it as content
+    is_streamed = options.get("content") is not None or options.get("files")
+    if is_streamed or not is_form or not (data or json is not None):
+        return
+    encoded = httpx.Request("POST", "http://localhost/", data=data, json=json)
+    options["content"] = encoded.content
+    options.pop("data", None)
+    options.pop("json", None)
+    headers = httpx.Headers(options.get("headers"))
+    for name in ("Content-Length", "Content-Type"):  # in the order of httpx
+        if name not in headers and name not in getattr(client, "headers", ()):
+            headers[name] = encoded.headers[name]
+    options["headers"] = headers
