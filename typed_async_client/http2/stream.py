@@ -104,7 +104,7 @@ class FilteredStream(AsyncioStream):
         if self._filter is not None and not self._transport.is_closing():
             allowed = self._filter_output(self._filter, frames)
             self._transport.write(allowed)
-            self.written += len(allowed)
+            self.record_written(len(allowed))
 
     def _filter_output(self, frame_filter: FrameFilter, frames: bytes) -> bytes:
         """Return the frames that may be sent, and insert replies to the others."""

@@ -82,6 +82,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             raise httpcore.ReadError(_non_empty(protocol.error)) from protocol.error
         return data
 
+    def record_written(self, size: int) -> None:
+        """Count bytes that were passed on to be sent."""
+        self.written += size
+
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of ``buffer``, waiting while the peer reads too slowly.
 
@@ -167,7 +171,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
                 "the connection is closed" if error is None else _non_empty(error)
             ) from error
         transport.write(chunk)
-        self.written += len(chunk)
+        self.record_written(len(chunk))
         return protocol.wait_writable()
 
     async def aclose(self) -> None:
