@@ -182,6 +182,9 @@ class FaultServer:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self._server is None:  # its TLS handshake ended after the server was closed
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio calls this in a task
         self._serving.add(task)
