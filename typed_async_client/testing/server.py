@@ -10,6 +10,7 @@ import dataclasses
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, cast
@@ -35,7 +36,7 @@ class SeenRequest:
 
 
 _PATIENCE = 1.0
-"""Seconds to wait for connections that only a client can close; Python 3.12 waits for them forever."""
+"""Seconds that Python 3.12 waits for a connection that a client has leaked in its TLS handshake."""
 
 
 class Wire:
@@ -182,9 +183,7 @@ class FaultServer:
             task.cancel()
         if self._serving:
             await asyncio.wait(self._serving)
-        with contextlib.suppress(TimeoutError):  # a client may have leaked its connection
-            async with asyncio.timeout(_PATIENCE):
-                await server.wait_closed()
+        await _end(server)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -202,3 +201,18 @@ class FaultServer:
             writer.transport.abort()
         finally:
             self._serving.discard(task)
+
+
+async def _end(server: asyncio.Server) -> None:
+    """Close the connections that no handler has been given yet, and wait for all to be closed.
+
+    Such a connection is in its TLS handshake. Before Python 3.13 only its client can end it: 3.11
+    doesn't wait for it, and 3.12 would for as long as the client keeps it.
+    """
+    if sys.version_info >= (3, 13):
+        server.abort_clients()
+        await server.wait_closed()
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            await server.wait_closed()
