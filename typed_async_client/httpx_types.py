@@ -36,6 +36,7 @@ __all__ = [
 INVALID_USERINFO = (
     "invalid URL: percent-encode the special characters of the user name and the password"
 )
+"""Instead of httpx's message for an invalid URL with an ``@``, which may quote a password."""
 
 _Primitive: TypeAlias = str | int | float | bool | None
 _Seconds: TypeAlias = float | None

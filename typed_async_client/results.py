@@ -1,6 +1,5 @@
 """The result of a request: how it ended, kept after its events are gone."""
 
-import copy
 import dataclasses
 import enum
 import time
@@ -55,7 +54,7 @@ class PackedResponse(Packed, Protocol):
 
 
 class _LazyFields:
-    """Computes fields of a result on first access, and keeps them from then on.
+    """Sets fields of a result on first access: those that cost time, and rarely anybody reads.
 
     A new response at each access would lose the changes made to it, and change the result's hash.
     """
@@ -70,6 +69,10 @@ class _LazyFields:
                     value = self._packed.unpack()
                 case "error":
                     value = self._packed_error.unpack()
+                case "resends":
+                    value = 0
+                case "response_evicted":
+                    value = False
                 case "url" | "origin":
                     asked = self._asked
                     record = RequestRecord("", asked) if type(asked) is str else asked
@@ -235,12 +238,30 @@ def _class_of(status: ResultStatus) -> type[ResultBase]:
 _CLASSES = {kind: (status, _class_of(status)) for kind, status in _STATUS.items()}
 
 
+_FIGURES = (
+    "request_id",
+    "status",
+    "error",
+    "attempts",
+    "total_time",
+    "created_at",
+    "method",
+    "resends",
+    "_asked",
+    "_created",
+)
+"""What a success keeps without its response; copying the result would unpack the response."""
+
+
 def without_response(result: RequestResult) -> RequestResult:
-    """Return a result that differs only in that its response was dropped."""
-    evicted = copy.copy(result)
-    object.__setattr__(evicted, "response", None)
-    object.__setattr__(evicted, "response_evicted", True)
-    return evicted
+    """Return a success, made by ``result_of``, that differs only in that its response was dropped."""
+    evicted: Any = object.__new__(type(result))
+    set_field = object.__setattr__
+    for name in _FIGURES:
+        set_field(evicted, name, getattr(result, name))
+    set_field(evicted, "response", None)
+    set_field(evicted, "response_evicted", True)  # noqa: FBT003 - no flag, a value
+    return cast("RequestResult", evicted)
 
 
 def result_of(
@@ -271,8 +292,8 @@ def result_of(
     set_field(result, "created_at", event.timestamp)
     set_field(result, "method", event.request.method)
     set_field(result, "_asked", event.request.compact)
-    set_field(result, "resends", event.resends)
-    set_field(result, "response_evicted", False)  # noqa: FBT003 - no flag, a value
+    if event.resends:
+        set_field(result, "resends", event.resends)
     set_field(result, "_created", time.monotonic() - event.age)
     finished: RequestResult = result
     return finished

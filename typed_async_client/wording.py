@@ -17,9 +17,6 @@ __all__ = [
 
 _E = TypeVar("_E", bound=BaseException)
 
-
-"""Instead of httpx's message for an invalid URL with an ``@``, which may quote a password."""
-
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _WORDS = {

@@ -111,3 +111,22 @@ async def test_waiting_for_all_waits_for_what_callbacks_submit() -> None:
         statistics = client.statistics()
         assert (statistics.events_waiting, statistics.callbacks_running) == (0, 0)
         assert len(heard) == statistics.succeeded
+
+
+@in_virtual_time
+async def test_waiting_for_all_delivers_what_the_last_callback_has_caused() -> None:
+    """More events than the monitor delivers at once may wait when the callback ends."""
+    heard: list[AsyncEvent] = []
+
+    async def burst(_: AsyncEvent) -> None:
+        client.remove_event_callback(EventType.SUCCESS, burst)
+        await asyncio.sleep(0.5)  # by now, only this callback is waited for
+        tasks = [await client.get("http://a.test/") for _ in range(2000)]
+        await asyncio.gather(*tasks)
+
+    async with client_of(lambda _: httpx.Response(200), event_queue_size=5000) as client:
+        client.add_event_callback(EventType.SUCCESS, burst)
+        client.add_event_callback(EventType.SUCCESS, heard.append)
+        await client.get("http://a.test/")
+        await client.wait_for_all_requests()
+        assert len(heard) == 2001

@@ -182,6 +182,7 @@ def test_past_the_bytes_the_oldest_results_lose_their_response() -> None:
     assert (ledger.evicted, ledger.dropped, len(ledger)) == (2, 0, 4)
     lost = ledger.all()["a"]
     assert (lost.status, lost.attempts, lost.response) == ("success", 1, None)
+    assert (lost.method, lost.url, lost.resends) == ("GET", "http://a.test", 0)
     assert str(ledger.all()["c"].response) == "response"
     with pytest.raises(ResponseEvictedError, match="request 'a' was dropped"):
         lost.unwrap()

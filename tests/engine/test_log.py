@@ -67,9 +67,13 @@ def test_successes_and_cancellations_are_not_logged(
 
 def test_nothing_is_formatted_for_a_level_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
     """A retry is logged as INFO, which is off by default."""
+    unread = RequestRecord("GET", "http://a.test/")
+    details = RetryDetails(1, 0.1, "backoff", CAUSE)
+    retry = AsyncEvent(EventType.RETRY, RequestContext(), data=details, request=unread)
     with caplog.at_level(logging.WARNING, logger="typed_async_client"):
-        log_event(event(EventType.RETRY))
+        log_event(retry)
     assert caplog.records == []
+    assert unread._parsed is None
 
 
 def test_a_logging_filter_that_raises_does_not_fail_the_request() -> None:

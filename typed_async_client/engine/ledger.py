@@ -65,8 +65,9 @@ class Ledger:
         request_id = event.context.request_id
         packed = self._pack(event.data)
         error = None if event.error is None else self._pack_error(event.error)
-        self._forget_body(request_id)
-        self._results.pop(request_id, None)  # keeps the dict ordered by age
+        if request_id in self._results:
+            del self._results[request_id]  # keeps the dict ordered by age
+            self._forget_body(request_id)
         self._results[request_id] = result_of(event, packed, error)
         if packed is not None and packed.size:
             self._bodies[request_id] = packed.size

@@ -68,8 +68,11 @@ class PackedResponse:
         self._received: bytes = state.pop("_content")
         self._elapsed = state.pop("_elapsed", None)
         has_body = _has_body(request.pop("stream"), request.pop("_content", None))
-        self._history = tuple(PackedResponse(earlier) for earlier in state.pop("history"))
-        self.size: int = len(self._received) + sum(earlier.size for earlier in self._history)
+        self.size: int = len(self._received)
+        self._history: tuple[PackedResponse, ...] = ()
+        if history := state.pop("history"):
+            self._history = tuple(map(PackedResponse, history))
+            self.size += sum(earlier.size for earlier in self._history)
         heads = _split_off_head(state), _split_off_head(request)
         url = _url_parts(request.pop("url"))
         _check_scalars((*state.values(), *request.values()))
@@ -81,12 +84,12 @@ class PackedResponse:
 
         None stands for what isn't a response at all.
         """
-        if not hasattr(response, "extensions"):
-            return None
         if type(response) in _RESPONSE_TYPES:
-            with contextlib.suppress(Exception):  # a hook may have left it in any state
+            try:
                 return cls(response)
-        return StrippedResponse(response)
+            except Exception:  # noqa: BLE001 - a hook may have left it in any state
+                return StrippedResponse(response)
+        return StrippedResponse(response) if hasattr(response, "extensions") else None
 
     def unpack(self) -> httpx.Response:
         """Return the original response if it still exists, else a reconstruction."""

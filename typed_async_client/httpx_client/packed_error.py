@@ -6,7 +6,6 @@ of the request: a thousand failures would keep a hundred megabytes.
 
 import contextlib
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 from typed_async_client.facts import request_of
@@ -14,39 +13,41 @@ from typed_async_client.httpx_client.packed import without_body
 
 __all__ = ["PackedError"]
 
-_DEPTH = 20
-"""How many causes of causes are kept."""
+_Packed = dict[int, "PackedError | None"]
+"""The errors packed so far, by the id of the original; None for one whose causes are being packed."""
 
 
 class PackedError:
     """An error: the original while somebody else holds it, later a reconstruction.
 
     The reconstruction has the same type, arguments, attributes, notes and causes, but no traceback.
-    Its request, if any, has no body.
+    Its request, if any, has no body. Each error is packed once, however many others refer to it:
+    httpcore's errors have the error below them as their cause and as their argument.
 
     Args:
         error: the error.
-        depth: how many causes may still be kept below it.
+        packed: the errors packed so far; a cause that leads back to one being packed is left out.
     """
 
     __slots__ = ("_args", "_cause", "_class", "_original", "_request", "_state", "_suppress")
 
-    def __init__(self, error: BaseException, depth: int = _DEPTH) -> None:
+    def __init__(self, error: BaseException, packed: _Packed) -> None:
+        packed[id(error)] = None
         self._original: weakref.ref[BaseException] | None = None
         with contextlib.suppress(TypeError):
             self._original = weakref.ref(error)
         self._class = type(error)
-        self._args = tuple(_packed(argument, depth) for argument in error.args)
+        self._args = tuple(_pack(argument, packed) for argument in error.args)
         request: Any = request_of(error) if isinstance(error, Exception) else None
         self._request = None if request is None else without_body(request)
         self._state = {
-            name: _packed(value, depth)
+            name: _pack(value, packed)
             for name, value in vars(error).items()
             if value is None or value is not request
         }
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        self._cause = PackedError(cause, depth - 1) if cause is not None and depth else None
+        self._cause = _pack(_cause_of(error), packed)
         self._suppress = error.__suppress_context__
+        packed[id(error)] = self
 
     @classmethod
     def of(cls, error: BaseException) -> "PackedError | None":
@@ -56,38 +57,48 @@ class PackedError:
         could not be given the same object again.
         """
         try:
-            packed = cls(error)
-            packed._rebuild()
+            packed = cls(error, {})
+            packed._rebuild({})
         except Exception:  # noqa: BLE001 - its class may define anything
             return None
         return None if packed._original is None else packed
 
     def unpack(self) -> BaseException:
         """Return the original error if it still exists, else a reconstruction."""
-        original = self._original() if self._original is not None else None
-        return self._rebuild() if original is None else original
+        return self._unpack({})
 
-    def _rebuild(self) -> BaseException:
-        error = self._class.__new__(self._class, *map(_unpacked, self._args))
-        vars(error).update({name: _unpacked(value) for name, value in self._state.items()})
-        error.args = tuple(map(_unpacked, self._args))
+    def _unpack(self, rebuilt: dict[int, BaseException]) -> BaseException:
+        original = self._original() if self._original is not None else None
+        return self._rebuild(rebuilt) if original is None else original
+
+    def _rebuild(self, rebuilt: dict[int, BaseException]) -> BaseException:
+        if id(self) in rebuilt:
+            return rebuilt[id(self)]
+        args = [_unpack(argument, rebuilt) for argument in self._args]
+        error = rebuilt[id(self)] = self._class.__new__(self._class, *args)
+        error.args = tuple(args)
+        vars(error).update({name: _unpack(value, rebuilt) for name, value in self._state.items()})
         if self._request is not None:
             error.request = self._request  # type: ignore[attr-defined]  # an error of httpx
-        error.__cause__ = None if self._cause is None else self._cause.unpack()
+        error.__cause__ = _unpack(self._cause, rebuilt)
         error.__suppress_context__ = self._suppress
         return error
 
 
-def _packed(value: Any, depth: int) -> Any:
-    """Pack an error among the arguments or attributes of another, or those in a sequence."""
+def _cause_of(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _pack(value: Any, packed: _Packed) -> Any:
+    """Pack an error among the arguments or attributes of another, or those in a list of errors."""
     if isinstance(value, BaseException):
-        return PackedError(value, depth - 1) if depth else None
-    if isinstance(value, Sequence) and any(isinstance(one, BaseException) for one in value):
-        return [_packed(one, depth) for one in value]
+        return packed[id(value)] if id(value) in packed else PackedError(value, packed)
+    if isinstance(value, list | tuple) and any(isinstance(one, BaseException) for one in value):
+        return [_pack(one, packed) for one in value]
     return value
 
 
-def _unpacked(value: Any) -> Any:
+def _unpack(value: Any, rebuilt: dict[int, BaseException]) -> Any:
     if isinstance(value, PackedError):
-        return value.unpack()
-    return [_unpacked(one) for one in value] if type(value) is list else value
+        return value._unpack(rebuilt)  # noqa: SLF001 - the same class, of another object
+    return [_unpack(one, rebuilt) for one in value] if type(value) is list else value
