@@ -61,6 +61,10 @@ def _copy_if_possible(value: Any) -> Any:
         return value
 
 
+def _copy_again(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy_if_possible(value) for key, value in metadata.items()}
+
+
 def _deep_copy(key: str, value: Any) -> Any:
     try:
         return copy.deepcopy(value)
@@ -176,8 +180,7 @@ class RequestContext:
         set_field(clone, "max_delay", self.max_delay)
         set_field(clone, "request_id", request_id)
         set_field(clone, "created_at", created_at)
-        metadata = {key: _copy_if_possible(value) for key, value in self.metadata.items()}
-        set_field(clone, "metadata", metadata)
+        set_field(clone, "metadata", _copy_again(self.metadata) if self.metadata else {})
         set_field(clone, "_created", created)
         if type(self) is not RequestContext:
             _copy_subclass_fields(self, clone)

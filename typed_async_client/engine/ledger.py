@@ -67,7 +67,7 @@ class Ledger:
         error = None if event.error is None else self._pack_error(event.error)
         if request_id in self._results:
             del self._results[request_id]  # keeps the dict ordered by age
-            self._forget_body(request_id)
+            self._bytes -= self._bodies.pop(request_id, 0)
         self._results[request_id] = result_of(event, packed, error)
         if packed is not None and packed.size:
             self._bodies[request_id] = packed.size
@@ -100,7 +100,7 @@ class Ledger:
 
     def _drop_oldest(self) -> None:
         request_id, _ = self._results.popitem(last=False)
-        self._forget_body(request_id)
+        self._bytes -= self._bodies.pop(request_id, 0)
         self.dropped += 1
 
     def _evict(self) -> None:
@@ -110,9 +110,6 @@ class Ledger:
             self._bytes -= size
             self._results[request_id] = without_response(self._results[request_id])
             self.evicted += 1
-
-    def _forget_body(self, request_id: str) -> None:
-        self._bytes -= self._bodies.pop(request_id, 0)
 
     def __len__(self) -> int:
         return len(self._results)
