@@ -8,14 +8,20 @@ from collections.abc import Callable, Mapping
 from hypothesis import settings
 from steady_loop import SteadyLoop
 
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
+"""What decides about the proxies of the environment, which must not see the tests' requests."""
+
 
 def pytest_configure() -> None:
-    """Receive interrupts, and let examples of hypothesis take any time.
+    """Receive interrupts, use no proxy, and let examples of hypothesis take any time.
 
     A shell lets its background jobs ignore interrupts, and so do their children.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in _PROXY_VARIABLES:
+        os.environ.pop(name, None)
+        os.environ.pop(name.lower(), None)
     settings.register_profile("any machine", deadline=None)  # an example may wait for a busy one
     settings.load_profile("any machine")
 

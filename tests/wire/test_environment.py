@@ -15,15 +15,6 @@ from typed_async_client.testing import FaultServer, answer
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
 
 def set_variables(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
     """Set environment variables."""

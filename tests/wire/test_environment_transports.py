@@ -21,16 +21,6 @@ from typed_async_client import (
 )
 from typed_async_client.testing import FaultServer, Wire, answer
 
-NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 MADE: list[tuple[str, Callable[[], Any]]] = [
     ("async", AsyncPoolTransport),
     *((kind, make) for kind in ("sync", "async") for make in (ResilientTransport, HSTSTransport)),
