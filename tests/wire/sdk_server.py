@@ -33,7 +33,10 @@ class FakeApi:
         elif request.target.startswith("/v1/files"):
             await _send_json(wire, _file(len(request.body)))
         elif json.loads(request.body).get("stream"):
-            await self._stream(request, wire)
+            try:
+                await self._stream(request, wire)
+            except ConnectionError:  # the client has closed it while events were being sent
+                self.abandoned += 1
         else:
             await _send_json(wire, _answers(request)[0])
 
