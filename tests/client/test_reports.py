@@ -135,7 +135,10 @@ async def test_a_failure_that_nobody_awaits_is_logged_once(
     assert [(record.name, record.levelname) for record in caplog.records] == [
         ("typed_async_client", "WARNING")
     ]
-    assert "GET https://a.test/slow: attempt 1 of 2 failed (ReadTimeout: slow)" in caplog.text
+    assert (
+        "GET https://a.test/slow: gave up after 1 attempt in 0.00 s (ReadTimeout: slow)"
+        in caplog.text
+    )
 
 
 @in_virtual_time

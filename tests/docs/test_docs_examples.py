@@ -63,7 +63,7 @@ _FASTAPI_OUTPUT: Final = """200 {'id': '42'}
 
 _NOT_SHOWN: Final = re.compile(
     r"^(Executing <.*> took \d.* seconds"  # asyncio's debug mode, on a slow machine
-    r"|[A-Z]+ https?://\S+: attempt \d of \d failed \(.+\), gave up after [\d.]+ s)\n",
+    r"|[A-Z]+ https?://\S+: gave up after \d attempts? in [\d.]+ s \(.+\))\n",
     re.MULTILINE,
 )
 """Log lines on stderr: the pages show what an example prints."""

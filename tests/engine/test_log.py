@@ -22,15 +22,15 @@ def event(kind: EventType, error: BaseException | None = CAUSE) -> AsyncEvent:
 
 
 @pytest.mark.parametrize(
-    ("kind", "level", "what_follows"),
+    ("kind", "level", "what_happened"),
     [
-        (EventType.RETRY, "INFO", "retry in 1.25 s"),
-        (EventType.ERROR, "WARNING", "gave up after 3.50 s"),
-        (EventType.TIMEOUT, "WARNING", "gave up after 3.50 s"),
+        (EventType.RETRY, "INFO", "attempt 2 of 3 failed, retry in 1.25 s"),
+        (EventType.ERROR, "WARNING", "gave up after 2 attempts in 3.50 s"),
+        (EventType.TIMEOUT, "WARNING", "gave up after 2 attempts in 3.50 s"),
     ],
 )
 def test_a_failed_attempt_is_one_line_without_secrets(
-    kind: EventType, level: str, what_follows: str, caplog: pytest.LogCaptureFixture
+    kind: EventType, level: str, what_happened: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With method, URL, attempt, cause, and what follows."""
     with caplog.at_level(logging.INFO, logger="typed_async_client"):
@@ -38,21 +38,29 @@ def test_a_failed_attempt_is_one_line_without_secrets(
     [record] = caplog.records
     assert (record.name, record.levelname) == ("typed_async_client", level)
     assert record.getMessage() == (
-        "POST https://REDACTED:REDACTED@a.test/pay?token=REDACTED: attempt 2 of 3 failed "
-        "(ConnectError: cannot reach https://REDACTED:REDACTED@a.test/ at all), " + what_follows
+        f"POST https://REDACTED:REDACTED@a.test/pay?token=REDACTED: {what_happened} "
+        "(ConnectError: cannot reach https://REDACTED:REDACTED@a.test/ at all)"
     )
 
 
 def test_an_error_without_a_message_is_named(caplog: pytest.LogCaptureFixture) -> None:
     """By its class."""
     log_event(event(EventType.ERROR, KeyError()))
-    assert "failed (KeyError), gave up" in caplog.text
+    assert "in 3.50 s (KeyError)" in caplog.text
+
+
+def test_a_single_attempt_is_not_counted_against_those_allowed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A timeout isn't retried, so "1 of 3" would read as if two were missing."""
+    log_event(AsyncEvent(EventType.TIMEOUT, RequestContext(), error=CAUSE, attempts=1))
+    assert "gave up after 1 attempt in 0.00 s" in caplog.text
 
 
 def test_the_method_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """The message of a network error starts with it, and so does the line."""
     log_event(event(EventType.ERROR, httpx.ReadError("POST: connection to a.test:443 lost")))
-    assert "failed (ReadError: connection to a.test:443 lost), gave up" in caplog.text
+    assert "in 3.50 s (ReadError: connection to a.test:443 lost)" in caplog.text
 
 
 @pytest.mark.parametrize("kind", [EventType.SUCCESS, EventType.CANCELLED])

@@ -18,25 +18,18 @@ def log_event(event: AsyncEvent) -> None:
     """
     match event.event_type:
         case EventType.RETRY:
-            _write(logging.INFO, event, f"retry in {event.data.delay:.2f} s")
+            attempt = f"attempt {event.attempts} of {event.context.max_retries + 1} failed"
+            _write(logging.INFO, event, f"{attempt}, retry in {event.data.delay:.2f} s")
         case EventType.ERROR | EventType.TIMEOUT:
-            _write(logging.WARNING, event, f"gave up after {event.elapsed:.2f} s")
+            attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
+            _write(logging.WARNING, event, f"gave up after {attempts} in {event.elapsed:.2f} s")
 
 
-def _write(level: int, event: AsyncEvent, what_follows: str) -> None:
+def _write(level: int, event: AsyncEvent, what_happened: str) -> None:
     if not _log.isEnabledFor(level):
         return
     with contextlib.suppress(Exception):  # a logging handler may raise, and mustn't fail a request
-        _log.log(
-            level,
-            "%s %s: attempt %d of %d failed (%s), %s",
-            event.method,
-            event.url,
-            event.attempts,
-            event.context.max_retries + 1,
-            _cause(event),
-            what_follows,
-        )
+        _log.log(level, "%s %s: %s (%s)", event.method, event.url, what_happened, _cause(event))
 
 
 def _cause(event: AsyncEvent) -> str:
