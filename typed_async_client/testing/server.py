@@ -178,6 +178,7 @@ class FaultServer:
     ) -> None:
         server, self._server = self._server, None
         assert server is not None  # noqa: S101 - entered
+        await _stop_accepting(server)
         server.close()
         for task in self._serving:
             task.cancel()
@@ -201,6 +202,15 @@ class FaultServer:
             writer.transport.abort()
         finally:
             self._serving.discard(task)
+
+
+async def _stop_accepting(server: asyncio.Server) -> None:
+    """Let the sockets that are accepted already be attached: asyncio leaks those that come later."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # the proactor of Windows has no readers
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+    await asyncio.sleep(0)
 
 
 async def _end(server: asyncio.Server) -> None:
