@@ -4,6 +4,7 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
+from collections.abc import AsyncGenerator
 from http.cookiejar import Cookie, CookieJar
 from types import FunctionType
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "GZipDecoder",
     "MultiDecoder",
     "Trace",
+    "close_source",
     "cookies_of_domain",
     "drop_surplus_permits",
     "forget_parsed_cookies",
@@ -32,6 +34,7 @@ __all__ = [
     "is_stock_transport",
     "mark_closed",
     "max_connections_of",
+    "origin_and_stream_of",
     "parts_of_url",
     "pending_events_of",
     "set_empty_content",
@@ -98,6 +101,23 @@ def is_single_use(stream: Any) -> bool:
     return any(hasattr(source, name) for name in names) or _iterates_once(source)
 
 
+async def close_source(parts: Any, stream: Any) -> None:
+    """Close what reads a request body, and the asynchronous generator it is read from, if any.
+
+    httpx and httpx2 leave a generator open if they don't read it to its end.
+
+    Args:
+        parts: the iterator over the body; None if there is none.
+        stream: the body.
+    """
+    if isinstance(parts, AsyncGenerator):
+        await parts.aclose()
+    if type(stream).__name__ in _STREAMS_OF_ITERATORS:
+        stream = getattr(stream, "_stream", None)
+    if isinstance(stream, AsyncGenerator):
+        await stream.aclose()
+
+
 def _starts_over(file: Any) -> bool:
     """Whether a file of a form is read from its start each time; httpx rewinds it if it can."""
     if isinstance(file, str | bytes):
@@ -148,6 +168,11 @@ def has_leftovers(connection: Any) -> bool:
         exchange = getattr(connection, "exchange", None)
         connection = getattr(connection, "_connection", None) if exchange is None else exchange
     return False
+
+
+def origin_and_stream_of(connection: Any) -> tuple[httpcore.Origin, Any]:
+    """Return the origin and the network stream of httpcore's HTTP/1.1 connection."""
+    return connection._origin, connection._network_stream
 
 
 def h2_state_of(connection: Any) -> Any:

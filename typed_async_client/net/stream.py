@@ -21,6 +21,12 @@ __all__ = ["AsyncioStream", "is_socket_readable"]
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
 
+_TURN_SIZE = 256 * 1024
+"""Most bytes written without a wait before other tasks get a turn: a fast peer never causes one."""
+
+_WRITE_COST = 4 * 1024
+"""What each write counts for in addition, because a body may have many small or empty parts."""
+
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
     """A connected stream with httpcore's interface.
@@ -41,6 +47,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.layers.append(self)
         self.protocol: StreamProtocol = protocol
         self.written: int = 0
+        self._in_this_turn = 0  # bytes written since the event loop last ran other tasks
         self._read_timer = WaitTimer()
         self._transport = cast("asyncio.Transport", protocol.transport)
         self._socket = self._transport.get_extra_info("socket") if inner is None else None
@@ -76,6 +83,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         protocol = self.protocol
         if not protocol.is_readable:
+            self._in_this_turn = 0
             await self._read_timer.limit(protocol.wait_readable(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
@@ -91,7 +99,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
         It is written in chunks of 256 KiB, and the timeout applies to each chunk. A chunk counts as
         written once asyncio's buffer is below its low-water mark, so the last bytes may still be
-        buffered when this returns.
+        buffered when this returns. If it needn't wait, it lets other tasks run from time to time.
 
         Raises:
             httpcore.WriteTimeout: the peer didn't accept enough of one chunk within ``timeout``
@@ -100,14 +108,47 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         for start in range(0, len(buffer), _CHUNK_SIZE):
             await self._write_chunk(buffer[start : start + _CHUNK_SIZE], timeout)
+        if not buffer:
+            await self._give_way(0)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Wait until more may be written.
+
+        Raises:
+            httpcore.WriteTimeout: the peer didn't accept enough within ``timeout`` seconds.
+            httpcore.WriteError: the connection was lost.
+        """
+        writable = self.protocol.wait_writable()
+        if writable is not None:
+            await self._wait_writable(writable, timeout)
+
+    def wait_readable(self) -> "asyncio.Future[None]":
+        """Return a future that completes when ``is_readable`` becomes true.
+
+        It is abandoned by the next call, and by a ``read()`` that has to wait.
+        """
+        return self.protocol.wait_readable()
 
     async def _write_chunk(self, chunk: bytes, timeout: float | None) -> None:
         writable = self._send(chunk)
-        if writable is not None:
-            await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
-            if self.protocol.error is not None:
-                error = self.protocol.error
-                raise httpcore.WriteError(_non_empty(error)) from error
+        if writable is None:
+            await self._give_way(len(chunk))
+        else:
+            await self._wait_writable(writable, timeout)
+
+    async def _wait_writable(self, writable: "asyncio.Future[None]", timeout: float | None) -> None:
+        self._in_this_turn = 0
+        await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
+        if self.protocol.error is not None:
+            error = self.protocol.error
+            raise httpcore.WriteError(_non_empty(error)) from error
+
+    async def _give_way(self, size: int) -> None:
+        """Let other tasks run, if a lot was written since they last did."""
+        self._in_this_turn += size + _WRITE_COST
+        if self._in_this_turn > _TURN_SIZE:
+            self._in_this_turn = 0
+            await asyncio.sleep(0)
 
     async def start_tls(
         self,

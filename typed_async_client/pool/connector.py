@@ -17,7 +17,6 @@ an HTTP version above 1.1            refused  accepted
 more than 20 interim responses       refused  accepted; only a deadline limits them
 keep-alive in HTTP/1.0               kept     closed
 trailers                             reported dropped
-``Expect: 100-continue``             waits    ignored; the body is sent immediately
 ===================================  =======  ==========================================
 """
 
@@ -26,9 +25,10 @@ from typing import Any, Literal, TypeAlias
 
 import httpcore
 
-from typed_async_client.http1.h11 import H11Connection
+from typed_async_client.http1.h11_exchange import H11Exchange
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
+from typed_async_client.pool.proxied import with_own_exchange
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import DIRECT, Route, Slot
 from typed_async_client.pool.socks import SocksBackend, is_socks
@@ -79,7 +79,7 @@ def httpcore_connection(
     if is_socks(options.proxy):
         backend = SocksBackend(backend)
     pool = httpcore.AsyncConnectionPool(network_backend=backend, **options.arguments)
-    return pool.create_connection(origin)
+    return with_own_exchange(pool.create_connection(origin))
 
 
 def load_exchange(http11: Http11) -> ExchangeFactory:
@@ -92,12 +92,12 @@ def load_exchange(http11: Http11) -> ExchangeFactory:
     if http11 not in ("auto", "h11", "llhttp"):
         raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
     if http11 == "h11":
-        return H11Connection
+        return H11Exchange
     try:
         from typed_async_client.http1.connection import Http11Connection  # noqa: PLC0415 - not on every platform
     except ImportError as error:
         if http11 == "auto":
-            return H11Connection
+            return H11Exchange
         raise ImportError(
             "http11='llhttp' needs httptools, which isn't installed: pip install httptools"
         ) from error
