@@ -113,7 +113,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(
         _AS_HTTP11, "AsyncHTTP11Connection", "_response_closed", _H11_EXCHANGE, "ends uploads"
     ),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_network_stream", _HERE, "is served by our own"),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_network_stream", _HERE, "is served by our own"
+    ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(
         _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"

@@ -183,7 +183,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         if isinstance(request.stream, REPLAYABLE_BODIES):
             data = head + framing.encode(body)
             if len(data) <= SENT_AT_ONCE:
-                await self._stream.write(data, timeout_of(request, "write"))
+                await self._network.write(data, timeout_of(request, "write"))
                 return
 
         async def send(parts: AsyncIterator[bytes]) -> None:
