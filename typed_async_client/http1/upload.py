@@ -66,8 +66,12 @@ class UploadStream(httpcore.AsyncNetworkStream):
                 waiting for the body; its response can be read.
             Exception: the body raised it.
         """
-        upload = self._upload = _Upload(self._stream, body)
-        upload.start(send)
+        upload = self._upload = _Upload(self._stream, body)  # the task may start right away
+        try:
+            upload.start(send)
+        except BaseException:
+            self._upload = None
+            raise
         try:
             status = await receive_status()
         except _WatchEndedError:
