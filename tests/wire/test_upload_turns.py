@@ -14,11 +14,12 @@ from typed_async_client.testing import answer
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-PARTS = {"64 KiB": (64 * 1024, 200, 5), "1 KiB": (1024, 1000, 64), "1 byte": (1, 1000, 64)}
+each_part = pytest.mark.parametrize(
+    ("size", "count", "at_most"),
+    [(64 * 1024, 200, 5), (1024, 1000, 64), (1, 1000, 64), (0, 1000, 65)],
+    ids=["64 KiB", "1 KiB", "1 byte", "empty"],
+)
 """The size of each part, how many there are, and how many may be sent in one turn of the loop."""
-
-COLUMNS = ("size", "count", "at_most")
-EMPTY = (0, 1000, 65)
 
 
 class TurnCounter:
@@ -48,7 +49,7 @@ class TurnCounter:
         self._next_turn = asyncio.get_running_loop().call_soon(self._count_turn)
 
 
-@pytest.mark.parametrize(COLUMNS, [*PARTS.values(), EMPTY], ids=[*PARTS, "empty"])
+@each_part
 @each_route
 @pytest.mark.usefixtures("http11")
 async def test_other_tasks_run_while_a_body_is_sent(
@@ -64,7 +65,7 @@ async def test_other_tasks_run_while_a_body_is_sent(
 
 
 @ALL_SETUPS
-@pytest.mark.parametrize(COLUMNS, PARTS.values(), ids=PARTS.keys())
+@each_part
 async def test_other_tasks_run_while_a_body_is_sent_with_http2(
     setup: H2Setup, client: httpx.AsyncClient, size: int, count: int, at_most: int
 ) -> None:

@@ -42,6 +42,9 @@ _NO_ERROR = 0
 
 _NO_WINDOW = "the server granted no flow-control window for the request body"
 
+_PIECE_SIZE = 64 * 1024
+"""Bytes of a body that are passed to httpcore in one call."""
+
 _READ_GRACE = 0.05
 """Seconds to read data that has already arrived; the loop may have to serve other streams first."""
 
@@ -167,6 +170,20 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
             raise
         finally:
             del vars(request)[_UPLOADING]
+
+    async def _send_stream_data(
+        self, request: httpcore.Request, stream_id: int, data: bytes
+    ) -> None:
+        """Send a part of the body.
+
+        httpcore copies the rest of the part for each frame: a large part is sent in pieces. For an
+        empty one, it sends nothing: other tasks run instead.
+        """
+        if not data:
+            await asyncio.sleep(0)
+        for start in range(0, len(data), _PIECE_SIZE):
+            piece = data[start : start + _PIECE_SIZE]
+            await super()._send_stream_data(request, stream_id, piece)
 
     def _check_wanted(self, stream_id: int | None) -> None:
         """Raise if the server has responded to a request without waiting for its body.
