@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from pool_helpers import run_loop_turns
+from trace_recorder import TraceRecorder
 from upload_servers import REFUSAL, Source, after_head, echo_chunks, reach
 
 from typed_async_client.testing import Wire, answer
@@ -117,6 +118,33 @@ async def test_a_second_cancellation_does_not_wait_for_a_body_that_does_not_end(
         await asyncio.wait({sending})
         assert sending.cancelled()
         release.set()
+
+
+UPLOAD_EVENTS = [
+    "http11.send_request_body.started",
+    "http11.send_request_body.failed",
+    "http11.receive_response_headers.started",
+    "http11.receive_response_headers.complete",
+]
+
+
+@pytest.mark.parametrize("is_early", [True, False], ids=["early", "in time"])
+async def test_a_trace_reports_a_stopped_upload_as_failed(
+    is_early: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """In the order of any exchange; a complete one is reported as httpx does."""
+    recorder = TraceRecorder()
+    handler = after_head(REFUSAL) if is_early else answer(413, b"no")
+    async with reach(handler) as (client, server, _):
+        content = Source(None if is_early else 20).parts()
+        extensions = {"trace": recorder}
+        response = await client.post(server.url, content=content, extensions=extensions)
+        assert response.status_code == 413
+    names = [name for name in recorder.names if "request_body" in name or "headers" in name]
+    expected = (
+        UPLOAD_EVENTS if is_early else [n.replace("failed", "complete") for n in UPLOAD_EVENTS]
+    )
+    assert names[2:6] == expected
 
 
 def wrapping(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> "asyncio.Task[Any]":

@@ -85,6 +85,27 @@ async def test_a_refusal_after_100_continue_ends_the_upload() -> None:
         assert source.closed == 1
 
 
+@pytest.mark.parametrize("size", [50_000, 300_000, SIZE])
+@pytest.mark.parametrize("is_generated", [False, True], ids=["bytes", "parts"])
+async def test_a_refusal_before_a_reset_is_delivered(
+    size: int,
+    is_generated: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """A server that closes with a part of the body unread resets the connection."""
+
+    async def refuse(wire: Wire) -> None:
+        await wire.read(1000)
+        await wire.send(REFUSAL)
+
+    async with reach(refuse) as (client, server, _):
+        for _ in range(20):
+            source = Source(size // 10_000, 10_000)
+            content: Any = source.parts() if is_generated else bytes(size)
+            response = await client.post(server.url, content=content)
+            assert (response.status_code, response.content) == (413, b"no")
+            assert source.closed == source.started
+
+
 async def test_a_form_is_uploaded_in_the_same_way() -> None:
     """Its parts come from a file."""
 
