@@ -114,7 +114,11 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         _AS_HTTP11, "AsyncHTTP11Connection", "_response_closed", _H11_EXCHANGE, "ends uploads"
     ),
     PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_network_stream", _HERE, "is served by our own"
+        _AS_HTTP11,
+        "AsyncHTTP11Connection",
+        "_network_stream",
+        _HERE,
+        "is served by our own",
     ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(

@@ -45,7 +45,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
         self._origin = origin
         self._network = stream
-        self._stream = UploadStream(stream)
+        self._stream: Any = stream  # with an upload on it while there is one
+        self._upload: UploadStream | None = None
         self._state = "NEW"
         self._requests = 0
         self._parser: ResponseParser | None = None  # of the response whose head is being read
@@ -89,6 +90,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         clean = parser.is_complete and parser.keep_alive
         if clean and not (parser.has_leftovers or parser.is_tunnel) and self._is_sent:
             self._state = "IDLE"
+            self._forget_upload()
         else:
             await self._abandon()
 
@@ -139,12 +141,16 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
 
     @property
     def _is_sent(self) -> bool:
-        return self._sent_body and self._stream.is_sent
+        return self._sent_body and (self._upload is None or self._upload.is_sent)
 
     async def _abandon(self) -> None:
         """Close the connection, and end what is still being sent."""
         await self.aclose()
-        await self._stream.end_upload()
+        if self._upload is not None:
+            await self._upload.end_upload()
+
+    def _forget_upload(self) -> None:
+        self._upload, self._stream = None, self._network
 
     async def _send(self, request: httpcore.Request) -> None:
         """Send a request; part of the response may have been read afterwards."""
@@ -173,8 +179,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         if framing.has_body and expects_continue(request):
             await self._write(request, head)
             head = b""
-            receive = functools.partial(self._receive_continue, request.method)
-            await wait_for_continue(receive, timeout_of(request, "read"))
+            asked = functools.partial(self._receive_continue, request.method)
+            await wait_for_continue(asked, timeout_of(request, "read"))
             self._sent_body = not (self._parser is not None and self._parser.has_head)
         if not self._sent_body:
             return
@@ -183,7 +189,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         if isinstance(request.stream, REPLAYABLE_BODIES):
             data = head + framing.encode(body)
             if len(data) <= SENT_AT_ONCE:
-                await self._network.write(data, timeout_of(request, "write"))
+                await self._stream.write(data, timeout_of(request, "write"))
                 return
 
         async def send(parts: AsyncIterator[bytes]) -> None:
@@ -194,9 +200,11 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
                 await self._write(request, framing.encode_part(part))
             await self._write(request, framing.encode_end())
 
-        await self._stream.send_beside(
-            body, send, functools.partial(self._receive_status, request.method)
-        )
+        receive = functools.partial(self._receive_status, request.method)
+        self._upload = self._stream = UploadStream(self._network)
+        await self._upload.send_beside(body, send, receive)
+        if not self._upload.has_upload:
+            self._forget_upload()
 
     async def _write(self, request: httpcore.Request, data: bytes) -> None:
         await self._stream.write(data, timeout_of(request, "write"))

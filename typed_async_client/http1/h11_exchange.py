@@ -6,7 +6,7 @@ private names of ``AsyncHTTP11Connection`` used here are listed in ``private_nam
 
 import copy
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any
 
 import httpcore
@@ -31,11 +31,19 @@ class H11Exchange(H11Connection):
     """
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
-        self._duplex = UploadStream(stream)
-        super().__init__(origin, self._duplex)
+        super().__init__(origin, stream)
+        self._network = stream
+        self._upload: UploadStream | None = None  # the network stream while there is an upload
         self._early_events: deque[Any] = deque()  # received before the body was sent
 
-    async def _send_request_body(self, request: httpcore.Request) -> None:
+    def _send_request_body(self, request: httpcore.Request) -> Coroutine[Any, Any, None]:
+        """Send the body; an empty one, which most requests have, as httpcore does."""
+        body: Any = request.stream
+        if isinstance(request.stream, REPLAYABLE_BODIES) and not any(body):
+            return super()._send_request_body(request)
+        return self._send_watched_body(request)
+
+    async def _send_watched_body(self, request: httpcore.Request) -> None:
         """Send the body, once the server asks for it if the request says so."""
         if expects_continue(request) and Framing(request).has_body:
             await wait_for_continue(self._receive_continue, timeout_of(request, "read"))
@@ -51,21 +59,33 @@ class H11Exchange(H11Connection):
             shadow.stream = parts
             await super(H11Exchange, self)._send_request_body(shadow)
 
-        await self._duplex.send_beside(body, send, self._receive_status)
+        self._upload = self._network_stream = UploadStream(self._network)
+        await self._upload.send_beside(body, send, self._receive_status)
+        if not self._upload.has_upload:
+            self._forget_upload()
 
-    async def _receive_event(self, timeout: float | None = None) -> Any:
+    def _receive_event(self, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
         if self._early_events:
-            return self._early_events.popleft()
-        return await super()._receive_event(timeout)
+            return _return(self._early_events.popleft())
+        return super()._receive_event(timeout)
 
-    async def _response_closed(self) -> None:
+    def _response_closed(self) -> Coroutine[Any, Any, None]:
         """Keep the connection if everything was sent and received; end the upload otherwise."""
+        if self._upload is None and not self._early_events:
+            return super()._response_closed()
+        return self._end_upload()
+
+    async def _end_upload(self) -> None:
         self._early_events.clear()
-        if self._duplex.is_sent:
+        if self._upload is None or self._upload.is_sent:
+            self._forget_upload()
             await super()._response_closed()
         else:
             await self.aclose()
-        await self._duplex.end_upload()
+            await self._upload.end_upload()
+
+    def _forget_upload(self) -> None:
+        self._upload, self._network_stream = None, self._network
 
     async def _receive_early(self, timeout: float | None) -> Any:
         event = await super()._receive_event(timeout)
@@ -83,6 +103,10 @@ class H11Exchange(H11Connection):
             pass
         status: int = event.status_code
         return status
+
+
+async def _return(event: Any) -> Any:
+    return event
 
 
 def _size(body: Iterable[bytes]) -> int:

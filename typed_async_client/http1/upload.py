@@ -43,6 +43,11 @@ class UploadStream(httpcore.AsyncNetworkStream):
         self._upload: _Upload | None = None
 
     @property
+    def has_upload(self) -> bool:
+        """Whether an upload hasn't been ended by ``end_upload()``, or by its completion."""
+        return self._upload is not None
+
+    @property
     def is_sent(self) -> bool:
         """Whether no upload is running or was stopped since the last ``end_upload()``."""
         return self._upload is None or self._upload.is_complete
