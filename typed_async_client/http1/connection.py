@@ -18,8 +18,8 @@ from typed_async_client.http1.upgrade import (
     UpgradedStream,
     requests_upgrade,
 )
+from typed_async_client.wire.headers import has_close
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
-from typed_async_client.wire.request_rules import asks_to_close
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
 
 __all__ = ["Http11Connection"]
@@ -55,7 +55,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         self._state = "ACTIVE"
         self._requests += 1
-        self._is_last = asks_to_close(request)
+        self._is_last = has_close(request.headers)
         self.is_traced = is_traced(request, HTTP11_LOGGER)
         try:
             parser = await self._send(request)

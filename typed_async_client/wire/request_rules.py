@@ -35,7 +35,7 @@ import httpcore
 from typed_async_client.wire.headers import body_framing
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
 
-__all__ = ["asks_to_close", "prepared"]
+__all__ = ["prepared"]
 
 _Headers: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -76,17 +76,6 @@ def prepared(request: httpcore.Request) -> httpcore.Request:
     changed = copy.copy(request)
     changed.headers = headers
     return changed
-
-
-def asks_to_close(request: httpcore.Request) -> bool:
-    """Whether a request has ``Connection: close``, alone or in a list, RFC 9112 section 9.6."""
-    return any(
-        value != b"keep-alive"
-        and name.lower() == b"connection"
-        and b"close" in [token.strip(b" \t") for token in value.lower().split(b",")]
-        for name, value in request.headers
-        if len(name) == len(b"connection")
-    )
 
 
 def _sendable(headers: _Headers, body: Any) -> _Headers:
