@@ -133,6 +133,49 @@ async def test_a_request_that_a_hook_made_invalid_is_refused(
         assert server.connections == 0
 
 
+@pytest.mark.parametrize("backend", ["aiohttp", "pyreqwest"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Key": f"{SECRET}\n"},
+        {"X-Key": f"{SECRET}\1"},
+        {"X-Key": f"{SECRET} "},
+        [("Host", "a.test"), ("Host", "b.test")],
+    ],
+)
+async def test_another_backend_refuses_the_same_headers(backend: Any, headers: Any) -> None:
+    """One of them would send the last of two Hosts, and the other one quotes the value in its error."""
+    async with FaultServer(answer()) as server:
+        async with AsyncResilientClient(transport=backend) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="GET: invalid request") as caught:
+                await (await client.get(server.url, headers=headers))
+        assert server.connections == 0
+    assert SECRET not in _texts(caught.value)
+
+
+async def test_the_error_of_h11_has_no_header_value_with_other_transports() -> None:
+    """Nor has what it was caused by."""
+    headers = {"Authorization": f"Bearer {SECRET} "}
+    async with FaultServer(answer()) as server:
+        async with httpx.AsyncClient(
+            transport=ResilientTransport(httpx.AsyncHTTPTransport())
+        ) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="GET: invalid") as caught:
+                await client.get(server.url, headers=headers)
+        assert SECRET not in _texts(caught.value)
+        async with httpx.AsyncClient() as own, AsyncResilientClient(http_client=own) as resilient:
+            with pytest.raises(httpx.LocalProtocolError, match="GET: invalid") as caught:
+                await (await resilient.get(server.url, headers=headers))
+        assert SECRET not in _texts(caught.value)
+
+
+def _texts(error: BaseException | None) -> str:
+    """Return the texts of an error and of all that led to it."""
+    if error is None:
+        return ""
+    return f"{error} {error!r} {_texts(error.__cause__)} {_texts(error.__context__)}"
+
+
 @pytest.mark.usefixtures("http11")
 async def test_a_refused_request_is_not_retried() -> None:
     """Neither by the client, nor by the transport for other clients; the next one succeeds."""

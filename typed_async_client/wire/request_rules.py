@@ -35,7 +35,7 @@ import httpcore
 from typed_async_client.wire.headers import body_framing
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
 
-__all__ = ["prepared"]
+__all__ = ["header_error", "prepared"]
 
 _Headers: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -78,8 +78,31 @@ def prepared(request: httpcore.Request) -> httpcore.Request:
     return changed
 
 
+def header_error(headers: _Headers) -> str:
+    """Return which rule the headers break, for a library that frames a body itself; empty if none."""
+    try:
+        _check_headers(headers)
+    except httpcore.LocalProtocolError as error:
+        return str(error)
+    return ""
+
+
 def _sendable(headers: _Headers, body: Any) -> _Headers:
     """Check the headers, and return them with Host first and at most one framing header."""
+    names = _check_headers(headers)
+    if b"content-length" in names or b"transfer-encoding" in names:
+        headers = _framed_once(headers, names)
+    elif isinstance(body, REPLAYABLE_BODIES) and _has_bytes(body):
+        raise httpcore.LocalProtocolError(
+            "Too much data for declared Content-Length: send the length of the body, or chunked"
+        )
+    if names[0] != b"host":
+        headers = sorted(headers, key=lambda field: field[0].lower() != b"host")
+    return headers
+
+
+def _check_headers(headers: _Headers) -> list[bytes]:
+    """Check all characters, and that one header is Host; return the names in lower case."""
     names = [name.lower() for name, _ in headers]
     values = [value for _, value in headers]
     is_valid = _TOKEN.fullmatch(b"".join(names)) and b"" not in names
@@ -91,15 +114,7 @@ def _sendable(headers: _Headers, body: Any) -> _Headers:
             if hosts
             else "Missing mandatory Host: header: send the host of the URL"
         )
-    if b"content-length" in names or b"transfer-encoding" in names:
-        headers = _framed_once(headers, names)
-    elif isinstance(body, REPLAYABLE_BODIES) and _has_bytes(body):
-        raise httpcore.LocalProtocolError(
-            "Too much data for declared Content-Length: send the length of the body, or chunked"
-        )
-    if names[0] != b"host":
-        headers = sorted(headers, key=lambda field: field[0].lower() != b"host")
-    return headers
+    return names
 
 
 def _has_bytes(body: Any) -> bool:
