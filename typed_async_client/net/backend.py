@@ -16,6 +16,7 @@ import httpcore
 
 from typed_async_client.errors import AddressRefusedError
 from typed_async_client.facts import reason_of
+from typed_async_client.hosts import lookup_host
 from typed_async_client.net.deadline import TURNS, Deadline
 from typed_async_client.net.dns import HostAddress, Resolution
 from typed_async_client.net.guard import AddressGuard
@@ -59,7 +60,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError: the name can't be resolved, every address failed, or the guard
                 refused one. The underlying error is its argument.
         """
-        deadline, resolution = Deadline(timeout), Resolution(host)
+        deadline, resolution = Deadline(timeout), Resolution(lookup_host(host))
         async with _map_connect_errors(deadline, resolution.describe, f"cannot resolve {host}: "):
             addresses = await resolution.addresses()
         async with _map_connect_errors(deadline, lambda: _describe_connect(host, port)):
