@@ -69,7 +69,7 @@ async def test_a_queued_name_starts_once_the_running_lookups_hang(names: NameSer
     hanging = resolve_all(lookups, *(f"{number}.hang.test" for number in range(4)))
     (healthy,) = resolve_all(lookups, "healthy.test")
     assert await healthy == [LOCALHOST]
-    assert names.threads() == 4
+    assert not any(task.done() for task in hanging)
     names.release.set()
     await asyncio.gather(*hanging)
 

@@ -73,6 +73,24 @@ async def test_a_request_succeeds_whenever_the_loop_is_blocked(
         assert status == 200, turns
 
 
+async def test_a_request_that_waits_for_a_connection_gets_it_whenever_the_loop_is_blocked() -> None:
+    """The request before it has ended by then."""
+    limits = httpx.Limits(max_connections=1)
+    for turns in range(30):
+        async with (
+            FaultServer(answer()) as server,
+            httpx.AsyncClient(
+                transport=AsyncPoolTransport(limits=limits), timeout=TIMEOUT
+            ) as client,
+        ):
+            tasks = [asyncio.ensure_future(client.get(server.url)) for _ in range(3)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            advance(1.5 * TIMEOUT)
+            responses = await asyncio.gather(*tasks)
+            assert [response.status_code for response in responses] == [200] * 3, turns
+
+
 @pytest.mark.parametrize("route", ["direct", "TLS", "tunnel"])
 def test_a_request_succeeds_on_a_blocked_uvloop(
     monkeypatch: pytest.MonkeyPatch, route: str

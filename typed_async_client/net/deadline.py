@@ -46,6 +46,10 @@ class Deadline:
         """Return a context manager for one wait, which raises ``TimeoutError`` past the deadline."""
         return _Limit(self)
 
+    def forgo_extension(self) -> None:
+        """Don't move when the loop is late."""
+        self._left = 0.0
+
     def extend(self, now: float) -> float:
         """Move the deadline because it was reached at ``now``; return it."""
         late = now - (now if self.expires_at is None else self.expires_at)
@@ -55,11 +59,13 @@ class Deadline:
         return self.expires_at
 
 
-def time_limit(timeout: float | None) -> "_Limit":
+def time_limit(timeout: float | None, *, extends: bool = True) -> "_Limit":
     """Limit a single wait; a replacement for ``asyncio.timeout``.
 
     Args:
         timeout: seconds; None is no limit.
+        extends: whether a blocked loop extends it. If False, the loop only takes a few turns more:
+            that is enough if nobody on the other end of a connection has to do anything.
 
     Returns:
         A context manager that raises ``TimeoutError``; ``Deadline`` documents when.
@@ -68,7 +74,10 @@ def time_limit(timeout: float | None) -> "_Limit":
         >>> async with time_limit(5.0):
         ...     await lock.acquire()
     """
-    return Deadline(timeout).limit()
+    deadline = Deadline(timeout)
+    if not extends:
+        deadline.forgo_extension()
+    return deadline.limit()
 
 
 class _Limit:

@@ -55,7 +55,7 @@ def connector(
     def connect(slot: Slot) -> Any:
         origin = httpcore.Origin(*slot.origin)
         recorder = Recorder(backend, slot, http2=options.http2_mode)
-        chosen = options.for_origin(slot.origin)
+        chosen = options.for_origin(slot.origin).for_server(slot.key[1])
         slot.route = _route(chosen)
         if chosen.proxy is None and chosen.retries == 0:
             return DirectConnection(origin, recorder, exchange, chosen)

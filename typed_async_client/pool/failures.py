@@ -50,6 +50,8 @@ def explain(
         slot: the connection it was sent on.
         in_body: whether the head of the response had been read.
     """
+    if slot.was_cut_off:
+        return _cut_off(error, request, slot, in_body=in_body)
     if isinstance(error, httpcore.LocalProtocolError):
         hide_header_value(error)
     kind = httpcore.RemoteProtocolError if _is_refused_by_h2(error) else type(error)
@@ -60,6 +62,16 @@ def explain(
     phase = "body" if in_body else "tunnel" if _is_opening_tunnel(slot) else "head"
     message = message_of(kind, request, slot.origin, reason, route=slot.route, phase=phase)
     return explained(copy.copy(error), message).with_traceback(error.__traceback__)
+
+
+def _cut_off(
+    error: BaseException, request: httpcore.Request, slot: Slot, *, in_body: bool
+) -> BaseException:
+    """Return the error of a request whose connection its own client has closed."""
+    reason = "the client was closed meanwhile"
+    phase = "body" if in_body else "head"
+    message = message_of(httpcore.ReadError, request, slot.origin, reason, phase=phase)
+    return explained(httpcore.ReadError(message), message).with_traceback(error.__traceback__)
 
 
 def message_of(

@@ -63,8 +63,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             connection is closed before the first byte of the response. The server may then process
             it twice. If False, the error of the first connection is raised.
 
-    Clients may share it, one after another or at the same time: entering it opens it again if it
-    was closed, and it stays open until the last of them has left it.
+    Clients may share it, one after another or at the same time. It stays open until the last of
+    those that have entered it leaves it, and the next request opens it again.
 
     Raises:
         ImportError: an option needs a library that isn't installed; the message names the extra.
@@ -140,6 +140,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         check_request(request)
         if not is_stock_transport():
             return await super().handle_async_request(request)
+        self._reopen()
         core_request = TrustedRequest(request)
         try:
             response = await self._pool.handle_async_request(core_request)
@@ -164,8 +165,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
-        if self._is_closed:
-            self._pool, self._is_closed = self._make_pool(), False
+        self._reopen()
         self._entered += 1
         return self
 
@@ -179,6 +179,10 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         if self._entered <= 0:  # below 0 if it was made after its client had been entered
             self._entered = 0
             await self.aclose()
+
+    def _reopen(self) -> None:
+        if self._is_closed:
+            self._pool, self._is_closed = self._make_pool(), False
 
 
 def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:

@@ -118,7 +118,7 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
 
 async def _acquire(permits: asyncio.Semaphore, request: httpx.Request) -> None:
     try:
-        async with time_limit(timeout_of(request, "pool")):
+        async with time_limit(timeout_of(request, "pool"), extends=False):
             await permits.acquire()
     except TimeoutError as error:
         raise with_message(httpx.PoolTimeout(""), request) from error
