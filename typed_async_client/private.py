@@ -4,6 +4,7 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
+from collections.abc import Callable, Container
 from http.cookiejar import Cookie, CookieJar
 from types import FunctionType
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = [
     "ZStandardDecoder",
     "cookies_of_domain",
     "drop_surplus_permits",
+    "except_from_mounts",
     "forget_parsed_cookies",
     "h2_state_of",
     "has_leftovers",
@@ -74,6 +76,35 @@ def is_stock_pool() -> bool:
 def transports_of(client: object) -> list[Any]:
     """Return every transport that an httpx client may use; for other objects, only None."""
     return [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
+
+
+class _Except:
+    """A pattern of ``mounts`` that matches some URLs of another one."""
+
+    def __init__(self, pattern: Any, excludes: Callable[[httpx.URL], bool]) -> None:
+        self._pattern = pattern
+        self._excludes = excludes
+
+    def matches(self, url: httpx.URL) -> bool:
+        return self._pattern.matches(url) and self._excludes(url)
+
+
+def except_from_mounts(
+    client: httpx.AsyncClient, mounted: Container[Any], excludes: Callable[[httpx.URL], bool]
+) -> None:
+    """Send what some mounted transports would get with the default transport instead.
+
+    Args:
+        client: an httpx client.
+        mounted: the transports.
+        excludes: returns whether a URL isn't for them; no pattern of httpx can express it.
+    """
+    mounts: dict[Any, Any] = {}
+    for pattern, transport in client._mounts.items():
+        if transport is not None and transport in mounted:
+            mounts[_Except(pattern, excludes)] = None
+        mounts[pattern] = transport
+    client._mounts = mounts
 
 
 def mark_closed(client: httpx.AsyncClient) -> None:

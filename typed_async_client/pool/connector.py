@@ -34,6 +34,7 @@ from typing import Any, Literal, TypeAlias
 
 import httpcore
 
+from typed_async_client.hosts import authority_host, without_zone
 from typed_async_client.http1.h11 import H11Connection
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
@@ -86,8 +87,27 @@ def httpcore_connection(
     """Create a connection with a temporary httpcore pool, which picks the class for the proxy."""
     if is_socks(options.proxy):
         backend = SocksBackend(backend)
+        origin = _OriginForProxy(origin, without_zone(origin.host.decode("ascii")))
+    elif options.proxy is not None:
+        origin = _OriginForProxy(origin, authority_host(origin.host.decode("ascii")))
     pool = httpcore.AsyncConnectionPool(network_backend=backend, **options.arguments)
     return pool.create_connection(origin)
+
+
+class _OriginForProxy(httpcore.Origin):
+    """An origin whose host is written as a proxy has to get it, which httpcore doesn't do.
+
+    It equals the origin that it stands for, because httpcore compares it with that of a request.
+    """
+
+    def __init__(self, origin: httpcore.Origin, host: str) -> None:
+        super().__init__(origin.scheme, host.encode("ascii"), origin.port)
+        self._origin = origin
+
+    def __eq__(self, other: object) -> bool:
+        return self._origin == other
+
+    __hash__ = None  # type: ignore[assignment]  # as in its base class, which defines only __eq__
 
 
 def load_exchange(http11: Http11) -> ExchangeFactory:

@@ -8,6 +8,7 @@ so only that is called a resend, is recorded for the attempt, and can be switche
 
 import httpcore
 
+from typed_async_client.hosts import tls_host
 from typed_async_client.http2.connection import WRITTEN_BEFORE, Http2Connection
 from typed_async_client.http2.frames import REFUSED_STREAM
 from typed_async_client.libraries import is_error_of_h2, is_from
@@ -243,5 +244,5 @@ def _server_name(request: httpcore.Request, origin: Origin) -> str:
     name = request.extensions.get("sni_hostname")
     if not name or origin[0] not in _SECURE:
         return ""
-    text: str = (name.decode("ascii") if isinstance(name, bytes) else name).lower()
+    text = tls_host((name.decode("ascii") if isinstance(name, bytes) else name).lower())
     return "" if text.encode() == origin[1] else text
