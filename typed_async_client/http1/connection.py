@@ -21,6 +21,7 @@ from typed_async_client.http1.upgrade import (
     requests_upgrade,
 )
 from typed_async_client.http1.upload import SENT_AT_ONCE, UploadStream
+from typed_async_client.wire.headers import has_close
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
 
@@ -49,6 +50,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         self._upload: UploadStream | None = None
         self._state = "NEW"
         self._requests = 0
+        self._is_last = False  # the request asked to close the connection after its response
         self._parser: ResponseParser | None = None  # of the response whose head is being read
         self._sent_body = True  # False if the server responded without waiting for the whole body
         self.is_traced: bool = False
@@ -59,6 +61,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         self._state = "ACTIVE"
         self._requests += 1
+        self._is_last = has_close(request.headers)
         self.is_traced = is_traced(request, HTTP11_LOGGER)
         try:
             await self._send(request)
@@ -87,8 +90,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     async def finish(self, parser: ResponseParser) -> None:
         """End an exchange; the connection is kept if it can serve another request."""
         parser.release()
-        clean = parser.is_complete and parser.keep_alive
-        if clean and not (parser.has_leftovers or parser.is_tunnel) and self._is_sent:
+        clean = parser.is_complete and parser.keep_alive and self._is_sent
+        if clean and not (self._is_last or parser.has_leftovers or parser.is_tunnel):
             self._state = "IDLE"
             self._forget_upload()
         else:

@@ -23,6 +23,7 @@ import httpcore
 
 from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.private import close_source
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_timeout
@@ -221,7 +222,7 @@ async def _wait_up_to(
 ) -> _T | None:
     """Return the result of ``wait``; None if it takes longer."""
     try:
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             return await wait()
     except TimeoutError:
         return None

@@ -1,11 +1,12 @@
 """Limits the handshake with a SOCKS proxy by the connect timeout; httpcore waits for it forever."""
 
-import asyncio
 import enum
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 import httpcore
+
+from typed_async_client.net.deadline import Deadline
 
 __all__ = ["SocksBackend", "is_socks", "without_handshake"]
 
@@ -42,8 +43,7 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         """Connect with the backend."""
-        timeout = options.get("timeout")
-        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        deadline = Deadline(options.get("timeout"))
         return _SocksStream(await self._backend.connect_tcp(*args, **options), deadline)
 
     async def sleep(self, seconds: float) -> None:
@@ -58,7 +58,7 @@ class _SocksStream(httpcore.AsyncNetworkStream):
         inner: the stream under it.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream, deadline: float | None) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, deadline: Deadline) -> None:
         self.inner: httpcore.AsyncNetworkStream = stream
         self._deadline = deadline
 
@@ -87,7 +87,7 @@ class _SocksStream(httpcore.AsyncNetworkStream):
 
     async def _limited(self, operation: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with self._deadline.limit():
                 return await operation
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("timed out during the SOCKS handshake") from error
