@@ -13,16 +13,24 @@ import httpcore
 import httpx
 from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
-from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
+from httpx._decoders import (
+    BrotliDecoder,
+    DeflateDecoder,
+    GZipDecoder,
+    MultiDecoder,
+    ZStandardDecoder,
+)
 from httpx._urlparse import ParseResult
 
 __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
+    "BrotliDecoder",
     "DeflateDecoder",
     "GZipDecoder",
     "MultiDecoder",
     "Trace",
+    "ZStandardDecoder",
     "cookies_of_domain",
     "drop_surplus_permits",
     "except_from_mounts",
@@ -32,10 +40,12 @@ __all__ = [
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
+    "leave_encoded",
     "mark_closed",
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
+    "set_decoder",
     "set_empty_content",
     "stream_under",
     "transports_of",
@@ -140,6 +150,17 @@ def _starts_over(file: Any) -> bool:
 def _iterates_once(source: Any) -> bool:
     iterate = aiter if hasattr(source, "__aiter__") else iter
     return iterate(source) is iterate(source)
+
+
+def leave_encoded(response: Any) -> None:
+    """Let httpx or httpx2 return the body of one of their responses as received."""
+    kind = httpx.Response if isinstance(response, httpx.Response) else type(response)
+    response._decoder = kind(200)._get_content_decoder()  # of a response without a coding
+
+
+def set_decoder(response: Any, decoder: Any) -> None:
+    """Set what decodes the body of a response, which httpx chooses only if it is unset."""
+    response._decoder = decoder
 
 
 def set_empty_content(request: httpx.Request) -> None:

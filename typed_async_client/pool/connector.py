@@ -1,24 +1,32 @@
 """Creates the connections of a pool: direct ones, or through a proxy, on the requested parser.
 
-Both parsers refuse conflicting lengths, invalid lengths and chunk sizes, every transfer coding except
-``chunked``, NUL bytes, spaces in or before a header name, and anything that doesn't start with a
-status line. They differ here:
+Requests are checked for both parsers alike, see ``wire/request_rules.py``. Of responses, both accept what
+RFC 9112 allows: folded lines, the same length twice, bare line feeds at the end of every line, interim
+responses with any header, a higher minor version, blanks and extensions after a chunk size, trailers. A
+connection with bytes left over behind a response isn't reused. Both refuse conflicting lengths, invalid
+lengths and chunk sizes, every transfer coding except ``chunked``, NUL bytes, spaces in or before a header
+name, and anything that doesn't start with a status line. They differ here, for the reason given:
 
-===================================  =======  ==========================================
-a response with                      llhttp   h11
-===================================  =======  ==========================================
-both Content-Length and chunked      refused  parsed as chunked; the connection is closed
-the same length twice                refused  accepted
-folded lines, bare line feeds        refused  accepted
-other control characters             refused  accepted
-a space after a chunk size           refused  accepted
-a chunk size of more than 20 digits  accepted refused
-an HTTP version above 1.1            refused  accepted
-more than 20 interim responses       refused  accepted; only a deadline limits them
-keep-alive in HTTP/1.0               kept     closed
-trailers                             reported dropped
-``Expect: 100-continue``             waits    ignored; the body is sent immediately
-===================================  =======  ==========================================
+=================================  ============  =============  ===================================
+a response with                    llhttp        h11            reason
+=================================  ============  =============  ===================================
+both Content-Length and chunked    refused       chunked; the   an intermediary may use the other,
+                                                 connection is  RFC 9112 section 6.3
+                                                 closed
+some bare line feeds, among CRLF   refused       accepted       somebody may have injected a line
+control characters, except NUL     refused       accepted       invalid, RFC 9110 section 5.5
+a major version other than 1       refused       accepted       it has another meaning
+more than 20 interim responses     refused       accepted       nothing but a deadline limits them
+a length or size above 2**64       refused       20 digits      what the parser can count
+a chunk size of over 20 digits     accepted      refused        h11's limit counts leading zeros
+a blank between chunk size and     accepted      refused        h11's grammar; it accepts blanks
+``;``                                                           after the ``;``
+101 without Upgrade, or without    refused       accepted       invalid, RFC 9110 sections 7.8 and
+``Connection: upgrade``                                         15.2.2
+keep-alive in HTTP/1.0             kept          closed         h11 never keeps HTTP/1.0
+trailers                           reported      dropped        httpcore doesn't pass them on
+``Expect: 100-continue``           waits         ignored        httpcore sends the body immediately
+=================================  ============  =============  ===================================
 """
 
 from collections.abc import Callable

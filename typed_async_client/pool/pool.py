@@ -149,12 +149,14 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             httpcore.PoolTimeout: no connection became available within the ``pool`` timeout.
             httpcore.ConnectError: one connection after another closed before accepting the request.
             httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
+            httpcore.LocalProtocolError: the request breaks a rule of ``wire/request_rules.py``.
             ClientBoundError: the pool belongs to another event loop, thread or process.
         """
         if not is_stock_pool():
             return await super().handle_async_request(request)
         self._binding.check()
         pooled = PooledRequest(request, resend_on_closed=self._resend_on_closed)
+        request = pooled.prepare()
         while True:
             slot = self._take(pooled)
             if slot is None:

@@ -17,6 +17,8 @@ from typed_async_client.pool.failures import message_of
 from typed_async_client.pool.slot import Key, Origin, Slot
 from typed_async_client.sent import attempt_log
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
+from typed_async_client.wire.request_rules import prepared
+from typed_async_client.wording import explained
 
 __all__ = ["REFUSALS", "RESENDS", "PooledRequest"]
 
@@ -94,6 +96,19 @@ class PooledRequest:
     def allow_unconnected(self) -> bool:
         """Whether it may join a connection that isn't established yet."""
         return self._unavailable < _MAX_UNCONNECTED
+
+    def prepare(self) -> httpcore.Request:
+        """Check the request, and return what is sent: itself, or a copy with other headers.
+
+        Raises:
+            httpcore.LocalProtocolError: it breaks a rule of ``wire/request_rules.py``.
+        """
+        try:
+            self.request = prepared(self.request)
+        except httpcore.LocalProtocolError as error:
+            message = message_of(type(error), self.request, self.origin, str(error))
+            raise explained(error, message)  # noqa: B904 - it is the same error
+        return self.request
 
     def record_unavailable(self, error: httpcore.ConnectionNotAvailable) -> None:
         """Record that a connection didn't accept the request; nothing of it was sent.
