@@ -21,6 +21,7 @@ LAYERS = (
         "httpx_types",
         "redact",
         "spelling",
+        "unclosed",
         "wording",
     ),
     ("errors", "record"),
@@ -57,6 +58,7 @@ VALUES = {
     "httpx_types",
 } | {
     "sent",
+    "unclosed",
     "wording",
 }
 """What the wire may import; it doesn't know contexts, events, results or the engine."""

@@ -4,6 +4,7 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
+import contextlib
 from http.cookiejar import Cookie, CookieJar
 from types import FunctionType
 from typing import Any
@@ -22,6 +23,8 @@ __all__ = [
     "GZipDecoder",
     "MultiDecoder",
     "Trace",
+    "break_cycle_of_h2",
+    "close_without_loop",
     "cookies_of_domain",
     "drop_surplus_permits",
     "forget_parsed_cookies",
@@ -178,6 +181,36 @@ def unacknowledged_bytes(h2_state: Any) -> int:
     window = h2_state._inbound_flow_control_window_manager
     missing: int = window.max_window_size - window.current_window_size - window._bytes_processed
     return missing
+
+
+def break_cycle_of_h2(connection: Any) -> None:
+    """Let the h2 state of a closed connection be freed with its last reference.
+
+    It has a table of its own methods, each of which refers back to it.
+    """
+    http2 = _innermost(connection, "_h2_state")
+    if http2 is not None:
+        http2._h2_state._frame_dispatch_table = {}
+
+
+def close_without_loop(transports: list[Any]) -> None:
+    """Close a connection whose event loop is closed, or doesn't run at the moment.
+
+    ``transport.abort()`` only schedules this, and asyncio warns about each socket that it has to
+    close when the transport is freed. uvloop closes its sockets with the loop.
+
+    Args:
+        transports: its transports, from the socket to the outermost TLS layer.
+    """
+    lose_connection = getattr(transports[0], "_call_connection_lost", None)
+    if lose_connection is None or transports[0].get_write_buffer_size():
+        for transport in reversed(transports):
+            with contextlib.suppress(Exception):  # a closed loop refuses to call the protocol back
+                transport.abort()
+    if lose_connection is not None and transports[0].get_extra_info("socket").fileno() >= 0:
+        with contextlib.suppress(Exception):
+            transports[0].pause_reading()
+            lose_connection(None)
 
 
 def _innermost(connection: Any, attribute: str) -> Any:

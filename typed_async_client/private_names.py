@@ -129,5 +129,12 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         _HERE,
         "the window of the connection",
     ),
+    PrivateName(
+        "h2.connection",
+        "H2Connection",
+        "_frame_dispatch_table",
+        _HERE,
+        "a cycle, to be broken when the connection is closed",
+    ),
     PrivateName("h2.windows", "WindowManager", "_bytes_processed", _HERE, "not yet acknowledged"),
 )

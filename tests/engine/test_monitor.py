@@ -196,6 +196,7 @@ async def test_a_callback_that_cancels_the_current_task_does_not_stop_the_monito
 
     def cancel(_: AsyncEvent) -> None:
         task = asyncio.current_task()
+        assert task is not None
         assert {task} == delivering(excluding=main)
         task.cancel()
         task.cancel()

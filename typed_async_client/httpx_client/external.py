@@ -31,10 +31,12 @@ class ExternalClient:
     Attributes:
         client: the user's client.
         is_entered: always true: there is nothing to enter.
+        is_unclosed: always false: the connections are those of the user's client.
         error: not used, as ``OwnClient.error`` is for its transports.
     """
 
     is_entered: Final = True
+    is_unclosed: Final = False
 
     def __init__(self, client: Any) -> None:
         self.error: BaseException | None = None
@@ -87,6 +89,9 @@ class ExternalClient:
         log = SentLog(self, record)
         log.is_sending = not isinstance(hooks, Mapping)  # nothing will report when it is
         begin_attempt(log)
+
+    def abandon(self) -> None:
+        """Do nothing: the connections are those of the user's client."""
 
     async def enter(self) -> None:
         """Do nothing: the user opens the client."""

@@ -19,6 +19,7 @@ from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.private import mark_closed, transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt
+from typed_async_client.unclosed import WarnsUnclosed, owned_among
 
 __all__ = ["OwnClient"]
 
@@ -48,6 +49,21 @@ class OwnClient:
         self._joined: list[AsyncPoolTransport] = []
         self.is_entered: bool = False
         self.error: BaseException | None = None
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether a transport has open connections that was made for this client, or is entered."""
+        is_inside = self._visit is not None and self._visit.is_inside
+        return is_inside or any(made.is_unclosed for made in self._made)
+
+    def abandon(self) -> None:
+        """Close the idle connections of the transports made for this client, from any thread."""
+        for made in self._made:
+            made.abandon()
+
+    @property
+    def _made(self) -> list[WarnsUnclosed]:
+        return owned_among(transports_of(self.client))
 
     def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log of what the running task's attempt sends."""
@@ -123,6 +139,11 @@ class _Visit:
         self._leaving: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._task = self._loop.create_task(_visit(transports, self._entered, self._leaving))
         self._task.add_done_callback(functools.partial(_report_failure, self._entered))
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the transports are being entered, or were not left yet."""
+        return not self._task.done()
 
     @property
     def has_failed(self) -> bool:

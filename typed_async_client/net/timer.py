@@ -53,15 +53,16 @@ class WaitTimer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._waiter = None  # its error may refer back to the stream
 
     def _watch(self, waiter: "asyncio.Future[None]", timeout: float) -> None:
         loop = waiter.get_loop()
-        self._waiter = waiter
         self._deadline = loop.time() + timeout
         self._timeout = timeout
         if self._timer is None or self._fires_at > self._deadline:
             self.stop()
             self._schedule(loop)
+        self._waiter = waiter
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         self._fires_at = self._deadline
@@ -75,4 +76,5 @@ class WaitTimer:
         if loop.time() < self._deadline:
             self._schedule(loop)
         else:
+            self._waiter = None
             waiter.set_exception(self._make_error(describe_timeout(self._timeout)))

@@ -24,8 +24,9 @@ from typed_async_client.pool.connector import Http11, connector, httpcore_connec
 from typed_async_client.pool.failures import describe_wait, explain, is_explained
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
-from typed_async_client.pool.slots import Slots
+from typed_async_client.pool.slots import PoolStatistics, Slots
 from typed_async_client.private import is_stock_pool
+from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.wire.headers import body_framing
 from typed_async_client.wire.messages import timeout_of
 
@@ -38,27 +39,6 @@ if not httpcore.__version__.startswith("1.0."):
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PoolStatistics:
-    """A snapshot of a pool's state and counters.
-
-    Attributes:
-        active: connections in use.
-        idle: connections kept for later requests.
-        connecting: active connections that aren't established yet.
-        waiting: requests waiting for a connection.
-        opened: connections opened so far.
-        closed: connections closed so far, by reason.
-    """
-
-    active: int
-    idle: int
-    connecting: int
-    waiting: int
-    opened: int
-    closed: dict[str, int]
-
-
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Waiter:
     """A request that waits for a slot."""
@@ -67,7 +47,7 @@ class _Waiter:
     slot: asyncio.Future[Slot]
 
 
-class ConnectionPool(httpcore.AsyncConnectionPool):
+class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
     """A connection pool with the interface of ``httpcore.AsyncConnectionPool``.
 
     A slot belongs to the exchange that holds it, and is given back however the exchange ends. If
@@ -192,6 +172,17 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
     def connections(self) -> list[Any]:
         """The connections of the pool, oldest first."""
         return [slot.connection for slot in self._slots.all]
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether it has open connections."""
+        return any(slot.is_open for slot in self._slots.all)
+
+    def abandon(self) -> None:
+        """Close the idle connections, from any thread."""
+        for slot in self._slots.all:
+            if slot.users == 0:
+                slot.abandon()
 
     def statistics(self) -> PoolStatistics:
         """Return a snapshot of the pool's state and counters."""

@@ -24,6 +24,7 @@ from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import Origin, PoolLimits
 from typed_async_client.private import is_stock_transport
+from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
 
 __all__ = ["AsyncPoolTransport"]
@@ -31,7 +32,7 @@ __all__ = ["AsyncPoolTransport"]
 _DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
 
-class AsyncPoolTransport(httpx.AsyncHTTPTransport):
+class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
     """A transport on a connection pool that stays intact when requests are cancelled.
 
     It accepts the arguments of ``httpx.AsyncHTTPTransport``, and some more. Tools that patch the
@@ -120,9 +121,18 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             http11=http11,
             resend_on_closed=resend_on_closed,
         )
-        self._pool: ConnectionPool = self._make_pool()
+        self._pool: ConnectionPool = owned(self._make_pool())
         self._is_closed = False
         self._entered = 0
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether it has open connections."""
+        return self._pool.is_unclosed
+
+    def abandon(self) -> None:
+        """Close the idle connections, from any thread."""
+        self._pool.abandon()
 
     def statistics(self) -> PoolStatistics:
         """Return a snapshot of the pool's state and counters."""
@@ -165,7 +175,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
 
     async def __aenter__(self) -> Self:
         if self._is_closed:
-            self._pool, self._is_closed = self._make_pool(), False
+            self._pool, self._is_closed = owned(self._make_pool()), False
         self._entered += 1
         return self
 

@@ -16,6 +16,7 @@ from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.transports.environment import ProxiedTransport
 from typed_async_client.transports.sheltered import ShelteredTransport
+from typed_async_client.unclosed import WarnsUnclosed, owned, owned_among
 
 __all__ = [
     "AnyTransport",
@@ -102,10 +103,26 @@ class TransportPair:
             if self._async is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.Client", "AsyncPoolTransport()")
-                self._async = AsyncPoolTransport(
-                    trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
+                self._async = owned(
+                    AsyncPoolTransport(
+                        trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
+                    )
                 )
             return self._async
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether a transport made here has open connections."""
+        return any(made.is_unclosed for made in self._made)
+
+    def abandon(self) -> None:
+        """Close the idle connections of the transports made here, from any thread."""
+        for made in self._made:
+            made.abandon()
+
+    @property
+    def _made(self) -> list[WarnsUnclosed]:
+        return owned_among([self._sync, self._async])
 
     def enter(self) -> None:
         """Enter the synchronous transport, if there is one."""
@@ -138,7 +155,7 @@ class TransportPair:
             await self._async.aclose()
 
 
-class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class WrappingTransport(WarnsUnclosed, httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Base class of transports that serve both kinds of client, and enter, leave and close what they wrap.
 
     Subclasses implement ``handle_request`` and ``handle_async_request``.
@@ -173,6 +190,15 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def __repr__(self) -> str:
         inner = "its default transport" if self.wrapped is None else repr(self.wrapped)
         return f"<{type(self).__name__} around {inner}>"
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether a default transport has open connections."""
+        return self._pair.is_unclosed
+
+    def abandon(self) -> None:
+        """Close the idle connections of the defaults, from any thread."""
+        self._pair.abandon()
 
     @property
     def wrapped(self) -> AnyTransport | None:
