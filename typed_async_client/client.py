@@ -248,13 +248,9 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
         return self._engine.is_closed
 
     @property
-    def is_unclosed(self) -> bool:
-        """Whether it holds connections, or a transport that it has entered."""
-        return self._sender.is_unclosed
-
-    def abandon(self) -> None:
-        """Close the idle connections, from any thread."""
-        self._sender.abandon()
+    def parts(self) -> list[object]:
+        """The sender, which an external client doesn't make."""
+        return [self._sender]
 
     async def close(self) -> None:
         """Cancel every request, deliver every event, then close the connections. Idempotent.

@@ -7,7 +7,7 @@ themselves, are accessed in those subclasses. ``private_names.py`` lists all of 
 import contextlib
 from http.cookiejar import Cookie, CookieJar
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
@@ -15,6 +15,9 @@ from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
 from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 from httpx._urlparse import ParseResult
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = [
     "GLOBALS_OF_CLIENT",
@@ -28,6 +31,7 @@ __all__ = [
     "cookies_of_domain",
     "drop_surplus_permits",
     "forget_parsed_cookies",
+    "forget_task",
     "h2_state_of",
     "has_leftovers",
     "is_single_use",
@@ -37,6 +41,7 @@ __all__ = [
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
+    "pool_of",
     "set_empty_content",
     "stream_under",
     "transports_of",
@@ -72,6 +77,12 @@ def transports_of(client: object) -> list[Any]:
 def mark_closed(client: httpx.AsyncClient) -> None:
     """Make an httpx client refuse requests, without closing its transports."""
     client._state = type(client._state).CLOSED
+
+
+def pool_of(transport: httpx.HTTPTransport) -> httpcore.ConnectionPool:
+    """Return the pool of httpx's synchronous transport."""
+    pool: httpcore.ConnectionPool = transport._pool
+    return pool
 
 
 def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int:
@@ -122,6 +133,12 @@ def set_empty_content(request: httpx.Request) -> None:
 def forget_parsed_cookies(response: Any) -> None:
     """Drop the parsed cookies of a response, which parses them again when accessed."""
     vars(response).pop("_cookies", None)
+
+
+def forget_task(task: "asyncio.Task[Any]") -> None:
+    """Keep asyncio from reporting a task that can't be ended, because its event loop is closed."""
+    vars_of_task: Any = task
+    vars_of_task._log_destroy_pending = False
 
 
 def cookies_of_domain(jar: CookieJar, domain: str) -> list[Cookie]:
@@ -200,16 +217,19 @@ def close_without_loop(transports: list[Any]) -> None:
     close when the transport is freed. uvloop closes its sockets with the loop.
 
     Args:
-        transports: its transports, from the socket to the outermost TLS layer.
+        transports: its transports, from the socket to the outermost TLS layer. The socket's may
+            be missing.
     """
-    lose_connection = getattr(transports[0], "_call_connection_lost", None)
-    if lose_connection is None or transports[0].get_write_buffer_size():
+    tls = getattr(transports[0], "_ssl_protocol", None)  # its socket is another transport
+    plain: Any = transports[0] if tls is None else getattr(tls, "_transport", None)
+    lose_connection = getattr(plain, "_call_connection_lost", None)
+    if lose_connection is None or plain.get_write_buffer_size():
         for transport in reversed(transports):
             with contextlib.suppress(Exception):  # a closed loop refuses to call the protocol back
                 transport.abort()
-    if lose_connection is not None and transports[0].get_extra_info("socket").fileno() >= 0:
+    if lose_connection is not None and plain.get_extra_info("socket").fileno() >= 0:
         with contextlib.suppress(Exception):
-            transports[0].pause_reading()
+            plain.pause_reading()
             lose_connection(None)
 
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable
 from typing import TypeVar
 
-__all__ = ["WarnsUnclosed", "owned", "owned_among"]
+__all__ = ["WarnsUnclosed", "owned"]
 
 
 class WarnsUnclosed:
@@ -23,24 +23,32 @@ class WarnsUnclosed:
     has_owner: bool = False
 
     @property
+    def parts(self) -> Iterable[object]:
+        """What it consists of; only the parts passed to ``owned()`` are closed along with it."""
+        return ()
+
+    @property
     def is_unclosed(self) -> bool:
         """Whether it holds connections that closing it would close."""
-        raise NotImplementedError
+        return any(part.is_unclosed for part in _owned_among(self.parts))
 
     def abandon(self) -> None:
         """Close the connections that nothing uses any more, from any thread and without waiting.
 
         Whoever records the warning holds this object, and its connections wouldn't be freed.
         """
-        raise NotImplementedError
+        for part in _owned_among(self.parts):
+            part.abandon()
 
     def __del__(self) -> None:
+        if self.has_owner:
+            return
         try:
-            warns = not self.has_owner and self.is_unclosed
+            warns = self.is_unclosed
+            self.abandon()
         except AttributeError:  # its constructor has raised
             return
         if warns:
-            self.abandon()
             warnings.warn(
                 f"unclosed {self!r}: use it in 'async with', or close it",
                 ResourceWarning,
@@ -59,6 +67,5 @@ def owned(made: _T) -> _T:
     return made
 
 
-def owned_among(parts: Iterable[object]) -> list[WarnsUnclosed]:
-    """Return those parts of an object that were made by it, and passed to ``owned()``."""
+def _owned_among(parts: Iterable[object]) -> list[WarnsUnclosed]:
     return [part for part in parts if isinstance(part, WarnsUnclosed) and part.has_owner]

@@ -16,11 +16,12 @@ from typed_async_client.private import transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
 from typed_async_client.transports.pair import is_application, may_send_before_failing
+from typed_async_client.unclosed import WarnsUnclosed
 
 __all__ = ["ExternalClient"]
 
 
-class ExternalClient:
+class ExternalClient(WarnsUnclosed):
     """A user's client, with hooks for one resilient client, added at its first attempt.
 
     Several resilient clients can share a user's client: each one records its own attempts only.
@@ -31,12 +32,11 @@ class ExternalClient:
     Attributes:
         client: the user's client.
         is_entered: always true: there is nothing to enter.
-        is_unclosed: always false: the connections are those of the user's client.
         error: not used, as ``OwnClient.error`` is for its transports.
     """
 
+    has_owner = True
     is_entered: Final = True
-    is_unclosed: Final = False
 
     def __init__(self, client: Any) -> None:
         self.error: BaseException | None = None
@@ -90,15 +90,16 @@ class ExternalClient:
         log.is_sending = not isinstance(hooks, Mapping)  # nothing will report when it is
         begin_attempt(log)
 
-    def abandon(self) -> None:
-        """Do nothing: the connections are those of the user's client."""
-
     async def enter(self) -> None:
         """Do nothing: the user opens the client."""
 
     async def leave(self) -> None:
         """Remove our hooks. The user's own hooks remain, and the client stays open."""
         self.error = None
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Remove our hooks from the user's client; nothing waits."""
         hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping):
             self.client.event_hooks = {

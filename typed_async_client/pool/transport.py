@@ -126,13 +126,9 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         self._entered = 0
 
     @property
-    def is_unclosed(self) -> bool:
-        """Whether it has open connections."""
-        return self._pool.is_unclosed
-
-    def abandon(self) -> None:
-        """Close the idle connections, from any thread."""
-        self._pool.abandon()
+    def parts(self) -> list[ConnectionPool]:
+        """The pool."""
+        return [self._pool]
 
     def statistics(self) -> PoolStatistics:
         """Return a snapshot of the pool's state and counters."""

@@ -4,7 +4,6 @@ It picks the transport for a synchronous or an asynchronous request, and closes 
 a wrapping transport does with a request is up to the subclass.
 """
 
-import functools
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -14,9 +13,9 @@ import httpx
 from typed_async_client.libraries import is_from
 from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.pool.transport import AsyncPoolTransport
-from typed_async_client.transports.environment import ProxiedTransport
+from typed_async_client.transports.defaults import default_async_transport, default_transport
 from typed_async_client.transports.sheltered import ShelteredTransport
-from typed_async_client.unclosed import WarnsUnclosed, owned, owned_among
+from typed_async_client.unclosed import WarnsUnclosed
 
 __all__ = [
     "AnyTransport",
@@ -89,7 +88,7 @@ class TransportPair:
             if self._sync is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.AsyncClient", "httpx.HTTPTransport()")
-                self._sync = _make_sync(self._rules, trust_env=self._trust_env)
+                self._sync = default_transport(self._rules, trust_env=self._trust_env)
             return self._sync
 
     @property
@@ -103,26 +102,15 @@ class TransportPair:
             if self._async is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.Client", "AsyncPoolTransport()")
-                self._async = owned(
-                    AsyncPoolTransport(
-                        trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
-                    )
+                self._async = default_async_transport(
+                    trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
                 )
             return self._async
 
     @property
-    def is_unclosed(self) -> bool:
-        """Whether a transport made here has open connections."""
-        return any(made.is_unclosed for made in self._made)
-
-    def abandon(self) -> None:
-        """Close the idle connections of the transports made here, from any thread."""
-        for made in self._made:
-            made.abandon()
-
-    @property
-    def _made(self) -> list[WarnsUnclosed]:
-        return owned_among([self._sync, self._async])
+    def transports(self) -> "list[AnyTransport | None]":
+        """The transport of each kind; None for one that isn't there, or wasn't made yet."""
+        return [self._sync, self._async]
 
     def enter(self) -> None:
         """Enter the synchronous transport, if there is one."""
@@ -192,13 +180,9 @@ class WrappingTransport(WarnsUnclosed, httpx.BaseTransport, httpx.AsyncBaseTrans
         return f"<{type(self).__name__} around {inner}>"
 
     @property
-    def is_unclosed(self) -> bool:
-        """Whether a default transport has open connections."""
-        return self._pair.is_unclosed
-
-    def abandon(self) -> None:
-        """Close the idle connections of the defaults, from any thread."""
-        self._pair.abandon()
+    def parts(self) -> "list[AnyTransport | None]":
+        """The transports."""
+        return self._pair.transports
 
     @property
     def wrapped(self) -> AnyTransport | None:
@@ -263,15 +247,6 @@ def is_application(transport: Any) -> bool:
 
 
 _IN_PROCESS = ("ASGITransport", "WSGITransport")
-
-
-def _make_sync(rules: ProxyRules, *, trust_env: bool) -> httpx.BaseTransport:
-    make = functools.partial(_http_transport, trust_env=trust_env)
-    return ProxiedTransport(rules, make) if rules.proxies else make(None)
-
-
-def _http_transport(proxy: httpx.Proxy | None, *, trust_env: bool) -> httpx.HTTPTransport:
-    return httpx.HTTPTransport(proxy=proxy, trust_env=trust_env)
 
 
 def _wrong_limit(transport: object, max_connections: int) -> ValueError:

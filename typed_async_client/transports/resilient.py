@@ -41,6 +41,7 @@ from typed_async_client.transports.pair import (
     is_application,
     may_send_before_failing,
 )
+from typed_async_client.unclosed import owned
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
@@ -237,7 +238,7 @@ def _make_backend(name: str, *, trust_env: bool) -> httpx.AsyncBaseTransport:
     def through(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
         return make(BackendOptions(proxy=proxy, trust_env=trust_env))
 
-    return AsyncProxiedTransport(rules, through) if rules.proxies else through(None)
+    return owned(AsyncProxiedTransport(rules, through) if rules.proxies else through(None))
 
 
 def _call_method_of(on_event: object) -> object:
