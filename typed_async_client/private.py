@@ -27,6 +27,7 @@ __all__ = [
     "MultiDecoder",
     "Trace",
     "break_cycle_of_h2",
+    "break_cycle_of_transport",
     "close_without_loop",
     "cookies_of_domain",
     "drop_surplus_permits",
@@ -208,6 +209,12 @@ def break_cycle_of_h2(connection: Any) -> None:
     http2 = _innermost(connection, "_h2_state")
     if http2 is not None:
         http2._h2_state._frame_dispatch_table = {}
+
+
+def break_cycle_of_transport(transport: Any) -> None:
+    """Let asyncio's transport of a closed socket be freed with its last reference."""
+    if transport.is_closing() and type(transport).__module__.startswith("asyncio."):
+        vars(transport).pop("_read_ready_cb", None)  # one of its methods
 
 
 def close_without_loop(transports: list[Any]) -> None:

@@ -57,6 +57,7 @@ class Resolver:
             return await asyncio.shield(result)
         finally:
             self._stop_waiting(host)
+            del result  # its error would refer back to it through this frame
 
     def _stop_waiting(self, host: str) -> None:
         """Count one caller less; a queued lookup that nobody waits for is dropped."""
@@ -96,6 +97,7 @@ class Resolver:
                 failure = error
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(finish, addresses, failure)
+            del failure  # it refers to this frame
 
         try:
             threading.Thread(target=run, name=f"lookup of {host}", daemon=True).start()

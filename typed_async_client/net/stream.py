@@ -17,6 +17,7 @@ from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reaso
 from typed_async_client.net.abandoned import Home
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
+from typed_async_client.private import break_cycle_of_transport
 from typed_async_client.wording import explained
 
 __all__ = ["AsyncioStream", "Layers", "is_socket_readable"]
@@ -81,6 +82,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     def __del__(self) -> None:
         if self._is_owner:
             self.abandon()
+            break_cycle_of_transport(self.transport)
 
     def abandon(self) -> None:
         """Close the connection, of which nothing else is left, from any thread and at any time."""
@@ -195,8 +197,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         except (OSError, ssl.SSLError, UnicodeError) as error:
             self.abort()
             traceback.clear_frames(error.__traceback__)  # those of asyncio refer to the error
-            failure = httpcore.ConnectError(_non_empty(error))
-            raise explained(failure, explain_handshake(error)) from error
+            del secure  # it refers to the error, too
+            raise explained(
+                httpcore.ConnectError(_non_empty(error)), explain_handshake(error)
+            ) from error
         except BaseException:
             self.abort()
             raise

@@ -159,7 +159,10 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
                     raise
                 if failure is not None:
                     cause = error.__cause__ if failure is error else error
-                    raise explain(failure, request, slot) from cause
+                    try:
+                        raise explain(failure, request, slot) from cause
+                    finally:
+                        del failure, cause  # they refer to this frame
             else:
                 return self._wrap_response(slot, pooled, response)
 

@@ -71,6 +71,15 @@ class WholeResponse(httpx.Response):
         self.stream = self._raw_body = SPENT
         return content
 
+    async def aclose(self) -> None:
+        """Close the response, and drop its stream, which in httpx refers back to it.
+
+        Raises:
+            httpx.HTTPError: see ``httpx.Response.aclose``.
+        """
+        await super().aclose()
+        self.stream = self._raw_body = SPENT
+
     def _has_own_stream(self) -> bool:
         """Whether the stream is this body, with no wrapper except httpx's own.
 

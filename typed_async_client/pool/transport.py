@@ -192,9 +192,12 @@ def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> N
     converted = map_httpcore_error(error)
     if converted is not error:
         converted = with_message(converted, request)  # a mock of the pool may raise it without one
-    if converted is error:
-        raise error
-    raise converted from error
+    try:
+        if converted is error:
+            raise error
+        raise converted from error
+    finally:
+        del converted  # it refers to this frame
 
 
 class _Stream(httpx.AsyncByteStream):
