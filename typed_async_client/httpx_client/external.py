@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
+from typed_async_client.errors import let_pickle_restore
 from typed_async_client.libraries import library_of
 from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.private import transports_of
@@ -75,6 +76,8 @@ class ExternalClient(WarnsUnclosed):
                 f"http_client already has its options: pass {', '.join(sorted(options))} to it, "
                 "not to the resilient client"
             )
+        if library_of(client, "httpx2"):
+            let_pickle_restore(sys.modules["httpx2"])
         return cls(client)
 
     def begin_attempt(self, record: RequestRecord) -> None:
