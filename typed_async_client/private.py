@@ -6,7 +6,7 @@ themselves, are accessed in those subclasses. ``private_names.py`` lists all of 
 
 import contextlib
 from http.cookiejar import Cookie, CookieJar
-from types import FunctionType
+from types import AsyncGeneratorType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -44,6 +44,7 @@ __all__ = [
     "pending_events_of",
     "pool_of",
     "set_empty_content",
+    "started_generator",
     "stream_under",
     "transports_of",
     "unacknowledged_bytes",
@@ -111,6 +112,14 @@ def is_single_use(stream: Any) -> bool:
     source = getattr(stream, "_stream", None)
     names = ("__anext__", "__next__", "aread", "read")
     return any(hasattr(source, name) for name in names) or _iterates_once(source)
+
+
+def started_generator(stream: Any) -> Any:
+    """Return the generator that a body is read from, if that has begun; None otherwise."""
+    if type(stream).__name__ not in _STREAMS_OF_ITERATORS or not stream._is_stream_consumed:
+        return None
+    source = stream._stream
+    return source if isinstance(source, AsyncGeneratorType | GeneratorType) else None
 
 
 def _starts_over(file: Any) -> bool:
@@ -237,6 +246,7 @@ def close_without_loop(transports: list[Any]) -> None:
     if lose_connection is not None and plain.get_extra_info("socket").fileno() >= 0:
         with contextlib.suppress(Exception):
             plain.pause_reading()
+            plain._closing = True  # or the loop would refuse another socket with the same number
             lose_connection(None)
 
 

@@ -4,11 +4,21 @@ Only what the user has made is named, once, however many objects below it hold c
 response still uses is closed when that response is.
 """
 
+import sys
 import warnings
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 __all__ = ["WarnsUnclosed", "owned"]
+
+
+class _Birth:
+    """Allocated together with an object, for ``tracemalloc.get_object_traceback()``.
+
+    Before Python 3.12, that doesn't find objects that have a ``__dict__``.
+    """
+
+    __slots__ = ("__weakref__",)
 
 
 class WarnsUnclosed:
@@ -21,6 +31,15 @@ class WarnsUnclosed:
     """
 
     has_owner: bool = False
+    _birth: "_Birth | None" = None
+
+    if sys.version_info < (3, 12):
+
+        def __new__(cls, *_: Any, **__: Any) -> Self:
+            """Create an object next to this one that tracemalloc knows."""
+            self = super().__new__(cls)
+            self._birth = _Birth()
+            return self
 
     @property
     def parts(self) -> Iterable[object]:
@@ -53,7 +72,7 @@ class WarnsUnclosed:
                 f"unclosed {self!r}: use it in 'async with', or close it",
                 ResourceWarning,
                 stacklevel=2,
-                source=self,
+                source=self._birth or self,
             )
 
 

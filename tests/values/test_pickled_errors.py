@@ -26,9 +26,9 @@ for_httpx2(httpx.MockTransport(lambda _: httpx.Response(200)))  # its errors lea
 def errors_of(library: Any) -> Iterator[BaseException]:
     """Create every error that httpx or httpx2 defines, as the library does."""
     request = library.Request("POST", "http://a.test/", content=b"x")
-    kind: Any
-    for kind in vars(library).values():
-        if not (inspect.isclass(kind) and issubclass(kind, Exception)):
+    kinds: list[Any] = [*vars(library).values()]
+    for kind in kinds:
+        if not _is_error(kind):
             continue
         arguments = inspect.signature(kind).parameters
         given = {"request": request, "response": library.Response(404, request=request)}
@@ -36,11 +36,15 @@ def errors_of(library: Any) -> Iterator[BaseException]:
         yield kind(*positional, **{name: given[name] for name in given if name in arguments})
 
 
+def _is_error(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Exception)
+
+
 def our_errors() -> Iterator[BaseException]:
     """Create every error that this package defines, also about a request."""
     for name in errors.__all__:
         kind: Any = getattr(errors, name)
-        if inspect.isclass(kind):
+        if _is_error(kind):
             yield kind("it failed")
     for library in (httpx, httpx2):
         request = library.Request("GET", "http://a.test/")
@@ -51,7 +55,7 @@ def our_errors() -> Iterator[BaseException]:
 def errors_below() -> Iterator[BaseException]:
     """Create the errors that are causes of others, or arguments of them."""
     for kind in vars(httpcore).values():
-        if inspect.isclass(kind) and issubclass(kind, Exception):
+        if _is_error(kind):
             yield kind(ConnectionRefusedError(111, "refused"))
     yield socket.gaierror(socket.EAI_NONAME, "unknown")
     yield UnicodeEncodeError("ascii", "é", 0, 1, "not ASCII")
@@ -82,7 +86,7 @@ def message_of(error: BaseException) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__qualname__)
-def test_an_error_is_restored(error: BaseException, way: str) -> None:
+def test_an_error_is_restored(error: Any, way: str) -> None:
     """With its type, its message, its notes and its attributes."""
     error.add_note("after 3 attempts")
     restored: Any = WAYS[way](error)

@@ -42,6 +42,7 @@ from typed_async_client.transports.pair import (
     may_send_before_failing,
 )
 from typed_async_client.unclosed import owned
+from typed_async_client.wire.uploads import aclose_generator, close_generator
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
@@ -168,6 +169,7 @@ class ResilientTransport(WrappingTransport):
             return describe_body(response, request)
         finally:
             end_attempt(outer)
+            close_generator(request.stream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of an asynchronous client; raises the same as ``handle_request``.
@@ -180,11 +182,17 @@ class ResilientTransport(WrappingTransport):
         run = self._start(request)
         attempt = functools.partial(send, request)
         outer = begin_attempt(run.sent)
+        has_sent = self.wrapped is None or isinstance(self.wrapped, httpx.AsyncHTTPTransport)
         try:
             response = run.attach_history(await drive(run.flow, attempt, run.emit))
             return describe_body(response, request)
+        except BaseException:
+            has_sent = True
+            raise
         finally:
             end_attempt(outer)
+            if has_sent:  # other transports may go on sending after they have returned a response
+                await aclose_generator(request.stream)
 
     async def aclose(self) -> None:
         """Give running async callbacks one second to finish, then close the wrapped transport."""

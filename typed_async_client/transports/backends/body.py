@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
@@ -10,14 +10,23 @@ __all__ = ["TranslatedBody"]
 
 
 class TranslatedBody(httpx.AsyncByteStream):
-    """A response body whose errors are translated to httpx's."""
+    """A response body whose errors are translated to httpx's.
+
+    Args:
+        stream: the body from the library.
+        translated: returns the context in which errors are translated.
+        read_timeout: seconds between two parts; None if the library enforces it.
+        end: called when the body is closed.
+    """
 
     def __init__(
         self,
         stream: httpx.AsyncByteStream,
         translated: Callable[[], contextlib.AbstractContextManager[None]],
         read_timeout: float | None,
+        end: Callable[[], Awaitable[None]],
     ) -> None:
+        self._end: Callable[[], Awaitable[None]] | None = end
         self._stream = stream
         self._translated = translated
         self._read_timeout = read_timeout
@@ -30,8 +39,13 @@ class TranslatedBody(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Close the body, and drop the transport: a response may be kept for longer."""
         translated, self._translated = self._translated, contextlib.nullcontext
-        with translated():
-            await self._stream.aclose()
+        end, self._end = self._end, None
+        try:
+            with translated():
+                await self._stream.aclose()
+        finally:
+            if end is not None:
+                await end()
 
     async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
         scope = asyncio.timeout(self._read_timeout)

@@ -17,6 +17,7 @@ from typed_async_client.httpx_types import CertTypes
 from typed_async_client.transports.backends.body import TranslatedBody
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
 from typed_async_client.unclosed import WarnsUnclosed
+from typed_async_client.wire.uploads import aclose_generator
 
 if TYPE_CHECKING:
     import ssl
@@ -115,12 +116,17 @@ class ForeignTransport(WarnsUnclosed, AsyncWrapper):
         _check_address(request.url)
         _check_headers(request.headers)
         timeouts = PhaseTimeouts(request, enforced_by_library=self._enforces_timeouts)
-        async with timeouts.until_response():
-            with self._translated(timeouts, request):
-                response = await self._inner.handle_async_request(timeouts.prepare(request))
+        try:
+            async with timeouts.until_response():
+                with self._translated(timeouts, request):
+                    response = await self._inner.handle_async_request(timeouts.prepare(request))
+        except BaseException:
+            await aclose_generator(request.stream)
+            raise
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - sent async
         translated = functools.partial(self._translated, timeouts, request, in_body=True)
-        response.stream = TranslatedBody(response.stream, translated, timeouts.read)
+        end = functools.partial(aclose_generator, request.stream)  # it may still be sent till then
+        response.stream = TranslatedBody(response.stream, translated, timeouts.read, end)
         return response
 
     @contextlib.contextmanager
