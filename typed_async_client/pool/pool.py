@@ -155,14 +155,14 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             except BaseException as error:
                 failure = pooled.record_failure(slot, error, received=received, written=written)
                 self._give_back(slot, clean=False)
-                if failure is error and not is_explained(error):
-                    raise
-                if failure is not None:
-                    cause = error.__cause__ if failure is error else error
-                    try:
+                try:
+                    if failure is error and not is_explained(error):
+                        raise
+                    if failure is not None:
+                        cause = error.__cause__ if failure is error else error
                         raise explain(failure, request, slot) from cause
-                    finally:
-                        del failure, cause  # they refer to this frame
+                finally:
+                    cause = failure = None  # they refer to this frame
             else:
                 return self._wrap_response(slot, pooled, response)
 

@@ -169,6 +169,7 @@ class ResilientTransport(WrappingTransport):
             return describe_body(response, request)
         finally:
             end_attempt(outer)
+            del run  # the error of its last event refers to this frame
             close_generator(request.stream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -191,6 +192,7 @@ class ResilientTransport(WrappingTransport):
             raise
         finally:
             end_attempt(outer)
+            del run  # the error of its last event refers to this frame
             if has_sent:  # other transports may go on sending after they have returned a response
                 await aclose_generator(request.stream)
 
