@@ -152,7 +152,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             except httpcore.ConnectionNotAvailable as error:
                 self._leave_unavailable(slot)
                 pooled.record_unavailable(error)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again, or the request is sent again
                 failure = pooled.record_failure(slot, error, received=received, written=written)
                 self._give_back(slot, clean=False)
                 try:
