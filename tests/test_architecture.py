@@ -14,6 +14,7 @@ PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
     (
+        "hosts",
         "libraries",
         "policies",
         "private",
@@ -52,6 +53,7 @@ VALUES = {
     "described",
     "errors",
     "facts",
+    "hosts",
     "libraries",
     "policies",
     "private",

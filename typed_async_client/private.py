@@ -4,7 +4,7 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
-import contextlib
+from collections.abc import Callable, Container
 from http.cookiejar import Cookie, CookieJar
 from types import AsyncGeneratorType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,13 @@ import httpcore
 import httpx
 from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
-from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
+from httpx._decoders import (
+    BrotliDecoder,
+    DeflateDecoder,
+    GZipDecoder,
+    MultiDecoder,
+    ZStandardDecoder,
+)
 from httpx._urlparse import ParseResult
 
 if TYPE_CHECKING:
@@ -22,15 +28,16 @@ if TYPE_CHECKING:
 __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
+    "BrotliDecoder",
     "DeflateDecoder",
     "GZipDecoder",
     "MultiDecoder",
     "Trace",
+    "ZStandardDecoder",
     "break_cycle_of_h2",
-    "break_cycle_of_transport",
-    "close_without_loop",
     "cookies_of_domain",
     "drop_surplus_permits",
+    "except_from_mounts",
     "forget_parsed_cookies",
     "forget_task",
     "h2_state_of",
@@ -38,12 +45,15 @@ __all__ = [
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
+    "leave_encoded",
     "mark_closed",
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
     "pool_of",
+    "set_decoder",
     "set_empty_content",
+    "socket_transport_of",
     "started_generator",
     "stream_under",
     "transports_of",
@@ -74,6 +84,35 @@ def is_stock_pool() -> bool:
 def transports_of(client: object) -> list[Any]:
     """Return every transport that an httpx client may use; for other objects, only None."""
     return [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
+
+
+class _Except:
+    """A pattern of ``mounts`` that matches some URLs of another one."""
+
+    def __init__(self, pattern: Any, excludes: Callable[[httpx.URL], bool]) -> None:
+        self._pattern = pattern
+        self._excludes = excludes
+
+    def matches(self, url: httpx.URL) -> bool:
+        return self._pattern.matches(url) and self._excludes(url)
+
+
+def except_from_mounts(
+    client: httpx.AsyncClient, mounted: Container[Any], excludes: Callable[[httpx.URL], bool]
+) -> None:
+    """Send what some mounted transports would get with the default transport instead.
+
+    Args:
+        client: an httpx client.
+        mounted: the transports.
+        excludes: returns whether a URL isn't for them; no pattern of httpx can express it.
+    """
+    mounts: dict[Any, Any] = {}
+    for pattern, transport in client._mounts.items():
+        if transport is not None and transport in mounted:
+            mounts[_Except(pattern, excludes)] = None
+        mounts[pattern] = transport
+    client._mounts = mounts
 
 
 def mark_closed(client: httpx.AsyncClient) -> None:
@@ -133,6 +172,17 @@ def _starts_over(file: Any) -> bool:
 def _iterates_once(source: Any) -> bool:
     iterate = aiter if hasattr(source, "__aiter__") else iter
     return iterate(source) is iterate(source)
+
+
+def leave_encoded(response: Any) -> None:
+    """Let httpx or httpx2 return the body of one of their responses as received."""
+    kind = httpx.Response if isinstance(response, httpx.Response) else type(response)
+    response._decoder = kind(200)._get_content_decoder()  # of a response without a coding
+
+
+def set_decoder(response: Any, decoder: Any) -> None:
+    """Set what decodes the body of a response, which httpx chooses only if it is unset."""
+    response._decoder = decoder
 
 
 def set_empty_content(request: httpx.Request) -> None:
@@ -220,34 +270,10 @@ def break_cycle_of_h2(connection: Any) -> None:
         http2._h2_state._frame_dispatch_table = {}
 
 
-def break_cycle_of_transport(transport: Any) -> None:
-    """Let asyncio's transport of a closed socket be freed with its last reference."""
-    if transport.is_closing() and type(transport).__module__.startswith("asyncio."):
-        vars(transport).pop("_read_ready_cb", None)  # one of its methods
-
-
-def close_without_loop(transports: list[Any]) -> None:
-    """Close a connection whose event loop is closed, or doesn't run at the moment.
-
-    ``transport.abort()`` only schedules this, and asyncio warns about each socket that it has to
-    close when the transport is freed. uvloop closes its sockets with the loop.
-
-    Args:
-        transports: its transports, from the socket to the outermost TLS layer. The socket's may
-            be missing.
-    """
-    tls = getattr(transports[0], "_ssl_protocol", None)  # its socket is another transport
-    plain: Any = transports[0] if tls is None else getattr(tls, "_transport", None)
-    lose_connection = getattr(plain, "_call_connection_lost", None)
-    if lose_connection is None or plain.get_write_buffer_size():
-        for transport in reversed(transports):
-            with contextlib.suppress(Exception):  # a closed loop refuses to call the protocol back
-                transport.abort()
-    if lose_connection is not None and plain.get_extra_info("socket").fileno() >= 0:
-        with contextlib.suppress(Exception):
-            plain.pause_reading()
-            plain._closing = True  # or the loop would refuse another socket with the same number
-            lose_connection(None)
+def socket_transport_of(transport: Any) -> Any:
+    """Return the transport of the socket below one of asyncio's, which may be of TLS."""
+    tls = getattr(transport, "_ssl_protocol", None)
+    return transport if tls is None else getattr(tls, "_transport", None)
 
 
 def _innermost(connection: Any, attribute: str) -> Any:

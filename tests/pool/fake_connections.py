@@ -1,5 +1,6 @@
 """Fake connections for the slots of a pool, without a network."""
 
+import itertools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -116,6 +117,7 @@ class FakePool:
     def __init__(self, random: Callable[[], float] = lambda: 0.0, **limits: Any) -> None:
         self.clock: Clock = Clock()
         self.opened: list[Slot] = []
+        self.tickets: itertools.count[int] = itertools.count(1)
         self.slots: Slots = Slots(
             PoolLimits(**limits),
             connect=self._connect,
@@ -126,8 +128,9 @@ class FakePool:
 
     def take(self, origin: Origin = A, *, newer_than: int = 0) -> Slot | None:
         """Take a slot for a request, and start its exchange."""
-        slot = self.slots.take(origin, newer_than=newer_than)
+        slot = self.slots.find((origin, ""), newer_than=newer_than) or self.slots.open((origin, ""))
         if slot is not None:
+            self.slots.enter(slot, next(self.tickets))
             if slot.connection.speaks_h2 is None and origin != H2:
                 slot.connection.connect()
             slot.connection.active += 1
@@ -142,7 +145,7 @@ class FakePool:
     def give_back(self, slot: Slot, *, clean: bool = True) -> None:
         """End an exchange, and give its slot back to the pool."""
         slot.connection.active -= 1
-        self.slots.give_back(slot, clean=clean)
+        self.slots.give_back(slot, min(slot.tickets), clean=clean)
 
     def connect(self, slot: Slot, *, speaks_h2: bool) -> list[Slot]:
         """Connect a shared slot; with HTTP/1.1, all requests but one must leave it.

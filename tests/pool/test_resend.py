@@ -28,7 +28,7 @@ async def parts() -> AsyncIterator[bytes]:
 
 def refusing_slot(number: int, *, drains: bool) -> Slot:
     """Build a slot whose server has refused its first stream."""
-    slot = Slot(H2, number, None)
+    slot = Slot((H2, ""), number, None)
     slot.frame_filter = FrameFilter()
     slot.frame_filter.send(make_frame(HEADERS, 0, 1, b""))
     frame = GoAwayFrame(0) if drains else RstStreamFrame(1, error_code=REFUSED_STREAM)
@@ -38,7 +38,7 @@ def refusing_slot(number: int, *, drains: bool) -> Slot:
 
 def reused_slot(*, written: int = 9) -> Slot:
     """Build a slot with a second exchange, for which so many bytes were written."""
-    slot, stream = Slot(A, 1, None), FakeStream()
+    slot, stream = Slot((A, ""), 1, None), FakeStream()
     slot.exchanges, slot.layers, stream.written = 2, [stream], written
     return slot
 
@@ -81,7 +81,7 @@ def test_a_refused_request_whose_body_cannot_be_sent_again_fails() -> None:
 
 def test_a_request_whose_stream_was_not_refused_is_not_resent() -> None:
     """The server may have processed it."""
-    slot = Slot(H2, 1, None)
+    slot = Slot((H2, ""), 1, None)
     slot.frame_filter = FrameFilter()
     slot.frame_filter.receive(RstStreamFrame(1, error_code=2).serialize())
     assert pooled_request().record_failure(slot, RESET, received=0, written=0) is RESET
@@ -104,13 +104,16 @@ def test_a_request_is_resent_if_a_cancelled_one_closed_its_unused_connection() -
     closed = h2.exceptions.ProtocolError("invalid input in state CLOSED")
     pooled = pooled_request(content=parts())
     for number in range(1, 11):
-        assert pooled.record_failure(Slot(H2, number, None), closed, received=0, written=0) is None
+        assert (
+            pooled.record_failure(Slot((H2, ""), number, None), closed, received=0, written=0)
+            is None
+        )
         assert (pooled.failed_slot, pooled.resends, pooled.allow_unconnected) == (
             number,
             0,
             number < 2,
         )
-    assert pooled.record_failure(Slot(H2, 11, None), closed, received=0, written=0) is closed
+    assert pooled.record_failure(Slot((H2, ""), 11, None), closed, received=0, written=0) is closed
     assert (
         pooled_request().record_failure(
             refusing_slot(1, drains=False), closed, received=0, written=0

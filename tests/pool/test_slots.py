@@ -90,7 +90,7 @@ def test_a_connection_that_cannot_close_without_waiting_is_aborted() -> None:
             raise OSError("broken")
 
     for kind in (Slow, Broken):
-        slot = Slot(A, 1, None)
+        slot = Slot((A, ""), 1, None)
         slot.connection = kind(slot)
         slot.connection.connect()
         slot.close()
@@ -434,16 +434,14 @@ class AnyOrder(RuleBasedStateMachine):
     def the_indexes_agree(self) -> None:
         """Both indexes hold the same idle slots; shared slots are open."""
         slots = self.pool.slots
-        by_origin = [
-            (origin, slot) for origin, idle in slots._idle_by_origin.items() for slot in idle
-        ]
-        assert sorted(map(id, slots._idle)) == sorted(id(slot) for _, slot in by_origin)
-        assert all(slot.origin == origin for origin, slot in by_origin)
-        assert all(slots._idle_by_origin.values())
+        by_key = [(key, slot) for key, idle in slots._idle_by_key.items() for slot in idle]
+        assert sorted(map(id, slots._idle)) == sorted(id(slot) for _, slot in by_key)
+        assert all(slot.key == key for key, slot in by_key)
+        assert all(slots._idle_by_key.values())
         assert all(slots._shared.values())
-        for origin, shared in slots._shared.items():
+        for key, shared in slots._shared.items():
             assert shared.keys() <= slots._all.keys()
-            assert {slot.origin for slot in shared} == {origin}
+            assert {slot.key for slot in shared} == {key}
 
     @invariant()
     def idle_slots_are_ordered(self) -> None:

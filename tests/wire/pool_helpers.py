@@ -13,13 +13,16 @@ from fault_handlers import wait_until
 from leak_checks import count_sockets_to
 from tls_contexts import client_context, server_context
 
+from typed_async_client.pool.pool import PoolStatistics
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire
 from typed_async_client.testing.server import Handler
 
 __all__ = [
     "ConnectionCounter",
+    "HoldingHandler",
     "answer_in_pieces",
+    "expected_statistics",
     "hide_httptools",
     "in_order",
     "ip_url",
@@ -170,3 +173,36 @@ def hide_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httptools", None)
     for name in ("connection", "parser", "expect"):
         monkeypatch.delitem(sys.modules, f"typed_async_client.http1.{name}", raising=False)
+
+
+class HoldingHandler:
+    """Holds each request until it is released."""
+
+    def __init__(self) -> None:
+        self.held: list[asyncio.Event] = []
+
+    async def __call__(self, request: SeenRequest, wire: Wire) -> None:
+        """Hold a request until it is released, then answer with its target."""
+        self.held.append(asyncio.Event())
+        await self.held[-1].wait()
+        await wire.answer(200, request.target.encode())
+
+    def release(self) -> None:
+        """Answer the held requests."""
+        for event in self.held:
+            event.set()
+
+
+def expected_statistics(
+    *, active: int = 0, idle: int = 0, connecting: int = 0, waiting: int = 0, opened: int = 0,
+    **closed: int,
+) -> PoolStatistics:  # fmt: skip
+    """Build statistics, with every counter 0 by default."""
+    return PoolStatistics(
+        active=active,
+        idle=idle,
+        connecting=connecting,
+        waiting=waiting,
+        opened=opened,
+        closed={reason.replace("_", " "): count for reason, count in closed.items()},
+    )

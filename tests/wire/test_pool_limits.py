@@ -12,10 +12,11 @@ import pytest
 from fault_handlers import wait_until
 from pool_helpers import (
     ConnectionCounter,
+    HoldingHandler,
     answer_in_pieces,
+    expected_statistics,
     is_idle,
     new_transport,
-    other_tasks_end,
     pool_client,
     run_loop_turns,
     serve_requests,
@@ -36,39 +37,6 @@ async def answer_and_close(request: SeenRequest, wire: Wire) -> None:
     """Answer, and close the connection."""
     await wire.answer(200, b"last", "Connection: close")
     await wire.finish()
-
-
-def expected_statistics(
-    *, active: int = 0, idle: int = 0, connecting: int = 0, waiting: int = 0, opened: int = 0,
-    **closed: int,
-) -> PoolStatistics:  # fmt: skip
-    """Build statistics, with every counter 0 by default."""
-    return PoolStatistics(
-        active=active,
-        idle=idle,
-        connecting=connecting,
-        waiting=waiting,
-        opened=opened,
-        closed={reason.replace("_", " "): count for reason, count in closed.items()},
-    )
-
-
-class HoldingHandler:
-    """Holds each request until it is released."""
-
-    def __init__(self) -> None:
-        self.held: list[asyncio.Event] = []
-
-    async def __call__(self, request: SeenRequest, wire: Wire) -> None:
-        """Hold a request until it is released, then answer with its target."""
-        self.held.append(asyncio.Event())
-        await self.held[-1].wait()
-        await wire.answer(200, request.target.encode())
-
-    def release(self) -> None:
-        """Answer the held requests."""
-        for event in self.held:
-            event.set()
 
 
 # Connection limits
@@ -212,7 +180,7 @@ async def test_a_request_that_times_out_leaves_the_queue() -> None:
             assert {type(result) for result in results} == {httpx.PoolTimeout}
             assert "0.01 s" in str(results[0])
             assert transport.statistics() == expected_statistics(active=1, waiting=1, opened=1)
-            assert len(transport._pool._waiting) == 1
+            assert len(transport._pool._queue) == 1
             handler.release()
             assert (await holder).text == "/holder"
             await wait_until(lambda: len(handler.held) == 2)
@@ -258,14 +226,14 @@ async def test_max_keepalive_connections_only_limits_idle_connections() -> None:
 @pytest.mark.parametrize(
     ("expiry", "expected"),
     [
-        (0.0, expected_statistics(idle=1, opened=3, expired=2)),
+        (0.0, expected_statistics(opened=3, expired=3)),
         (3600.0, expected_statistics(idle=1, opened=1)),
     ],
 )
 async def test_an_idle_connection_is_kept_until_it_expires(
     expiry: float, expected: PoolStatistics
 ) -> None:
-    """An expired one is closed when the next request is made."""
+    """One that expires at once is closed with its response."""
     async with FaultServer(answer()) as server:
         transport = new_transport(expiry=expiry)
         async with pool_client(transport) as client:
@@ -355,25 +323,6 @@ async def test_the_statistics_report_each_stage() -> None:
             assert repr(transport._pool) == "<ConnectionPool [0 active, 1 idle, 0 waiting]>"
             assert [connection.is_idle() for connection in transport._pool.connections] == [True]
         assert transport.statistics() == expected_statistics(opened=1, pool_closed=1)
-
-
-async def test_closing_a_pool_ends_every_wait_with_an_error() -> None:
-    """Active requests lose their connection; waiting and later ones get an error."""
-    async with FaultServer(stall) as server:
-        transport = new_transport(connections=2)
-        client = pool_client(transport)
-        tasks = [asyncio.create_task(client.get(server.url)) for _ in range(10)]
-        await wait_until(lambda: len(server.requests) == 2)
-        await asyncio.gather(transport.aclose(), transport.aclose())
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(result) for result in results[:2]] == [httpx.RemoteProtocolError] * 2
-        assert [repr(result) for result in results[2:]] == [
-            "RuntimeError('the connection pool was closed')"
-        ] * 8
-        assert transport.statistics() == expected_statistics(opened=2, pool_closed=2)
-        with pytest.raises(RuntimeError, match="the connection pool is closed"):
-            await client.get(server.url)
-    assert await other_tasks_end()
 
 
 async def test_an_unsupported_scheme_is_refused() -> None:

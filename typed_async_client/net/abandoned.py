@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from typed_async_client.private import close_without_loop
+from typed_async_client.private import socket_transport_of
 
-__all__ = ["Home"]
+__all__ = ["Home", "break_cycle_of_transport"]
 
 
 class Home:
@@ -40,7 +40,7 @@ class Home:
             return
         transports = [one for one in transports if not one.is_closing()]
         if transports and not self._close_on_loop(transports):
-            close_without_loop(transports)
+            _close_without_loop(transports)
 
     def _close_on_loop(self, transports: list[Any]) -> bool:
         """Close the transports as always, in the thread of the loop; False if it doesn't run."""
@@ -63,3 +63,33 @@ def _abort(transports: list[Any]) -> None:
     for transport in reversed(transports):
         transport.close()  # of TLS: sends a close_notify alert
         transport.abort()
+
+
+def break_cycle_of_transport(transport: Any) -> None:
+    """Let asyncio's transport of a closed socket be freed with its last reference."""
+    if transport.is_closing() and type(transport).__module__.startswith("asyncio."):
+        vars(transport).pop("_read_ready_cb", None)  # one of its methods
+
+
+def _close_without_loop(transports: list[Any]) -> None:
+    """Close a connection whose event loop is closed, or doesn't run at the moment.
+
+    ``transport.abort()`` only schedules this, and asyncio warns about each socket that it has to
+    close when the transport is freed. uvloop closes its sockets with the loop.
+
+    Args:
+        transports: its transports, from the socket to the outermost TLS layer. The socket's may
+            be missing.
+    """
+    plain = socket_transport_of(transports[0])
+    lose_connection = getattr(plain, "_call_connection_lost", None)
+    if lose_connection is None or plain.get_write_buffer_size():
+        for transport in reversed(transports):
+            with contextlib.suppress(Exception):  # a closed loop refuses to call the protocol back
+                transport.abort()
+    if lose_connection is not None and plain.get_extra_info("socket").fileno() >= 0:
+        with contextlib.suppress(Exception):
+            plain.pause_reading()
+            # Otherwise the loop would refuse another socket with the same number.
+            vars(plain)["_closing"] = True
+            lose_connection(None)

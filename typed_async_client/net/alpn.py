@@ -27,17 +27,24 @@ class OwnAlpnContext(ssl.SSLContext):
 
     Args:
         shared: the other context; no call leaves it changed.
+        server_name: the server to ask for, and to verify, in place of the one that a caller names.
     """
 
     _protocols: list[str]
+    _server_name: str
     _shared: ssl.SSLContext
 
-    def __new__(cls, shared: ssl.SSLContext) -> Self:
+    def __new__(cls, shared: ssl.SSLContext, server_name: str = "") -> Self:
         """Create a context that verifies nothing itself."""
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         self._protocols = []
+        self._server_name = server_name
         self._shared = shared
         return self
+
+    def for_server(self, name: str) -> Self:
+        """Return a context that asks for a server, and verifies it, whatever its caller names."""
+        return type(self)(self._shared, name)
 
     def __repr__(self) -> str:
         return repr(self._shared)
@@ -48,6 +55,8 @@ class OwnAlpnContext(ssl.SSLContext):
 
     def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
         """Create a TLS object of the other context, with the protocols of this one."""
+        if self._server_name:
+            options["server_hostname"] = self._server_name
         with _lock:
             theirs = offered_protocols(self._shared)
             self._shared.set_alpn_protocols(self._protocols)

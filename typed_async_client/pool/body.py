@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import httpcore
 
 from typed_async_client.pool.failures import explain, is_explained
+from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import Slot
 from typed_async_client.wire.headers import BodyFraming
 
@@ -15,7 +16,7 @@ COMPLETE = "complete"
 """Response extension: True if reading the body to its end proves that it is complete, because a
 truncated one raises; None if that can't be known, because the body ends when its connection does."""
 
-_Held: TypeAlias = tuple[Any, httpcore.Request, Slot, Callable[..., None]]
+_Held: TypeAlias = tuple[Any, PooledRequest, Slot, Callable[..., None]]
 
 _CLOSED = "the body can't be read after it was closed"
 _WITHOUT_BODY = (204, 304)
@@ -28,9 +29,9 @@ class PooledBody:
 
     Args:
         stream: the body from the connection.
-        request: the request that it answers.
+        pooled: the request that it answers.
         slot: the slot of the exchange.
-        give_back: called with the slot, and ``clean``: whether the exchange ended normally.
+        give_back: called with the slot, the request, and ``clean``: whether the exchange ended normally.
         length: the expected number of bytes, if the connection doesn't check it; None is any.
     """
 
@@ -39,19 +40,19 @@ class PooledBody:
     def __init__(
         self,
         stream: Any,
-        request: httpcore.Request,
+        pooled: PooledRequest,
         slot: Slot,
         give_back: Callable[..., None],
         *,
         length: int | None = None,
     ) -> None:
         self._length = length
-        self._held: _Held | None = (stream, request, slot, give_back)
+        self._held: _Held | None = (stream, pooled, slot, give_back)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._held is None:
             raise RuntimeError(_CLOSED)
-        stream, request, slot, _ = self._held
+        stream, pooled, slot, _ = self._held
         received = 0
         try:
             async for part in stream:
@@ -62,13 +63,13 @@ class PooledBody:
             self._release(clean=False)
             if not is_explained(error):
                 raise
-            raise explain(error, request, slot, in_body=True) from error.__cause__
+            raise explain(error, pooled.request, slot, in_body=True) from error.__cause__
 
     async def read_whole(self) -> bytes:
         """Read and return the whole body."""
         if self._held is None:
             raise RuntimeError(_CLOSED)
-        stream, request, slot, _ = self._held
+        stream, pooled, slot, _ = self._held
         try:
             if hasattr(stream, "read_whole"):
                 body: bytes = await stream.read_whole()
@@ -79,7 +80,7 @@ class PooledBody:
             self._release(clean=False)
             if not is_explained(error):
                 raise
-            raise explain(error, request, slot, in_body=True) from error.__cause__
+            raise explain(error, pooled.request, slot, in_body=True) from error.__cause__
         return body
 
     async def aclose(self) -> None:
@@ -103,9 +104,9 @@ class PooledBody:
 
     def _release(self, *, clean: bool) -> None:
         if self._held is not None:
-            _, _, slot, give_back = self._held
+            _, pooled, slot, give_back = self._held
             self._held = None
-            give_back(slot, clean=clean)
+            give_back(slot, pooled, clean=clean)
 
 
 def expected_length(

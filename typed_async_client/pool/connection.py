@@ -15,6 +15,8 @@ import httpcore
 
 from typed_async_client.http2.connection import Http2Connection
 from typed_async_client.http2.stream import Http2Mode
+from typed_async_client.net.alpn import OwnAlpnContext
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import Origin
 from typed_async_client.wire.messages import timeout_of
@@ -54,6 +56,17 @@ class ConnectionOptions:
         if self.proxy_for is None:
             return self
         return dataclasses.replace(self, proxy=self.proxy_for(origin), proxy_for=None)
+
+    def for_server(self, name: str) -> "ConnectionOptions":
+        """Return options for connections to a server that has another name than its host.
+
+        httpcore verifies the host when a tunnel leads to it; an empty name leaves it at that.
+        """
+        if not name:
+            return self
+        context = self.ssl_context or httpcore.default_ssl_context()
+        own = context if isinstance(context, OwnAlpnContext) else OwnAlpnContext(context)
+        return dataclasses.replace(self, ssl_context=own.for_server(name))
 
     @property
     def http2_mode(self) -> Http2Mode | None:
@@ -159,7 +172,7 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         """Wait while another request opens the connection, for at most the connect timeout."""
         timeout = timeout_of(request, "connect")
         try:
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 await self._opening.acquire()
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("another request was still opening it") from error

@@ -51,6 +51,8 @@ def explain(
         slot: the connection it was sent on.
         in_body: whether the head of the response had been read.
     """
+    if slot.was_cut_off:
+        return _cut_off(error, request, slot, in_body=in_body)
     if isinstance(error, httpcore.LocalProtocolError):
         hide_header_value(error)
     kind = httpcore.RemoteProtocolError if _is_refused_by_h2(error) else type(error)
@@ -64,6 +66,16 @@ def explain(
     if cause is not None and is_from(cause, "h11"):  # its frames refer to it
         traceback.clear_frames(cause.__traceback__)
     return explained(copy.copy(error), message).with_traceback(error.__traceback__)
+
+
+def _cut_off(
+    error: BaseException, request: httpcore.Request, slot: Slot, *, in_body: bool
+) -> BaseException:
+    """Return the error of a request whose connection its own client has closed."""
+    reason = "the client was closed meanwhile"
+    phase = "body" if in_body else "head"
+    message = message_of(httpcore.ReadError, request, slot.origin, reason, phase=phase)
+    return explained(httpcore.ReadError(message), message).with_traceback(error.__traceback__)
 
 
 def message_of(

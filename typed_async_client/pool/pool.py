@@ -1,16 +1,14 @@
 """A connection pool with httpcore's interface that stays intact when requests are cancelled.
 
 Direct connections are ours; those through a proxy, or with ``retries``, are httpcore's. Which request
-gets which connection is decided here and in ``slots.py``, by synchronous calls in constant time. This
-module awaits two things only: a slot, and the exchange on it.
+gets which connection is decided in ``queue.py`` and ``slots.py``, by synchronous calls in constant time.
+This module awaits two things only: a slot, and the exchange on it.
 """
 
 import asyncio
-import dataclasses
 import random as random_module
 import ssl
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,10 +16,12 @@ import httpcore
 
 from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
 from typed_async_client.pool.connection import ChooseProxy, ConnectionOptions
 from typed_async_client.pool.connector import Http11, connector, httpcore_connection
 from typed_async_client.pool.failures import describe_wait, explain, is_explained
+from typed_async_client.pool.queue import PoolQueue, Waiter
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import PoolStatistics, Slots
@@ -39,20 +39,12 @@ if not httpcore.__version__.startswith("1.0."):
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Waiter:
-    """A request that waits for a slot."""
-
-    request: PooledRequest
-    slot: asyncio.Future[Slot]
-
-
 class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
     """A connection pool with the interface of ``httpcore.AsyncConnectionPool``.
 
     A slot belongs to the exchange that holds it, and is given back however the exchange ends. If
-    the exchange didn't end cleanly, or left bytes unread, its connection is closed. Waiting requests
-    are served in order.
+    the exchange didn't end cleanly, or left bytes unread, its connection is closed. Requests that
+    wait for the same origin are served in order.
 
     Args:
         limits: the limits of the pool.
@@ -126,7 +118,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             random=random,
         )
         self._binding = Binding()
-        self._waiting: OrderedDict[_Waiter, None] = OrderedDict()
+        self._queue = PoolQueue(self._slots, limits.max_connections)
         self._closed = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
@@ -136,25 +128,27 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             httpcore.PoolTimeout: no connection became available within the ``pool`` timeout.
             httpcore.ConnectError: one connection after another closed before accepting the request.
             httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
+            httpcore.LocalProtocolError: the request breaks a rule of ``wire/request_rules.py``.
             ClientBoundError: the pool belongs to another event loop, thread or process.
         """
         if not is_stock_pool():
             return await super().handle_async_request(request)
         self._binding.check()
         pooled = PooledRequest(request, resend_on_closed=self._resend_on_closed)
+        request = pooled.prepare()
         while True:
-            slot = self._take_unless_queued(pooled)
+            slot = self._take(pooled)
             if slot is None:
                 slot = await self._wait_for_slot(pooled)
             received, written = slot.received, slot.written
             try:
                 response = await slot.connection.handle_async_request(request)
             except httpcore.ConnectionNotAvailable as error:
-                self._leave_unavailable(slot)
+                self._leave_unavailable(slot, pooled)
                 pooled.record_unavailable(error)
             except BaseException as error:  # noqa: BLE001 - raised again, or the request is sent again
                 failure = pooled.record_failure(slot, error, received=received, written=written)
-                self._give_back(slot, clean=False)
+                self._give_back(slot, pooled, clean=False)
                 try:
                     if failure is error and not is_explained(error):
                         raise
@@ -194,7 +188,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             active=len(slots) - self._slots.idle,
             idle=self._slots.idle,
             connecting=sum(not slot.layers for slot in slots),
-            waiting=sum(not waiter.slot.done() for waiter in self._waiting),
+            waiting=len(self._queue),
             opened=self._slots.opened,
             closed=dict(self._slots.closed),
         )
@@ -202,10 +196,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
     async def aclose(self) -> None:
         """Close every connection; requests waiting for one fail."""
         self._closed = True
-        for waiter in self._waiting:
-            if not waiter.slot.done():
-                waiter.slot.set_exception(RuntimeError("the connection pool was closed"))
-        self._waiting.clear()
+        self._queue.fail("the connection pool was closed")
         self._slots.drop_all()
         await super().aclose()
         if self._binding.loop is not None:
@@ -217,19 +208,15 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             f"<ConnectionPool [{stats.active} active, {stats.idle} idle, {stats.waiting} waiting]>"
         )
 
-    def _take_unless_queued(self, pooled: PooledRequest) -> Slot | None:
-        """Take a slot, unless other requests are waiting for one."""
+    def _take(self, pooled: PooledRequest) -> Slot | None:
         if self._closed:
             raise RuntimeError("the connection pool is closed: create a new transport")
-        return None if self._waiting else self._take(pooled)
+        return self._queue.take(pooled)
 
     async def _wait_for_slot(self, pooled: PooledRequest) -> Slot:
-        waiter = _Waiter(pooled, asyncio.get_running_loop().create_future())
-        self._waiting[waiter] = None
-        timeout = timeout_of(pooled.request, "pool")
+        waiter = self._queue.add(pooled)
         try:
-            self._serve()
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout_of(pooled.request, "pool"), extends=False):
                 return await waiter.slot
         except TimeoutError as error:
             self._leave(waiter)
@@ -240,39 +227,22 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             self._leave(waiter)
             raise
 
-    def _leave(self, waiter: _Waiter) -> None:
+    def _leave(self, waiter: Waiter) -> None:
         """Stop waiting; a slot that was assigned too late goes to the next waiter."""
-        self._waiting.pop(waiter, None)
         if waiter.slot.cancel() or waiter.slot.cancelled():
-            self._serve()  # the next waiter may accept a slot that this one couldn't
+            self._queue.leave(waiter)
         elif waiter.slot.exception() is None:
-            self._give_back(waiter.slot.result(), clean=True)
+            self._give_back(waiter.slot.result(), waiter.request, clean=True)
 
-    def _serve(self) -> None:
-        """Assign slots to waiters, in order, while there are any."""
-        while self._waiting:
-            waiter = next(iter(self._waiting))
-            if not waiter.slot.done():
-                slot = self._take(waiter.request)
-                if slot is None:
-                    return
-                waiter.slot.set_result(slot)
-            del self._waiting[waiter]
+    def _give_back(self, slot: Slot, pooled: PooledRequest, *, clean: bool) -> None:
+        self._slots.give_back(slot, pooled.ticket, clean=clean)
+        self._queue.serve(slot.key)
 
-    def _take(self, pooled: PooledRequest) -> Slot | None:
-        return self._slots.take(
-            pooled.origin, newer_than=pooled.failed_slot, allow_unconnected=pooled.allow_unconnected
-        )
-
-    def _give_back(self, slot: Slot, *, clean: bool) -> None:
-        self._slots.give_back(slot, clean=clean)
-        self._serve()
-
-    def _leave_unavailable(self, slot: Slot) -> None:
+    def _leave_unavailable(self, slot: Slot, pooled: PooledRequest) -> None:
         """Leave a connection that can't serve another request at the same time."""
         slot.exchanges -= 1  # none was started
         self._slots.stop_sharing(slot)
-        self._give_back(slot, clean=True)
+        self._give_back(slot, pooled, clean=True)
 
     def _wrap_response(
         self, slot: Slot, pooled: PooledRequest, response: httpcore.Response
@@ -287,5 +257,5 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         if pooled.failed_slot:
             response.extensions.update(pooled.extensions())
         length = expected_length(request, response, framing) if slot.is_multiplexed else None
-        response.stream = PooledBody(response.stream, request, slot, self._give_back, length=length)
+        response.stream = PooledBody(response.stream, pooled, slot, self._give_back, length=length)
         return response

@@ -8,14 +8,17 @@ so only that is called a resend, is recorded for the attempt, and can be switche
 
 import httpcore
 
+from typed_async_client.hosts import tls_host
 from typed_async_client.http2.connection import WRITTEN_BEFORE, Http2Connection
 from typed_async_client.http2.frames import REFUSED_STREAM
 from typed_async_client.libraries import is_error_of_h2, is_from
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.pool.failures import message_of
-from typed_async_client.pool.slot import Origin, Slot
+from typed_async_client.pool.slot import Key, Origin, Slot
 from typed_async_client.sent import attempt_log
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
+from typed_async_client.wire.request_rules import prepared
+from typed_async_client.wording import explained
 
 __all__ = ["REFUSALS", "RESENDS", "PooledRequest"]
 
@@ -27,6 +30,8 @@ REFUSALS = "typed_async_client.refusals"
 
 _PORTS = {b"http": 80, b"https": 443, b"ws": 80, b"wss": 443}
 """The schemes that the pool supports, and their default ports."""
+
+_SECURE = (b"https", b"wss")
 
 _CONNECTION_LOST = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 
@@ -47,10 +52,12 @@ class PooledRequest:
 
     Attributes:
         failed_slot: the number of the slot that it failed on last; 0 if it hasn't failed.
+        key: its origin, and the server name that it asks for.
         origin: the origin of its URL.
         refusals: how many connections refused it without processing it, or couldn't send it.
         request: the request itself.
         resends: how often it was sent again after it may have been processed, 0 or 1.
+        ticket: its number in the order in which requests came to the pool.
 
     Args:
         request: the request.
@@ -65,18 +72,22 @@ class PooledRequest:
         "_may_resend",
         "_unavailable",
         "failed_slot",
+        "key",
         "origin",
         "refusals",
         "request",
         "resends",
+        "ticket",
     )
 
     def __init__(self, request: httpcore.Request, *, resend_on_closed: bool = True) -> None:
         self.failed_slot: int = 0
         self.origin: Origin = _origin_of(request)
+        self.key: Key = (self.origin, _server_name(request, self.origin))
         self.refusals: int = 0
         self.request: httpcore.Request = request
         self.resends: int = 0
+        self.ticket: int = 0
         self._is_resending = False
         self._may_resend = resend_on_closed
         self._unavailable = 0
@@ -85,6 +96,19 @@ class PooledRequest:
     def allow_unconnected(self) -> bool:
         """Whether it may join a connection that isn't established yet."""
         return self._unavailable < _MAX_UNCONNECTED
+
+    def prepare(self) -> httpcore.Request:
+        """Check the request, and return what is sent: itself, or a copy with other headers.
+
+        Raises:
+            httpcore.LocalProtocolError: it breaks a rule of ``wire/request_rules.py``.
+        """
+        try:
+            self.request = prepared(self.request)
+        except httpcore.LocalProtocolError as error:
+            message = message_of(type(error), self.request, self.origin, str(error))
+            raise explained(error, message)  # noqa: B904 - it is the same error
+        return self.request
 
     def record_unavailable(self, error: httpcore.ConnectionNotAvailable) -> None:
         """Record that a connection didn't accept the request; nothing of it was sent.
@@ -109,6 +133,8 @@ class PooledRequest:
             received: bytes received on the connection before the request.
             written: bytes written to the connection before the request.
         """
+        if slot.was_cut_off:
+            return error
         was_written = self._was_written(slot, error, written)
         if self._is_resending and was_written:
             self.record_resend()
@@ -211,3 +237,12 @@ def _origin_of(request: httpcore.Request) -> Origin:
             f"unsupported protocol {scheme!r}: the URL must start with http:// or https://"
         )
     return url.scheme, url.host, url.port or _PORTS[url.scheme]
+
+
+def _server_name(request: httpcore.Request, origin: Origin) -> str:
+    """Return the name that the request wants verified, if it isn't the host of its URL."""
+    name = request.extensions.get("sni_hostname")
+    if not name or origin[0] not in _SECURE:
+        return ""
+    text = tls_host((name.decode("ascii") if isinstance(name, bytes) else name).lower())
+    return "" if text.encode() == origin[1] else text

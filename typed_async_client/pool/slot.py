@@ -11,10 +11,17 @@ from typed_async_client.private import break_cycle_of_h2, has_leftovers
 if TYPE_CHECKING:
     from typed_async_client.http2.draining import FrameFilter
 
-__all__ = ["DIRECT", "Origin", "PoolLimits", "Route", "Slot"]
+__all__ = ["DIRECT", "Key", "Origin", "PoolLimits", "Route", "Slot"]
 
 Origin: TypeAlias = tuple[bytes, bytes, int]
 """Scheme, host and port."""
+
+Key: TypeAlias = tuple[Origin, str]
+"""What a connection may be used for: an origin, and the server name that its TLS handshake verifies.
+
+The name is empty unless a request names another server than the host of its URL, with the extension
+``sni_hostname``.
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +70,12 @@ class Slot:
         is_closed: whether ``close()`` was called.
         layers: its network streams, from the socket to the outermost TLS layer; empty until it is
             connected.
+        key: what it may be used for.
         number: its position in the order in which the pool opened connections, from 1.
-        origin: the origin it connects to.
         retire_at: monotonic time after which it isn't reused; None is never.
         route: how it reaches its origin.
-        users: requests that hold it now; more than one only with HTTP/2.
+        tickets: of the requests that hold it now; more than one only with HTTP/2.
+        was_cut_off: whether it was closed while requests were using it.
     """
 
     __slots__ = (
@@ -77,26 +85,38 @@ class Slot:
         "frame_filter",
         "idle_until",
         "is_closed",
+        "key",
         "layers",
         "number",
-        "origin",
         "retire_at",
         "route",
-        "users",
+        "tickets",
+        "was_cut_off",
     )
 
-    def __init__(self, origin: Origin, number: int, retire_at: float | None) -> None:
+    def __init__(self, key: Key, number: int, retire_at: float | None) -> None:
         self.connection: Any = None
         self.exchanges: int = 0
         self.frame_filter: FrameFilter | None = None
         self.idle_until: float | None = None
         self.is_closed: bool = False
+        self.key: Key = key
         self.layers: list[Any] = []
         self.number: int = number
-        self.origin: Origin = origin
         self.retire_at: float | None = retire_at
         self.route: Route = DIRECT
-        self.users: int = 0
+        self.tickets: set[int] = set()
+        self.was_cut_off: bool = False
+
+    @property
+    def origin(self) -> Origin:
+        """The origin it connects to."""
+        return self.key[0]
+
+    @property
+    def users(self) -> int:
+        """The number of requests that hold it now."""
+        return len(self.tickets)
 
     @property
     def received(self) -> int:
@@ -221,6 +241,7 @@ class Slot:
         If it is still connecting, its stream is closed as soon as it connects.
         """
         self.is_closed = True
+        self.was_cut_off = bool(self.tickets)
         if not self.connection.is_closed():  # or httpcore would log that it is closed again
             _run_without_waiting(self.connection.aclose())
         for stream in self.layers[::-1]:

@@ -1,6 +1,6 @@
 """The slots of a pool: which are idle, which are shared, and which must be closed.
 
-Nothing here ever waits. A slot is taken, given back and closed by synchronous calls, so no cancellation
+Nothing here ever waits. A slot is found, entered, given back and closed by synchronous calls, so no cancellation
 can fall between two of them. Each call takes constant time.
 """
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from typed_async_client.pool.slot import Origin, PoolLimits, Slot
+from typed_async_client.pool.slot import Key, Origin, PoolLimits, Slot
 
 __all__ = ["PoolStatistics", "Slots"]
 
@@ -66,8 +66,8 @@ class Slots:
         self.opened: int = 0
         self._all: dict[Slot, None] = {}
         self._idle: dict[Slot, None] = {}  # longest idle first
-        self._idle_by_origin: dict[Origin, dict[Slot, None]] = {}
-        self._shared: dict[Origin, dict[Slot, None]] = {}  # other requests may join these
+        self._idle_by_key: dict[Key, dict[Slot, None]] = {}
+        self._shared: dict[Key, dict[Slot, None]] = {}  # other requests may join these
         self._http1_only: dict[Origin, None] = {}  # origins
         self._limits = limits
         self._connect = connect
@@ -75,13 +75,11 @@ class Slots:
         self._now = now
         self._random = random
 
-    def take(
-        self, origin: Origin, *, newer_than: int = 0, allow_unconnected: bool = True
-    ) -> Slot | None:
-        """Return a slot for a request to ``origin``; None if it must wait for one.
+    def find(self, key: Key, *, newer_than: int = 0, allow_unconnected: bool = True) -> Slot | None:
+        """Return an open connection that a request could enter now; None if there is none.
 
         Args:
-            origin: the origin of the request.
+            key: the origin of the request, and the server name that it verifies.
             newer_than: the number of the slot that the request failed on. Only slots opened later
                 are considered, and no idle ones, which may be broken as well. 0 allows any.
             allow_unconnected: join a connection that isn't established yet, although it may turn
@@ -89,25 +87,31 @@ class Slots:
         """
         now = self._now()
         self._expire(now)
-        slot = self._take_shared(origin, now, newer_than, allow_unconnected=allow_unconnected)
-        if slot is None and not newer_than:
-            slot = self._take_idle(origin, now)
-        if slot is None and self._make_room():
-            slot = self._open(origin)
-        if slot is not None:
-            slot.users += 1
-            slot.exchanges += 1
-        return slot
+        slot = self._find_shared(key, now, newer_than, allow_unconnected=allow_unconnected)
+        return slot or (None if newer_than else self._find_idle(key, now))
 
-    def give_back(self, slot: Slot, *, clean: bool) -> None:
+    def open(self, key: Key) -> Slot | None:
+        """Open a connection, in place of an idle one if need be; return None if all are in use."""
+        return self._open(key) if self._make_room() else None
+
+    def enter(self, slot: Slot, ticket: int) -> None:
+        """Give a slot, which was found or opened just now, to the request with that ticket."""
+        self._remove_idle(slot)
+        if slot.is_multiplexed:
+            self._share(slot)
+        slot.tickets.add(ticket)
+        slot.exchanges += 1
+
+    def give_back(self, slot: Slot, ticket: int, *, clean: bool) -> None:
         """Take a slot back from a request.
 
         Args:
-            slot: a slot returned by ``take``.
+            slot: the slot that the request has entered.
+            ticket: the request's ticket.
             clean: whether the exchange ended normally. If not, the connection is closed, unless
                 other requests are using it.
         """
-        slot.users -= 1
+        slot.tickets.discard(ticket)
         if slot not in self._all:
             return
         if clean or slot.users > 0:
@@ -159,25 +163,21 @@ class Slots:
         """The number of idle connections."""
         return len(self._idle)
 
-    def _take_shared(
-        self, origin: Origin, now: float, newer_than: int, *, allow_unconnected: bool
+    def _find_shared(
+        self, key: Key, now: float, newer_than: int, *, allow_unconnected: bool
     ) -> Slot | None:
-        for slot in reversed(list(self._shared.get(origin, ()))):
+        for slot in reversed(list(self._shared.get(key, ()))):
             if slot.number <= newer_than or not (allow_unconnected or slot.is_multiplexed):
                 continue
             if slot.accepts_requests(now):
-                self._remove_idle(slot)
                 return slot
             self._unshare(slot)  # if it is full, it is shared again once a request has left it
         return None
 
-    def _take_idle(self, origin: Origin, now: float) -> Slot | None:
-        while idle := self._idle_by_origin.get(origin):
+    def _find_idle(self, key: Key, now: float) -> Slot | None:
+        while idle := self._idle_by_key.get(key):
             slot = next(reversed(idle))  # the most recently used one is most likely still alive
-            self._remove_idle(slot)
             if not slot.is_stale(now):
-                if slot.is_multiplexed:
-                    self._share(slot)
                 return slot
             self.drop(slot, "stale")
         return None
@@ -191,22 +191,25 @@ class Slots:
         self.drop(next(iter(self._idle)), "made room")
         return True
 
-    def _open(self, origin: Origin) -> Slot:
+    def _open(self, key: Key) -> Slot:
         age = self._limits.max_connection_age
         retire_at = None if age is None else self._now() + age * (1 - 0.1 * self._random())
         self.opened += 1
-        slot = Slot(origin, self.opened, retire_at)
+        slot = Slot(key, self.opened, retire_at)
         slot.connection = self._connect(slot)
         self._all[slot] = None
-        if self._multiplexes(origin) and origin not in self._http1_only:
+        if self._multiplexes(slot.origin) and slot.origin not in self._http1_only:
             self._share(slot)
         return slot
 
     def _keep_idle(self, slot: Slot, now: float) -> None:
         expiry = self._limits.keepalive_expiry
+        if expiry is not None and expiry <= 0:
+            self.drop(slot, "expired")
+            return
         slot.idle_until = None if expiry is None else now + expiry
         self._idle[slot] = None
-        self._idle_by_origin.setdefault(slot.origin, {})[slot] = None
+        self._idle_by_key.setdefault(slot.key, {})[slot] = None
         limit = self._limits.max_keepalive_connections
         if limit is not None and len(self._idle) > limit:
             self.drop(next(iter(self._idle)), "surplus")
@@ -221,10 +224,10 @@ class Slots:
     def _remove_idle(self, slot: Slot) -> None:
         if self._idle.pop(slot, self) is self:
             return
-        idle = self._idle_by_origin[slot.origin]
+        idle = self._idle_by_key[slot.key]
         del idle[slot]
         if not idle:
-            del self._idle_by_origin[slot.origin]
+            del self._idle_by_key[slot.key]
         slot.idle_until = None
 
     def _update_sharing(self, slot: Slot, now: float, *, clean: bool) -> None:
@@ -235,14 +238,14 @@ class Slots:
             self._unshare(slot)
 
     def _share(self, slot: Slot) -> None:
-        self._shared.setdefault(slot.origin, {})[slot] = None
+        self._shared.setdefault(slot.key, {})[slot] = None
 
     def _unshare(self, slot: Slot) -> bool:
         """Let no more requests join a connection; return whether it was shared until now."""
-        shared = self._shared.get(slot.origin, {})
+        shared = self._shared.get(slot.key, {})
         if slot not in shared:
             return False
         del shared[slot]
         if not shared:
-            del self._shared[slot.origin]
+            del self._shared[slot.key]
         return True

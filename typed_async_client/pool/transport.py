@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from typed_async_client.described import with_message
-from typed_async_client.facts import map_httpcore_error
+from typed_async_client.facts import hide_header_value, map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
 from typed_async_client.libraries import check_request
 from typed_async_client.net.alpn import OwnAlpnContext
@@ -65,8 +65,8 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             connection is closed before the first byte of the response. The server may then process
             it twice. If False, the error of the first connection is raised.
 
-    Clients may share it, one after another or at the same time: entering it opens it again if it
-    was closed, and it stays open until the last of them has left it.
+    Clients may share it, one after another or at the same time. It stays open until the last of
+    those that have entered it leaves it, and the next request opens it again.
 
     Raises:
         ImportError: an option needs a library that isn't installed; the message names the extra.
@@ -147,6 +147,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         check_request(request)
         if not is_stock_transport():
             return await super().handle_async_request(request)
+        self._reopen()
         core_request = TrustedRequest(request)
         try:
             response = await self._pool.handle_async_request(core_request)
@@ -174,8 +175,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
-        if self._is_closed:
-            self._pool, self._is_closed = owned(self._make_pool()), False
+        self._reopen()
         self._entered += 1
         return self
 
@@ -190,9 +190,15 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             self._entered = 0
             await self.aclose()
 
+    def _reopen(self) -> None:
+        if self._is_closed:
+            self._pool, self._is_closed = owned(self._make_pool()), False
+
 
 def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:
     """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
+    if isinstance(error, httpcore.LocalProtocolError):
+        hide_header_value(error)  # h11 quotes it, if a tool has patched httpcore's pool
     converted = map_httpcore_error(error)
     if converted is not error:
         converted = with_message(converted, request)  # a mock of the pool may raise it without one
