@@ -6,6 +6,7 @@ left to our engine.
 """
 
 import base64
+import weakref
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from typed_async_client.facts import reason_of
 from typed_async_client.net.abandoned import Home
+from typed_async_client.net.stream import is_socket_readable
 from typed_async_client.transports.backends.foreign import BackendOptions, ForeignTransport, refuse
 
 __all__ = ["make_transport"]
@@ -62,14 +64,28 @@ def make_transport(options: BackendOptions) -> httpx.AsyncBaseTransport:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Closes its idle connections when it is freed, without aiohttp's own warnings and error logs.
+    """Refuses to reuse a connection on which something has arrived since its last response.
 
-    What the user has made warns instead.
+    aiohttp would return a second answer to the last request as the answer to the next one.
+
+    It also closes its idle connections when it is freed, without aiohttp's own warnings and error
+    logs: what the user has made warns instead.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._home = Home()
+        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    async def connect(self, *args: Any, **options: Any) -> Any:
+        """Return a connection that is new, or that has nothing to read."""
+        while True:
+            connection: Any = await super().connect(*args, **options)
+            protocol = connection.protocol
+            if protocol not in self._used or not _has_input(protocol):
+                self._used.add(protocol)
+                return connection
+            connection.close()
 
     @property
     def idle(self) -> list[Any]:
@@ -85,6 +101,14 @@ class _Connector(aiohttp.TCPConnector):
     def __del__(self, _: Any = None) -> None:
         if hasattr(self, "_home"):
             self.abandon()
+
+
+def _has_input(protocol: Any) -> bool:
+    """Whether aiohttp, or the kernel, has received anything that wasn't read."""
+    if protocol.should_close or protocol.transport is None:
+        return True
+    sock = protocol.transport.get_extra_info("socket")
+    return sock is not None and is_socket_readable(sock)
 
 
 class _Sessions:
