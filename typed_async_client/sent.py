@@ -8,7 +8,7 @@ of these can look like a connect failure, so the error alone doesn't prove that 
 import functools
 import traceback
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextvars import ContextVar, Token
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ import httpx
 
 from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.libraries import is_fork_instance
-from typed_async_client.private import close_source, is_single_use
+from typed_async_client.private import is_single_use
 from typed_async_client.record import RequestRecord
 
 __all__ = [
@@ -206,6 +206,11 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         return cls(body, log)
 
     @property
+    def source(self) -> Any:
+        """The body that is watched."""
+        return self._body
+
+    @property
     def is_consumed(self) -> bool:
         """Whether it was read, and can't be read again."""
         if isinstance(self._body, WatchedBody):
@@ -238,7 +243,8 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
                 has_content = has_content or bool(part)
                 yield part
         finally:
-            await close_source(parts, self._body)
+            if isinstance(parts, AsyncGenerator):
+                await parts.aclose()
         self._check(has_content=has_content)
 
     def close(self) -> None:

@@ -19,7 +19,8 @@ from upload_servers import (
     reach,
 )
 
-from typed_async_client.testing import Wire
+from typed_async_client import AsyncPoolTransport, ResilientTransport
+from typed_async_client.testing import FaultServer, Wire
 
 pytestmark = pytest.mark.usefixtures("http11", "no_leaks")
 
@@ -147,6 +148,22 @@ async def test_a_server_that_echoes_a_body_is_no_deadlock(
         await response.aclose()
     assert received > SIZE  # with the chunks of the request
     assert source.closed == source.started
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda _: ResilientTransport(), ResilientTransport], ids=["default", "wrapped pool"]
+)
+async def test_a_resilient_transport_lets_the_upload_go_on(
+    wrap: Callable[[AsyncPoolTransport], ResilientTransport],
+) -> None:
+    """It closes the generator of a body only if nobody reads on."""
+    source = Source(SIZE // 65536)
+    async with (
+        FaultServer(echo_chunks) as server,
+        httpx.AsyncClient(transport=wrap(AsyncPoolTransport()), timeout=20) as client,
+        client.stream("POST", server.url, content=source.parts()) as response,
+    ):
+        assert sum([len(part) async for part in response.aiter_raw()]) > SIZE
 
 
 async def test_the_connection_is_reused_after_both_directions_have_ended() -> None:

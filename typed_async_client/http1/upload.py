@@ -9,12 +9,13 @@ body has been sent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import httpcore
 
-from typed_async_client.private import close_source
+from typed_async_client.net.readiness import let_arrive
+from typed_async_client.wire.uploads import aclose_generator
 
 __all__ = ["SENT_AT_ONCE", "UploadStream"]
 
@@ -205,7 +206,7 @@ class _Upload:
         for start in range(0, len(buffer) or 1, _PIECE_SIZE):
             if self._parts.is_stopped:
                 raise asyncio.CancelledError  # the body's generator has suppressed the first one
-            await self._stream.let_arrive()
+            await let_arrive(self._stream)
             received = self._stream.received
             try:
                 await self._stream.write(buffer[start : start + _PIECE_SIZE], timeout)
@@ -286,8 +287,10 @@ class _Parts:
     async def aclose(self) -> None:
         """Close the generators, in the task that ran them; report what they raise meanwhile."""
         try:
-            await close_source(self._iterator, self._body)
+            if isinstance(self._iterator, AsyncGenerator):
+                await self._iterator.aclose()
+            await aclose_generator(self._body)
         except Exception as error:  # noqa: BLE001 - the upload has ended for another reason
-            message = "closing the generator of a request body failed"
+            message = "a request body failed to close"
             context = {"message": message, "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
