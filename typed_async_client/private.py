@@ -48,6 +48,7 @@ __all__ = [
     "leave_encoded",
     "mark_closed",
     "max_connections_of",
+    "origin_and_stream_of",
     "parts_of_url",
     "pending_events_of",
     "pool_of",
@@ -228,6 +229,11 @@ def has_leftovers(connection: Any) -> bool:
         exchange = getattr(connection, "exchange", None)
         connection = getattr(connection, "_connection", None) if exchange is None else exchange
     return False
+
+
+def origin_and_stream_of(connection: Any) -> tuple[httpcore.Origin, Any]:
+    """Return the origin and the network stream of httpcore's HTTP/1.1 connection."""
+    return connection._origin, connection._network_stream
 
 
 def h2_state_of(connection: Any) -> Any:

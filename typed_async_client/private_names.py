@@ -33,6 +33,7 @@ _REDIRECTS = ("httpx_client/redirects.py",)
 _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
 _H11 = ("http1/h11.py",)
+_H11_EXCHANGE = ("http1/h11_exchange.py",)
 _HTTP2 = ("http2/connection.py",)
 
 _CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
@@ -107,7 +108,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpcore._async.connection",
         "AsyncHTTPConnection",
         "_connection",
-        _HERE,
+        (*_HERE, "pool/proxied.py"),
         "the exchange inside a connection, proxied ones included",
     ),
     PrivateName(
@@ -116,6 +117,23 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
+    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_send_request_body", _H11_EXCHANGE, "watched uploads"
+    ),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_receive_event", _H11_EXCHANGE, "early responses"
+    ),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_response_closed", _H11_EXCHANGE, "ends uploads"
+    ),
+    PrivateName(
+        _AS_HTTP11,
+        "AsyncHTTP11Connection",
+        "_network_stream",
+        _HERE,
+        "is served by our own",
+    ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(
         _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"
@@ -125,6 +143,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_read_incoming_data", _HTTP2, "shared reads"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_wait_for_outgoing_flow", _HTTP2, "uploads"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_request_body", _HTTP2, "early responses"),
+    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_stream_data", _HTTP2, "large parts"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_response_closed", _HTTP2, "resets streams"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_network_stream", _HTTP2, "bytes received"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_events", _HERE + _HTTP2, "unread events"),

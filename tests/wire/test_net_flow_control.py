@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fault_handlers import never_read, reset_connection, reset_on_connect, respond_with, wait_until
 from leak_checks import count_sockets_to
+from pool_helpers import run_loop_turns
 from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
@@ -249,7 +250,7 @@ async def _blocked_write(stream: AsyncioStream) -> "asyncio.Task[None]":
     """Write until a write blocks, and return its task."""
     while True:
         writing = asyncio.ensure_future(stream.write(bytes(65536), timeout=20))
-        await asyncio.sleep(0)
+        await run_loop_turns(3)  # one of them is for a write that lets other tasks run
         if not writing.done():
             return writing
         await writing

@@ -5,7 +5,6 @@ knows nothing of HTTP or the pool.
 """
 
 import asyncio
-import select
 import ssl
 import traceback
 import weakref
@@ -15,22 +14,21 @@ import httpcore
 
 from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reason_of
 from typed_async_client.hosts import tls_host
-from typed_async_client.net.abandoned import Home, break_cycle_of_transport
+from typed_async_client.net.abandoned import Home, Layers, break_cycle_of_transport
 from typed_async_client.net.deadline import time_limit
+from typed_async_client.net.polling import is_socket_readable
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wording import explained
 
-__all__ = ["AsyncioStream", "Layers", "is_socket_readable"]
+__all__ = ["AsyncioStream"]
 
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
 
-
-class Layers(list["AsyncioStream"]):
-    """The streams of one connection, from the socket to the outermost TLS layer."""
-
-    __slots__ = ("__weakref__",)
+_TURN_SIZE, _WRITE_COST = 256 * 1024, 4 * 1024
+"""Most bytes written before other tasks get a turn, since a fast peer never causes a wait; and what each
+write counts for in addition, because a body may have many small or empty parts."""
 
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
@@ -59,6 +57,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self._inner = inner  # keeps it from being freed, and the connection from being closed
         self._is_owner = True
         self._layers: weakref.ref[Layers] | None = None
+        self._in_this_turn = 0  # bytes written since the event loop last ran other tasks
         self._read_timer = WaitTimer()
         self._socket = self.transport.get_extra_info("socket") if inner is None else None
         self._write_timer = WaitTimer()
@@ -134,6 +133,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         protocol = self.protocol
         if not protocol.is_readable:
+            self._in_this_turn = 0
             await self._read_timer.limit(protocol.wait_readable(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
@@ -149,7 +149,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
         It is written in chunks of 256 KiB, and the timeout applies to each chunk. A chunk counts as
         written once asyncio's buffer is below its low-water mark, so the last bytes may still be
-        buffered when this returns.
+        buffered when this returns. If it needn't wait, it lets other tasks run from time to time.
 
         Raises:
             httpcore.WriteTimeout: the peer didn't accept enough of one chunk within ``timeout``
@@ -158,14 +158,54 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         for start in range(0, len(buffer), _CHUNK_SIZE):
             await self._write_chunk(buffer[start : start + _CHUNK_SIZE], timeout)
+        if not buffer:
+            await self._give_way(0)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Wait until more may be written.
+
+        Raises:
+            httpcore.WriteTimeout: the peer didn't accept enough within ``timeout`` seconds.
+            httpcore.WriteError: the connection was lost.
+        """
+        writable = self.protocol.wait_writable()
+        if writable is not None:
+            await self._wait_writable(writable, timeout)
+
+    async def let_arrive(self) -> None:
+        """Let the event loop read what TLS data has arrived: it is lost if a write fails."""
+        tls, sock = self.get_extra_info("ssl_object"), self.get_extra_info("socket")
+        if tls is not None and sock is not None and is_socket_readable(sock):
+            for _ in range(2):  # the loop reads after the first, and this task runs before that
+                await asyncio.sleep(0)
+
+    def wait_readable(self) -> "asyncio.Future[None]":
+        """Return a future that completes when ``is_readable`` becomes true.
+
+        It is abandoned by the next call, and by a ``read()`` that has to wait.
+        """
+        return self.protocol.wait_readable()
 
     async def _write_chunk(self, chunk: bytes, timeout: float | None) -> None:
         writable = self._send(chunk)
-        if writable is not None:
-            await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
-            if self.protocol.error is not None:
-                error = self.protocol.error
-                raise httpcore.WriteError(_non_empty(error)) from error
+        if writable is None:
+            await self._give_way(len(chunk))
+        else:
+            await self._wait_writable(writable, timeout)
+
+    async def _wait_writable(self, writable: "asyncio.Future[None]", timeout: float | None) -> None:
+        self._in_this_turn = 0
+        await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
+        if self.protocol.error is not None:
+            error = self.protocol.error
+            raise httpcore.WriteError(_non_empty(error)) from error
+
+    async def _give_way(self, size: int) -> None:
+        """Let other tasks run, if a lot was written since they last did."""
+        self._in_this_turn += size + _WRITE_COST
+        if self._in_this_turn > _TURN_SIZE:
+            self._in_this_turn = 0
+            await asyncio.sleep(0)
 
     async def start_tls(
         self,
@@ -252,17 +292,6 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 def _non_empty(error: Exception) -> Exception | str:
     """Return the argument of an error of httpcore: the error behind it, if that has a message."""
     return error if str(error) else reason_of(error)
-
-
-def is_socket_readable(sock: Any) -> bool:
-    """Whether the kernel holds unread bytes or the end of the connection; never waits."""
-    if sock.fileno() < 0:  # closed: asyncio reports the end of the connection one iteration later
-        return True
-    if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 _EXTRA = {"client_addr": "sockname", "server_addr": "peername"}

@@ -7,6 +7,20 @@ connection with bytes left over behind a response isn't reused. Both refuse conf
 lengths and chunk sizes, every transfer coding except ``chunked``, NUL bytes, spaces in or before a header
 name, and anything that doesn't start with a status line. They differ here, for the reason given:
 
+a response with                      llhttp   h11
+===================================  =======  ==========================================
+both Content-Length and chunked      refused  parsed as chunked; the connection is closed
+the same length twice                refused  accepted
+folded lines, bare line feeds        refused  accepted
+other control characters             refused  accepted
+a space after a chunk size           refused  accepted
+a chunk size of more than 20 digits  accepted refused
+an HTTP version above 1.1            refused  accepted
+more than 20 interim responses       refused  accepted; only a deadline limits them
+keep-alive in HTTP/1.0               kept     closed
+trailers                             reported dropped
+===================================  =======  ==========================================
+=======
 =================================  ============  =============  ===================================
 a response with                    llhttp        h11            reason
 =================================  ============  =============  ===================================
@@ -25,7 +39,6 @@ a blank between chunk size and     accepted      refused        h11's grammar; i
 ``Connection: upgrade``                                         15.2.2
 keep-alive in HTTP/1.0             kept          closed         h11 never keeps HTTP/1.0
 trailers                           reported      dropped        httpcore doesn't pass them on
-``Expect: 100-continue``           waits         ignored        httpcore sends the body immediately
 =================================  ============  =============  ===================================
 """
 
@@ -35,9 +48,10 @@ from typing import Any, Literal, TypeAlias
 import httpcore
 
 from typed_async_client.hosts import authority_host, without_zone
-from typed_async_client.http1.h11 import H11Connection
+from typed_async_client.http1.h11_exchange import H11Exchange
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
+from typed_async_client.pool.proxied import with_own_exchange
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import DIRECT, Route, Slot
 from typed_async_client.pool.socks import SocksBackend, is_socks
@@ -91,7 +105,7 @@ def httpcore_connection(
     elif options.proxy is not None:
         origin = _OriginForProxy(origin, authority_host(origin.host.decode("ascii")))
     pool = httpcore.AsyncConnectionPool(network_backend=backend, **options.arguments)
-    return pool.create_connection(origin)
+    return with_own_exchange(pool.create_connection(origin))
 
 
 class _OriginForProxy(httpcore.Origin):
@@ -120,12 +134,12 @@ def load_exchange(http11: Http11) -> ExchangeFactory:
     if http11 not in ("auto", "h11", "llhttp"):
         raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
     if http11 == "h11":
-        return H11Connection
+        return H11Exchange
     try:
         from typed_async_client.http1.connection import Http11Connection  # noqa: PLC0415 - not on every platform
     except ImportError as error:
         if http11 == "auto":
-            return H11Connection
+            return H11Exchange
         raise ImportError(
             "http11='llhttp' needs httptools, which isn't installed: pip install httptools"
         ) from error

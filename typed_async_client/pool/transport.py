@@ -26,7 +26,6 @@ from typed_async_client.pool.slot import Origin, PoolLimits
 from typed_async_client.private import is_stock_transport
 from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
-from typed_async_client.wire.uploads import aclose_generator
 
 __all__ = ["AsyncPoolTransport"]
 
@@ -153,9 +152,6 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             response = await self._pool.handle_async_request(core_request)
         except Exception as error:  # noqa: BLE001 - raised again
             _raise_as_httpx(error, request)
-        finally:
-            if type(request.stream) is not httpx.ByteStream:
-                await aclose_generator(request.stream)
         body = _Stream(response.stream)
         if not isinstance(response.stream, PooledBody):  # of a mock, or of httpcore's own pool
             return httpx.Response(
