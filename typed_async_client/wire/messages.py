@@ -16,6 +16,9 @@ __all__ = ["REPLAYABLE_BODIES", "TrustedRequest", "TrustedResponse", "timeout_of
 REPLAYABLE_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
 """Body types that can be sent again, because they hold all their bytes in memory."""
 
+_PERCENT = ord("%")
+"""As a number, which is found in bytes faster than in other bytes."""
+
 
 def timeout_of(request: httpcore.Request | httpx.Request, phase: str) -> float | None:
     """Return a request's ``connect``, ``read``, ``write`` or ``pool`` timeout.
@@ -42,7 +45,7 @@ class TrustedRequest(httpcore.Request):
         self.method: bytes = request.method.encode()
         self.url: httpcore.URL = _TrustedURL(request.url)
         self.headers: list[tuple[bytes, bytes]] = request.headers.raw
-        if b"%" in self.url.host:
+        if _PERCENT in self.url.host:
             self.headers = _without_zone(self.headers, request.url.netloc)
         self.stream: Any = request.stream
         self.extensions: Any = request.extensions
