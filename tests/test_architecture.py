@@ -25,7 +25,7 @@ LAYERS = (
         "unclosed",
         "wording",
     ),
-    ("errors", "record"),
+    ("errors", "record", "sources"),
     ("sent",),
     ("binding", "bodies", "context", "copies", "facts"),
     ("described",),
@@ -60,6 +60,7 @@ VALUES = {
     "httpx_types",
 } | {
     "sent",
+    "sources",
     "unclosed",
     "wording",
 }

@@ -8,7 +8,7 @@ of these can look like a connect failure, so the error alone doesn't prove that 
 import functools
 import traceback
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar, Token
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.private import is_single_use
 from typed_async_client.record import RequestRecord
+from typed_async_client.sources import close_source
 
 __all__ = [
     "SentLog",
@@ -243,8 +244,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
                 has_content = has_content or bool(part)
                 yield part
         finally:
-            if isinstance(parts, AsyncGenerator):
-                await parts.aclose()
+            await close_source(parts, self._body)
         self._check(has_content=has_content)
 
     def close(self) -> None:

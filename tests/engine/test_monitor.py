@@ -76,6 +76,22 @@ async def test_events_are_delivered_by_a_task_that_ends_with_the_last_of_them() 
 
 
 @in_virtual_time
+async def test_an_event_published_as_the_task_ends_gets_another_task() -> None:
+    """Callbacks may rely on being called in a task."""
+    recorder = Recorder(queue_size=10)
+    tasks: list[object] = []
+    recorder.callbacks.add(EventType.SUCCESS, lambda _: tasks.append(asyncio.current_task()))
+    recorder.start()
+    recorder.publish("a", EventType.SUCCESS)
+    await asyncio.sleep(0)  # the task has ended, and nobody was told so far
+    recorder.publish("b", EventType.SUCCESS)
+    await recorder.monitor.wait_until_delivered()
+    assert recorder.seen == ["a success", "b success"]
+    assert None not in tasks
+    assert len(set(tasks)) == 2
+
+
+@in_virtual_time
 async def test_events_of_cancelled_requests_are_delivered_at_once() -> None:
     """A loop that shuts down may run only a few more iterations, after it has cancelled all tasks."""
     recorder = Recorder(queue_size=1000)

@@ -86,9 +86,7 @@ class Monitor:
         if self._loop is None:
             self.drain()
         elif self._task is None:
-            # Not created by the loop, whose task factory may be eager: it would run right here.
-            self._task = asyncio.Task(self._run(), loop=self._loop)
-            self._task.add_done_callback(self._finish)
+            self._task = self._start_task(self._loop)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Deliver events in a task from now on; before, they are delivered when published."""
@@ -99,6 +97,12 @@ class Monitor:
         self.drain()
         if self._task is not None:
             await asyncio.wait({self._task})
+
+    def _start_task(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+        # Not created by the loop, whose task factory may be eager: it would run right here.
+        task = asyncio.Task(self._run(), loop=loop)
+        task.add_done_callback(self._finish)
+        return task
 
     async def _run(self) -> None:
         try:
@@ -118,10 +122,13 @@ class Monitor:
             left -= event.event_type is not EventType.CANCELLED
             self._deliver(event, caller)
 
-    def _finish(self, _: "asyncio.Task[None]") -> None:
-        """Deliver the events of a task that was cancelled before its first step."""
+    def _finish(self, task: "asyncio.Task[None]") -> None:
+        """Deliver what was published since the task ended, or was cancelled before its first step."""
         self._task = None
-        self.drain()
+        if task.cancelled():
+            self.drain()
+        elif self.backlog:
+            self._task = self._start_task(task.get_loop())
 
     async def _ignore_cancellation_by_callbacks(self) -> None:
         """Continue if a callback has cancelled the current task, which is the monitor.

@@ -9,13 +9,12 @@ body has been sent.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import httpcore
 
-from typed_async_client.net.readiness import let_arrive
-from typed_async_client.wire.uploads import aclose_generator
+from typed_async_client.sources import close_source
 
 __all__ = ["SENT_AT_ONCE", "UploadStream"]
 
@@ -206,7 +205,7 @@ class _Upload:
         for start in range(0, len(buffer) or 1, _PIECE_SIZE):
             if self._parts.is_stopped:
                 raise asyncio.CancelledError  # the body's generator has suppressed the first one
-            await let_arrive(self._stream)
+            await self._stream.let_arrive()
             received = self._stream.received
             try:
                 await self._stream.write(buffer[start : start + _PIECE_SIZE], timeout)
@@ -287,10 +286,8 @@ class _Parts:
     async def aclose(self) -> None:
         """Close the generators, in the task that ran them; report what they raise meanwhile."""
         try:
-            if isinstance(self._iterator, AsyncGenerator):
-                await self._iterator.aclose()
-            await aclose_generator(self._body)
+            await close_source(self._iterator, self._body)
         except Exception as error:  # noqa: BLE001 - the upload has ended for another reason
-            message = "a request body failed to close"
+            message = "closing the generator of a request body failed"
             context = {"message": message, "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)

@@ -24,8 +24,8 @@ import httpcore
 from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.net.deadline import time_limit
+from typed_async_client.sources import close_source
 from typed_async_client.wire.messages import timeout_of
-from typed_async_client.wire.uploads import aclose_generator
 from typed_async_client.wording import describe_timeout
 
 __all__ = ["WRITTEN_BEFORE", "Http2Connection"]
@@ -161,13 +161,13 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         try:
             await super()._send_request_body(request, stream_id)
         except _UnwantedBodyError:
-            await aclose_generator(request.stream)
+            await close_source(None, request.stream)
         except Exception as error:
-            await aclose_generator(request.stream)
+            await close_source(None, request.stream)
             if not (is_error_of_h2(error) and self._has_complete_response(stream_id)):
                 raise
         except BaseException:
-            await aclose_generator(request.stream)
+            await close_source(None, request.stream)
             raise
         finally:
             del vars(request)[_UPLOADING]

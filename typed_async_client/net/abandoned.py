@@ -12,7 +12,13 @@ from typing import Any
 
 from typed_async_client.private import socket_transport_of
 
-__all__ = ["Home", "break_cycle_of_transport"]
+__all__ = ["Home", "Layers", "break_cycle_of_transport"]
+
+
+class Layers(list[Any]):
+    """The streams of one connection, from the socket to the outermost TLS layer."""
+
+    __slots__ = ("__weakref__",)
 
 
 class Home:

@@ -14,23 +14,21 @@ import httpcore
 
 from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reason_of
 from typed_async_client.hosts import tls_host
-from typed_async_client.net.abandoned import Home, break_cycle_of_transport
+from typed_async_client.net.abandoned import Home, Layers, break_cycle_of_transport
 from typed_async_client.net.deadline import time_limit
-from typed_async_client.net.pace import WritePace
+from typed_async_client.net.polling import is_socket_readable
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wording import explained
 
-__all__ = ["AsyncioStream", "Layers"]
+__all__ = ["AsyncioStream"]
 
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
 
-
-class Layers(list["AsyncioStream"]):
-    """The streams of one connection, from the socket to the outermost TLS layer."""
-
-    __slots__ = ("__weakref__",)
+_TURN_SIZE, _WRITE_COST = 256 * 1024, 4 * 1024
+"""Most bytes written before other tasks get a turn, since a fast peer never causes a wait; and what each
+write counts for in addition, because a body may have many small or empty parts."""
 
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
@@ -55,11 +53,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.protocol: StreamProtocol = protocol
         self.transport = cast("asyncio.Transport", protocol.transport)
         self.written: int = 0
-        self._pace = WritePace()
         self._home: Home | None = Home() if inner is None else None
         self._inner = inner  # keeps it from being freed, and the connection from being closed
         self._is_owner = True
         self._layers: weakref.ref[Layers] | None = None
+        self._in_this_turn = 0  # bytes written since the event loop last ran other tasks
         self._read_timer = WaitTimer()
         self._socket = self.transport.get_extra_info("socket") if inner is None else None
         self._write_timer = WaitTimer()
@@ -135,7 +133,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         protocol = self.protocol
         if not protocol.is_readable:
-            self._pace.start_turn()
+            self._in_this_turn = 0
             await self._read_timer.limit(protocol.wait_readable(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
@@ -161,7 +159,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         for start in range(0, len(buffer), _CHUNK_SIZE):
             await self._write_chunk(buffer[start : start + _CHUNK_SIZE], timeout)
         if not buffer:
-            await self._pace.keep(0)
+            await self._give_way(0)
 
     async def drain(self, timeout: float | None = None) -> None:
         """Wait until more may be written.
@@ -174,6 +172,13 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if writable is not None:
             await self._wait_writable(writable, timeout)
 
+    async def let_arrive(self) -> None:
+        """Let the event loop read what TLS data has arrived: it is lost if a write fails."""
+        tls, sock = self.get_extra_info("ssl_object"), self.get_extra_info("socket")
+        if tls is not None and sock is not None and is_socket_readable(sock):
+            for _ in range(2):  # the loop reads after the first, and this task runs before that
+                await asyncio.sleep(0)
+
     def wait_readable(self) -> "asyncio.Future[None]":
         """Return a future that completes when ``is_readable`` becomes true.
 
@@ -184,16 +189,23 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     async def _write_chunk(self, chunk: bytes, timeout: float | None) -> None:
         writable = self._send(chunk)
         if writable is None:
-            await self._pace.keep(len(chunk))
+            await self._give_way(len(chunk))
         else:
             await self._wait_writable(writable, timeout)
 
     async def _wait_writable(self, writable: "asyncio.Future[None]", timeout: float | None) -> None:
-        self._pace.start_turn()
+        self._in_this_turn = 0
         await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
         if self.protocol.error is not None:
             error = self.protocol.error
             raise httpcore.WriteError(_non_empty(error)) from error
+
+    async def _give_way(self, size: int) -> None:
+        """Let other tasks run, if a lot was written since they last did."""
+        self._in_this_turn += size + _WRITE_COST
+        if self._in_this_turn > _TURN_SIZE:
+            self._in_this_turn = 0
+            await asyncio.sleep(0)
 
     async def start_tls(
         self,

@@ -7,8 +7,9 @@ from typing import Any
 import httpcore
 
 from typed_async_client.http2.stream import FilteredStream, Http2Mode
+from typed_async_client.net.abandoned import Layers
 from typed_async_client.net.backend import AsyncioBackend
-from typed_async_client.net.stream import AsyncioStream, Layers
+from typed_async_client.net.stream import AsyncioStream
 from typed_async_client.pool.slot import Slot
 
 __all__ = ["Recorder"]

@@ -5,7 +5,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typed_async_client.http2.cleanup import reset_abandoned
-from typed_async_client.net.readiness import is_socket_readable
+from typed_async_client.net.polling import is_socket_readable
 from typed_async_client.private import break_cycle_of_h2, has_leftovers
 
 if TYPE_CHECKING:

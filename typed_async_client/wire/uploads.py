@@ -20,7 +20,7 @@ async def aclose_generator(body: Any) -> None:
     the caller has opened, such as a file. A generator that is still ending in a task isn't disturbed.
     """
     generator = started_generator(_source(body))
-    if generator is None or getattr(generator, "ag_running", False):
+    if generator is None or generator.ag_running:
         return
     try:
         await generator.aclose()
