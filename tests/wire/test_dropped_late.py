@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvloop
 from leak_checks import open_sockets
 from thread_server import thread_server
 
@@ -69,6 +68,7 @@ def test_a_client_of_a_loop_that_pauses_closes_its_sockets() -> None:
 
 def test_on_uvloop_connections_are_closed_while_it_runs() -> None:
     """If the loop is closed before, uvloop itself closes them, and warns."""
+    uvloop = pytest.importorskip("uvloop")
     with thread_server() as url:
 
         async def main() -> None:
