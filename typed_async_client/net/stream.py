@@ -51,7 +51,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, protocol: StreamProtocol, *, inner: "AsyncioStream | None" = None) -> None:
         self.protocol: StreamProtocol = protocol
-        self.transport = cast("asyncio.Transport", protocol.transport)
+        self.transport: asyncio.Transport = cast("asyncio.Transport", protocol.transport)
         self.written: int = 0
         self._home: Home | None = Home() if inner is None else None
         self._inner = inner  # keeps it from being freed, and the connection from being closed

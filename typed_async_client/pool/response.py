@@ -59,13 +59,13 @@ class WholeResponse(httpx.Response):
                 await self.aclose()
             else:
                 self.is_closed = True
-                await self.stream.aclose()  # type: ignore[union-attr]  # it is an async one
+                await self.stream.aclose()
         except httpx.RequestError as error:
             with contextlib.suppress(RuntimeError):  # it has no request
                 error.request = self.request
             raise
         self._content = content
-        self.stream = self._raw_body = SPENT
+        self._drop_stream()
         return content
 
     async def aclose(self) -> None:
@@ -75,7 +75,11 @@ class WholeResponse(httpx.Response):
             httpx.HTTPError: see ``httpx.Response.aclose``.
         """
         await super().aclose()
-        self.stream = self._raw_body = SPENT
+        self._drop_stream()
+
+    def _drop_stream(self) -> None:
+        self.stream: Any = SPENT
+        self._raw_body = SPENT
 
     def _get_content_decoder(self) -> Any:
         if not hasattr(self, "_decoder"):
