@@ -22,6 +22,7 @@ LAYERS = (
         "httpx_types",
         "redact",
         "spelling",
+        "translation",
         "unclosed",
         "wording",
     ),

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import sys
 import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -80,8 +79,7 @@ async def test_closed_connections_are_freed(http11: Http11) -> None:
         assert await frees_all(requesting(trusting, server.url))
         assert await frees_all(requesting(trusting, tls_server.url))
         assert await frees_all(requesting(AsyncPoolTransport(http11=http11), tls_server.url))
-        if sys.version_info < (3, 12):  # later, something of a refused one awaits the collector
-            assert await frees_all(requesting(trusting, "http://127.0.0.1:1/"))
+        assert await frees_all(requesting(trusting, "http://127.0.0.1:1/"))
 
 
 @ALL_SETUPS
@@ -175,6 +173,35 @@ async def test_failed_requests_are_freed_with_their_error(kind: str, http11: Htt
             failed = await use(url, httpx.ConnectError)
             await asyncio.sleep(0.01)
             assert failed() is None
+
+
+OTHERS: dict[str, Callable[[], ResilientTransport]] = {
+    "httpx": lambda: ResilientTransport(httpx.AsyncHTTPTransport(), max_retries=0),
+    "aiohttp": lambda: ResilientTransport("aiohttp", max_retries=0),
+    "pyreqwest": lambda: ResilientTransport("pyreqwest", max_retries=0),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+async def test_the_failed_requests_of_other_transports_are_freed_as_well(kind: str) -> None:
+    """Their errors are replaced by others."""
+    async with httpx.AsyncClient(transport=OTHERS[kind](), timeout=0.05) as client:
+
+        async def use(url: str) -> "weakref.ref[Exception]":
+            try:
+                await client.post(url, content=b"x")
+            except httpx.TransportError as failure:
+                return weakref.ref(failure)
+            raise AssertionError("the request hasn't failed")
+
+        for handler in (cut, garbage, silence, half):
+            async with FaultServer(handler) as server:
+                failed = await use(server.url)
+                await asyncio.sleep(0.01)  # for asyncio to close the socket
+                assert failed() is None, handler.__name__
+        failed = await use("http://127.0.0.1:1/")
+        await asyncio.sleep(0.01)
+        assert failed() is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

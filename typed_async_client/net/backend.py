@@ -5,13 +5,12 @@ address guard can refuse an address before anything is sent to it.
 """
 
 import asyncio
-import contextlib
 import functools
 import ipaddress
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from traceback import clear_frames
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 
@@ -26,6 +25,8 @@ from typed_async_client.net.stream import AsyncioStream
 from typed_async_client.wording import explained, format_server
 
 __all__ = ["AsyncioBackend"]
+
+_T = TypeVar("_T")
 
 _ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried as well, RFC 8305 section 5."""
@@ -62,9 +63,12 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
                 refused one. The underlying error is its argument.
         """
         deadline, resolution = Deadline(timeout), Resolution(lookup_host(host))
-        async with _map_connect_errors(deadline, resolution.describe, f"cannot resolve {host}: "):
-            addresses = await resolution.addresses()
-        async with _map_connect_errors(deadline, lambda: _describe_connect(host, port)):
+        resolving = resolution.addresses()
+        addresses = await _until(
+            deadline, resolving, resolution.describe, f"cannot resolve {host}: "
+        )
+
+        async def connect() -> AsyncioStream:
             self._check_guard(host, addresses)
             local = None if local_address is None else (local_address, 0)
             stream = await _race(
@@ -73,15 +77,14 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             )
             return _set_options(stream, socket_options)
 
+        return await _until(deadline, connect(), lambda: _describe_connect(host, port))
+
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> AsyncioStream:
         """Connect to a Unix socket; raises the same errors as ``connect_tcp``."""
-        async with _map_connect_errors(Deadline(timeout), lambda: f"connecting to {path}"):
-            _, protocol = await asyncio.get_running_loop().create_unix_connection(
-                SocketProtocol, path
-            )
-            return _set_options(AsyncioStream(protocol), socket_options)
+        connecting = _connect_unix(path, socket_options)
+        return await _until(Deadline(timeout), connecting, lambda: f"connecting to {path}")
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for ``seconds``."""
@@ -101,19 +104,26 @@ def _describe_connect(host: str, port: int) -> str:
     return f"connecting to {format_server('', host, port)}"
 
 
-@contextlib.asynccontextmanager
-async def _map_connect_errors(
-    deadline: Deadline, describe: Callable[[], str], prefix: str = ""
-) -> AsyncIterator[None]:
-    """Raise httpcore's errors, which say what was being done and why it failed."""
+async def _until(
+    deadline: Deadline, doing: Awaitable[_T], describe: Callable[[], str], prefix: str = ""
+) -> _T:
+    """Wait for something; raise httpcore's errors, which say what was being done and why it failed.
+
+    Not a context manager: those of ``contextlib`` refer to the error that its own frames lead to.
+    """
     try:
         async with deadline.limit():
-            yield
+            return await doing
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(f"timed out while {describe()}") from error
     except (OSError, OverflowError, UnicodeError) as error:
         clear_frames(error.__traceback__)  # those of asyncio refer to the error
         raise explained(httpcore.ConnectError(error), prefix + reason_of(error)) from error
+
+
+async def _connect_unix(path: str, socket_options: Iterable[Any] | None) -> AsyncioStream:
+    _, protocol = await asyncio.get_running_loop().create_unix_connection(SocketProtocol, path)
+    return _set_options(AsyncioStream(protocol), socket_options)
 
 
 async def _connect(address: HostAddress, port: int, local: tuple[str, int] | None) -> AsyncioStream:

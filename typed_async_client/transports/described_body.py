@@ -1,6 +1,5 @@
 """Response bodies whose errors say which request failed, as those of the heads do."""
 
-import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from typed_async_client.described import with_message
 from typed_async_client.facts import as_httpx_error
 from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.pool.response import WholeResponse
+from typed_async_client.translation import ErrorTranslation
 
 __all__ = ["describe_body"]
 
@@ -35,22 +35,15 @@ class _Body:
         self._stream = stream
         self._request = request
 
-    @contextlib.contextmanager
-    def _described(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            raised = with_message(as_httpx_error(error), self._request, in_body=True)
-            if raised is error:
-                raise
-            raise raised from raised.__cause__
+    def _describe(self, error: Exception) -> Exception:
+        return with_message(as_httpx_error(error), self._request, in_body=True)
 
 
 class DescribedBody(_Body, httpx.SyncByteStream):
     """The body of a response for ``httpx.Client``."""
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._described():
+        with ErrorTranslation(self._describe):
             yield from self._stream
 
     def close(self) -> None:
@@ -64,7 +57,7 @@ class AsyncDescribedBody(_Body, httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = aiter(self._stream)
         try:
-            with self._described():
+            with ErrorTranslation(self._describe):
                 async for part in parts:
                     yield part
         finally:

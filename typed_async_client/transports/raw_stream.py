@@ -3,12 +3,11 @@
 A WebSocket of httpx2 reads and writes the connection itself, and expects these errors.
 """
 
-import contextlib
 import importlib
-from collections.abc import Iterator
 from typing import Any
 
 from typed_async_client.libraries import library_of
+from typed_async_client.translation import ErrorTranslation
 
 __all__ = ["AsyncRawStream", "SyncRawStream"]
 
@@ -33,23 +32,23 @@ class AsyncRawStream(_RawStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read up to ``max_bytes``."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             data: bytes = await self._stream.read(max_bytes, timeout)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write everything."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
         """Close the connection."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             await self._stream.aclose()
 
     async def start_tls(self, *args: Any, **options: Any) -> "AsyncRawStream":
         """Start TLS; the arguments are those of the wrapped stream."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             return AsyncRawStream(await self._stream.start_tls(*args, **options))
 
 
@@ -58,36 +57,33 @@ class SyncRawStream(_RawStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read up to ``max_bytes``."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             data: bytes = self._stream.read(max_bytes, timeout)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write everything."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             self._stream.write(buffer, timeout)
 
     def close(self) -> None:
         """Close the connection."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             self._stream.close()
 
     def start_tls(self, *args: Any, **options: Any) -> "SyncRawStream":
         """Start TLS; the arguments are those of the wrapped stream."""
-        with _translated():
+        with ErrorTranslation(_as_httpcore2_error):
             return SyncRawStream(self._stream.start_tls(*args, **options))
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Raise an error of httpcore as the error of httpcore2 with the same name."""
-    try:
-        yield
-    except Exception as error:
-        name = type(error).__name__
-        if library_of(error, "httpcore") is None:
-            raise
-        kind = getattr(importlib.import_module("httpcore2"), name, None)
-        if kind is None:
-            raise
-        raise kind(str(error)) from error
+def _as_httpcore2_error(error: Exception) -> Exception:
+    """Return an error of httpcore as the error of httpcore2 with the same name."""
+    if library_of(error, "httpcore") is None:
+        return error
+    kind = getattr(importlib.import_module("httpcore2"), type(error).__name__, None)
+    if kind is None:
+        return error
+    translated: Exception = kind(str(error))
+    translated.__cause__ = error
+    return translated

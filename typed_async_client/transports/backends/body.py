@@ -14,7 +14,7 @@ class TranslatedBody(httpx.AsyncByteStream):
 
     Args:
         stream: the body from the library.
-        translated: returns the context in which errors are translated.
+        translation: the context in which errors are translated.
         read_timeout: seconds between two parts; None if the library enforces it.
         end: called when the body is closed.
     """
@@ -22,13 +22,13 @@ class TranslatedBody(httpx.AsyncByteStream):
     def __init__(
         self,
         stream: httpx.AsyncByteStream,
-        translated: Callable[[], contextlib.AbstractContextManager[None]],
+        translation: contextlib.AbstractContextManager[None],
         read_timeout: float | None,
         end: Callable[[], Awaitable[None]],
     ) -> None:
         self._end: Callable[[], Awaitable[None]] | None = end
         self._stream = stream
-        self._translated = translated
+        self._translation = translation
         self._read_timeout = read_timeout
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -38,10 +38,10 @@ class TranslatedBody(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Close the body, and drop the transport: a response may be kept for longer."""
-        translated, self._translated = self._translated, contextlib.nullcontext
+        translation, self._translation = self._translation, contextlib.nullcontext()
         end, self._end = self._end, None
         try:
-            with translated():
+            with translation:
                 await self._stream.aclose()
         finally:
             if end is not None:
@@ -49,7 +49,7 @@ class TranslatedBody(httpx.AsyncByteStream):
 
     async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
         scope = asyncio.timeout(self._read_timeout)
-        with self._translated():
+        with self._translation:
             try:
                 async with scope:
                     return await anext(parts, None)

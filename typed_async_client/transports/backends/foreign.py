@@ -4,16 +4,16 @@ It doesn't know any of these libraries. Each has a file that maps its options an
 """
 
 import asyncio
-import contextlib
 import dataclasses
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
 from typed_async_client.described import with_message
 from typed_async_client.httpx_types import CertTypes
+from typed_async_client.translation import ErrorTranslation
 from typed_async_client.transports.backends.body import TranslatedBody
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
 from typed_async_client.unclosed import WarnsUnclosed
@@ -119,31 +119,29 @@ class ForeignTransport(WarnsUnclosed, AsyncWrapper):
         _check_headers(request)
         timeouts = PhaseTimeouts(request, enforced_by_library=self._enforces_timeouts)
         try:
-            async with timeouts.until_response():
-                with self._translated(timeouts, request):
-                    response = await self._inner.handle_async_request(timeouts.prepare(request))
+            response = await timeouts.until_response(self._send(request, timeouts))
         except BaseException:
             await aclose_generator(request.stream)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - sent async
-        translated = functools.partial(self._translated, timeouts, request, in_body=True)
+        translation = self._translation(timeouts, request, in_body=True)
         end = functools.partial(aclose_generator, request.stream)  # it may still be sent till then
-        response.stream = TranslatedBody(response.stream, translated, timeouts.read, end)
+        response.stream = TranslatedBody(response.stream, translation, timeouts.read, end)
         return response
 
-    @contextlib.contextmanager
-    def _translated(
+    async def _send(self, request: httpx.Request, timeouts: "PhaseTimeouts") -> httpx.Response:
+        with self._translation(timeouts, request):
+            return await self._inner.handle_async_request(timeouts.prepare(request))
+
+    def _translation(
         self, timeouts: "PhaseTimeouts", request: httpx.Request, *, in_body: bool = False
-    ) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            raised = timeouts.body_error
-            if raised is None:
-                raised = with_message(self._translate(error), request, in_body=in_body)
-            if raised is error:
-                raise
-            raise raised from raised.__cause__
+    ) -> ErrorTranslation:
+        def translate(error: Exception) -> Exception:
+            if timeouts.body_error is not None:
+                return timeouts.body_error
+            return with_message(self._translate(error), request, in_body=in_body)
+
+        return ErrorTranslation(translate)
 
 
 def _check_address(url: httpx.URL) -> None:
@@ -191,13 +189,12 @@ class PhaseTimeouts:
         #: seconds between two parts of the response; None if the library enforces it
         self.read: float | None = None if enforced_by_library else self._timeout.get("read")
 
-    @contextlib.asynccontextmanager
-    async def until_response(self) -> AsyncIterator[None]:
-        """Limit the time inside, from connecting to the response headers."""
+    async def until_response(self, sending: Awaitable[httpx.Response]) -> httpx.Response:
+        """Wait for the response headers, limiting the time since the request began to connect."""
         self._seconds = self._total()
         try:
             async with asyncio.timeout(self._seconds) as self._scope:
-                yield
+                return await sending
         except TimeoutError as error:
             if self._scope is None or not self._scope.expired():
                 raise
