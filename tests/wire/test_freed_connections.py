@@ -11,13 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fault_handlers import respond_with, wait_until
 from h2_setups import ALL_SETUPS, H2Setup
 from proxy_handlers import Socks5Proxy, forward_proxy, tunnel_proxy
 from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, ResilientTransport
 from typed_async_client.pool.connector import Http11
-from typed_async_client.testing import FaultServer, Wire, answer
+from typed_async_client.testing import FaultServer, Wire, answer, half_body, stall
 
 PACKAGES = ("typed_async_client", "httpcore", "httpx", "h11", "ssl")
 
@@ -110,29 +111,19 @@ async def test_closed_connections_through_proxies_are_freed() -> None:
                 assert await frees_all(requesting(transport, url))
 
 
-async def cut(wire: Wire) -> None:
-    """Send a part of a response."""
-    await wire.read_request()
-    await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut")
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
+FAILURES = (
+    (half_body, httpx.RemoteProtocolError, 20.0),
+    (respond_with(b"nonsense\r\n\r\n"), httpx.RemoteProtocolError, 20.0),
+    (stall, httpx.ReadTimeout, 0.2),
+    (respond_with(HALF, Wire.stall), httpx.ReadTimeout, 0.2),
+)
+"""How a server behaves, the error, and the timeout in seconds."""
 
 
-async def garbage(wire: Wire) -> None:
-    """Send no HTTP."""
-    await wire.read_request()
-    await wire.send(b"nonsense\r\n\r\n")
-
-
-async def silence(wire: Wire) -> None:
-    """Send nothing."""
-    await wire.read_request()
-    await wire.stall()
-
-
-async def half(wire: Wire) -> None:
-    """Send a part of a response, and no more."""
-    await wire.read_request()
-    await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
-    await wire.stall()
+def is_dead(reference: "weakref.ref[Any]") -> Callable[[], bool]:
+    """Return a check whether an object has been freed."""
+    return lambda: reference() is None
 
 
 KINDS: dict[str, Callable[[Http11], Any]] = {
@@ -152,27 +143,20 @@ async def test_failed_requests_are_freed_with_their_error(kind: str, http11: Htt
     """No frame of its traceback refers back to it."""
     async with KINDS[kind](http11) as client:
 
-        async def use(url: str, error: type[Exception]) -> "weakref.ref[Exception]":
+        async def use(
+            url: str, error: type[Exception], limit: float = 20.0
+        ) -> "weakref.ref[Exception]":
             try:
-                await client.request("POST", url, content=b"x", timeout=0.05)
+                await client.request("POST", url, content=b"x", timeout=limit)
             except error as failure:  # pytest's own record of it has a cycle
                 return weakref.ref(failure)
             raise AssertionError("the request hasn't failed")
 
-        for handler, error in (
-            (cut, httpx.RemoteProtocolError),
-            (garbage, httpx.RemoteProtocolError),
-            (silence, httpx.ReadTimeout),
-            (half, httpx.ReadTimeout),
-        ):
+        for handler, error, limit in FAILURES:
             async with FaultServer(handler) as server:
-                failed = await use(server.url, error)
-                await asyncio.sleep(0.01)  # for asyncio to close the socket
-                assert failed() is None
+                await wait_until(is_dead(await use(server.url, error, limit)))
         for url in ("http://127.0.0.1:1/", "http://unknown.invalid/"):
-            failed = await use(url, httpx.ConnectError)
-            await asyncio.sleep(0.01)
-            assert failed() is None
+            await wait_until(is_dead(await use(url, httpx.ConnectError)))
 
 
 OTHERS: dict[str, Callable[[], ResilientTransport]] = {
@@ -185,23 +169,21 @@ OTHERS: dict[str, Callable[[], ResilientTransport]] = {
 @pytest.mark.parametrize("kind", OTHERS)
 async def test_the_failed_requests_of_other_transports_are_freed_as_well(kind: str) -> None:
     """Their errors are replaced by others."""
-    async with httpx.AsyncClient(transport=OTHERS[kind](), timeout=0.05) as client:
+    async with httpx.AsyncClient(transport=OTHERS[kind]()) as client:
 
-        async def use(url: str) -> "weakref.ref[Exception]":
+        async def use(
+            url: str, error: type[Exception], limit: float = 20.0
+        ) -> "weakref.ref[Exception]":
             try:
-                await client.post(url, content=b"x")
-            except httpx.TransportError as failure:
+                await client.post(url, content=b"x", timeout=limit)
+            except error as failure:
                 return weakref.ref(failure)
             raise AssertionError("the request hasn't failed")
 
-        for handler in (cut, garbage, silence, half):
+        for handler, error, limit in FAILURES:
             async with FaultServer(handler) as server:
-                failed = await use(server.url)
-                await asyncio.sleep(0.01)  # for asyncio to close the socket
-                assert failed() is None, handler.__name__
-        failed = await use("http://127.0.0.1:1/")
-        await asyncio.sleep(0.01)
-        assert failed() is None
+                await wait_until(is_dead(await use(server.url, error, limit)))
+        await wait_until(is_dead(await use("http://127.0.0.1:1/", httpx.ConnectError)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -220,7 +202,7 @@ async def test_streamed_responses_are_freed(kind: str) -> None:
 
 async def test_cancelled_requests_are_freed() -> None:
     """With the connection that they were using."""
-    async with FaultServer(silence) as server, KINDS["client"]("llhttp") as client:
+    async with FaultServer(stall) as server, KINDS["client"]("llhttp") as client:
 
         async def use() -> None:
             task = await client.get(server.url)

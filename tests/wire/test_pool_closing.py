@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import pytest
-from fault_handlers import wait_until
+from fault_handlers import respond_with, wait_until
 from pool_helpers import (
     HoldingHandler,
     expected_statistics,
@@ -14,7 +14,7 @@ from pool_helpers import (
     serve_requests,
 )
 
-from typed_async_client.testing import FaultServer, Wire, half_body, stall
+from typed_async_client.testing import FaultServer, Wire, stall
 
 pytestmark = pytest.mark.usefixtures("http11")
 
@@ -40,12 +40,8 @@ async def test_closing_a_pool_ends_every_wait_with_an_error() -> None:
 
 async def test_a_body_that_is_cut_off_by_its_own_client_says_so() -> None:
     """The server isn't to blame."""
-
-    async def send_half(wire: Wire) -> None:
-        await half_body(wire)
-        await wire.read_request()
-
-    async with FaultServer(send_half) as server:
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
+    async with FaultServer(respond_with(half, Wire.stall)) as server:
         client = pool_client(new_transport())
         async with client.stream("GET", server.url) as response:
             await client.aclose()
