@@ -101,7 +101,7 @@ class Reporting:
 
     def clear_old_results(self, max_age: float = 3600.0) -> int:
         """Drop the results older than ``max_age`` seconds; return their number."""
-        return self._engine.ledger.clear_older_than(max_age)
+        return self._engine.ledger.drop_older_than(max_age)
 
     async def wait_for_request(
         self,
@@ -138,9 +138,9 @@ class Reporting:
         results = await self._engine.wait_for_all()
         if losses := self._engine.ledger.end_batch():
             warnings.warn(
-                f"wait_for_all_requests() returns {len(results)} results, after {losses.results} "
-                f"results and {losses.responses} responses of this batch were dropped because of "
-                f"the client's limits ({losses.limits}): raise them, or await the tasks",
+                f"{losses.results} results and {losses.responses} responses of these requests were "
+                f"dropped because of the client's limits ({losses.limits}): raise the limits, or "
+                "keep the responses that the tasks return",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -18,7 +18,7 @@ from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.private import is_single_use
 from typed_async_client.record import RequestRecord
-from typed_async_client.sources import close_source
+from typed_async_client.sources import aclose_source
 
 __all__ = [
     "SentLog",
@@ -244,7 +244,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
                 has_content = has_content or bool(part)
                 yield part
         finally:
-            await close_source(parts, self._body)
+            await aclose_source(self._body, parts)
         self._check(has_content=has_content)
 
     def close(self) -> None:

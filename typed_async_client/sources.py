@@ -1,20 +1,57 @@
-"""Closes the generators that request bodies are read from, which httpx leaves open when it stops half-way."""
+"""Closes the generators that request bodies are read from: httpx leaves them open when it stops half-way.
 
-from collections.abc import AsyncGenerator
+Until its last reference is gone, such a generator keeps open what it has opened. What it raises while it
+is closed is reported, and never raised: its request has ended for another reason, or has a response.
+"""
+
+import asyncio
+import logging
+from types import AsyncGeneratorType
 from typing import Any
 
 from typed_async_client.private import started_generator
 
-__all__ = ["close_source"]
+__all__ = ["aclose_source", "close_source"]
+
+_MESSAGE = "closing the generator of a request body failed"
+
+_log = logging.getLogger("typed_async_client")
 
 
-async def close_source(parts: Any, body: Any) -> None:
-    """Close what reads a request body, and the generator that it is read from, if that has begun.
+async def aclose_source(body: Any, parts: Any = None) -> None:
+    """Close the generator that a request body was read from, in part: nobody will read on.
+
+    One that wasn't started holds nothing, and may still be sent. One that is just being read belongs
+    to whoever reads it. Nor is anything else closed that the caller has opened, such as a file.
 
     Args:
-        parts: the iterator over the body; None if there is none.
         body: the body, of httpx or httpx2.
+        parts: the iterator over it, if there is one.
     """
-    for source in (parts, started_generator(body)):
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
+    for source in (parts, started_generator(_unwrapped(body))):
+        if isinstance(source, AsyncGeneratorType) and not source.ag_running:
+            try:
+                await source.aclose()
+            except Exception as error:  # noqa: BLE001 - of the caller's own cleanup
+                context = {"message": _MESSAGE, "exception": error, "asyncgen": source}
+                asyncio.get_running_loop().call_exception_handler(context)
+
+
+def close_source(body: Any) -> None:
+    """Close the generator of a synchronous request body, as ``aclose_source`` does.
+
+    There may be no event loop, so the logger ``typed_async_client`` gets what it raises.
+    """
+    source = started_generator(_unwrapped(body))
+    try:
+        if source is not None:
+            source.close()
+    except Exception:  # noqa: BLE001 - of the caller's own cleanup
+        _log.exception(_MESSAGE)
+
+
+def _unwrapped(body: Any) -> Any:
+    """Return the body that was passed to the client, without the wrappers that watch it."""
+    while (source := getattr(body, "source", None)) is not None:
+        body = source
+    return body

@@ -30,7 +30,7 @@ async def send(client: AsyncResilientClient, count: int) -> dict[str, RequestRes
 async def test_results_dropped_by_their_number_are_warned_about() -> None:
     """With how many, and the limits to raise."""
     async with new_client(max_results=5) as client:
-        message = "returns 5 results, after 3 results and 0 responses of this batch were dropped"
+        message = "^3 results and 0 responses of these requests were dropped"
         with pytest.warns(RuntimeWarning, match=message) as caught:
             assert len(await send(client, 8)) == 5
     assert len(caught) == 1
@@ -50,11 +50,19 @@ async def test_responses_evicted_by_their_size_are_warned_about() -> None:
 
 
 @in_virtual_time
+async def test_a_result_that_was_dropped_with_its_response_counts_once() -> None:
+    """Two of five results are kept, and one of them has lost its response."""
+    async with new_client(max_results=2, max_result_bytes=1500) as client:
+        with pytest.warns(RuntimeWarning, match="^3 results and 1 responses"):
+            assert len(await send(client, 5)) == 2
+
+
+@in_virtual_time
 async def test_each_batch_is_warned_about_once() -> None:
     """Waiting again returns what is left, without another warning."""
     async with new_client(max_results=5) as client:
         for _ in range(2):
-            with pytest.warns(RuntimeWarning, match="after 1 results and"):
+            with pytest.warns(RuntimeWarning, match="^1 results and"):
                 await send(client, 6)
             assert len(await client.wait_for_all_requests()) == 5
 
@@ -81,6 +89,11 @@ async def test_limits_of_zero_and_cleared_results_are_not_warned_about() -> None
         async with new_client() as client:
             await (await client.get("http://a.test/"))
             assert client.clear_old_results(0) == 1
+            assert await client.wait_for_all_requests() == {}
+        async with new_client(max_result_bytes=1500) as client:
+            for _ in range(3):
+                await (await client.get("http://a.test/"))
+            client.clear_old_results(0)
             assert await client.wait_for_all_requests() == {}
 
 

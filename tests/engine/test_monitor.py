@@ -228,3 +228,12 @@ async def test_a_callback_that_cancels_the_current_task_does_not_stop_the_monito
     assert recorder.seen == ["a retry", "b success"] * 2
     assert recorder.callbacks.failed == 2
     assert caplog.text.count("asyncio.current_task().cancel()") == 2
+
+
+def test_an_event_is_delivered_although_the_loop_is_closed() -> None:
+    """There is nothing that its task could run on."""
+    recorder, loop = Recorder(queue_size=1), asyncio.new_event_loop()
+    recorder.monitor.start(loop)
+    loop.close()
+    recorder.publish("a", EventType.ERROR)
+    assert recorder.seen == ["a error"]

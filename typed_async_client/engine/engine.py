@@ -67,7 +67,6 @@ class Engine:
         self.ledger = ledger
         self.monitor: Monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
         self.requests: InFlightRequests = InFlightRequests()
-        self._remove_one = self.requests.remove
         limit = max_concurrent_requests
         self._permits = None if limit is None else asyncio.Semaphore(limit)
         self._binding = Binding()
@@ -142,7 +141,7 @@ class Engine:
             context, now=self._now, random=self._random, record=record, headers=headers
         )
         # Not kept for all requests: it would refer back to this object.
-        on_end = self._remove_one if self._permits is None else self._remove
+        on_end = self.requests.remove if self._permits is None else self._remove
         request = InFlight(state, self.monitor, on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1

@@ -28,7 +28,7 @@ class Losses:
 
     Attributes:
         results: results dropped because there were too many, or they were too old.
-        responses: responses dropped from their results, because of their size.
+        responses: responses dropped from results that are kept, because of their size.
         limits: the options that set the limits, as the user would pass them.
     """
 
@@ -79,8 +79,7 @@ class Ledger:
         self._pack = pack
         self._pack_error = pack_error
         self._batch_start = -math.inf  # monotonic seconds
-        self._lost_results = 0
-        self._lost_responses = 0
+        self._lost = 0  # results of this batch, by the limits
         self._results: OrderedDict[str, RequestResult] = OrderedDict()
         self._bodies: OrderedDict[str, int] = OrderedDict()  # their bytes, by request id
 
@@ -98,17 +97,17 @@ class Ledger:
             self._bytes += packed.size
             self._evict()
         if len(self._results) > self._max_results:
-            self._drop_oldest()
-        self.drop_older_than(self._max_age)
+            self._lose_oldest()
+        self._expire()
 
     def get(self, request_id: str) -> RequestResult | None:
         """Return the latest result of a request id; None if unknown or expired."""
-        self.drop_older_than(self._max_age)
+        self._expire()
         return self._results.get(request_id)
 
     def all(self) -> dict[str, RequestResult]:
         """Return the results by request id, oldest first."""
-        self.drop_older_than(self._max_age)
+        self._expire()
         return dict(self._results)
 
     def end_batch(self) -> Losses:
@@ -116,50 +115,53 @@ class Ledger:
 
         Results that are older don't count, nor does anything if the limit is 0: none were wanted.
         """
-        self.drop_older_than(self._max_age)
+        self._expire()
+        kept = self._results.values()
+        evicted = sum(each.response_evicted and self._is_of_batch(each) for each in kept)
         limits = f"max_results={self._max_results}, max_result_age={self._max_age:g}"
         losses = Losses(
-            self._lost_results if self._max_results else 0,
-            self._lost_responses if self._max_bytes else 0,
+            self._lost if self._max_results else 0,
+            evicted if self._max_bytes else 0,
             f"{limits}, max_result_bytes={self._max_bytes}",
         )
-        self._lost_results = self._lost_responses = 0
+        self._lost = 0
         self._batch_start = time.monotonic()
         return losses
-
-    def _is_of_batch(self, result: RequestResult) -> bool:
-        return time.monotonic() - result.age > self._batch_start
-
-    def clear_older_than(self, age: float) -> int:
-        """Drop the results older than ``age`` seconds, which the user doesn't want any more."""
-        lost = self._lost_results
-        dropped = self.drop_older_than(age)
-        self._lost_results = lost
-        return dropped
 
     def drop_older_than(self, age: float) -> int:
         """Drop the results older than ``age`` seconds; return their number."""
         dropped = 0
-        while self._results:
-            oldest = next(iter(self._results))
-            if self._results[oldest].age <= age:
-                break
+        while self._has_older_than(age):
             self._drop_oldest()
             dropped += 1
         return dropped
 
-    def _drop_oldest(self) -> None:
+    def _is_of_batch(self, result: RequestResult) -> bool:
+        return time.monotonic() - result.age > self._batch_start
+
+    def _has_older_than(self, age: float) -> bool:
+        oldest = next(iter(self._results.values()), None)
+        return oldest is not None and oldest.age > age
+
+    def _expire(self) -> None:
+        while self._has_older_than(self._max_age):
+            self._lose_oldest()
+
+    def _lose_oldest(self) -> None:
+        """Drop the oldest result because of a limit, which its batch is told."""
+        self._lost += self._is_of_batch(self._drop_oldest())
+
+    def _drop_oldest(self) -> RequestResult:
         request_id, result = self._results.popitem(last=False)
-        self._lost_results += self._is_of_batch(result)
         self._bytes -= self._bodies.pop(request_id, 0)
         self.dropped += 1
+        return result
 
     def _evict(self) -> None:
         """Drop the responses of the oldest results until the others fit."""
         while self._bytes > self._max_bytes:
             request_id, size = self._bodies.popitem(last=False)
             self._bytes -= size
-            self._lost_responses += self._is_of_batch(self._results[request_id])
             self._results[request_id] = without_response(self._results[request_id])
             self.evicted += 1
 

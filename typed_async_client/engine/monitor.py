@@ -35,7 +35,6 @@ class Monitor:
         queue_size: events that may be queued before admission waits, >= 1.
 
     Attributes:
-        is_started: whether ``start()`` was called.
         published: events published so far by type, including the dropped ones.
         dropped: events that were dropped because the queue was full.
     """
@@ -48,12 +47,16 @@ class Monitor:
         self._queue_size = queue_size
         self._queue: asyncio.Queue[tuple[AsyncEvent, contextvars.Context]] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.is_started: bool = False
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
         self._room.set()
         self.published: Counter[EventType] = Counter()
         self.dropped: int = 0
+
+    @property
+    def is_started(self) -> bool:
+        """Whether ``start()`` was called."""
+        return self._loop is not None
 
     @property
     def backlog(self) -> int:
@@ -83,14 +86,14 @@ class Monitor:
         self._queue.put_nowait((event.clone(), caller))
         if waiting >= self._queue_size:
             self._room.clear()
-        if self._loop is None:
+        if self._loop is None or self._loop.is_closed():
             self.drain()
         elif self._task is None:
             self._task = self._start_task(self._loop)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Deliver events in a task from now on; before, they are delivered when published."""
-        self._loop, self.is_started = loop, True
+        self._loop = loop
 
     async def stop(self) -> None:
         """Deliver every queued event, and wait for the end of the task that delivers them."""

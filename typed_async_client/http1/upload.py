@@ -14,7 +14,7 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.sources import close_source
+from typed_async_client.sources import aclose_source
 
 __all__ = ["SENT_AT_ONCE", "UploadStream"]
 
@@ -284,10 +284,5 @@ class _Parts:
         return part
 
     async def aclose(self) -> None:
-        """Close the generators, in the task that ran them; report what they raise meanwhile."""
-        try:
-            await close_source(self._iterator, self._body)
-        except Exception as error:  # noqa: BLE001 - the upload has ended for another reason
-            message = "closing the generator of a request body failed"
-            context = {"message": message, "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+        """Close the generators, in the task that ran them."""
+        await aclose_source(self._body, self._iterator)

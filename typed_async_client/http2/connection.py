@@ -24,7 +24,7 @@ import httpcore
 from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.net.deadline import time_limit
-from typed_async_client.sources import close_source
+from typed_async_client.sources import aclose_source
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_timeout
 
@@ -161,16 +161,13 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         try:
             await super()._send_request_body(request, stream_id)
         except _UnwantedBodyError:
-            await close_source(None, request.stream)
+            pass
         except Exception as error:
-            await close_source(None, request.stream)
             if not (is_error_of_h2(error) and self._has_complete_response(stream_id)):
                 raise
-        except BaseException:
-            await close_source(None, request.stream)
-            raise
         finally:
             del vars(request)[_UPLOADING]
+            await aclose_source(request.stream)
 
     async def _send_stream_data(
         self, request: httpcore.Request, stream_id: int, data: bytes

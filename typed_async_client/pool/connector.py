@@ -7,20 +7,6 @@ connection with bytes left over behind a response isn't reused. Both refuse conf
 lengths and chunk sizes, every transfer coding except ``chunked``, NUL bytes, spaces in or before a header
 name, and anything that doesn't start with a status line. They differ here, for the reason given:
 
-a response with                      llhttp   h11
-===================================  =======  ==========================================
-both Content-Length and chunked      refused  parsed as chunked; the connection is closed
-the same length twice                refused  accepted
-folded lines, bare line feeds        refused  accepted
-other control characters             refused  accepted
-a space after a chunk size           refused  accepted
-a chunk size of more than 20 digits  accepted refused
-an HTTP version above 1.1            refused  accepted
-more than 20 interim responses       refused  accepted; only a deadline limits them
-keep-alive in HTTP/1.0               kept     closed
-trailers                             reported dropped
-===================================  =======  ==========================================
-=======
 =================================  ============  =============  ===================================
 a response with                    llhttp        h11            reason
 =================================  ============  =============  ===================================

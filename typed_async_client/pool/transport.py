@@ -24,9 +24,9 @@ from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import Origin, PoolLimits
 from typed_async_client.private import is_stock_transport
+from typed_async_client.sources import aclose_source
 from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
-from typed_async_client.wire.uploads import aclose_generator
 
 __all__ = ["AsyncPoolTransport"]
 
@@ -153,7 +153,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             response = await self._pool.handle_async_request(core_request)
         except BaseException as error:
             if type(request.stream) is not httpx.ByteStream:  # after a head, it may still be sent
-                await aclose_generator(request.stream)
+                await aclose_source(request.stream)
             if not isinstance(error, Exception):
                 raise
             _raise_as_httpx(error, request)

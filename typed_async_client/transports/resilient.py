@@ -31,6 +31,7 @@ from typed_async_client.outcome import AttemptHistory
 from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, attempt_log, begin_attempt, end_attempt, watch_body
+from typed_async_client.sources import aclose_source, close_source
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.transports.described_body import describe_body
@@ -42,7 +43,6 @@ from typed_async_client.transports.pair import (
     may_send_before_failing,
 )
 from typed_async_client.unclosed import owned
-from typed_async_client.wire.uploads import aclose_generator, close_generator
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
@@ -170,7 +170,7 @@ class ResilientTransport(WrappingTransport):
         finally:
             end_attempt(outer)
             del run  # the error of its last event refers to this frame
-            close_generator(request.stream)
+            close_source(request.stream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of an asynchronous client; raises the same as ``handle_request``.
@@ -194,7 +194,7 @@ class ResilientTransport(WrappingTransport):
             end_attempt(outer)
             del run  # the error of its last event refers to this frame
             if has_sent:  # others, ours included, may go on sending beside a response
-                await aclose_generator(request.stream)
+                await aclose_source(request.stream)
 
     async def aclose(self) -> None:
         """Give running async callbacks one second to finish, then close the wrapped transport."""

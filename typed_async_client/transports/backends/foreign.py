@@ -13,12 +13,12 @@ import httpx
 
 from typed_async_client.described import with_message
 from typed_async_client.httpx_types import CertTypes
+from typed_async_client.sources import aclose_source
 from typed_async_client.translation import ErrorTranslation
 from typed_async_client.transports.backends.body import TranslatedBody
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
 from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.wire.request_rules import header_error
-from typed_async_client.wire.uploads import aclose_generator
 from typed_async_client.wording import describe_failure, format_server
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ class ForeignTransport(WarnsUnclosed, AsyncWrapper):
         try:
             response = await timeouts.until_response(self._send(request, timeouts))
         except BaseException:
-            await aclose_generator(request.stream)
+            await aclose_source(request.stream)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - sent async
         translation = self._translation(timeouts, request, in_body=True)
-        end = functools.partial(aclose_generator, request.stream)  # it may still be sent till then
+        end = functools.partial(aclose_source, request.stream)  # it may still be sent till then
         response.stream = TranslatedBody(response.stream, translation, timeouts.read, end)
         return response
 
