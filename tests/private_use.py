@@ -17,16 +17,15 @@ def defines(module: str, owner: str, name: str) -> bool:
     tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
     if not owner:
         return name in _top_level_names(tree)
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
-    return any(name in _names_of(kind) for kind in classes)
+    return any(name in _names_of(kind) for kind in _classes(tree) if kind.name == owner)
 
 
 def private_uses(path: Path) -> set[str]:
     """Return the private names of the libraries that a file uses.
 
     These are names imported from a private module, attributes of anything but ``self`` and ``cls``,
-    strings that equal such a name, and names that a class defines or reads on itself if one of its
-    bases in a library has them too.
+    strings that equal such a name, and names that a class defines, reads or sets on itself if a
+    library's class that it derives from, directly or through our own classes, has them too.
     """
     tree = ast.parse(path.read_text())
     private = frozenset.union(*(_private_names(library) for library in LIBRARIES))
@@ -81,17 +80,35 @@ def _excluded_strings(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _inherited(tree: ast.Module) -> Iterator[str]:
-    for kind in tree.body:
-        if isinstance(kind, ast.ClassDef):
-            bases = {name for base in kind.bases if (name := _library_class(base)) is not None}
-            inherited = frozenset().union(*map(_names_in_library, bases))
-            yield from _names_of(kind) & inherited
+    for kind in _classes(tree):
+        inherited = frozenset().union(*map(_names_in_library, _library_bases(kind, tree)))
+        yield from _names_of(kind) & inherited
 
 
-def _library_class(base: ast.expr) -> str | None:
-    """Return a base such as ``httpx.AsyncClient`` by its name, or None if it isn't a library's."""
-    name = ast.unparse(base)
-    return name if name.partition(".")[0] in LIBRARIES else None
+def _library_bases(kind: ast.ClassDef, tree: ast.Module) -> Iterator[str]:
+    """Yield the classes of libraries, such as ``httpx.AsyncClient``, that a class derives from."""
+    for base in kind.bases:
+        name = ast.unparse(base)
+        if name.partition(".")[0] in LIBRARIES:
+            yield name
+        else:
+            for source in (tree, *_imported_trees(name, tree)):
+                for own in _classes(source):
+                    if own.name == name:
+                        yield from _library_bases(own, source)
+
+
+def _imported_trees(name: str, tree: ast.Module) -> Iterator[ast.Module]:
+    """Yield the module of this package that a name was imported from, if it was."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
+            module = node.module or ""
+            if module.startswith("typed_async_client."):
+                yield ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
+
+
+def _classes(tree: ast.Module) -> list[ast.ClassDef]:
+    return [node for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 @functools.cache
@@ -100,8 +117,8 @@ def _names_in_library(kind: str) -> frozenset[str]:
     library, _, name = kind.partition(".")
     found: set[str] = set()
     for tree in _trees(library):
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and node.name == name:
+        for node in _classes(tree):
+            if node.name == name:
                 found |= _names_of(node)
                 for base in node.bases:
                     if isinstance(base, ast.Name):

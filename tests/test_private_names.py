@@ -56,10 +56,17 @@ def test_a_file_uses_the_private_names_that_the_table_lists_for_it_and_no_others
         "def f(client):\n    return getattr(client, '_transport', None)",
         "import httpx\nclass C(httpx.AsyncClient):\n    async def _send_single_request(self): ...",
         "import httpx\nclass C(httpx.AsyncClient):\n    def f(self):\n        return self._mounts",
+        "import httpx\nclass C(httpx.AsyncClient):\n    def f(self):\n        self._mounts = {}",
+        "import httpx\nclass B(httpx.AsyncClient): ...\nclass C(B):\n    def _init_transport(self): ...",
+        """\
+from typed_async_client.http2.connection import Http2Connection
+class C(Http2Connection):
+    def f(self):
+        self._events = {}""",
     ],
 )
 def test_a_private_name_that_is_not_in_the_table_is_found(tmp_path: Path, source: str) -> None:
-    """Imported, as an attribute, as a string, overridden, or inherited."""
+    """Imported, as an attribute, as a string, overridden, or inherited, also indirectly, and set."""
     file = tmp_path / "module.py"
     file.write_text(source)
     assert len(private_uses(file)) == 1

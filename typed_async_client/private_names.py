@@ -32,7 +32,6 @@ _FAST_PATH = ("httpx_client/fast_path.py",)
 _REDIRECTS = ("httpx_client/redirects.py",)
 _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
-_H11 = ("http1/h11.py",)
 _H11_EXCHANGE = ("http1/h11_exchange.py",)
 _HTTP2 = ("http2/connection.py",)
 
@@ -115,7 +114,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpcore._models", "Response", "_stream_consumed", ("wire/messages.py",), "is set"
     ),
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
+    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11_EXCHANGE, "is replaced"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
     PrivateName(
@@ -131,8 +130,8 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         _AS_HTTP11,
         "AsyncHTTP11Connection",
         "_network_stream",
-        _HERE,
-        "is served by our own",
+        _HERE + _H11_EXCHANGE,
+        "passes to our own exchange, which uploads on it",
     ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(

@@ -1,7 +1,10 @@
-"""h11's connection, which reads the response while it sends a body.
+"""httpcore's HTTP/1.1 connection on h11, which reads the response while it sends a body.
 
-httpcore reads nothing until it has sent the whole body, and ignores ``Expect: 100-continue``. The
-private names of ``AsyncHTTP11Connection`` used here are listed in ``private_names.py``.
+httpcore reads nothing until it has sent the whole body, and ignores ``Expect: 100-continue``. It also
+guards the state of a connection with a lock that yields to the event loop whenever it is acquired. Our
+pool assigns a connection to one request at a time, and nothing else runs between two awaits, so that no
+lock is needed. The private names of ``AsyncHTTP11Connection`` used here are listed in
+``private_names.py``.
 """
 
 import copy
@@ -13,7 +16,6 @@ import httpcore
 
 from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
-from typed_async_client.http1.h11 import H11Connection
 from typed_async_client.http1.upload import SENT_AT_ONCE, UploadStream
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, timeout_of
 
@@ -22,7 +24,17 @@ __all__ = ["H11Exchange"]
 _CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
 
 
-class H11Exchange(H11Connection):
+class _NoLock:
+    """Replaces httpcore's lock."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+class H11Exchange(httpcore.AsyncHTTP11Connection):
     """An open connection that speaks HTTP/1.1.
 
     Args:
@@ -32,6 +44,7 @@ class H11Exchange(H11Connection):
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
         super().__init__(origin, stream)
+        self._state_lock: Any = _NoLock()
         self._network = stream
         self._upload: UploadStream | None = None  # the network stream while there is an upload
         self._early_events: deque[Any] = deque()  # received before the body was sent

@@ -2,7 +2,7 @@
 
 For HTTP/2, it uses httpcore's connection with fixes (``http2/connection.py``). For HTTP/1.1, it uses
 ours on llhttp (``http1/connection.py``) or, if httptools is missing or h11 is requested, httpcore's
-(``http1/h11.py``). Connections through a proxy, or with ``retries``, are httpcore's, on h11.
+(``http1/h11_exchange.py``). Connections through a proxy, or with ``retries``, are httpcore's, on h11.
 """
 
 import asyncio
