@@ -26,6 +26,7 @@ __all__ = [
     "echo_chunks",
     "never_reads",
     "reach",
+    "read_head",
 ]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -20,7 +20,7 @@ from typed_async_client.http1.upgrade import (
     UpgradedStream,
     requests_upgrade,
 )
-from typed_async_client.http1.upload import SENT_AT_ONCE, UploadStream
+from typed_async_client.http1.upload import UploadStream, fits_at_once
 from typed_async_client.wire.headers import has_close
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
@@ -188,17 +188,13 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         if not self._sent_body:
             return
         body: Any = request.stream
-        data: bytes | None = None
-        if isinstance(request.stream, REPLAYABLE_BODIES):
-            data = head + framing.encode(body)
-            if len(data) <= SENT_AT_ONCE:
-                await self._stream.write(data, timeout_of(request, "write"))
-                return
+        if fits_at_once(body, len(head)):
+            await self._write(request, head + framing.encode(body))
+            return
+        if head:
+            await self._write(request, head)
 
         async def send(parts: AsyncIterator[bytes]) -> None:
-            if data is not None:
-                await self._write(request, data)
-                return
             async for part in parts:
                 await self._write(request, framing.encode_part(part))
             await self._write(request, framing.encode_end())

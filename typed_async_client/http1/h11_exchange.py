@@ -9,14 +9,14 @@ lock is needed. The private names of ``AsyncHTTP11Connection`` used here are lis
 
 import copy
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import httpcore
 
 from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
-from typed_async_client.http1.upload import SENT_AT_ONCE, UploadStream
+from typed_async_client.http1.upload import UploadStream, fits_at_once
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, timeout_of
 
 __all__ = ["H11Exchange"]
@@ -63,7 +63,7 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
             if self._early_events and _is_final(self._early_events[-1]):
                 return
         body: Any = request.stream
-        if isinstance(request.stream, REPLAYABLE_BODIES) and _size(body) <= SENT_AT_ONCE:
+        if fits_at_once(body):
             await super()._send_request_body(request)
             return
         shadow = copy.copy(request)
@@ -120,10 +120,6 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
 
 async def _return(event: Any) -> Any:
     return event
-
-
-def _size(body: Iterable[bytes]) -> int:
-    return sum(len(part) for part in body)
 
 
 def _is_final(event: Any) -> bool:

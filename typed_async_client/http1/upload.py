@@ -15,10 +15,11 @@ from typing import Any
 import httpcore
 
 from typed_async_client.sources import aclose_source
+from typed_async_client.wire.messages import REPLAYABLE_BODIES
 
-__all__ = ["SENT_AT_ONCE", "UploadStream"]
+__all__ = ["UploadStream", "fits_at_once"]
 
-SENT_AT_ONCE = 60 * 1024
+_SENT_AT_ONCE = 60 * 1024
 """Most bytes that are written without a task: asyncio buffers up to 64 KiB before a write waits."""
 
 _PIECE_SIZE = 256 * 1024
@@ -29,6 +30,15 @@ _FIRST_UNWANTED_STATUS = 300
 
 _Send = Callable[[AsyncIterator[bytes]], Awaitable[None]]
 """Encodes the parts of a body, and writes them."""
+
+
+def fits_at_once(body: Any, head_size: int = 0) -> bool:
+    """Whether a body is in memory, and can be written without a task, together with its head."""
+    return isinstance(body, REPLAYABLE_BODIES) and head_size + _size(body) <= _SENT_AT_ONCE
+
+
+def _size(body: Any) -> int:
+    return sum([len(part) for part in body])
 
 
 class UploadStream(httpcore.AsyncNetworkStream):
