@@ -130,8 +130,8 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         _AS_HTTP11,
         "AsyncHTTP11Connection",
         "_network_stream",
-        _HERE + _H11_EXCHANGE,
-        "passes to our own exchange, which uploads on it",
+        _HERE,
+        "passes to our own exchange",
     ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(

@@ -45,9 +45,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
         self._origin = origin
-        self._network = stream
-        self._stream: Any = stream  # with an upload on it while there is one
-        self._upload: UploadStream | None = None
+        self._stream = UploadStream(stream)
         self._state = "NEW"
         self._requests = 0
         self._is_last = False  # the request asked to close the connection after its response
@@ -90,10 +88,11 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     async def finish(self, parser: ResponseParser) -> None:
         """End an exchange; the connection is kept if it can serve another request."""
         parser.release()
-        clean = parser.is_complete and parser.keep_alive and self._is_sent
-        if clean and not (self._is_last or parser.has_leftovers or parser.is_tunnel):
+        clean = parser.is_complete and parser.keep_alive and self._sent_body
+        if self._is_last or parser.has_leftovers or parser.is_tunnel:
+            clean = False
+        if clean and self._stream.is_idle:
             self._state = "IDLE"
-            self._forget_upload()
         else:
             await self._abandon()
 
@@ -142,18 +141,10 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     def __repr__(self) -> str:
         return f"<Http11Connection [{self.info()}]>"
 
-    @property
-    def _is_sent(self) -> bool:
-        return self._sent_body and (self._upload is None or self._upload.is_sent)
-
     async def _abandon(self) -> None:
         """Close the connection, and end what is still being sent."""
         await self.aclose()
-        if self._upload is not None:
-            await self._upload.end_upload()
-
-    def _forget_upload(self) -> None:
-        self._upload, self._stream = None, self._network
+        await self._stream.end_upload()
 
     async def _send(self, request: httpcore.Request) -> None:
         """Send a request; part of the response may have been read afterwards."""
@@ -200,10 +191,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             await self._write(request, framing.encode_end())
 
         receive = functools.partial(self._receive_status, request.method)
-        self._upload = self._stream = UploadStream(self._network)
-        await self._upload.send_beside(body, send, receive)
-        if not self._upload.has_upload:
-            self._forget_upload()
+        await self._stream.send_beside(body, send, receive)
 
     async def _write(self, request: httpcore.Request, data: bytes) -> None:
         await self._stream.write(data, timeout_of(request, "write"))
@@ -241,8 +229,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
 
     def _network_stream(self, parser: ResponseParser) -> Any:
         if not parser.is_tunnel:
-            return self._network
-        return UpgradedStream(self._network, b"".join(parser.parts))
+            return self._stream
+        return UpgradedStream(self._stream, b"".join(parser.parts))
 
 
 def _summary(parser: ResponseParser) -> tuple[Any, ...]:

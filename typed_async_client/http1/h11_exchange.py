@@ -43,10 +43,9 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
     """
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
-        super().__init__(origin, stream)
+        self._stream = UploadStream(stream)
+        super().__init__(origin, self._stream)
         self._state_lock: Any = _NoLock()
-        self._network = stream
-        self._upload: UploadStream | None = None  # the network stream while there is an upload
         self._early_events: deque[Any] = deque()  # received before the body was sent
 
     def _send_request_body(self, request: httpcore.Request) -> Coroutine[Any, Any, None]:
@@ -72,10 +71,7 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
             shadow.stream = parts
             await super(H11Exchange, self)._send_request_body(shadow)
 
-        self._upload = self._network_stream = UploadStream(self._network)
-        await self._upload.send_beside(body, send, self._receive_status)
-        if not self._upload.has_upload:
-            self._forget_upload()
+        await self._stream.send_beside(body, send, self._receive_status)
 
     def _receive_event(self, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
         if self._early_events:
@@ -84,21 +80,13 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
 
     def _response_closed(self) -> Coroutine[Any, Any, None]:
         """Keep the connection if everything was sent and received; end the upload otherwise."""
-        if self._upload is None and not self._early_events:
-            return super()._response_closed()
-        return self._end_upload()
-
-    async def _end_upload(self) -> None:
         self._early_events.clear()
-        if self._upload is None or self._upload.is_sent:
-            self._forget_upload()
-            await super()._response_closed()
-        else:
-            await self.aclose()
-            await self._upload.end_upload()
+        return super()._response_closed() if self._stream.is_idle else self._abandon()
 
-    def _forget_upload(self) -> None:
-        self._upload, self._network_stream = None, self._network
+    async def _abandon(self) -> None:
+        """Close the connection, and end what is still being sent."""
+        await self.aclose()
+        await self._stream.end_upload()
 
     async def _receive_early(self, timeout: float | None) -> Any:
         event = await super()._receive_event(timeout)

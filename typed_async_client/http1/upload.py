@@ -53,14 +53,11 @@ class UploadStream(httpcore.AsyncNetworkStream):
         self._upload: _Upload | None = None
 
     @property
-    def has_upload(self) -> bool:
-        """Whether an upload hasn't been ended by ``end_upload()``, or by its completion."""
-        return self._upload is not None
-
-    @property
-    def is_sent(self) -> bool:
-        """Whether no upload is running or was stopped since the last ``end_upload()``."""
-        return self._upload is None or self._upload.is_complete
+    def is_idle(self) -> bool:
+        """Whether nothing is being sent, and the last body was sent completely."""
+        if self._upload is not None and self._upload.is_complete:
+            self._upload = None
+        return self._upload is None
 
     async def send_beside(
         self, body: Any, send: _Send, receive_status: Callable[[], Awaitable[int]]
