@@ -115,7 +115,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     ),
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11_EXCHANGE, "is replaced"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE + _H11_EXCHANGE, "leftover bytes"
+    ),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
     PrivateName(
         _AS_HTTP11, "AsyncHTTP11Connection", "_send_request_body", _H11_EXCHANGE, "watched uploads"

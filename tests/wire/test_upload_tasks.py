@@ -187,7 +187,7 @@ async def test_a_task_factory_that_refuses_fails_the_request() -> None:
     """Its error is raised, and the slot is given back."""
 
     def refusing(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> "asyncio.Task[Any]":
-        if "_Upload" in coro.__qualname__:
+        if coro.__qualname__ == "Upload._run":
             raise ZeroDivisionError
         return asyncio.Task(coro, loop=loop, **options)
 

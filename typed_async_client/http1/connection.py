@@ -91,10 +91,13 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         clean = parser.is_complete and parser.keep_alive and self._sent_body
         if self._is_last or parser.has_leftovers or parser.is_tunnel:
             clean = False
-        if clean and self._stream.is_idle:
-            self._state = "IDLE"
-        else:
-            await self._abandon()
+        try:
+            is_sent = parser.is_complete and await self._stream.end_upload()
+            if is_sent and clean and self._state == "ACTIVE":
+                self._state = "IDLE"
+        finally:
+            if self._state != "IDLE":
+                await self._abandon()
 
     def traced(
         self,
@@ -191,7 +194,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             await self._write(request, framing.encode_end())
 
         receive = functools.partial(self._receive_status, request.method)
-        await self._stream.send_beside(body, send, receive)
+        await self._stream.send_beside(request, send, receive)
 
     async def _write(self, request: httpcore.Request, data: bytes) -> None:
         await self._stream.write(data, timeout_of(request, "write"))

@@ -21,12 +21,14 @@ class Framing:
 
     Attributes:
         has_body: whether the headers announce a body.
+        length: the declared number of bytes; None if it is chunked, so that only its end tells.
     """
 
     def __init__(self, request: httpcore.Request) -> None:
         lengths, codings = body_framing(request.headers)
         self._remaining = int(lengths[0]) if lengths else 0
         self._is_chunked = bool(codings)
+        self.length: int | None = None if codings else self._remaining
         self.has_body: bool = self._is_chunked or self._remaining > 0
 
     def encode(self, body: Iterable[bytes]) -> bytes:

@@ -23,6 +23,9 @@ __all__ = ["H11Exchange"]
 
 _CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
 
+_RECEIVED = ("DONE", "MUST_CLOSE", "CLOSED")
+"""The states of the server, as h11 names them, when its response has been received completely."""
+
 
 class _NoLock:
     """Replaces httpcore's lock."""
@@ -71,17 +74,23 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
             shadow.stream = parts
             await super(H11Exchange, self)._send_request_body(shadow)
 
-        await self._stream.send_beside(body, send, self._receive_status)
+        await self._stream.send_beside(request, send, self._receive_status)
 
     def _receive_event(self, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
         if self._early_events:
             return _return(self._early_events.popleft())
         return super()._receive_event(timeout)
 
-    def _response_closed(self) -> Coroutine[Any, Any, None]:
-        """Keep the connection if everything was sent and received; end the upload otherwise."""
+    async def _response_closed(self) -> None:
+        """Keep the connection if everything was sent and received."""
         self._early_events.clear()
-        return super()._response_closed() if self._stream.is_idle else self._abandon()
+        is_received = self._h11_state.their_state.__name__ in _RECEIVED
+        try:
+            if is_received and await self._stream.end_upload() and not self.is_closed():
+                await super()._response_closed()
+        finally:
+            if not self.is_idle():
+                await self._abandon()
 
     async def _abandon(self) -> None:
         """Close the connection, and end what is still being sent."""
