@@ -19,6 +19,7 @@ from typed_async_client.http1.upgrade import (
     SWITCHING_PROTOCOLS,
     UpgradedStream,
     requests_upgrade,
+    switches_protocols,
 )
 from typed_async_client.http1.upload import UploadStream, fits_at_once
 from typed_async_client.wire.headers import has_close
@@ -178,7 +179,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             head = b""
             asked = functools.partial(self._receive_continue, request.method)
             await wait_for_continue(asked, timeout_of(request, "read"))
-            self._sent_body = not (self._parser is not None and self._parser.has_head)
+            self._sent_body = not self._has_responded(request)
         if not self._sent_body:
             return
         body: Any = request.stream
@@ -206,9 +207,16 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
 
     async def _receive_status(self, method: bytes) -> int:
         """Read the head of the response."""
-        while not (parser := await self._receive_part(method, None)).has_head:
-            pass
-        return parser.status
+        while self._parser is None or not self._parser.has_head:
+            await self._receive_part(method, None)
+        return self._parser.status
+
+    def _has_responded(self, request: httpcore.Request) -> bool:
+        """Whether the server has responded, and doesn't wait for the body to switch protocols."""
+        parser = self._parser
+        if parser is None or not parser.has_head:
+            return False
+        return not switches_protocols(request, parser.status)
 
     async def _receive_part(self, method: bytes, timeout: float | None) -> ResponseParser:
         data = await self._stream.read(_READ_SIZE, timeout)

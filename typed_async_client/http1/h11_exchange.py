@@ -16,6 +16,7 @@ import httpcore
 
 from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
+from typed_async_client.http1.upgrade import switches_protocols
 from typed_async_client.http1.upload import UploadStream, fits_at_once
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, timeout_of
 
@@ -62,7 +63,7 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
         """Send the body, once the server asks for it if the request says so."""
         if expects_continue(request) and Framing(request).has_body:
             await wait_for_continue(self._receive_continue, timeout_of(request, "read"))
-            if self._early_events and _is_final(self._early_events[-1]):
+            if self._has_responded(request):
                 return
         body: Any = request.stream
         if fits_at_once(body):
@@ -109,10 +110,17 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
 
     async def _receive_status(self) -> int:
         """Read the head of the response."""
-        while not _is_final(event := await self._receive_early(None)):
-            pass
-        status: int = event.status_code
+        while not (self._early_events and _is_final(self._early_events[-1])):
+            await self._receive_early(None)
+        status: int = self._early_events[-1].status_code
         return status
+
+    def _has_responded(self, request: httpcore.Request) -> bool:
+        """Whether the server has responded, and doesn't wait for the body to switch protocols."""
+        event = self._early_events[-1] if self._early_events else None
+        if event is None or not _is_final(event):
+            return False
+        return not switches_protocols(request, event.status_code)
 
 
 async def _return(event: Any) -> Any:

@@ -5,15 +5,24 @@ from typing import Any
 
 import httpcore
 
-__all__ = ["SWITCHING_PROTOCOLS", "UpgradedStream", "requests_upgrade"]
+__all__ = ["SWITCHING_PROTOCOLS", "UpgradedStream", "requests_upgrade", "switches_protocols"]
 
 SWITCHING_PROTOCOLS = 101
 """The status of the response that switches the connection to another protocol."""
+
+_SUCCESS, _REDIRECT = 200, 300
 
 
 def requests_upgrade(request: httpcore.Request) -> bool:
     """Whether a request asks to switch to another protocol, RFC 9110 section 7.8."""
     return any(value and name.lower() == b"upgrade" for name, value in request.headers)
+
+
+def switches_protocols(request: httpcore.Request, status: int) -> bool:
+    """Whether the connection carries another protocol once the whole request was sent."""
+    if request.method == b"CONNECT":
+        return _SUCCESS <= status < _REDIRECT
+    return status == SWITCHING_PROTOCOLS and requests_upgrade(request)
 
 
 class UpgradedStream(httpcore.AsyncNetworkStream):

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpcore
 
+from typed_async_client.http1.upgrade import switches_protocols
 from typed_async_client.http1.upload_task import Send, Upload, WatchEndedError
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
 
@@ -57,7 +58,9 @@ class UploadStream(httpcore.AsyncNetworkStream):
         """Send the body of a request, and read the response meanwhile.
 
         It returns once the body has been sent, or the server has begun a successful response: the
-        body is then sent beside the reading of the response, until ``end_upload()``.
+        body is then sent beside the reading of the response, until ``end_upload()``. If the response
+        switches the connection to another protocol, that can't begin before the end of the body, RFC
+        9110 section 7.8.
 
         Args:
             request: the request. The generator of its body is closed if it isn't read to its end.
@@ -68,6 +71,8 @@ class UploadStream(httpcore.AsyncNetworkStream):
         Raises:
             httpcore.WriteError: the connection was lost, or the server has responded without
                 waiting for the body; its response can be read.
+            httpcore.WriteTimeout: the server neither reads the body nor sends anything.
+            httpcore.RemoteProtocolError: the connection was lost after it was switched.
             Exception: the body raised it.
         """
         upload = self._upload = Upload(self._stream, request)  # the task may start right away
@@ -83,9 +88,11 @@ class UploadStream(httpcore.AsyncNetworkStream):
         except Exception:
             await upload.stop()
             raise
+        if status is not None and switches_protocols(request, status):
+            await upload.finish()
         upload.is_watched = False
         is_wanted = status is not None and status < _FIRST_UNWANTED_STATUS
-        if is_wanted and not upload.is_sent:
+        if is_wanted and not (upload.is_sent or upload.has_ended):
             return
         await upload.stop()
         upload.raise_error()

@@ -16,6 +16,8 @@ _PIECE_SIZE = 256 * 1024
 
 _TOO_LATE = "the generator of a request body failed after the response was received"
 
+_LOST_EARLY = "the connection was closed after it was switched, before the whole request was sent"
+
 _LOST = (httpcore.WriteError, httpcore.WriteTimeout)
 """What ends an upload, and is no error of its generator."""
 
@@ -74,10 +76,29 @@ class Upload:
             self._parts.is_stopped = True
             self._task.cancel()
 
+    async def finish(self) -> None:
+        """Wait until everything is sent, although the response has arrived.
+
+        Raises:
+            httpcore.RemoteProtocolError: the connection was lost before.
+        """
+        if not (self.has_ended or self._stream.is_readable):
+            waits = {self._task, self._stream.wait_readable()}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if self._stream.has_ended:
+            self.cancel()
+        await self._wait()
+        if self._parts.is_stopped or isinstance(self._error, httpcore.WriteError):
+            raise httpcore.RemoteProtocolError(_LOST_EARLY) from self._error
+
     async def stop(self) -> None:
-        """Wait for the task, which is cancelled unless all bytes were sent, or if this is."""
+        """Wait for the task, which is cancelled unless all bytes were sent."""
         if not self.is_sent:
             self.cancel()
+        await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait for the task; a first cancellation ends it too, and a second one doesn't wait."""
         if self.has_ended:
             return
         was_stopped = self._parts.is_stopped
