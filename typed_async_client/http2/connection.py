@@ -172,16 +172,26 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
     async def _send_stream_data(
         self, request: httpcore.Request, stream_id: int, data: bytes
     ) -> None:
-        """Send a part of the body.
+        """Send a part of the body, unless the server has responded and doesn't want it.
 
         httpcore copies the rest of the part for each frame: a large part is sent in pieces. For an
         empty one, it sends nothing: other tasks run instead.
         """
+        await self._read_arrived(request, stream_id)
         if not data:
             await asyncio.sleep(0)
         for start in range(0, len(data), _PIECE_SIZE):
             piece = data[start : start + _PIECE_SIZE]
             await super()._send_stream_data(request, stream_id, piece)
+
+    async def _read_arrived(self, request: httpcore.Request, stream_id: int) -> None:
+        """Read what has arrived, unless another request does: the response may be early."""
+        stream: Any = self._network_stream
+        if stream.is_readable:
+            await asyncio.sleep(0)  # a request that waits for it reads it now
+        if stream.is_readable:
+            await _wait_up_to(_READ_GRACE, functools.partial(self._receive_events, request))
+        self._check_wanted(stream_id)
 
     def _check_wanted(self, stream_id: int | None) -> None:
         """Raise if the server has responded to a request without waiting for its body.
