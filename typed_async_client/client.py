@@ -248,7 +248,7 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
         return self._engine.is_closed
 
     @property
-    def parts(self) -> list[object]:
+    def _parts(self) -> list[object]:
         """The sender, which an external client doesn't make."""
         return [self._sender]
 

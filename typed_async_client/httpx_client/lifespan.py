@@ -44,7 +44,7 @@ class OwnClient(WarnsUnclosed):
         error: the exception that ends the ``async with`` of the resilient client, if any.
     """
 
-    has_owner = True
+    _has_owner = True
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -54,21 +54,21 @@ class OwnClient(WarnsUnclosed):
         self.error: BaseException | None = None
 
     @property
-    def is_unclosed(self) -> bool:
+    def _is_unclosed(self) -> bool:
         """Whether a transport has open connections that was made for this client, or is entered."""
         is_inside = self._visit is not None and self._visit.is_inside
-        return is_inside or super().is_unclosed
+        return is_inside or super()._is_unclosed
 
     @property
-    def parts(self) -> list[Any]:
+    def _parts(self) -> list[Any]:
         """The transports."""
         return transports_of(self.client)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Leave the transports that were entered, and close idle connections."""
         if self._visit is not None:
             self._visit.abandon()
-        super().abandon()
+        super()._abandon()
 
     def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log of what the running task's attempt sends."""

@@ -171,11 +171,11 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         return [slot.connection for slot in self._slots.all]
 
     @property
-    def is_unclosed(self) -> bool:
+    def _is_unclosed(self) -> bool:
         """Whether it has open connections."""
         return any(slot.is_open for slot in self._slots.all)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Close the idle connections, from any thread."""
         for slot in self._slots.all:
             if slot.users == 0:

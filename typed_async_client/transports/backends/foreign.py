@@ -102,11 +102,11 @@ class ForeignTransport(WarnsUnclosed, AsyncWrapper):
         self._enforces_timeouts = enforces_timeouts
 
     @property
-    def is_unclosed(self) -> bool:
+    def _is_unclosed(self) -> bool:
         """Whether the library has open connections."""
         return self._connections.is_unclosed
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Close the idle connections, from any thread."""
         self._connections.abandon()
 
