@@ -55,7 +55,7 @@ class OwnClient(WarnsUnclosed):
 
     @property
     def is_unclosed(self) -> bool:
-        """Whether a transport has open connections that was made for this client, or is entered."""
+        """Whether a transport was entered, or one made for this client has open connections."""
         is_inside = self._visit is not None and self._visit.is_inside
         return is_inside or super().is_unclosed
 
@@ -151,7 +151,7 @@ class _Visit:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the transports are being entered, or were not left yet."""
+        """Whether the transports are being entered, or haven't been left yet."""
         return not self._task.done()
 
     @property
