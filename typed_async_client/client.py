@@ -249,7 +249,7 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
 
     @property
     def _parts(self) -> list[object]:
-        """The sender, which an external client doesn't make."""
+        """The object that sends: our own httpx client, or hooks on the user's."""
         return [self._sender]
 
     async def close(self) -> None:

@@ -55,7 +55,7 @@ class OwnClient(WarnsUnclosed):
 
     @property
     def _is_unclosed(self) -> bool:
-        """Whether a transport has open connections that was made for this client, or is entered."""
+        """Whether a transport was entered, or one made for this client has open connections."""
         is_inside = self._visit is not None and self._visit.is_inside
         return is_inside or super()._is_unclosed
 
@@ -151,7 +151,7 @@ class _Visit:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the transports are being entered, or were not left yet."""
+        """Whether the transports are being entered, or haven't been left yet."""
         return not self._task.done()
 
     @property
@@ -185,12 +185,13 @@ class _Visit:
             forget_task(self._task)
             _staying.discard(self._task)
         elif not self._leaving.done():
-            self._loop.call_soon_threadsafe(_resolve, self._leaving, None)
+            with contextlib.suppress(RuntimeError):  # it was closed in the meantime
+                self._loop.call_soon_threadsafe(_resolve, self._leaving, None)
 
 
 _staying: set["asyncio.Task[None]"] = set()
-"""The tasks of all visits. A visit that is dropped in a reference cycle would drop its task, too,
-before that has left the transports."""
+"""The tasks of all visits. The garbage collector would end one that is in a reference cycle before it
+has left the transports. A loop that is dropped without being closed stays, if a visit hasn't ended."""
 
 
 async def _visit(

@@ -63,17 +63,17 @@ def refuse(backend: str, option: str, reason: str) -> ValueError:
 
 
 class Connections(Protocol):
-    """The connections of a library, which the pool of that library holds.
+    """The connection pool of another library.
 
     Attributes:
-        is_unclosed: whether any may be open.
+        is_unclosed: whether it may have open connections.
     """
 
     @property
     def is_unclosed(self) -> bool: ...
 
     def abandon(self) -> None:
-        """Close the idle ones, without waiting, from any thread and without a loop that runs."""
+        """Close the idle connections without waiting, from any thread, even if no loop is running."""
 
 
 class ForeignTransport(WarnsUnclosed, AsyncWrapper):
