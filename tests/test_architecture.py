@@ -27,6 +27,7 @@ LAYERS = (
         "wording",
     ),
     ("errors", "record", "sources"),
+    ("lazy_fields",),
     ("sent",),
     ("binding", "bodies", "context", "copies", "facts"),
     ("described",),
