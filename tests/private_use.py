@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["LIBRARIES", "defines", "private_uses"]
 
-LIBRARIES = ("httpx", "httpcore", "h2")
+LIBRARIES = ("httpx", "httpcore", "h2", "asyncio", "aiohttp")
 
 
 def defines(module: str, owner: str, name: str) -> bool:

@@ -13,8 +13,8 @@ import typed_async_client
 PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
+    ("hosts",),
     (
-        "hosts",
         "libraries",
         "policies",
         "private",
@@ -27,6 +27,7 @@ LAYERS = (
         "wording",
     ),
     ("errors", "record", "sources"),
+    ("lazy_fields",),
     ("sent",),
     ("binding", "bodies", "context", "copies", "facts"),
     ("described",),

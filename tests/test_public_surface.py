@@ -48,3 +48,24 @@ def test_importing_the_package_loads_no_extra() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert printed.stdout.strip() == "[]"
+
+
+CLIENT = """
+    active_tasks_count add_event_callback clear_old_results close delete event_queue_size get
+    get_all_results get_result head is_closed new_context options patch post put
+    remove_event_callback request request_async results_count statistics wait_for_all_requests
+    wait_for_request
+"""
+
+
+def test_the_client_and_the_transports_have_no_other_public_names() -> None:
+    """A subclass may use any other name."""
+    for kind, names in (
+        (typed_async_client.AsyncResilientClient, CLIENT),
+        (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics"),
+        (
+            typed_async_client.ResilientTransport,
+            "aclose close handle_async_request handle_request wrapped",
+        ),
+    ):
+        assert {name for name in dir(kind) if not name.startswith("_")} == set(names.split())

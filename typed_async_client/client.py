@@ -248,8 +248,8 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
         return self._engine.is_closed
 
     @property
-    def parts(self) -> list[object]:
-        """The sender, which an external client doesn't make."""
+    def _parts(self) -> list[object]:
+        """The object that sends: our own httpx client, or hooks on the user's."""
         return [self._sender]
 
     async def close(self) -> None:

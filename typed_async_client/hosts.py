@@ -6,7 +6,18 @@ It names an interface of this machine, so no other machine may see it.
 Pure: text in, text out.
 """
 
-__all__ = ["authority_host", "lookup_host", "tls_host", "without_zone"]
+import re
+
+__all__ = [
+    "authority_host",
+    "canonical_host",
+    "is_address",
+    "lookup_host",
+    "tls_host",
+    "without_zone",
+]
+
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def without_zone(host: str) -> str:
@@ -54,3 +65,20 @@ def tls_host(host: str) -> str:
     """
     name = without_zone(host.removeprefix("[").removesuffix("]"))
     return name.removesuffix(".") or name
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host is an IP address, in any form that resolvers accept.
+
+    Besides IPv6 addresses, that is anything whose last label is a number, such as ``127.1`` or
+    ``0x7f000001``: a host name never ends in one.
+
+    Args:
+        host: the host of a URL, without brackets.
+    """
+    return ":" in host or _NUMBER.fullmatch(canonical_host(host).rpartition(".")[2]) is not None
+
+
+def canonical_host(host: str) -> str:
+    """Return a host in lower case and without the trailing dot of a fully qualified name."""
+    return host.lower().removesuffix(".")

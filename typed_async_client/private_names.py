@@ -1,4 +1,4 @@
-"""All private names of httpx, httpcore and h2 that this package uses, in one table.
+"""All private names of other libraries, asyncio included, that this package uses, in one table.
 
 Each row names what is used, in which files, and what for. The tests check that every name exists in the
 installed versions, and that no unlisted one is used anywhere.
@@ -34,9 +34,11 @@ _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
 _H11_EXCHANGE = ("http1/h11_exchange.py",)
 _HTTP2 = ("http2/connection.py",)
+_ABANDONED = ("net/abandoned.py",)
 
 _CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
 _DECODERS = "httpx._decoders"
+_SELECTOR = "asyncio.selector_events"
 _AS_HTTP11, _AS_HTTP2 = "httpcore._async.http11", "httpcore._async.http2"
 
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
@@ -171,4 +173,23 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "a cycle, to be broken when the connection is closed",
     ),
     PrivateName("h2.windows", "WindowManager", "_bytes_processed", _HERE, "not yet acknowledged"),
+    # What is left of a connection that nobody has closed.
+    PrivateName(
+        _SELECTOR, "_SelectorSocketTransport", "_read_ready_cb", _ABANDONED, "a cycle, to be broken"
+    ),
+    PrivateName(
+        _SELECTOR, "_SelectorTransport", "_call_connection_lost", _ABANDONED, "closes the socket"
+    ),
+    PrivateName(_SELECTOR, "_SelectorTransport", "_closing", _ABANDONED, "is set with it"),
+    PrivateName(
+        "asyncio.sslproto", "_SSLProtocolTransport", "_ssl_protocol", _HERE, "the socket below TLS"
+    ),
+    PrivateName("asyncio.tasks", "Task", "_log_destroy_pending", _HERE, "its loop is closed"),
+    PrivateName(
+        "aiohttp.connector",
+        "BaseConnector",
+        "_conns",
+        ("transports/backends/aiohttp.py",),
+        "its idle connections",
+    ),
 )

@@ -2,12 +2,13 @@
 
 import dataclasses
 import enum
+import operator
 import time
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias, cast
 
 from typed_async_client.errors import RequestCancelledError, ResponseEvictedError
 from typed_async_client.events import AsyncEvent, EventType
-from typed_async_client.record import RequestRecord
+from typed_async_client.lazy_fields import LazyFields, Packed
 from typed_async_client.redact import redacted_repr
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FailureResult",
-    "Packed",
     "RequestResult",
     "ResultBase",
     "ResultStatus",
@@ -36,57 +36,8 @@ class ResultStatus(enum.StrEnum):
 _STATUS = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_terminal}
 
 
-class Packed(Protocol):
-    """A response or an error in a form that takes less memory."""
-
-    def unpack(self) -> Any:
-        """Return the response or the error."""
-
-
-class PackedResponse(Packed, Protocol):
-    """A response in a form that takes less memory.
-
-    Attributes:
-        size: bytes of its body.
-    """
-
-    size: int
-
-
-class _LazyFields:
-    """Sets fields of a result on first access: those that cost time, and rarely anybody reads.
-
-    A new response at each access would lose the changes made to it, and change the result's hash.
-    """
-
-    __slots__ = ("_asked", "_packed", "_packed_error")
-
-    if not TYPE_CHECKING:  # a type checker would accept any attribute of a result
-
-        def __getattr__(self, name: str) -> Any:
-            match name:
-                case "response":
-                    value = self._packed.unpack()
-                case "error":
-                    value = self._packed_error.unpack()
-                case "resends":
-                    value = 0
-                case "response_evicted":
-                    value = False
-                case "url" | "origin":
-                    asked = self._asked
-                    record = RequestRecord("", asked) if type(asked) is str else asked
-                    value = getattr(record, name)
-                case _:
-                    raise AttributeError(
-                        f"{type(self).__name__!r} object has no attribute {name!r}"
-                    )
-            object.__setattr__(self, name, value)
-            return value
-
-
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class ResultBase(_LazyFields):
+class ResultBase(LazyFields):
     """How one request ended: what ``SuccessResult`` and ``FailureResult`` have in common.
 
     Attributes:
@@ -107,6 +58,8 @@ class ResultBase(_LazyFields):
             connection was lost before any answer.
         response_evicted: whether the client dropped the response because of its
             ``max_result_bytes``; ``response`` is None then.
+        status_code: the status code of the response, which is kept without it too; None for a
+            failure.
 
     Raises:
         ValueError: ``status`` contradicts the class, as in ``SuccessResult`` with an error status.
@@ -124,6 +77,7 @@ class ResultBase(_LazyFields):
     origin: str = ""
     resends: int = 0
     response_evicted: bool = False
+    status_code: int | None = None
     _created: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
 
     def __new__(cls, *args: Any, **fields: Any) -> Self:
@@ -137,6 +91,8 @@ class ResultBase(_LazyFields):
         if type(self) is not _class_of(self.status):
             raise ValueError(f"a {type(self).__name__} can't have the status {self.status.value!r}")
         object.__setattr__(self, "_created", time.monotonic() - (time.time() - self.created_at))
+        if self.status_code is None:
+            object.__setattr__(self, "status_code", getattr(self.response, "status_code", None))
 
     @property
     def age(self) -> float:
@@ -144,11 +100,13 @@ class ResultBase(_LazyFields):
         return time.monotonic() - self._created
 
     def __repr__(self) -> str:
-        outcome = self.response if self.error is None else self.error
+        outcome = redacted_repr(self.response if self.error is None else self.error)
+        if self.response_evicted:
+            outcome = f"response {self.status_code} evicted"
         return (
             f"<{type(self).__name__} {self.status.name} {self.method} {self.url} "
             f"request_id={self.request_id!r}, attempts={self.attempts}, "
-            f"total_time={self.total_time:.3f}, {redacted_repr(outcome)}>"
+            f"total_time={self.total_time:.3f}, {outcome}>"
         )
 
 
@@ -157,7 +115,7 @@ class SuccessResult(ResultBase):
 
     Example:
         >>> def status_of(result: RequestResult) -> int | None:
-        ...     return result.response.status_code if result.is_success else None
+        ...     return result.status_code if result.is_success else None
     """
 
     __slots__ = ()
@@ -166,6 +124,7 @@ class SuccessResult(ResultBase):
         status: Literal[ResultStatus.SUCCESS]
         response: httpx.Response
         error: None
+        status_code: int
 
     @property
     def is_success(self) -> Literal[True]:
@@ -200,6 +159,7 @@ class FailureResult(ResultBase):
         status: Literal[ResultStatus.ERROR, ResultStatus.TIMEOUT, ResultStatus.CANCELLED]
         response: None
         error: BaseException
+        status_code: None
 
     @property
     def is_success(self) -> Literal[False]:
@@ -253,6 +213,9 @@ _FIGURES = (
 """What a success keeps without its response; copying the result would unpack the response."""
 
 
+_packed_of = operator.attrgetter("_packed")
+
+
 def without_response(result: RequestResult) -> RequestResult:
     """Return a success, made by ``result_of``, that differs only in that its response was dropped."""
     evicted: Any = object.__new__(type(result))
@@ -260,6 +223,7 @@ def without_response(result: RequestResult) -> RequestResult:
     for name in _FIGURES:
         set_field(evicted, name, getattr(result, name))
     set_field(evicted, "response", None)
+    set_field(evicted, "status_code", _packed_of(result).status_code)
     set_field(evicted, "response_evicted", True)  # noqa: FBT003 - no flag, a value
     return cast("RequestResult", evicted)
 

@@ -1,7 +1,7 @@
 """Warns about what was dropped without being closed, as the standard library does for files.
 
-Only what the user has made is named, once, however many objects below it hold connections. What a
-response still uses is closed when that response is.
+One warning names the object that the user has made, however many of its parts hold connections. A
+connection that a response still uses is closed with that response.
 """
 
 import sys
@@ -26,11 +26,10 @@ class WarnsUnclosed:
 
     The warning says where the object was made, if ``tracemalloc`` was started early enough.
 
-    Attributes:
-        has_owner: whether another object has made it, and warns in its place.
+    ``_has_owner`` tells whether another object has made it, and warns in its place.
     """
 
-    has_owner: bool = False
+    _has_owner: bool = False
     _birth: "_Birth | None" = None
 
     if sys.version_info < (3, 12):
@@ -42,31 +41,36 @@ class WarnsUnclosed:
             return self
 
     @property
-    def parts(self) -> Iterable[object]:
+    def _parts(self) -> Iterable[object]:
         """What it consists of; only the parts passed to ``owned()`` are closed along with it."""
         return ()
 
     @property
-    def is_unclosed(self) -> bool:
+    def _is_unclosed(self) -> bool:
         """Whether it holds connections that closing it would close."""
-        return any(part.is_unclosed for part in _owned_among(self.parts))
+        return any(part._is_unclosed for part in self._owned_parts())
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Close the connections that nothing uses any more, from any thread and without waiting.
 
         Whoever records the warning holds this object, and its connections wouldn't be freed.
         """
-        for part in _owned_among(self.parts):
-            part.abandon()
+        for part in self._owned_parts():
+            part._abandon()
+
+    def _owned_parts(self) -> "list[WarnsUnclosed]":
+        return [part for part in self._parts if isinstance(part, WarnsUnclosed) and part._has_owner]
 
     def __del__(self) -> None:
-        if self.has_owner:
+        if self._has_owner:
             return
         try:
-            warns = self.is_unclosed
-            self.abandon()
-        except AttributeError:  # its constructor has raised
-            return
+            warns = self._is_unclosed
+            self._abandon()
+        except AttributeError as error:
+            if isinstance(error.obj, WarnsUnclosed):  # its constructor has raised
+                return
+            raise
         if warns:
             warnings.warn(
                 f"unclosed {self!r}: use it in 'async with', or close it",
@@ -82,9 +86,5 @@ _T = TypeVar("_T")
 def owned(made: _T) -> _T:
     """Return an object that another one has made, which warns in its place."""
     if isinstance(made, WarnsUnclosed):
-        made.has_owner = True
+        made._has_owner = True
     return made
-
-
-def _owned_among(parts: Iterable[object]) -> list[WarnsUnclosed]:
-    return [part for part in parts if isinstance(part, WarnsUnclosed) and part.has_owner]

@@ -47,6 +47,8 @@ async def test_responses_evicted_by_their_size_are_warned_about() -> None:
         with pytest.warns(RuntimeWarning, match="0 results and 3 responses"):
             results = await send(client, 5)
     assert [result.response_evicted for result in results.values()] == [True] * 3 + [False] * 2
+    assert {result.status_code for result in results.values()} == {200}
+    assert "response 200 evicted" in repr(next(iter(results.values())))
 
 
 @in_virtual_time

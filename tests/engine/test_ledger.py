@@ -149,6 +149,7 @@ class Body:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.status_code = 200
 
     def unpack(self) -> str:
         """Return what stands for the response."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.policies.hsts import HSTSPolicy, KnownHosts, is_address, parse
+from typed_async_client.hosts import is_address
+from typed_async_client.policies.hsts import HSTSPolicy, KnownHosts, parse
 
 YEAR = HSTSPolicy(max_age=31_536_000.0, include_subdomains=False)
 YEAR_WITH_SUBDOMAINS = HSTSPolicy(max_age=31_536_000.0, include_subdomains=True)

@@ -17,7 +17,8 @@ from coded_bodies import (
 )
 from pool_helpers import is_idle, new_transport, pool_client
 
-from typed_async_client import AsyncResilientClient
+from typed_async_client import AsyncPoolTransport, AsyncResilientClient
+from typed_async_client.testing import FaultServer, answer
 
 BOTH_PARSERS = pytest.mark.usefixtures("http11")
 
@@ -124,3 +125,16 @@ async def test_many_gzip_members_are_decoded() -> None:
     async with serving(coded("gzip", body)) as server, pool_client(new_transport()) as client:
         assert (await client.get(server.url)).content == b"".join(words)
         assert await streamed(client, server.url) == b"".join(words)
+
+
+async def test_a_body_that_cannot_be_decoded_keeps_no_connection() -> None:
+    """It was read to its end, so that the next request can use the connection."""
+    handler = answer(200, b"no gzip", "Content-Encoding: gzip")
+    transport = AsyncPoolTransport(limits=httpx.Limits(max_connections=1))
+    async with FaultServer(handler) as server, httpx.AsyncClient(transport=transport) as client:
+        for _ in range(2):
+            request = client.build_request("GET", server.url)
+            response = await client.send(request, stream=True)
+            with pytest.raises(httpx.DecodingError):
+                await response.aread()
+        assert server.connections == 1

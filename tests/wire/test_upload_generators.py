@@ -51,14 +51,21 @@ class Upload:
             self.closed = True
 
 
+async def read_a_part(wire: Wire) -> None:
+    """Read until the body has begun."""
+    while b"xxx" not in await wire.read(65536):
+        pass
+
+
 async def refuse(wire: Wire) -> None:
-    """Answer before the body has arrived, and close the connection."""
+    """Answer before the whole body has arrived, and close the connection."""
+    await read_a_part(wire)
     await wire.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
 async def reset(wire: Wire) -> None:
-    """Reset the connection after the first bytes."""
-    await wire.read(1)
+    """Reset the connection in the middle of the body."""
+    await read_a_part(wire)
     wire.reset()
 
 

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.events import AsyncEvent
+from typed_async_client.lazy_fields import Packed, PackedResponse
 from typed_async_client.results import (
-    Packed,
-    PackedResponse,
     RequestResult,
     result_of,
     without_response,

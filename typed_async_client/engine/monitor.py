@@ -1,8 +1,9 @@
 """The queue of events, and the monitor that drains it.
 
 Its task only exists while there are events to deliver, so an idle client that is dropped leaves no
-task behind, and no task keeps it alive. It records first and calls back second: a terminal event is in the ledger before it is in the
-queue, so a result is available as soon as its task has ended, whatever the callbacks are doing.
+task behind, and no task keeps it alive. It records first and calls back second: a terminal event is in
+the ledger before it is in the queue, so a result is available as soon as its task has ended, whatever
+the callbacks are doing.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ class ExternalClient(WarnsUnclosed):
         error: not used, as ``OwnClient.error`` is for its transports.
     """
 
-    has_owner = True
+    _has_owner = True
     is_entered: Final = True
 
     def __init__(self, client: Any) -> None:
@@ -100,9 +100,9 @@ class ExternalClient(WarnsUnclosed):
     async def leave(self) -> None:
         """Remove our hooks. The user's own hooks remain, and the client stays open."""
         self.error = None
-        self.abandon()
+        self._abandon()
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Remove our hooks from the user's client; nothing waits."""
         hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping):

@@ -2,8 +2,8 @@
 
 Parsed URLs and the headers of bare requests are cached, cookies are only extracted from responses
 that set some and looked up by domain, and auth is skipped when unused. Nothing else differs from
-httpx, except what ``redirects.py`` and ``cookies.py`` say, and that a part of a coded representation
-isn't decoded.
+httpx, except what ``redirects.py`` and ``cookies.py`` say, and that a 206 response with part of a
+compressed resource isn't decompressed.
 
 It overrides private methods of httpx 0.28: how authentication and a single request are sent;
 ``private_names.py`` lists every private name that is used. If a method of ``httpx.AsyncClient`` has been

@@ -44,7 +44,7 @@ class OwnClient(WarnsUnclosed):
         error: the exception that ends the ``async with`` of the resilient client, if any.
     """
 
-    has_owner = True
+    _has_owner = True
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -54,21 +54,21 @@ class OwnClient(WarnsUnclosed):
         self.error: BaseException | None = None
 
     @property
-    def is_unclosed(self) -> bool:
-        """Whether a transport has open connections that was made for this client, or is entered."""
+    def _is_unclosed(self) -> bool:
+        """Whether a transport was entered, or one made for this client has open connections."""
         is_inside = self._visit is not None and self._visit.is_inside
-        return is_inside or super().is_unclosed
+        return is_inside or super()._is_unclosed
 
     @property
-    def parts(self) -> list[Any]:
+    def _parts(self) -> list[Any]:
         """The transports."""
         return transports_of(self.client)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Leave the transports that were entered, and close idle connections."""
         if self._visit is not None:
             self._visit.abandon()
-        super().abandon()
+        super()._abandon()
 
     def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log of what the running task's attempt sends."""
@@ -151,7 +151,7 @@ class _Visit:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the transports are being entered, or were not left yet."""
+        """Whether the transports are being entered, or haven't been left yet."""
         return not self._task.done()
 
     @property
@@ -185,12 +185,13 @@ class _Visit:
             forget_task(self._task)
             _staying.discard(self._task)
         elif not self._leaving.done():
-            self._loop.call_soon_threadsafe(_resolve, self._leaving, None)
+            with contextlib.suppress(RuntimeError):  # it was closed in the meantime
+                self._loop.call_soon_threadsafe(_resolve, self._leaving, None)
 
 
 _staying: set["asyncio.Task[None]"] = set()
-"""The tasks of all visits. A visit that is dropped in a reference cycle would drop its task, too,
-before that has left the transports."""
+"""The tasks of all visits. The garbage collector would end one that is in a reference cycle before it
+has left the transports. A loop that is dropped without being closed stays, if a visit hasn't ended."""
 
 
 async def _visit(

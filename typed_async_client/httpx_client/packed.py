@@ -50,13 +50,22 @@ class PackedResponse:
 
     Attributes:
         size: bytes of the bodies that it keeps, its history's included.
+        status_code: its status code.
 
     Raises:
         KeyError: the body hasn't been read.
         ValueError: the response holds something that can't be packed without loss.
     """
 
-    __slots__ = ("_elapsed", "_history", "_marshalled", "_received", "_response", "size")
+    __slots__ = (
+        "_elapsed",
+        "_history",
+        "_marshalled",
+        "_received",
+        "_response",
+        "size",
+        "status_code",
+    )
 
     def __init__(self, response: httpx.Response) -> None:
         if type(response.stream) not in _FINISHED_STREAMS:
@@ -69,6 +78,7 @@ class PackedResponse:
         self._elapsed = state.pop("_elapsed", None)
         has_body = _has_body(request.pop("stream"), request.pop("_content", None))
         self.size: int = len(self._received)
+        self.status_code: int = response.status_code
         self._history: tuple[PackedResponse, ...] = ()
         if history := state.pop("history"):
             self._history = tuple(map(PackedResponse, history))
@@ -125,14 +135,16 @@ class StrippedResponse:
 
     Attributes:
         size: bytes of the body that it keeps.
+        status_code: its status code.
     """
 
-    __slots__ = ("_copy", "_response", "size")
+    __slots__ = ("_copy", "_response", "size", "status_code")
 
     def __init__(self, response: Any) -> None:
         self._response = weakref.ref(response)
         self._copy = copy_value(response)
         self.size: int = len(vars(response).get("_content") or b"")
+        self.status_code: int = getattr(response, "status_code", 0)
         for one in [self._copy, *getattr(self._copy, "history", ())]:
             with contextlib.suppress(Exception):  # it may be of any class
                 one.extensions.pop("network_stream", None)

@@ -9,8 +9,8 @@ import os
 import socket
 from typing import Any, TypeAlias
 
+from typed_async_client.hosts import is_address
 from typed_async_client.net.lookups import Lookup, Lookups
-from typed_async_client.policies.hsts import is_address
 
 __all__ = ["HostAddress", "Resolution", "look_up"]
 

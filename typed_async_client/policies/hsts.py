@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-__all__ = ["HSTSPolicy", "KnownHosts", "is_address", "parse"]
+from typed_async_client.hosts import canonical_host, is_address
+
+__all__ = ["HSTSPolicy", "KnownHosts", "parse"]
 
 _MAX_NAME_LENGTH: Final = 253  # longer names can't be resolved, RFC 1035 section 2.3.4
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a token, RFC 9110 section 5.6.2
@@ -18,7 +20,6 @@ _DIRECTIVE = re.compile(
     rf'[ \t]*(?:({_TCHARS})[ \t]*(?:=[ \t]*({_TCHARS}|"(?:[^"\\]|\\.)*")[ \t]*)?)?(?:;|\Z)'
 )
 _SECONDS = re.compile(r'"[0-9]+"|[0-9]+')
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,18 +69,6 @@ def _directives(header: str) -> dict[str, str | None]:
     return directives
 
 
-def is_address(host: str) -> bool:
-    """Return whether a host is an IP address, in any form that resolvers accept.
-
-    Besides IPv6 addresses, that is anything whose last label is a number, such as ``127.1`` or
-    ``0x7f000001``: a host name never ends in one.
-
-    Args:
-        host: the host of a URL, without brackets.
-    """
-    return ":" in host or _NUMBER.fullmatch(_canonical(host).rpartition(".")[2]) is not None
-
-
 class KnownHosts:
     """The known HSTS hosts: those that sent a policy, and those configured in advance.
 
@@ -94,7 +83,7 @@ class KnownHosts:
     """
 
     def __init__(self, *, always: Iterable[str] = (), max_hosts: int = 10_000) -> None:
-        self._always = frozenset(map(_canonical, always))
+        self._always = frozenset(map(canonical_host, always))
         if wrong := sorted(filter(is_address, self._always)):
             raise ValueError(f"an HSTS host must be a name, not an address, got {wrong[0]!r}")
         if max_hosts < 1:
@@ -114,7 +103,7 @@ class KnownHosts:
             policy: the policy in its header.
             now: monotonic seconds.
         """
-        name = _canonical(host)
+        name = canonical_host(host)
         if is_address(name) or len(name) > _MAX_NAME_LENGTH:
             return
         self._noted.pop(name, None)  # so that it's added as the most recent
@@ -133,7 +122,7 @@ class KnownHosts:
             host: the host of a URL, in ASCII, without brackets.
             now: monotonic seconds.
         """
-        name = _canonical(host)
+        name = canonical_host(host)
         if len(name) > _MAX_NAME_LENGTH:  # it may have tens of thousands of labels to check
             return False
         entry = self._noted.get(name)
@@ -155,11 +144,6 @@ class _Entry:
 
 
 _EXPIRED: Final = _Entry(-math.inf, include_subdomains=False)
-
-
-def _canonical(host: str) -> str:
-    """Return a host in lower case and without the trailing dot of a fully qualified name."""
-    return host.lower().removesuffix(".")
 
 
 def _parent_domains(name: str) -> Iterator[str]:

@@ -33,7 +33,7 @@ from typed_async_client.private import (
     leave_encoded,
 )
 
-__all__ = ["complete_decoder", "decode_whole", "is_slice", "leave_slice_encoded"]
+__all__ = ["complete_decoder", "decode_whole", "leave_slice_encoded"]
 
 _CHUNK_SIZE = 64 * 1024
 """Bytes passed to zlib in one call: at the end of each gzip member, it copies the unused rest."""
@@ -83,7 +83,7 @@ def decode_whole(decoder: Decoder, raw: bytes) -> bytes:
     return decoder.decode(raw) + decoder.flush()
 
 
-def is_slice(response: httpx.Response) -> bool:
+def _is_slice(response: httpx.Response) -> bool:
     """Whether a response has only a part of a representation, RFC 9110 section 15.3.7.
 
     A 206 response that says that it covers all bytes has the whole of it. Several parts, in a
@@ -100,7 +100,7 @@ def leave_slice_encoded(response: Any) -> None:
 
     The content coding was applied to the whole representation, before a part of it was selected.
     """
-    if response.status_code == _PARTIAL and is_slice(response):
+    if _is_slice(response):
         leave_encoded(response)
 
 

@@ -1,8 +1,9 @@
 """A connection pool with httpcore's interface that stays intact when requests are cancelled.
 
-Direct connections are ours; those through a proxy, or with ``retries``, are httpcore's. Which request
-gets which connection is decided in ``queue.py`` and ``slots.py``, by synchronous calls in constant time.
-This module awaits two things only: a slot, and the exchange on it.
+Direct connections are ours; those through a proxy, or with ``retries``, are httpcore's with our HTTP/1.1
+exchange. Which request gets which connection is decided in ``queue.py`` and ``slots.py``, by synchronous
+calls whose amortised cost hardly depends on the number of connections and waiting requests. This module
+awaits two things only: a slot, and the exchange on it.
 """
 
 import asyncio
@@ -171,11 +172,11 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         return [slot.connection for slot in self._slots.all]
 
     @property
-    def is_unclosed(self) -> bool:
+    def _is_unclosed(self) -> bool:
         """Whether it has open connections."""
         return any(slot.is_open for slot in self._slots.all)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Close the idle connections, from any thread."""
         for slot in self._slots.all:
             if slot.users == 0:

@@ -1,10 +1,11 @@
 """The requests that wait for a connection, and who goes next.
 
-Requests that wait for the same thing are served in the order in which they came. Among the others, one
-may overtake another if an open connection serves it at once, because a new connection for the older
-request would cost that one, and a handshake. So that nobody waits forever, a request is overtaken at most
-four times per connection of the pool: about as long as four requests take. Joining an HTTP/2 connection
-that an even older request keeps open isn't overtaking, since the connection wouldn't be free anyway.
+Requests that wait for the same thing are served in the order in which they asked for a slot; one that is
+sent again asks again. Among the others, one may overtake another if an open connection serves it at once,
+because a new connection for the older request would cost that one, and a handshake. So that nobody waits
+forever, a request is overtaken at most four times per connection of the pool: about as long as four
+requests take. Joining an HTTP/2 connection that an even older request keeps open isn't overtaking, since
+the connection wouldn't be free anyway.
 
 Nothing here ever waits: what waits are the callers, for the future of their waiter.
 """

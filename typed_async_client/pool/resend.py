@@ -57,7 +57,8 @@ class PooledRequest:
         refusals: how many connections refused it without processing it, or couldn't send it.
         request: the request itself.
         resends: how often it was sent again after it may have been processed, 0 or 1.
-        ticket: its number in the order in which requests came to the pool.
+        ticket: its number in the order in which requests asked for a slot; renewed each time it
+            asks for one.
 
     Args:
         request: the request.

@@ -54,12 +54,12 @@ class WholeResponse(httpx.Response):
         try:
             raw = await self._raw_body.read_whole()
             self._num_bytes_downloaded = len(raw)
-            content = decode_whole(self._get_content_decoder(), raw) if self._is_encoded() else raw
             if "aclose" in vars(self):  # replaced by an event hook that must be called
                 await self.aclose()
             else:
                 self.is_closed = True
                 await self.stream.aclose()
+            content = decode_whole(self._get_content_decoder(), raw) if self._is_encoded() else raw
         except httpx.RequestError as error:
             with contextlib.suppress(RuntimeError):  # it has no request
                 error.request = self.request

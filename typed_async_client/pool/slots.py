@@ -1,7 +1,7 @@
 """The slots of a pool: which are idle, which are shared, and which must be closed.
 
-Nothing here ever waits. A slot is found, entered, given back and closed by synchronous calls, so no cancellation
-can fall between two of them. Each call takes constant time.
+Nothing here ever waits. A slot is found, entered, given back and closed by synchronous calls, so no
+cancellation can fall between two of them. Each of these calls takes amortised constant time.
 """
 
 import dataclasses

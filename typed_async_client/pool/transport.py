@@ -127,7 +127,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         self._entered = 0
 
     @property
-    def parts(self) -> list[ConnectionPool]:
+    def _parts(self) -> list[ConnectionPool]:
         """The pool."""
         return [self._pool]
 

@@ -17,8 +17,8 @@ __all__ = ["describe_body"]
 def describe_body(response: httpx.Response, request: httpx.Request) -> httpx.Response:
     """Let the body of a response raise errors with a message, unless it is in memory or our pool's.
 
-    Errors of ssl and h11, which httpx passes on as they are, become httpx's. A part of a coded
-    representation is returned as received, which httpx would try to decode.
+    Errors of ssl and h11, which httpx passes on as they are, become httpx's. A 206 response with
+    part of a compressed resource isn't decompressed, where httpx would try to do so.
     """
     leave_slice_encoded(response)
     stream: Any = response.stream

@@ -47,7 +47,7 @@ class _Proxied(WarnsUnclosed, Generic[_T]):
         self._routes = _Routes(rules, lambda proxy: owned(make(proxy)))
 
     @property
-    def parts(self) -> list[_T]:
+    def _parts(self) -> list[_T]:
         """The transports."""
         return self._routes.all
 

@@ -13,9 +13,9 @@ import httpx
 from typed_async_client.libraries import is_from
 from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.pool.transport import AsyncPoolTransport
-from typed_async_client.transports.defaults import default_async_transport, default_transport
+from typed_async_client.transports.defaults import default_transport
 from typed_async_client.transports.sheltered import ShelteredTransport
-from typed_async_client.unclosed import WarnsUnclosed
+from typed_async_client.unclosed import WarnsUnclosed, owned
 
 __all__ = [
     "AnyTransport",
@@ -102,8 +102,10 @@ class TransportPair:
             if self._async is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.Client", "AsyncPoolTransport()")
-                self._async = default_async_transport(
-                    trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
+                self._async = owned(
+                    AsyncPoolTransport(
+                        trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
+                    )
                 )
             return self._async
 
@@ -180,7 +182,7 @@ class WrappingTransport(WarnsUnclosed, httpx.BaseTransport, httpx.AsyncBaseTrans
         return f"<{type(self).__name__} around {inner}>"
 
     @property
-    def parts(self) -> "list[AnyTransport | None]":
+    def _parts(self) -> "list[AnyTransport | None]":
         """The transports."""
         return self._pair.transports
 

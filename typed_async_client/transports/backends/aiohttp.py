@@ -124,15 +124,18 @@ class _Sessions:
     @property
     def is_unclosed(self) -> bool:
         """Whether it has an open connection that no response uses."""
-        connector = None if self.opened is None else self.opened.connector
-        return isinstance(connector, _Connector) and bool(connector.idle)
+        return self._connector is not None and bool(self._connector.idle)
 
     def abandon(self) -> None:
         """Close the idle connections, and keep aiohttp from warning about the session."""
-        connector = None if self.opened is None else self.opened.connector
-        if self.opened is not None and isinstance(connector, _Connector):
+        if self.opened is not None and (connector := self._connector) is not None:
             self.opened.detach()
             connector.abandon()
+
+    @property
+    def _connector(self) -> "_Connector | None":
+        connector = None if self.opened is None else self.opened.connector
+        return connector if isinstance(connector, _Connector) else None
 
 
 def _check(options: BackendOptions) -> None:

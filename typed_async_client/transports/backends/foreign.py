@@ -3,11 +3,10 @@
 It doesn't know any of these libraries. Each has a file that maps its options and its errors.
 """
 
-import asyncio
 import dataclasses
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
@@ -16,6 +15,7 @@ from typed_async_client.httpx_types import CertTypes
 from typed_async_client.sources import aclose_source
 from typed_async_client.translation import ErrorTranslation
 from typed_async_client.transports.backends.body import TranslatedBody
+from typed_async_client.transports.backends.timeouts import PhaseTimeouts
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
 from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.wire.request_rules import header_error
@@ -29,9 +29,6 @@ __all__ = ["NEVER_RESENDS", "BackendOptions", "ForeignTransport", "refuse"]
 
 NEVER_RESENDS = "no backend sends a request again that may have been processed"
 """Why no backend has the option ``resend_on_closed``."""
-
-_MAX_PART = 65536
-"""Bytes that a backend buffers without waiting for the network."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +63,17 @@ def refuse(backend: str, option: str, reason: str) -> ValueError:
 
 
 class Connections(Protocol):
-    """The connections of a library, which the pool of that library holds.
+    """The connection pool of another library.
 
     Attributes:
-        is_unclosed: whether any may be open.
+        is_unclosed: whether it may have open connections.
     """
 
     @property
     def is_unclosed(self) -> bool: ...
 
     def abandon(self) -> None:
-        """Close the idle ones, without waiting, from any thread and without a loop that runs."""
+        """Close the idle connections without waiting, from any thread, even if no loop is running."""
 
 
 class ForeignTransport(WarnsUnclosed, AsyncWrapper):
@@ -105,11 +102,11 @@ class ForeignTransport(WarnsUnclosed, AsyncWrapper):
         self._enforces_timeouts = enforces_timeouts
 
     @property
-    def is_unclosed(self) -> bool:
+    def _is_unclosed(self) -> bool:
         """Whether the library has open connections."""
         return self._connections.is_unclosed
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Close the idle connections, from any thread."""
         self._connections.abandon()
 
@@ -168,125 +165,3 @@ def _check_headers(request: httpx.Request) -> None:
             raise ValueError(
                 f"header {name!r} contains bytes that this transport cannot send: use UTF-8"
             ) from None
-
-
-class PhaseTimeouts:
-    """The timeouts of one request.
-
-    If they are enforced here, the phases before the response can't be told apart from outside: they
-    share the sum of the timeouts, and a ``ReadTimeout`` reports that it was exceeded.
-    """
-
-    def __init__(self, request: httpx.Request, *, enforced_by_library: bool) -> None:
-        self._request = request
-        self._timeout: dict[str, float | None] = request.extensions.get("timeout", {})
-        self._enforced_by_library = enforced_by_library
-        self._scope: asyncio.Timeout | None = None
-        self._seconds: float | None = None
-        self._error_type: type[httpx.TimeoutException] = httpx.ReadTimeout
-        #: what the caller's request body raised; a backend may mistake it for a network error
-        self.body_error: Exception | None = None
-        #: seconds between two parts of the response; None if the library enforces it
-        self.read: float | None = None if enforced_by_library else self._timeout.get("read")
-
-    async def until_response(self, sending: Awaitable[httpx.Response]) -> httpx.Response:
-        """Wait for the response headers, limiting the time since the request began to connect."""
-        self._seconds = self._total()
-        try:
-            async with asyncio.timeout(self._seconds) as self._scope:
-                return await sending
-        except TimeoutError as error:
-            if self._scope is None or not self._scope.expired():
-                raise
-            raise with_message(self._error_type(""), self._request, limit=self._seconds) from error
-        finally:
-            self._scope = None
-
-    def prepare(self, request: httpx.Request) -> httpx.Request:
-        """Return a copy of the request for the library, with its body watched."""
-        extensions = dict(request.extensions)
-        if not self._enforced_by_library:
-            extensions.pop("timeout", None)
-        body: Any = request.stream
-        declared = request.headers.get("content-length", "")
-        size = int(declared) if declared.isdecimal() else None
-        is_short = isinstance(body, httpx.ByteStream) and len(b"".join(body)) in {0, size}
-        is_short = is_short and (size or 0) <= _MAX_PART
-        copy = httpx.Request(
-            request.method,
-            _without_userinfo(request.url),
-            headers=request.headers,
-            stream=body if is_short else _Upload(body, size, self),
-            extensions=extensions,
-        )
-        copy.headers.encoding = "utf-8"  # the library reads them as text and encodes it as UTF-8
-        if is_short:
-            copy.read()
-        return copy
-
-    def begin_write(self) -> None:
-        """Start the write timeout: a part of the body is being sent."""
-        self._limit(self._timeout.get("write"), httpx.WriteTimeout)
-
-    def end_write(self) -> None:
-        """Stop the write timeout: the caller may take any time to produce the next part."""
-        self._limit(None, httpx.WriteTimeout)
-
-    def end_body(self) -> None:
-        """Start the read timeout: the whole body has been sent."""
-        seconds = None if self._enforced_by_library else self._timeout.get("read")
-        self._limit(seconds, httpx.ReadTimeout)
-
-    def _limit(self, seconds: float | None, error_type: type[httpx.TimeoutException]) -> None:
-        if self._scope is None:  # the response arrived before the whole body was sent
-            return
-        self._error_type = error_type
-        self._seconds = seconds
-        now = asyncio.get_running_loop().time()
-        self._scope.reschedule(None if seconds is None else now + seconds)
-
-    def _total(self) -> float | None:
-        """Return the sum of the timeouts; a phase without one adds nothing to it."""
-        if self._enforced_by_library or self._timeout.get("read") is None:
-            return None
-        return sum(self._timeout.get(phase) or 0 for phase in ("pool", "connect", "read"))
-
-
-def _without_userinfo(url: httpx.URL) -> httpx.URL:
-    """Remove what httpx has already turned into a header: a backend would add a second one."""
-    return url.copy_with(userinfo=b"") if url.userinfo else url
-
-
-class _Upload(httpx.AsyncByteStream):
-    """A request body, checked against its declared length, with a timeout for each part."""
-
-    def __init__(self, body: Any, size: int | None, timeouts: PhaseTimeouts) -> None:
-        self._body = body
-        self._size = size
-        self._timeouts = timeouts
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for part in _parts(self._body, self._size):
-                self._timeouts.begin_write()
-                yield part
-                self._timeouts.end_write()
-        except Exception as error:
-            self._timeouts.body_error = error
-            raise
-        self._timeouts.end_body()
-
-    async def aclose(self) -> None:
-        await self._body.aclose()
-
-
-async def _parts(body: Any, size: int | None) -> AsyncIterator[bytes]:
-    """Yield a body in parts small enough to time, and check it against its declared length."""
-    left = size
-    async for chunk in body:
-        if left is not None and (left := left - len(chunk)) < 0:
-            raise httpx.LocalProtocolError("Too much data for declared Content-Length")
-        for start in range(0, len(chunk), _MAX_PART):
-            yield chunk[start : start + _MAX_PART]
-    if left:
-        raise httpx.LocalProtocolError("Too little data for declared Content-Length")
