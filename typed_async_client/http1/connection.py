@@ -184,7 +184,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             return
         body: Any = request.stream
         if fits_at_once(body, len(head)):
-            await self._write(request, head + framing.encode(body))
+            data = head + framing.encode(body)
+            await self._stream.write(data, timeout_of(request, "write"))
             return
         if head:
             await self._write(request, head)

@@ -82,9 +82,13 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
             return _return(self._early_events.popleft())
         return super()._receive_event(timeout)
 
-    async def _response_closed(self) -> None:
+    def _response_closed(self) -> Coroutine[Any, Any, None]:
         """Keep the connection if everything was sent and received."""
         self._early_events.clear()
+        return super()._response_closed() if self._stream.is_idle else self._end_upload()
+
+    async def _end_upload(self) -> None:
+        """Keep the connection after an upload, which may have to be waited for."""
         is_received = self._h11_state.their_state.__name__ in _RECEIVED
         try:
             if is_received and await self._stream.end_upload() and not self.is_closed():

@@ -34,11 +34,8 @@ _RESPONDED = "the server responded before the whole body was sent"
 
 def fits_at_once(body: Any, head_size: int = 0) -> bool:
     """Whether a body is in memory, and can be written without a task, together with its head."""
-    return isinstance(body, REPLAYABLE_BODIES) and head_size + _size(body) <= _SENT_AT_ONCE
-
-
-def _size(body: Any) -> int:
-    return sum([len(part) for part in body])
+    parts: Any = body  # which mypy takes for one that may be asynchronous
+    return isinstance(body, REPLAYABLE_BODIES) and sum(map(len, parts), head_size) <= _SENT_AT_ONCE
 
 
 class UploadStream(httpcore.AsyncNetworkStream):
@@ -51,6 +48,11 @@ class UploadStream(httpcore.AsyncNetworkStream):
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._upload: Upload | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no upload that ``end_upload()`` has to end."""
+        return self._upload is None
 
     async def send_beside(
         self, request: httpcore.Request, send: Send, receive_status: Callable[[], Awaitable[int]]
