@@ -16,6 +16,7 @@ LAYERS = (
     ("hosts",),
     (
         "libraries",
+        "limit_checks",
         "policies",
         "private",
         "private_names",
@@ -57,6 +58,7 @@ VALUES = {
     "facts",
     "hosts",
     "libraries",
+    "limit_checks",
     "policies",
     "private",
     "httpx_types",

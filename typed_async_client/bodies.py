@@ -5,9 +5,12 @@ takes several times as long as encoding it, and holds up the event loop.
 """
 
 from collections.abc import Mapping
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 import httpx
+
+from typed_async_client.errors import RequestBodyConsumedError
 
 __all__ = ["encode_body"]
 
@@ -24,9 +27,11 @@ def encode_body(options: dict[str, Any], client: Any) -> None:
         client: the httpx client that will send it.
 
     Raises:
+        RequestBodyConsumedError: ``content`` is a generator that has ended.
         TypeError: a value isn't serializable as JSON.
         ValueError: a JSON number is infinite or not a number (RFC 8259 section 6).
     """
+    _check_not_ended(options.get("content"))
     data, json = options.get("data"), options.get("json")
     is_form = data is None or isinstance(data, Mapping)  # else httpx takes it as content
     is_streamed = options.get("content") is not None or options.get("files")
@@ -41,3 +46,14 @@ def encode_body(options: dict[str, Any], client: Any) -> None:
         if name not in headers and name not in getattr(client, "headers", ()):
             headers[name] = encoded.headers[name]
     options["headers"] = headers
+
+
+def _check_not_ended(content: Any) -> None:
+    has_ended = (isinstance(content, AsyncGeneratorType) and content.ag_frame is None) or (
+        isinstance(content, GeneratorType) and content.gi_frame is None
+    )
+    if has_ended:
+        raise RequestBodyConsumedError(
+            "content is a generator that has ended, and would send an empty body: call its "
+            "function again"
+        )

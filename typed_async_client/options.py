@@ -22,6 +22,7 @@ from typed_async_client.httpx_types import (
     TimeoutTypes,
     UseClientDefault,
 )
+from typed_async_client.limit_checks import check_limits, check_timeout
 from typed_async_client.spelling import check_names
 
 if TYPE_CHECKING:
@@ -169,6 +170,12 @@ _ELSEWHERE = {
 }
 """Names that aren't options of a request, and what to do instead."""
 
+_IN_LIMITS = {
+    name: f"pass limits=httpx.Limits({name}=...)"
+    for name in ("max_connections", "max_keepalive_connections", "keepalive_expiry")
+}
+"""Names that aren't options of a client, and what to do instead."""
+
 
 def check_single_request_options(options: Mapping[str, Any]) -> None:
     """Check the options of ``simple_async_request()``.
@@ -187,9 +194,13 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
     """Check the options of a client.
 
     Raises:
-        TypeError: an option is unknown, or ``random`` isn't callable.
+        TypeError: an option is unknown, ``random`` isn't callable, or a limit isn't a number.
+        ValueError: a limit or a timeout is too small.
     """
-    check_names("client option", options, ClientOptions.__annotations__)
+    check_names("client option", options, ClientOptions.__annotations__, _IN_LIMITS)
+    check_timeout(options.get("timeout"))
+    if "limits" in options:
+        check_limits(options["limits"])
     if not callable(random):
         raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
 
@@ -206,9 +217,12 @@ def snapshot(options: Mapping[str, Any], client: Any) -> dict[str, Any]:
 
     Raises:
         TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
-        ValueError: the same, for a JSON number that is infinite or not a number.
+        ValueError: the same, for a JSON number that is infinite or not a number, and for a
+            negative timeout.
     """
     check_names("request option", options, _KNOWN, _ELSEWHERE)
+    if "timeout" in options:
+        check_timeout(options["timeout"])
     chosen = dict(options)
     encode_body(chosen, client)
     return {name: copy_option(name, value) for name, value in chosen.items()}

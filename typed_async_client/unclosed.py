@@ -7,7 +7,7 @@ connection that a response still uses is closed with that response.
 import sys
 import warnings
 from collections.abc import Iterable
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 __all__ = ["WarnsUnclosed", "owned"]
 
@@ -60,6 +60,12 @@ class WarnsUnclosed:
 
     def _owned_parts(self) -> "list[WarnsUnclosed]":
         return [part for part in self._parts if isinstance(part, WarnsUnclosed) and part._has_owner]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} can't be copied or pickled, since it has connections: create "
+            "another one"
+        )
 
     def __del__(self) -> None:
         if self._has_owner:

@@ -1,11 +1,12 @@
 """Bodies that are encoded when a request is submitted."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from typed_async_client import AsyncResilientClient
+from typed_async_client import AsyncResilientClient, RequestBodyConsumedError
 from typed_async_client.bodies import encode_body
 
 BODIES: list[dict[str, Any]] = [
@@ -97,3 +98,18 @@ async def test_each_attempt_sends_what_was_submitted() -> None:
         value["a"] = 2
         await task
     assert sent == [b'{"a":1}', b'{"a":1}']
+
+
+async def test_a_generator_that_has_ended_is_refused() -> None:
+    """It would send an empty body."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"once"
+
+    generators: list[Any] = [parts(), (part for part in [b"once"])]
+    assert [part async for part in generators[0]] == list(generators[1]) == [b"once"]
+    async with AsyncResilientClient() as client:
+        for ended in generators:
+            with pytest.raises(RequestBodyConsumedError, match="has ended"):
+                await client.post("http://127.0.0.1:1/", content=ended)
+        assert client.statistics().submitted == 0

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import copy
 import gc
+import pickle
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -248,3 +250,11 @@ async def test_a_client_that_was_dropped_removes_its_hooks() -> None:
         del client
         gc.collect()
         assert external.event_hooks == {"request": [], "response": []}
+
+
+def test_what_has_connections_is_neither_copied_nor_pickled() -> None:
+    """A copy would share them, and warn about them in turn."""
+    for made in (AsyncResilientClient(), AsyncPoolTransport()):
+        for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="can't be copied or pickled"):
+                attempt(made)

@@ -89,7 +89,7 @@ async def test_an_upload_that_stalls_says_so(http11: Http11) -> None:
 
 
 async def test_a_pool_timeout_says_how_many_connections_and_requests_there_are() -> None:
-    """At the end of the wait."""
+    """Those ahead, of which some may have timed out at the same moment."""
     transport = AsyncPoolTransport(limits=httpx.Limits(max_connections=1))
     timeout = httpx.Timeout(20, pool=0.4)
     async with (
@@ -101,7 +101,7 @@ async def test_a_pool_timeout_says_how_many_connections_and_requests_there_are()
         await asyncio.sleep(0)
         assert await message_of(get(client, server), httpx.PoolTimeout) == (
             "GET: no free connection for 127.0.0.1:PORT within 0.4 s (pool timeout): "
-            "1 of 1 connections in use, 1 other request waiting"
+            "1 of 1 connections in use, 1 request was waiting before it"
         )
         for task in (first, third):
             task.cancel()

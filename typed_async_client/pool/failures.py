@@ -102,7 +102,7 @@ def message_of(
 
 
 def describe_wait(
-    request: httpcore.Request, origin: Origin, active: int, limit: int | None, waiting: int
+    request: httpcore.Request, origin: Origin, active: int, limit: int | None, ahead: int
 ) -> str:
     """Return the message for a request that has waited too long for a connection.
 
@@ -111,11 +111,11 @@ def describe_wait(
         origin: the origin of its URL.
         active: connections in use.
         limit: maximum number of connections; None for no limit.
-        waiting: other requests waiting for one.
+        ahead: requests that were waiting for one before it.
     """
     used = f"{active} connections" if limit is None else f"{active} of {limit} connections"
-    others = "1 other request" if waiting == 1 else f"{waiting} other requests"
-    reason = f"{used} in use, {others} waiting"
+    others = "1 request was" if ahead == 1 else f"{ahead} requests were"
+    reason = f"{used} in use, {others} waiting before it"
     return message_of(httpcore.PoolTimeout, request, origin, reason)
 
 

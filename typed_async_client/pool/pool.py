@@ -215,14 +215,15 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         return self._queue.take(pooled)
 
     async def _wait_for_slot(self, pooled: PooledRequest) -> Slot:
+        ahead = len(self._queue)
         waiter = self._queue.add(pooled)
         try:
             async with time_limit(timeout_of(pooled.request, "pool"), extends=False):
                 return await waiter.slot
         except TimeoutError as error:
             self._leave(waiter)
-            used, limit = self.statistics(), self._limits.max_connections
-            message = describe_wait(pooled.request, pooled.origin, used.active, limit, used.waiting)
+            active, limit = self.statistics().active, self._limits.max_connections
+            message = describe_wait(pooled.request, pooled.origin, active, limit, ahead)
             raise httpcore.PoolTimeout(message) from error
         except BaseException:
             self._leave(waiter)

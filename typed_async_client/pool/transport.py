@@ -13,6 +13,7 @@ from typed_async_client.described import with_message
 from typed_async_client.facts import hide_header_value, map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
 from typed_async_client.libraries import check_request
+from typed_async_client.limit_checks import check_limits
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
@@ -70,7 +71,9 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
 
     Raises:
         ImportError: an option needs a library that isn't installed; the message names the extra.
-        ValueError: ``http11`` has another value, or a proxy has an unknown scheme.
+        TypeError: ``limits`` isn't an ``httpx.Limits``.
+        ValueError: ``http11`` has another value, a proxy has an unknown scheme, or a limit is too
+            small.
 
     Example:
         >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
@@ -96,6 +99,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         resend_on_closed: bool = True,
     ) -> None:
         require_http2(http2=http2)
+        check_limits(limits)
         # httpx's own __init__ would create a second pool.
         self._make_pool = functools.partial(
             ConnectionPool,
