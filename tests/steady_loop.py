@@ -9,7 +9,7 @@ import asyncio
 import selectors
 import time
 
-__all__ = ["SteadyLoop", "advance"]
+__all__ = ["SteadyLoop", "advance", "pass_time"]
 
 _LONGEST_STEP = 0.02
 """The clock advances by at most this many seconds between two readings."""
@@ -46,3 +46,11 @@ def advance(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SteadyLoop)
     loop.advance(seconds)
+
+
+async def pass_time(seconds: float) -> None:
+    """Let time pass while the loop runs: timeouts expire, which a loop that is blocked extends."""
+    for _ in range(2):
+        advance(seconds)
+        for _ in range(10):
+            await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fault_handlers import wait_until
 from pool_helpers import run_loop_turns
-from steady_loop import advance
+from steady_loop import advance, pass_time
 from upload_servers import CHUNKED_HEAD, OK, Source, after_head, echo_chunks, never_reads, reach
 
 from typed_async_client.testing import Wire
@@ -64,7 +64,7 @@ async def test_the_read_timeout_starts_when_the_body_has_been_sent(head: bytes) 
         sending = asyncio.ensure_future(client.post(server.url, content=source.parts()))
         await wait_until(lambda: source.closed == 1)
         await run_loop_turns(50)
-        advance(LATE)
+        await pass_time(LATE)
         with pytest.raises(httpx.ReadTimeout):
             await sending
 
@@ -76,7 +76,7 @@ async def test_a_server_that_neither_reads_nor_sends_is_a_write_timeout(head: by
     async with reach(after_head(head, then=never_reads), timeout=5) as (client, server, _):
         sending = asyncio.ensure_future(client.post(server.url, content=source.parts()))
         await wait_until_stuck(source)
-        advance(LATE)
+        await pass_time(LATE)
         with pytest.raises(httpx.WriteTimeout):
             await sending
         assert source.closed == 1

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fault_handlers import wait_until
 from pool_helpers import run_loop_turns
-from steady_loop import advance
+from steady_loop import pass_time
 from upload_servers import Source, after_head, never_reads, reach, read_head
 
 from typed_async_client.testing import Wire
@@ -130,7 +130,7 @@ async def test_a_server_that_does_not_read_the_body_is_a_write_timeout() -> None
         while before < source.produced:
             before = source.produced
             await run_loop_turns(300)
-        advance(100)
+        await pass_time(100)
         with pytest.raises(httpx.WriteTimeout):
             await sending
         assert source.closed == 1
