@@ -1,8 +1,30 @@
 """Checks of the options of policies, made when they are created."""
 
+import enum
 import math
+from collections.abc import Collection, Iterable
+from typing import Any, Final, TypeVar
 
-__all__ = ["require_bool", "require_count", "require_number"]
+__all__ = [
+    "checked_exceptions",
+    "checked_members",
+    "checked_statuses",
+    "require_bool",
+    "require_count",
+    "require_number",
+    "require_one_of",
+    "wrong_option",
+]
+
+MemberT = TypeVar("MemberT", bound=enum.Enum)
+
+_STATUSES: Final = range(200, 1000)
+"""The statuses of final responses, registered or not."""
+
+
+def wrong_option(name: str, expected: str, value: object) -> ValueError:
+    """Return the error that refuses the value of an option, whatever is wrong with it."""
+    return ValueError(f"{name} must be {expected}, got {value!r}")
 
 
 def require_count(name: str, value: object, *, at_least: int = 0) -> None:
@@ -14,7 +36,7 @@ def require_count(name: str, value: object, *, at_least: int = 0) -> None:
         at_least: the smallest integer allowed.
     """
     if type(value) is not int or value < at_least:
-        raise ValueError(f"{name} must be an integer >= {at_least}, got {value!r}")
+        raise wrong_option(name, f"an integer >= {at_least}", value)
 
 
 def require_number(
@@ -40,13 +62,64 @@ def require_number(
             return
     lower = f">= {at_least:g}" if above is None else f"> {above:g}"
     upper = "" if at_most == math.inf else f" and <= {at_most:g}"
-    raise ValueError(f"{name} must be a finite number {lower}{upper}, got {value!r}")
+    raise wrong_option(name, f"a finite number {lower}{upper}", value)
 
 
 def require_bool(name: str, value: object) -> None:
     """Raise ``ValueError`` unless ``value`` is True or False."""
     if not isinstance(value, bool):
-        raise ValueError(f"{name} must be True or False, got {value!r}")  # noqa: TRY004 - as for any other option
+        raise wrong_option(name, "True or False", value)
+
+
+def require_one_of(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise ``ValueError`` unless ``value`` is one of the choices."""
+    if not isinstance(value, str) or value not in choices:
+        raise wrong_option(name, f"one of {', '.join(choices)}", value)
+
+
+def checked_statuses(name: str, values: object) -> frozenset[int]:
+    """Return statuses as a set.
+
+    Raises:
+        ValueError: they aren't a collection, or one of them isn't the status of a response.
+    """
+    statuses = _items(name, values, "statuses, such as {502, 503}")
+    for status in statuses:
+        if type(status) is not int or status not in _STATUSES:
+            raise wrong_option(name, "integers from 200 to 999", status)
+    return frozenset(statuses)
+
+
+def checked_members(name: str, values: object, kind: type[MemberT]) -> frozenset[MemberT]:
+    """Return members of an enumeration as a set.
+
+    Raises:
+        ValueError: they aren't a collection, or contain something else.
+    """
+    members = _items(name, values, f"members of {kind.__name__}")
+    for member in members:
+        if not isinstance(member, kind):
+            raise wrong_option(name, f"members of {kind.__name__}", member)
+    return frozenset(members)
+
+
+def checked_exceptions(name: str, value: object) -> tuple[type[Exception], ...]:
+    """Return one class of exceptions, or several, as a tuple.
+
+    Raises:
+        ValueError: it isn't, or includes one that isn't an ``Exception``, such as a cancellation.
+    """
+    classes = [value] if isinstance(value, type) else _items(name, value, "exception classes")
+    for each in classes:
+        if not isinstance(each, type) or not issubclass(each, Exception):
+            raise wrong_option(name, "subclasses of Exception", each)
+    return tuple(classes)
+
+
+def _items(name: str, values: object, what: str) -> list[Any]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise wrong_option(name, f"a collection of {what}", values)
+    return list(values)
 
 
 def _is_finite(value: float) -> bool:
