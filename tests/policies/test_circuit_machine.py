@@ -63,7 +63,7 @@ class CircuitMachine(RuleBasedStateMachine):
         )
         self.circuit = self.options.start()
 
-    @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 10.0, 30.0]))
+    @rule(seconds=st.sampled_from([0.0, 1.0, 30.0]))
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
@@ -97,6 +97,10 @@ class CircuitMachine(RuleBasedStateMachine):
     def report(self, data: st.DataObject, health: Health, duration: float) -> None:
         """An attempt ends that was admitted in the present state."""
         ticket = self.current.pop(data.draw(st.integers(0, len(self.current) - 1)))
+        self.end(ticket, health, duration)
+
+    def end(self, ticket: Ticket, health: Health, duration: float) -> None:
+        """Report an attempt, and compare what follows."""
         transition = self.send_report(ticket, health, duration)
         expected = None
         if health is not Health.UNKNOWN:
@@ -114,6 +118,19 @@ class CircuitMachine(RuleBasedStateMachine):
         if expected is not None:
             self.enter(expected)
 
+    @rule()
+    def fail(self) -> None:
+        """An attempt is admitted and fails at once, so that circuits open often."""
+        self.admit()
+        if self.current:
+            self.end(self.current.pop(), Health.FAILING, duration=0.5)
+
+    @precondition(lambda self: self.state in {CircuitState.OPEN, CircuitState.HALF_OPEN})
+    @rule()
+    def wait_for_the_end(self) -> None:
+        """Let the break end, or the time of the probes."""
+        self.now = max(self.now, self.until)
+
     @precondition(lambda self: self.late)
     @rule(data=st.data(), health=st.sampled_from(Health))
     def report_late(self, data: st.DataObject, health: Health) -> None:
@@ -123,19 +140,17 @@ class CircuitMachine(RuleBasedStateMachine):
         for _ in range(2):
             assert self.send_report(ticket, health, duration=1.5) is None
 
-    @rule()
-    def isolate(self) -> None:
-        """A person opens the circuit."""
-        transition = self.circuit.isolate()
-        assert (transition is None) is (self.state is CircuitState.ISOLATED)
-        self.enter(CircuitState.ISOLATED)
-
-    @rule()
-    def close(self) -> None:
-        """A person closes the circuit."""
-        transition = self.circuit.close()
-        assert (transition is None) is (self.state is CircuitState.CLOSED)
-        self.enter(CircuitState.CLOSED)
+    @rule(action=st.sampled_from(["nothing", "nothing", "nothing", "close", "isolate"]))
+    def intervene(self, action: str) -> None:
+        """A person may open or close the circuit."""
+        if action == "isolate":
+            transition = self.circuit.isolate()
+            assert (transition is None) is (self.state is CircuitState.ISOLATED)
+            self.enter(CircuitState.ISOLATED)
+        if action == "close":
+            transition = self.circuit.close()
+            assert (transition is None) is (self.state is CircuitState.CLOSED)
+            self.enter(CircuitState.CLOSED)
 
     @invariant()
     def agrees(self) -> None:
@@ -188,5 +203,5 @@ class CircuitMachine(RuleBasedStateMachine):
         return failed >= self.options.failure_rate or slow >= self.options.slow_rate
 
 
-CircuitMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+CircuitMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
 TestCircuit = CircuitMachine.TestCase
