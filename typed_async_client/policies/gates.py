@@ -52,11 +52,13 @@ class Rejected:
 class Permit:
     """The right to make one attempt; it is given back once, however often it is released."""
 
-    __slots__ = ("in_flight", "is_held")
+    __slots__ = ("in_flight", "is_held", "since")
 
-    def __init__(self, in_flight: int) -> None:
+    def __init__(self, in_flight: int, since: float) -> None:
         self.in_flight = in_flight
         """How many attempts were running when this one was admitted, itself included."""
+        self.since = since
+        """When it was given, in monotonic seconds."""
         self.is_held = True
         """Whether it hasn't been given back."""
 
@@ -236,7 +238,7 @@ class ConcurrencyGate:
         self.in_flight += 1
         if self.in_flight >= self.limit:
             self._changed = now
-        return Permit(self.in_flight)
+        return Permit(self.in_flight, now)
 
     def _measure(self, now: float) -> None:
         """Measure how long it took to release a permit while all of them were wanted."""
