@@ -59,9 +59,9 @@ class CircuitBreaker:
     Example:
         >>> circuit = CircuitBreaker(minimum_calls=1).start()
         >>> ticket = circuit.admit(now=0.0)
-        >>> circuit.report(ticket, Health.FAILING, duration=0.1, now=0.1, random=0.5).state
+        >>> circuit.report(ticket, Health.FAILING, duration=0.1, now=1.0, random=0.5).state
         <CircuitState.OPEN: 'open'>
-        >>> circuit.admit(now=2.1)
+        >>> circuit.admit(now=3.0)
         Rejected(reason=<RejectionReason.CIRCUIT_OPEN: 'circuit_open'>, retry_after=3.0)
     """
 
