@@ -14,6 +14,7 @@ PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
     (
+        "hosts",
         "libraries",
         "policies",
         "private",
@@ -21,9 +22,10 @@ LAYERS = (
         "httpx_types",
         "redact",
         "spelling",
+        "unclosed",
         "wording",
     ),
-    ("errors", "record"),
+    ("errors", "record", "sources"),
     ("sent",),
     ("binding", "bodies", "context", "copies", "facts"),
     ("described",),
@@ -51,12 +53,15 @@ VALUES = {
     "described",
     "errors",
     "facts",
+    "hosts",
     "libraries",
     "policies",
     "private",
     "httpx_types",
 } | {
     "sent",
+    "sources",
+    "unclosed",
     "wording",
 }
 """What the wire may import; it doesn't know contexts, events, results or the engine."""

@@ -4,37 +4,58 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
+from collections.abc import Callable, Container
 from http.cookiejar import Cookie, CookieJar
-from types import FunctionType
-from typing import Any
+from types import AsyncGeneratorType, FunctionType, GeneratorType
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
-from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
+from httpx._decoders import (
+    BrotliDecoder,
+    DeflateDecoder,
+    GZipDecoder,
+    MultiDecoder,
+    ZStandardDecoder,
+)
 from httpx._urlparse import ParseResult
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
+    "BrotliDecoder",
     "DeflateDecoder",
     "GZipDecoder",
     "MultiDecoder",
     "Trace",
+    "ZStandardDecoder",
+    "break_cycle_of_h2",
     "cookies_of_domain",
     "drop_surplus_permits",
+    "except_from_mounts",
     "forget_parsed_cookies",
+    "forget_task",
     "h2_state_of",
     "has_leftovers",
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
+    "leave_encoded",
     "mark_closed",
     "max_connections_of",
+    "origin_and_stream_of",
     "parts_of_url",
     "pending_events_of",
+    "pool_of",
+    "set_decoder",
     "set_empty_content",
+    "socket_transport_of",
+    "started_generator",
     "stream_under",
     "transports_of",
     "unacknowledged_bytes",
@@ -66,9 +87,44 @@ def transports_of(client: object) -> list[Any]:
     return [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
 
 
+class _Except:
+    """A pattern of ``mounts`` that matches some URLs of another one."""
+
+    def __init__(self, pattern: Any, excludes: Callable[[httpx.URL], bool]) -> None:
+        self._pattern = pattern
+        self._excludes = excludes
+
+    def matches(self, url: httpx.URL) -> bool:
+        return self._pattern.matches(url) and self._excludes(url)
+
+
+def except_from_mounts(
+    client: httpx.AsyncClient, mounted: Container[Any], excludes: Callable[[httpx.URL], bool]
+) -> None:
+    """Send what some mounted transports would get with the default transport instead.
+
+    Args:
+        client: an httpx client.
+        mounted: the transports.
+        excludes: returns whether a URL isn't for them; no pattern of httpx can express it.
+    """
+    mounts: dict[Any, Any] = {}
+    for pattern, transport in client._mounts.items():
+        if transport is not None and transport in mounted:
+            mounts[_Except(pattern, excludes)] = None
+        mounts[pattern] = transport
+    client._mounts = mounts
+
+
 def mark_closed(client: httpx.AsyncClient) -> None:
     """Make an httpx client refuse requests, without closing its transports."""
     client._state = type(client._state).CLOSED
+
+
+def pool_of(transport: httpx.HTTPTransport) -> httpcore.ConnectionPool:
+    """Return the pool of httpx's synchronous transport."""
+    pool: httpcore.ConnectionPool = transport._pool
+    return pool
 
 
 def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int:
@@ -98,6 +154,14 @@ def is_single_use(stream: Any) -> bool:
     return any(hasattr(source, name) for name in names) or _iterates_once(source)
 
 
+def started_generator(stream: Any) -> Any:
+    """Return the generator that a body is read from, if that has begun; None otherwise."""
+    if type(stream).__name__ not in _STREAMS_OF_ITERATORS or not stream._is_stream_consumed:
+        return None
+    source = stream._stream
+    return source if isinstance(source, AsyncGeneratorType | GeneratorType) else None
+
+
 def _starts_over(file: Any) -> bool:
     """Whether a file of a form is read from its start each time; httpx rewinds it if it can."""
     if isinstance(file, str | bytes):
@@ -111,6 +175,17 @@ def _iterates_once(source: Any) -> bool:
     return iterate(source) is iterate(source)
 
 
+def leave_encoded(response: Any) -> None:
+    """Let httpx or httpx2 return the body of one of their responses as received."""
+    kind = httpx.Response if isinstance(response, httpx.Response) else type(response)
+    response._decoder = kind(200)._get_content_decoder()  # of a response without a coding
+
+
+def set_decoder(response: Any, decoder: Any) -> None:
+    """Set what decodes the body of a response, which httpx chooses only if it is unset."""
+    response._decoder = decoder
+
+
 def set_empty_content(request: httpx.Request) -> None:
     """Mark a request as read, with an empty body."""
     request._content = b""
@@ -119,6 +194,12 @@ def set_empty_content(request: httpx.Request) -> None:
 def forget_parsed_cookies(response: Any) -> None:
     """Drop the parsed cookies of a response, which parses them again when accessed."""
     vars(response).pop("_cookies", None)
+
+
+def forget_task(task: "asyncio.Task[Any]") -> None:
+    """Keep asyncio from reporting a task that can't be ended, because its event loop is closed."""
+    vars_of_task: Any = task
+    vars_of_task._log_destroy_pending = False
 
 
 def cookies_of_domain(jar: CookieJar, domain: str) -> list[Cookie]:
@@ -150,6 +231,11 @@ def has_leftovers(connection: Any) -> bool:
     return False
 
 
+def origin_and_stream_of(connection: Any) -> tuple[httpcore.Origin, Any]:
+    """Return the origin and the network stream of httpcore's HTTP/1.1 connection."""
+    return connection._origin, connection._network_stream
+
+
 def h2_state_of(connection: Any) -> Any:
     """Return the h2 state of httpcore's HTTP/2 connection."""
     return _innermost(connection, "_h2_state")._h2_state
@@ -178,6 +264,22 @@ def unacknowledged_bytes(h2_state: Any) -> int:
     window = h2_state._inbound_flow_control_window_manager
     missing: int = window.max_window_size - window.current_window_size - window._bytes_processed
     return missing
+
+
+def break_cycle_of_h2(connection: Any) -> None:
+    """Let the h2 state of a closed connection be freed with its last reference.
+
+    It has a table of its own methods, each of which refers back to it.
+    """
+    http2 = _innermost(connection, "_h2_state")
+    if http2 is not None:
+        http2._h2_state._frame_dispatch_table = {}
+
+
+def socket_transport_of(transport: Any) -> Any:
+    """Return the transport of the socket below one of asyncio's, which may be of TLS."""
+    tls = getattr(transport, "_ssl_protocol", None)
+    return transport if tls is None else getattr(tls, "_transport", None)
 
 
 def _innermost(connection: Any, attribute: str) -> Any:

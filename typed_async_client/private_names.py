@@ -33,6 +33,7 @@ _REDIRECTS = ("httpx_client/redirects.py",)
 _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
 _H11 = ("http1/h11.py",)
+_H11_EXCHANGE = ("http1/h11_exchange.py",)
 _HTTP2 = ("http2/connection.py",)
 
 _CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
@@ -59,19 +60,33 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     # The messages of httpx.
     PrivateName(_CONTENT, "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"),
     PrivateName(_CONTENT, "IteratorByteStream", "_stream", _HERE, "the same, synchronous"),
+    PrivateName(
+        _CONTENT, "AsyncIteratorByteStream", "_is_stream_consumed", _HERE, "whether it was begun"
+    ),
+    PrivateName(
+        _CONTENT, "IteratorByteStream", "_is_stream_consumed", _HERE, "the same, synchronous"
+    ),
     PrivateName(_MODELS, "Request", "_content", _HERE + _PACKED, "the body, if it was read"),
     PrivateName(_MODELS, "Response", "_content", _RESPONSE + _PACKED, "the decoded body"),
     PrivateName(_MODELS, "Response", "_num_bytes_downloaded", _RESPONSE, "num_bytes_downloaded"),
     PrivateName(
-        _MODELS, "Response", "_get_content_decoder", _RESPONSE, "the decoder for the coding"
+        _MODELS, "Response", "_get_content_decoder", _HERE + _RESPONSE, "the decoder of the coding"
     ),
     PrivateName(_MODELS, "Response", "_cookies", _HERE, "a cache that copies must not share"),
-    PrivateName(_MODELS, "Response", "_decoder", _PACKED, "is dropped after reading"),
+    PrivateName(
+        _MODELS,
+        "Response",
+        "_decoder",
+        _HERE + _RESPONSE + _PACKED,
+        "is replaced, and later dropped",
+    ),
     PrivateName(_MODELS, "Response", "_elapsed", _PACKED, "can't be marshalled"),
     PrivateName(_MODELS, "Response", "_request", _PACKED, "is packed separately"),
     PrivateName(_DECODERS, "", "MultiDecoder", _HERE, "several content codings"),
     PrivateName(_DECODERS, "", "GZipDecoder", _HERE, "further members, and truncation"),
     PrivateName(_DECODERS, "", "DeflateDecoder", _HERE, "truncation"),
+    PrivateName(_DECODERS, "", "BrotliDecoder", _HERE, "truncation"),
+    PrivateName(_DECODERS, "", "ZStandardDecoder", _HERE, "further frames"),
     PrivateName("httpx._urls", "URL", "_uri_reference", _HERE, "a URL as it was parsed"),
     PrivateName("httpx._urlparse", "", "ParseResult", _HERE, "the parts of a URL"),
     # The pools and connections of httpcore.
@@ -93,7 +108,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpcore._async.connection",
         "AsyncHTTPConnection",
         "_connection",
-        _HERE,
+        (*_HERE, "pool/proxied.py"),
         "the exchange inside a connection, proxied ones included",
     ),
     PrivateName(
@@ -102,6 +117,23 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11, "is replaced"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE, "leftover bytes"),
+    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_send_request_body", _H11_EXCHANGE, "watched uploads"
+    ),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_receive_event", _H11_EXCHANGE, "early responses"
+    ),
+    PrivateName(
+        _AS_HTTP11, "AsyncHTTP11Connection", "_response_closed", _H11_EXCHANGE, "ends uploads"
+    ),
+    PrivateName(
+        _AS_HTTP11,
+        "AsyncHTTP11Connection",
+        "_network_stream",
+        _HERE,
+        "is served by our own",
+    ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(
         _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"
@@ -111,6 +143,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_read_incoming_data", _HTTP2, "shared reads"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_wait_for_outgoing_flow", _HTTP2, "uploads"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_request_body", _HTTP2, "early responses"),
+    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_stream_data", _HTTP2, "large parts"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_response_closed", _HTTP2, "resets streams"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_network_stream", _HTTP2, "bytes received"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_events", _HERE + _HTTP2, "unread events"),
@@ -128,6 +161,13 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "_inbound_flow_control_window_manager",
         _HERE,
         "the window of the connection",
+    ),
+    PrivateName(
+        "h2.connection",
+        "H2Connection",
+        "_frame_dispatch_table",
+        _HERE,
+        "a cycle, to be broken when the connection is closed",
     ),
     PrivateName("h2.windows", "WindowManager", "_bytes_processed", _HERE, "not yet acknowledged"),
 )

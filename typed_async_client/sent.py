@@ -18,6 +18,7 @@ from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.private import is_single_use
 from typed_async_client.record import RequestRecord
+from typed_async_client.sources import close_source
 
 __all__ = [
     "SentLog",
@@ -206,6 +207,11 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         return cls(body, log)
 
     @property
+    def source(self) -> Any:
+        """The body that is watched."""
+        return self._body
+
+    @property
     def is_consumed(self) -> bool:
         """Whether it was read, and can't be read again."""
         if isinstance(self._body, WatchedBody):
@@ -232,9 +238,13 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._record()
         has_content = False
-        async for part in self._body:
-            has_content = has_content or bool(part)
-            yield part
+        parts = aiter(self._body)
+        try:
+            async for part in parts:
+                has_content = has_content or bool(part)
+                yield part
+        finally:
+            await close_source(parts, self._body)
         self._check(has_content=has_content)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import socket
 
-from typed_async_client.net.stream import is_socket_readable
+from typed_async_client.net.polling import is_socket_readable
 
 
 def test_a_socket_is_readable_once_bytes_have_arrived() -> None:

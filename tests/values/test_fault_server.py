@@ -30,3 +30,15 @@ async def test_no_handler_starts_once_the_server_is_closed(turns: int) -> None:
         writer.transport.abort()
     assert False not in started
     gc.collect()
+
+
+async def test_a_server_is_closed_even_if_leaving_it_is_cancelled() -> None:
+    """Its socket would stay open."""
+    server = await FaultServer(Wire.finish).__aenter__()
+    leaving = asyncio.ensure_future(server.__aexit__(None, None, None))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", server.port)

@@ -21,7 +21,7 @@ from pool_helpers import (
 
 from typed_async_client import AsyncResilientClient
 from typed_async_client.pool.transport import AsyncPoolTransport
-from typed_async_client.testing import FaultServer
+from typed_async_client.testing import FaultServer, Handler
 
 __all__ = [
     "ANSWER",
@@ -64,6 +64,7 @@ class Sweep:
         new_transport: creates a transport with the given number of slots, for each point.
         fetch: sends a request with a client, and returns the response's body.
         new_client: creates a client over a transport.
+        handler: serves a connection; the slots are checked with requests that it answers.
         tls: use TLS.
         slot_timeout: seconds to wait for a slot before it counts as lost.
 
@@ -75,6 +76,7 @@ class Sweep:
     new_transport: Callable[[int], httpx.AsyncBaseTransport]
     fetch: Callable[[Any, str], Awaitable[bytes]] = fetch_whole
     new_client: Callable[[httpx.AsyncBaseTransport], Any] = pool_client
+    handler: Handler = dataclasses.field(default_factory=lambda: serve_requests(answer_in_pieces))
     tls: bool = False
     slot_timeout: float = 20.0
     points: int = 0
@@ -95,9 +97,7 @@ class Sweep:
         self, count: int, slots: int, *, others: int, warm: bool
     ) -> tuple[bool, list[str]]:
         faults = []
-        async with FaultServer(
-            serve_requests(answer_in_pieces), tls=server_context_or_none(tls=self.tls)
-        ) as server:
+        async with FaultServer(self.handler, tls=server_context_or_none(tls=self.tls)) as server:
             url, transport = ip_url(server), self.new_transport(slots)
             async with self.new_client(transport) as client:
                 if warm:

@@ -204,6 +204,11 @@ class H2Wire:
         self._h2.reset_stream(request.stream_id, code)
         await self._flush()
 
+    async def refuse_early(self, request: StreamRequest, *, end: bool) -> None:
+        """Send a refusal, or only its head, before the request is complete."""
+        self._h2.send_headers(request.stream_id, [(":status", "413")], end_stream=end)
+        await self._flush()
+
     async def abort_stream(self, request: StreamRequest) -> None:
         """Reset the stream with INTERNAL_ERROR."""
         self._h2.reset_stream(request.stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from typed_async_client.testing import Handler, SeenRequest, Wire
 
-__all__ = ["Socks5Proxy", "basic_auth", "forward_proxy", "tunnel_proxy"]
+__all__ = ["Socks5Proxy", "basic_auth", "forward_proxy", "relay", "tunnel_proxy"]
 
 
 def basic_auth(user: str, password: str) -> str:
@@ -82,17 +82,23 @@ def tunnel_proxy(
         if then is not None:
             await then(wire)
         elif reply.startswith(b"HTTP/1.1 200 "):
-            await _relay(wire, host, int(port))
+            await relay(wire.read, wire.send, host, int(port))
 
     return handler
 
 
-async def _relay(wire: Wire, host: str, port: int) -> None:
+async def relay(
+    read: Callable[[int], Awaitable[bytes]],
+    send: Callable[[bytes], Awaitable[None]],
+    host: str,
+    port: int,
+) -> None:
+    """Relay what a client sends to a server, and what the server sends back."""
     reader, writer = await asyncio.open_connection(host, port)
-    upstream = asyncio.ensure_future(_pump(wire.read, writer))
+    upstream = asyncio.ensure_future(_pump(read, writer))
     try:
         while data := await reader.read(65536):
-            await wire.send(data)
+            await send(data)
     except ConnectionError:
         pass
     finally:
@@ -137,7 +143,7 @@ class Socks5Proxy:
         self.targets.append((host, port))
         await wire.send(b"\x05" + bytes([self._reply]) + b"\x00\x01" + bytes(6))
         if self._reply == 0:
-            await _relay(wire, host, port)
+            await relay(wire.read, wire.send, host, port)
 
     async def _authenticates(self, wire: Wire) -> bool:
         assert self._credentials is not None

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fault_handlers import never_read, reset_connection, reset_on_connect, respond_with, wait_until
 from leak_checks import count_sockets_to
+from pool_helpers import run_loop_turns
 from tls_contexts import client_context, server_context
 
 from typed_async_client import AsyncPoolTransport
@@ -102,7 +103,7 @@ async def test_writing_pauses_while_the_server_does_not_read(tls: ServerTLS, pie
         for _ in range(200):
             await asyncio.sleep(0)
         assert not writing.done()
-        assert stream._transport.get_write_buffer_size() < BUFFER_LIMIT
+        assert stream.transport.get_write_buffer_size() < BUFFER_LIMIT
         reader.proceed.set()
         await writing
         await wait_until(lambda: reader.read == len(PAYLOAD))
@@ -249,7 +250,7 @@ async def _blocked_write(stream: AsyncioStream) -> "asyncio.Task[None]":
     """Write until a write blocks, and return its task."""
     while True:
         writing = asyncio.ensure_future(stream.write(bytes(65536), timeout=20))
-        await asyncio.sleep(0)
+        await run_loop_turns(3)  # one of them is for a write that lets other tasks run
         if not writing.done():
             return writing
         await writing
@@ -282,7 +283,7 @@ async def test_a_connection_that_reached_eof_with_unsent_data_can_be_closed() ->
 
     async with FaultServer(close_and_read) as server:
         stream = await connect_to(server, None)
-        transport = stream._transport
+        transport = stream.transport
         transport.write(PAYLOAD)
         await wait_until(lambda: bool(stream.get_extra_info("has_ended")))
         assert transport.get_write_buffer_size() > 0

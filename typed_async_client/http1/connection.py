@@ -4,11 +4,13 @@ It replaces httpcore's h11 connection, with the same error messages and trace ev
 because the pool never assigns a connection to two requests at the same time.
 """
 
+import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import httpcore
 
+from typed_async_client.http1.body import Http11Body
 from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
 from typed_async_client.http1.head import encode_head
@@ -18,6 +20,8 @@ from typed_async_client.http1.upgrade import (
     UpgradedStream,
     requests_upgrade,
 )
+from typed_async_client.http1.upload import SENT_AT_ONCE, UploadStream
+from typed_async_client.wire.headers import has_close
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
 
@@ -41,10 +45,14 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
 
     def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
         self._origin = origin
-        self._stream = stream
+        self._network = stream
+        self._stream: Any = stream  # with an upload on it while there is one
+        self._upload: UploadStream | None = None
         self._state = "NEW"
         self._requests = 0
-        self._sent_body = True  # False if the server responded instead of sending 100 Continue
+        self._is_last = False  # the request asked to close the connection after its response
+        self._parser: ResponseParser | None = None  # of the response whose head is being read
+        self._sent_body = True  # False if the server responded without waiting for the whole body
         self.is_traced: bool = False
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
@@ -53,13 +61,15 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         self._state = "ACTIVE"
         self._requests += 1
+        self._is_last = has_close(request.headers)
         self.is_traced = is_traced(request, HTTP11_LOGGER)
         try:
-            parser = await self._send(request)
-            head = self._receive_head(request, parser)
+            await self._send(request)
+            head = self._receive_head(request)
             parser = await self.traced(request, "receive_response_headers", head, _summary)
         except BaseException:
-            await self.traced(request, "response_closed", self.aclose())
+            self._parser = None
+            await self.traced(request, "response_closed", self._abandon())
             raise
         return TrustedResponse(
             parser.status,
@@ -80,11 +90,12 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     async def finish(self, parser: ResponseParser) -> None:
         """End an exchange; the connection is kept if it can serve another request."""
         parser.release()
-        clean = parser.is_complete and parser.keep_alive and self._sent_body
-        if clean and not (parser.has_leftovers or parser.is_tunnel):
+        clean = parser.is_complete and parser.keep_alive and self._is_sent
+        if clean and not (self._is_last or parser.has_leftovers or parser.is_tunnel):
             self._state = "IDLE"
+            self._forget_upload()
         else:
-            await self.aclose()
+            await self._abandon()
 
     def traced(
         self,
@@ -131,19 +142,28 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     def __repr__(self) -> str:
         return f"<Http11Connection [{self.info()}]>"
 
-    async def _send(self, request: httpcore.Request) -> ResponseParser | None:
-        """Send a request; return the parser if the response has already been read in part."""
-        parser: ResponseParser | None = None
+    @property
+    def _is_sent(self) -> bool:
+        return self._sent_body and (self._upload is None or self._upload.is_sent)
+
+    async def _abandon(self) -> None:
+        """Close the connection, and end what is still being sent."""
+        await self.aclose()
+        if self._upload is not None:
+            await self._upload.end_upload()
+
+    def _forget_upload(self) -> None:
+        self._upload, self._stream = None, self._network
+
+    async def _send(self, request: httpcore.Request) -> None:
+        """Send a request; part of the response may have been read afterwards."""
         try:
             sending = self._send_head(request)
             framing, head = await self.traced(request, "send_request_headers", sending)
-            if framing.has_body and expects_continue(request):
-                parser = ResponseParser(request.method)
-            rest = self._send_body(request, framing, head, parser)
+            rest = self._send_body(request, framing, head)
             await self.traced(request, "send_request_body", rest)
-        except httpcore.WriteError:
-            pass  # the server may have responded early and closed; its response counts
-        return parser
+        except httpcore.WriteError:  # the server may have responded early; its response counts
+            self._sent_body = False
 
     async def _send_head(self, request: httpcore.Request) -> tuple[Framing, bytes]:
         """Send the head; if it can be sent in one write with the body, return it instead.
@@ -157,39 +177,64 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         await self._write(request, head)
         return framing, b""
 
-    async def _send_body(
-        self,
-        request: httpcore.Request,
-        framing: Framing,
-        head: bytes,
-        parser: ResponseParser | None,
-    ) -> None:
-        """Send the body, after a head that wasn't sent yet; with a parser, once it is asked for."""
-        if parser is not None:
+    async def _send_body(self, request: httpcore.Request, framing: Framing, head: bytes) -> None:
+        """Send the body, after a head that wasn't sent yet."""
+        if framing.has_body and expects_continue(request):
             await self._write(request, head)
             head = b""
-            await wait_for_continue(self._stream, parser, timeout_of(request, "read"))
-            self._sent_body = not parser.has_head
+            asked = functools.partial(self._receive_continue, request.method)
+            await wait_for_continue(asked, timeout_of(request, "read"))
+            self._sent_body = not (self._parser is not None and self._parser.has_head)
         if not self._sent_body:
             return
         body: Any = request.stream
+        data: bytes | None = None
         if isinstance(request.stream, REPLAYABLE_BODIES):
             data = head + framing.encode(body)
-            await self._stream.write(data, timeout_of(request, "write"))
-            return
-        async for part in body:
-            await self._write(request, framing.encode_part(part))
-        await self._write(request, framing.encode_end())
+            if len(data) <= SENT_AT_ONCE:
+                await self._stream.write(data, timeout_of(request, "write"))
+                return
+
+        async def send(parts: AsyncIterator[bytes]) -> None:
+            if data is not None:
+                await self._write(request, data)
+                return
+            async for part in parts:
+                await self._write(request, framing.encode_part(part))
+            await self._write(request, framing.encode_end())
+
+        receive = functools.partial(self._receive_status, request.method)
+        self._upload = self._stream = UploadStream(self._network)
+        await self._upload.send_beside(body, send, receive)
+        if not self._upload.has_upload:
+            self._forget_upload()
 
     async def _write(self, request: httpcore.Request, data: bytes) -> None:
         await self._stream.write(data, timeout_of(request, "write"))
 
-    async def _receive_head(
-        self, request: httpcore.Request, parser: ResponseParser | None
-    ) -> ResponseParser:
+    async def _receive_continue(self, method: bytes, timeout: float) -> bool:
+        """Read once; return whether the server has asked for the body, or responded."""
+        parser = await self._receive_part(method, timeout)
+        return parser.got_continue or parser.has_head
+
+    async def _receive_status(self, method: bytes) -> int:
+        """Read the head of the response."""
+        while not (parser := await self._receive_part(method, None)).has_head:
+            pass
+        return parser.status
+
+    async def _receive_part(self, method: bytes, timeout: float | None) -> ResponseParser:
+        data = await self._stream.read(_READ_SIZE, timeout)
+        if self._parser is None:  # created late: it is large, and the wait for data can be long
+            self._parser = ResponseParser(method)
+        self._parser.take(data)
+        return self._parser
+
+    async def _receive_head(self, request: httpcore.Request) -> ResponseParser:
+        parser, self._parser = self._parser, None
         while parser is None or not parser.has_head:
             data = await self._stream.read(_READ_SIZE, timeout_of(request, "read"))
-            if parser is None:  # created late: it is large, and the wait for data can be long
+            if parser is None:
                 parser = ResponseParser(request.method)
             parser.take(data)
         if parser.status == SWITCHING_PROTOCOLS and not requests_upgrade(request):
@@ -200,90 +245,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
 
     def _network_stream(self, parser: ResponseParser) -> Any:
         if not parser.is_tunnel:
-            return self._stream
-        return UpgradedStream(self._stream, b"".join(parser.parts))
-
-
-class Http11Body:
-    """The body of a response, read from the connection as it is iterated.
-
-    Args:
-        connection: the connection to read from.
-        request: the request, for its timeouts and its ``trace`` extension.
-        parser: the parser that has read the head.
-    """
-
-    def __init__(
-        self, connection: Http11Connection, request: httpcore.Request, parser: ResponseParser
-    ) -> None:
-        self._connection = connection
-        self._request = request
-        self._parser = parser
-        self._is_open = True
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._traced_parts() if self._connection.is_traced else self
-
-    async def __anext__(self) -> bytes:
-        try:
-            part = await self._next_part()
-        except BaseException:
-            await self.aclose()
-            raise
-        if not part:
-            raise StopAsyncIteration
-        return part
-
-    async def read_whole(self) -> bytes:
-        """Read and return the rest of the body."""
-        if self._parser.is_complete and not self._connection.is_traced:
-            return self._take_rest()
-        reading = self._read_rest()
-        try:
-            return await self._connection.traced(self._request, "receive_response_body", reading)
-        except BaseException:
-            await self.aclose()
-            raise
-
-    async def aclose(self) -> None:
-        """End the exchange."""
-        if self._is_open:
-            self._is_open = False
-            finishing = self._connection.finish(self._parser)
-            await self._connection.traced(self._request, "response_closed", finishing)
-
-    async def _traced_parts(self) -> AsyncIterator[bytes]:
-        info = {"request": self._request}
-        try:
-            async with Trace("receive_response_body", HTTP11_LOGGER, self._request, info):
-                while part := await self._next_part():
-                    yield part
-        except BaseException:
-            await self.aclose()
-            raise
-
-    async def _next_part(self) -> bytes:
-        """Return the next part of the body; empty at its end."""
-        parser = self._parser
-        while not (parser.parts or parser.is_complete):
-            await self._connection.receive(self._request, parser)
-        if parser.is_tunnel or not parser.parts:
-            return b""
-        return parser.parts.popleft()
-
-    async def _read_rest(self) -> bytes:
-        parser = self._parser
-        while not parser.is_complete:
-            await self._connection.receive(self._request, parser)
-        return self._take_rest()
-
-    def _take_rest(self) -> bytes:
-        parser = self._parser
-        if parser.is_tunnel:
-            return b""
-        body = b"".join(parser.parts)
-        parser.parts.clear()
-        return body
+            return self._network
+        return UpgradedStream(self._network, b"".join(parser.parts))
 
 
 def _summary(parser: ResponseParser) -> tuple[Any, ...]:

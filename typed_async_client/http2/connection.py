@@ -4,9 +4,9 @@ In httpcore, one request reads from the network on behalf of all the others. Whe
 request of the connection fails; until then, the others may wait longer than their own timeouts. Here
 each request waits for its own timeout only.
 
-A server may also send a complete response before it has received the whole request, and then reset the
-stream, RFC 9113 section 8.1. httpcore would raise the error of sending the rest of the request, and
-discard the response.
+A server may also respond before it has received the whole request, and then either reset the stream,
+RFC 9113 section 8.1, or grant no more window. httpcore would discard the response in the first case, and
+wait for the window in the second.
 
 Connections through proxies are created by httpcore and keep its behaviour. The private names of
 ``AsyncHTTP2Connection`` used here are listed in ``private_names.py``. h2, an optional dependency, isn't
@@ -23,6 +23,8 @@ import httpcore
 
 from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
+from typed_async_client.net.deadline import time_limit
+from typed_async_client.sources import close_source
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_timeout
 
@@ -31,12 +33,18 @@ __all__ = ["WRITTEN_BEFORE", "Http2Connection"]
 WRITTEN_BEFORE = "written_before"
 """Attribute of a request: bytes written to the connection before it; missing while it waits."""
 
+_UPLOADING = "uploading"
+"""Attribute of a request while its body is sent: its stream."""
+
 _T = TypeVar("_T")
 
 _NO_ERROR = 0
 """Error code: the server needs no more of the request, RFC 9113 section 7."""
 
 _NO_WINDOW = "the server granted no flow-control window for the request body"
+
+_PIECE_SIZE = 64 * 1024
+"""Bytes of a body that are passed to httpcore in one call."""
 
 _READ_GRACE = 0.05
 """Seconds to read data that has already arrived; the loop may have to serve other streams first."""
@@ -70,6 +78,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         wait = functools.partial(super()._wait_for_outgoing_flow, request, stream_id)
         while True:
             updates = self._connection_window_updates
+            self._check_wanted(stream_id)
             try:
                 return await self._bounded(request, wait, _NO_WINDOW)
             except httpcore.ReadTimeout:
@@ -95,6 +104,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         trace = request.extensions.get("trace")
         if trace is None:
             await super()._receive_events(request, stream_id)
+            self._check_wanted(vars(request).get(_UPLOADING))
             return
         reports: list[tuple[str, dict[str, Any]]] = []
 
@@ -106,6 +116,7 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         await super()._receive_events(shadow, stream_id)
         for report in reports:
             await trace(*report)
+        self._check_wanted(vars(request).get(_UPLOADING))
 
     async def _response_closed(self, stream_id: int) -> None:
         """Reset the stream of an abandoned request before another request takes its place."""
@@ -146,17 +157,64 @@ class Http2Connection(httpcore.AsyncHTTP2Connection):
         raise httpcore.ReadTimeout(message or describe_timeout(timeout or 0.0))
 
     async def _send_request_body(self, request: httpcore.Request, stream_id: int) -> None:
+        vars(request)[_UPLOADING] = stream_id
         try:
             await super()._send_request_body(request, stream_id)
+        except _UnwantedBodyError:
+            await close_source(None, request.stream)
         except Exception as error:
+            await close_source(None, request.stream)
             if not (is_error_of_h2(error) and self._has_complete_response(stream_id)):
                 raise
+        except BaseException:
+            await close_source(None, request.stream)
+            raise
+        finally:
+            del vars(request)[_UPLOADING]
+
+    async def _send_stream_data(
+        self, request: httpcore.Request, stream_id: int, data: bytes
+    ) -> None:
+        """Send a part of the body.
+
+        httpcore copies the rest of the part for each frame: a large part is sent in pieces. For an
+        empty one, it sends nothing: other tasks run instead.
+        """
+        if not data:
+            await asyncio.sleep(0)
+        for start in range(0, len(data), _PIECE_SIZE):
+            piece = data[start : start + _PIECE_SIZE]
+            await super()._send_stream_data(request, stream_id, piece)
+
+    def _check_wanted(self, stream_id: int | None) -> None:
+        """Raise if the server has responded to a request without waiting for its body.
+
+        A successful response that isn't complete may need the rest of the body.
+        """
+        events = [] if stream_id is None else self._events.get(stream_id, [])
+        if not events or getattr(events[-1], "error_code", _NO_ERROR) != _NO_ERROR:
+            return
+        if _is_refusal(events[0]) or _ends_stream(events):
+            raise _UnwantedBodyError
 
     def _has_complete_response(self, stream_id: int) -> bool:
         """Whether the whole response was received, and then the stream was reset with NO_ERROR."""
         events = self._events[stream_id]
-        is_complete = any(type(event).__name__ == "StreamEnded" for event in events)
-        return is_complete and getattr(events[-1], "error_code", None) == _NO_ERROR
+        return _ends_stream(events) and getattr(events[-1], "error_code", None) == _NO_ERROR
+
+
+class _UnwantedBodyError(Exception):
+    """The server has responded, and needs no more of the request."""
+
+
+def _ends_stream(events: list[Any]) -> bool:
+    return any(type(event).__name__ == "StreamEnded" for event in events)
+
+
+def _is_refusal(event: Any) -> bool:
+    """Whether an event is the head of a redirect or an error."""
+    headers = getattr(event, "headers", None) or ()
+    return any(name == b":status" and value >= b"300" for name, value in headers)
 
 
 async def _wait_up_to(
@@ -164,7 +222,7 @@ async def _wait_up_to(
 ) -> _T | None:
     """Return the result of ``wait``; None if it takes longer."""
     try:
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             return await wait()
     except TimeoutError:
         return None

@@ -11,6 +11,8 @@ would be lost.
 """
 
 import asyncio
+import contextlib
+import os
 import threading
 from collections.abc import Callable
 from typing import cast
@@ -21,7 +23,10 @@ _HIGH_WATER = 256 * 1024
 """Unread bytes above which reading from the transport is paused."""
 
 _BUFFER_SIZE = 256 * 1024
-"""Most bytes per read. What remains in the kernel when the peer resets the connection may be lost."""
+"""Most bytes per read. What remains in the kernel when TLS is reset may be lost."""
+
+_MOST_READS = 32
+"""Reads of what remains in the kernel when a connection was lost; it holds a few MiB at most."""
 
 
 class StreamProtocol(asyncio.BaseProtocol):
@@ -108,8 +113,9 @@ class StreamProtocol(asyncio.BaseProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Record that the connection is gone."""
+        """Record that the connection is gone, and forget what refers back to this protocol."""
         self._end(exc)
+        self.transport = self._reader = self._writer = None
 
     def pause_writing(self) -> None:
         """Record that the transport's write buffer is full."""
@@ -150,6 +156,22 @@ class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Receive the bytes that were read into the buffer."""
         self._receive(_shared.buffer[:nbytes])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Record that the connection is gone, after receiving what has arrived.
+
+        A peer that responds to a part of a request and closes the connection resets it. If a write
+        notices that first, asyncio closes the socket without reading the response.
+        """
+        sock = None if self.transport is None else self.transport.get_extra_info("socket")
+        if isinstance(exc, OSError) and sock is not None:
+            self._receive_rest(sock.fileno())
+        super().connection_lost(exc)
+
+    def _receive_rest(self, descriptor: int) -> None:
+        with contextlib.suppress(OSError):  # there is no more, or it can't be read
+            for _ in range(_MOST_READS):
+                self._receive(os.read(descriptor, _BUFFER_SIZE))
 
 
 class SecureProtocol(StreamProtocol, asyncio.Protocol):

@@ -5,46 +5,103 @@ knows nothing of HTTP or the pool.
 """
 
 import asyncio
-import select
 import ssl
+import traceback
+import weakref
 from typing import Any, cast
 
 import httpcore
 
 from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reason_of
+from typed_async_client.hosts import tls_host
+from typed_async_client.net.abandoned import Home, Layers, break_cycle_of_transport
+from typed_async_client.net.deadline import time_limit
+from typed_async_client.net.polling import is_socket_readable
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wording import explained
 
-__all__ = ["AsyncioStream", "is_socket_readable"]
+__all__ = ["AsyncioStream"]
 
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
 
+_TURN_SIZE, _WRITE_COST = 256 * 1024, 4 * 1024
+"""Most bytes written before other tasks get a turn, since a fast peer never causes a wait; and what each
+write counts for in addition, because a body may have many small or empty parts."""
+
 
 class AsyncioStream(httpcore.AsyncNetworkStream):
     """A connected stream with httpcore's interface.
+
+    The connection is closed when its last stream is freed. No reference leads from the event loop
+    to the stream, or from the stream back to itself.
 
     Args:
         protocol: the protocol, already connected.
         inner: the stream that this one adds TLS to; None for a socket.
 
     Attributes:
-        layers: the streams of this connection, from the socket to the outermost TLS layer. All of
-            them share one list.
         protocol: buffers the received bytes.
+        transport: asyncio's transport.
         written: total bytes passed on to be sent, those of TLS left out.
     """
 
+    _is_owner = False
+
     def __init__(self, protocol: StreamProtocol, *, inner: "AsyncioStream | None" = None) -> None:
-        self.layers: list[AsyncioStream] = [] if inner is None else inner.layers
-        self.layers.append(self)
         self.protocol: StreamProtocol = protocol
+        self.transport: asyncio.Transport = cast("asyncio.Transport", protocol.transport)
         self.written: int = 0
+        self._home: Home | None = Home() if inner is None else None
+        self._inner = inner  # keeps it from being freed, and the connection from being closed
+        self._is_owner = True
+        self._layers: weakref.ref[Layers] | None = None
+        self._in_this_turn = 0  # bytes written since the event loop last ran other tasks
         self._read_timer = WaitTimer()
-        self._transport = cast("asyncio.Transport", protocol.transport)
-        self._socket = self._transport.get_extra_info("socket") if inner is None else None
+        self._socket = self.transport.get_extra_info("socket") if inner is None else None
         self._write_timer = WaitTimer()
+        if inner is not None and (layers := inner.layers) is not None:
+            self.record_in(layers)
+
+    @property
+    def layers(self) -> Layers | None:
+        """The list that the streams of this connection are recorded in, if any."""
+        return None if self._layers is None else self._layers()
+
+    def record_in(self, layers: Layers) -> None:
+        """Add this stream to the layers of its connection, and later those on top of it."""
+        layers.append(self)
+        self._layers = weakref.ref(layers)
+
+    def hand_over(self) -> StreamProtocol:
+        """Leave the connection to another stream, which is made on the returned protocol."""
+        self._is_owner = False
+        return self.protocol
+
+    def __del__(self) -> None:
+        if self._is_owner:
+            self.abandon()
+            break_cycle_of_transport(self.transport)
+
+    def abandon(self) -> None:
+        """Close the connection, of which nothing else is left, from any thread and at any time."""
+        self.home.close([stream.transport for stream in self.chain])
+
+    @property
+    def chain(self) -> "list[AsyncioStream]":
+        """The streams from the socket to this one."""
+        return [self] if self._inner is None else [*self._inner.chain, self]
+
+    @property
+    def home(self) -> Home:
+        """Where the connection was opened."""
+        return cast("Home", self._home) if self._inner is None else self._inner.home
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process holds its socket, and the peer hasn't closed it."""
+        return self.home.is_this_process and not self.protocol.has_ended
 
     @property
     def has_ended(self) -> bool:
@@ -76,6 +133,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         protocol = self.protocol
         if not protocol.is_readable:
+            self._in_this_turn = 0
             await self._read_timer.limit(protocol.wait_readable(), timeout, httpcore.ReadTimeout)
         data = protocol.take(max_bytes)
         if not data and protocol.error is not None:
@@ -91,7 +149,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
         It is written in chunks of 256 KiB, and the timeout applies to each chunk. A chunk counts as
         written once asyncio's buffer is below its low-water mark, so the last bytes may still be
-        buffered when this returns.
+        buffered when this returns. If it needn't wait, it lets other tasks run from time to time.
 
         Raises:
             httpcore.WriteTimeout: the peer didn't accept enough of one chunk within ``timeout``
@@ -100,14 +158,54 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         for start in range(0, len(buffer), _CHUNK_SIZE):
             await self._write_chunk(buffer[start : start + _CHUNK_SIZE], timeout)
+        if not buffer:
+            await self._give_way(0)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Wait until more may be written.
+
+        Raises:
+            httpcore.WriteTimeout: the peer didn't accept enough within ``timeout`` seconds.
+            httpcore.WriteError: the connection was lost.
+        """
+        writable = self.protocol.wait_writable()
+        if writable is not None:
+            await self._wait_writable(writable, timeout)
+
+    async def let_arrive(self) -> None:
+        """Let the event loop read what TLS data has arrived: it is lost if a write fails."""
+        tls, sock = self.get_extra_info("ssl_object"), self.get_extra_info("socket")
+        if tls is not None and sock is not None and is_socket_readable(sock):
+            for _ in range(2):  # the loop reads after the first, and this task runs before that
+                await asyncio.sleep(0)
+
+    def wait_readable(self) -> "asyncio.Future[None]":
+        """Return a future that completes when ``is_readable`` becomes true.
+
+        It is abandoned by the next call, and by a ``read()`` that has to wait.
+        """
+        return self.protocol.wait_readable()
 
     async def _write_chunk(self, chunk: bytes, timeout: float | None) -> None:
         writable = self._send(chunk)
-        if writable is not None:
-            await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
-            if self.protocol.error is not None:
-                error = self.protocol.error
-                raise httpcore.WriteError(_non_empty(error)) from error
+        if writable is None:
+            await self._give_way(len(chunk))
+        else:
+            await self._wait_writable(writable, timeout)
+
+    async def _wait_writable(self, writable: "asyncio.Future[None]", timeout: float | None) -> None:
+        self._in_this_turn = 0
+        await self._write_timer.limit(writable, timeout, httpcore.WriteTimeout)
+        if self.protocol.error is not None:
+            error = self.protocol.error
+            raise httpcore.WriteError(_non_empty(error)) from error
+
+    async def _give_way(self, size: int) -> None:
+        """Let other tasks run, if a lot was written since they last did."""
+        self._in_this_turn += size + _WRITE_COST
+        if self._in_this_turn > _TURN_SIZE:
+            self._in_this_turn = 0
+            await asyncio.sleep(0)
 
     async def start_tls(
         self,
@@ -125,22 +223,26 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if self.protocol.take(1):
             self.abort()
             raise httpcore.ConnectError("the peer sent bytes before the TLS handshake")
-        if self.protocol.has_ended or self._transport.is_closing():
+        if self.protocol.has_ended or self.transport.is_closing():
             self.abort()  # asyncio would wait for a handshake that can't happen
             raise httpcore.ConnectError("the connection was lost before the TLS handshake")
         secure = SecureProtocol()
+        name = None if server_hostname is None else tls_host(server_hostname)
         try:
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 transport = await asyncio.get_running_loop().start_tls(
-                    self._transport, secure, ssl_context, server_hostname=server_hostname
+                    self.transport, secure, ssl_context, server_hostname=name
                 )
         except TimeoutError as error:
             self.abort()
             raise httpcore.ConnectTimeout("timed out during the TLS handshake") from error
         except (OSError, ssl.SSLError, UnicodeError) as error:
             self.abort()
-            failure = httpcore.ConnectError(_non_empty(error))
-            raise explained(failure, explain_handshake(error)) from error
+            traceback.clear_frames(error.__traceback__)  # those of asyncio refer to the error
+            del secure  # it refers to the error, too
+            raise explained(
+                httpcore.ConnectError(_non_empty(error)), explain_handshake(error)
+            ) from error
         except BaseException:
             self.abort()
             raise
@@ -160,11 +262,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self._write_timer.stop()
         if self._socket is not None and self._socket.fileno() < 0:
             return  # aborting a connection that was lost with unsent data raises in asyncio
-        self._transport.close()
-        self._transport.abort()
+        self.transport.close()
+        self.transport.abort()
 
     def _send(self, chunk: bytes) -> "asyncio.Future[None] | None":
-        protocol, transport = self.protocol, self._transport
+        protocol, transport = self.protocol, self.transport
         if transport.is_closing():
             error = protocol.error
             raise httpcore.WriteError(
@@ -184,23 +286,12 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             return self.is_readable
         if info == "has_ended":
             return self.has_ended
-        return self._transport.get_extra_info(_EXTRA.get(info, info))
+        return self.transport.get_extra_info(_EXTRA.get(info, info))
 
 
 def _non_empty(error: Exception) -> Exception | str:
     """Return the argument of an error of httpcore: the error behind it, if that has a message."""
     return error if str(error) else reason_of(error)
-
-
-def is_socket_readable(sock: Any) -> bool:
-    """Whether the kernel holds unread bytes or the end of the connection; never waits."""
-    if sock.fileno() < 0:  # closed: asyncio reports the end of the connection one iteration later
-        return True
-    if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 _EXTRA = {"client_addr": "sockname", "server_addr": "peername"}

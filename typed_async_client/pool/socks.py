@@ -1,13 +1,14 @@
 """Limits the handshake with a SOCKS proxy by the connect timeout; httpcore waits for it forever."""
 
-import asyncio
 import enum
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 import httpcore
 
-__all__ = ["SocksBackend", "is_socks"]
+from typed_async_client.net.deadline import Deadline
+
+__all__ = ["SocksBackend", "is_socks", "without_handshake"]
 
 _T = TypeVar("_T")
 
@@ -25,6 +26,11 @@ def is_socks(proxy: httpcore.Proxy | None) -> bool:
     return proxy is not None and proxy.url.scheme.startswith(b"socks")
 
 
+def without_handshake(stream: Any) -> Any:
+    """Return the stream to the server, after the handshake with the proxy."""
+    return stream.inner if isinstance(stream, _SocksStream) else stream
+
+
 class SocksBackend(httpcore.AsyncNetworkBackend):
     """A network backend whose streams limit the handshake with a SOCKS proxy.
 
@@ -37,8 +43,7 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         """Connect with the backend."""
-        timeout = options.get("timeout")
-        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        deadline = Deadline(options.get("timeout"))
         return _SocksStream(await self._backend.connect_tcp(*args, **options), deadline)
 
     async def sleep(self, seconds: float) -> None:
@@ -47,38 +52,42 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
 
 
 class _SocksStream(httpcore.AsyncNetworkStream):
-    """A stream to a SOCKS proxy."""
+    """A stream to a SOCKS proxy.
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream, deadline: float | None) -> None:
-        self._stream = stream
+    Attributes:
+        inner: the stream under it.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, deadline: Deadline) -> None:
+        self.inner: httpcore.AsyncNetworkStream = stream
         self._deadline = deadline
 
     async def read(self, max_bytes: int, timeout: float | _Default | None = _HANDSHAKE) -> bytes:
         if timeout is not _HANDSHAKE:
-            return await self._stream.read(max_bytes, timeout)
-        data = await self._limited(self._stream.read(max_bytes))
+            return await self.inner.read(max_bytes, timeout)
+        data = await self._limited(self.inner.read(max_bytes))
         if not data:
             raise httpcore.ProxyError("the proxy closed the connection")
         return data
 
     async def write(self, buffer: bytes, timeout: float | _Default | None = _HANDSHAKE) -> None:
         if timeout is not _HANDSHAKE:
-            await self._stream.write(buffer, timeout)
+            await self.inner.write(buffer, timeout)
         else:
-            await self._limited(self._stream.write(buffer))
+            await self._limited(self.inner.write(buffer))
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await self.inner.aclose()
 
     async def start_tls(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        return await self._stream.start_tls(*args, **options)
+        return await self.inner.start_tls(*args, **options)
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        return self.inner.get_extra_info(info)
 
     async def _limited(self, operation: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with self._deadline.limit():
                 return await operation
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("timed out during the SOCKS handshake") from error

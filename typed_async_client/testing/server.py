@@ -178,8 +178,10 @@ class FaultServer:
     ) -> None:
         server, self._server = self._server, None
         assert server is not None  # noqa: S101 - entered
-        await _stop_accepting(server)
-        server.close()
+        try:
+            await _stop_accepting(server)
+        finally:  # this may be cancelled
+            server.close()
         for task in self._serving:
             task.cancel()
         if self._serving:

@@ -1,0 +1,50 @@
+"""Connections that httpcore makes, with our HTTP/1.1 exchange in them.
+
+httpcore chooses the class of a connection through a proxy, and that class makes its exchange itself.
+All of them keep it in one attribute, so it is replaced when it is stored there.
+"""
+
+import functools
+from typing import Any
+
+import httpcore
+
+from typed_async_client.http1.h11_exchange import H11Exchange
+from typed_async_client.pool.socks import without_handshake
+from typed_async_client.private import origin_and_stream_of
+
+__all__ = ["with_own_exchange"]
+
+
+def with_own_exchange(connection: Any) -> Any:
+    """Return a connection of httpcore, which reads responses while it sends bodies."""
+    kind: type = type(connection)
+    connection.__class__ = _subclass(kind)
+    connection.replace_exchange()
+    return connection
+
+
+class _OwnExchange:
+    """Replaces the exchange of a connection, and in the connection inside a proxied one."""
+
+    def replace_exchange(self) -> None:
+        """Replace what it has created already."""
+        self._connection = vars(self).get("_connection")
+
+    @property
+    def _connection(self) -> Any:
+        return vars(self)["_connection"]
+
+    @_connection.setter
+    def _connection(self, created: Any) -> None:
+        if type(created) is httpcore.AsyncHTTP11Connection:
+            origin, stream = origin_and_stream_of(created)
+            created = H11Exchange(origin, without_handshake(stream))
+        elif type(created) is httpcore.AsyncHTTPConnection:
+            created = with_own_exchange(created)
+        vars(self)["_connection"] = created
+
+
+@functools.cache  # one subclass for each of httpcore's classes
+def _subclass(kind: type) -> type:
+    return type(kind.__name__, (_OwnExchange, kind), {})
