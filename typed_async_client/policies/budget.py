@@ -29,14 +29,14 @@ class RetryBudget:
         min_per_second: extra requests allowed besides, per second, averaged over ``ttl``, >= 0;
             without them, a client that sends few requests could hardly ever retry.
         ttl: seconds after which a request no longer counts, >= 1 and <= 3600.
-        scope: ``"host"`` for one budget for each host, so that one that is down doesn't use up the
+        per: ``"host"`` for one budget for each host, so that one that is down doesn't use up the
             retries of the others; ``"client"`` for one in all.
 
     Raises:
         ValueError: a value is out of range; the message names the option and the value.
 
     Example:
-        >>> budget = RetryBudget(ratio=0.2, min_per_second=0.1, ttl=10.0).start()
+        >>> budget = RetryBudget(ratio=0.2, min_per_second=0.1, ttl=10.0).new_state()
         >>> budget.withdraw(now=0.0), budget.withdraw(now=0.0)
         (True, False)
     """
@@ -44,15 +44,15 @@ class RetryBudget:
     ratio: float = 0.2
     min_per_second: float = 1.0
     ttl: float = 10.0
-    scope: Scope = "host"
+    per: Scope = "host"
 
     def __post_init__(self) -> None:
         require_number("ratio", self.ratio, at_most=10)
         require_number("min_per_second", self.min_per_second)
         require_number("ttl", self.ttl, at_least=1, at_most=3600)
-        require_one_of("scope", self.scope, get_args(Scope))
+        require_one_of("per", self.per, get_args(Scope))
 
-    def start(self) -> "BudgetState":
+    def new_state(self) -> "BudgetState":
         """Create a full budget, to be shared by all that must stay within it together."""
         return BudgetState(self)
 
