@@ -167,6 +167,14 @@ def test_a_predicate_sees_the_facts() -> None:
     assert seen == [facts]
 
 
+def test_a_refusal_by_one_of_our_own_policies_is_not_retried() -> None:
+    """It would be refused again; a pool that is full now may have room later."""
+    refused = Facts(fault=Fault.OTHER, sent=Sent.NOTHING, local=True)
+    pool_timeout = Facts(fault=Fault.TIMEOUT, sent=Sent.NOTHING, local=True)
+    assert after(STANDARD, refused) == "final"
+    assert after(STANDARD, pool_timeout) == "retry"
+
+
 faults = st.sampled_from([*Fault, None])
 any_facts = st.builds(
     Facts,
