@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from typed_async_client.context import RequestContext
+from typed_async_client.policies.backoff import Backoff
 from typed_async_client.policies.classify import Fault, classify
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry import (
@@ -224,6 +226,13 @@ def test_the_connect_only_policy_decides_as_without_a_policy(
         assert decided.exhausted == before.exhausted
     else:
         assert decided == before
+
+
+def test_the_connect_only_policy_has_the_limits_of_a_context() -> None:
+    """A request that brings none of its own waits for 1 and for 2 seconds."""
+    context = RequestContext()
+    assert CONNECT_ONLY.max_retries == context.max_retries == 2
+    assert CONNECT_ONLY.backoff == context.backoff == Backoff(1.0, 2.0, 60.0)
 
 
 @given(any_facts)
