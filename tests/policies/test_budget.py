@@ -129,16 +129,16 @@ class BudgetMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.budget = RetryBudget(ratio=0.25, min_per_second=0.3, ttl=10.0).new_state()
+        self.budget = RetryBudget(ratio=0.25, min_per_second=0.6, ttl=5.0).new_state()
         self.now = 1000.0
         self.deposits: list[float] = []
         self.withdrawals: list[float] = []
 
     def count(self, instants: list[float]) -> int:
-        """Return how many of the instants are in the window of ten slices of one second."""
-        return sum(math.floor(each) > math.floor(self.now) - 10 for each in instants)
+        """Return how many of the instants are in the window of ten slices of half a second."""
+        return sum(math.floor(each * 2) > math.floor(self.now * 2) - 10 for each in instants)
 
-    @rule(seconds=st.floats(0, 4) | st.floats(0, 100))
+    @rule(seconds=st.floats(0, 2) | st.floats(0, 100))
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
