@@ -14,6 +14,7 @@ PACKAGE = Path(typed_async_client.__file__).parent
 
 LAYERS = (
     (
+        "hosts",
         "libraries",
         "policies",
         "private",
@@ -51,6 +52,7 @@ VALUES = {
     "described",
     "errors",
     "facts",
+    "hosts",
     "libraries",
     "policies",
     "private",

@@ -8,7 +8,12 @@ from typing import Any, TypeVar
 import httpx
 
 from typed_async_client.errors import ConnectError
-from typed_async_client.facts import failure_reason, is_from_the_wire, says_nothing
+from typed_async_client.facts import (
+    failure_reason,
+    hide_header_value,
+    is_from_the_wire,
+    says_nothing,
+)
 from typed_async_client.httpx_types import INVALID_USERINFO
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.wording import describe_failure, format_server
@@ -42,6 +47,8 @@ def with_message(
         in_body: whether the head of the response had been read.
         limit: the timeout in seconds that expired; None means the request's own.
     """
+    if type(error).__name__ == "LocalProtocolError":
+        hide_header_value(error)
     if not (says_nothing(error) or _needs_more(error, request)):
         return error
     details = {} if request is None else _details_of(error, request, limit)

@@ -4,6 +4,7 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
+from collections.abc import Callable, Container
 from http.cookiejar import Cookie, CookieJar
 from types import FunctionType
 from typing import Any
@@ -12,28 +13,39 @@ import httpcore
 import httpx
 from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
-from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
+from httpx._decoders import (
+    BrotliDecoder,
+    DeflateDecoder,
+    GZipDecoder,
+    MultiDecoder,
+    ZStandardDecoder,
+)
 from httpx._urlparse import ParseResult
 
 __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
+    "BrotliDecoder",
     "DeflateDecoder",
     "GZipDecoder",
     "MultiDecoder",
     "Trace",
+    "ZStandardDecoder",
     "cookies_of_domain",
     "drop_surplus_permits",
+    "except_from_mounts",
     "forget_parsed_cookies",
     "h2_state_of",
     "has_leftovers",
     "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
+    "leave_encoded",
     "mark_closed",
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
+    "set_decoder",
     "set_empty_content",
     "stream_under",
     "transports_of",
@@ -64,6 +76,35 @@ def is_stock_pool() -> bool:
 def transports_of(client: object) -> list[Any]:
     """Return every transport that an httpx client may use; for other objects, only None."""
     return [getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()]
+
+
+class _Except:
+    """A pattern of ``mounts`` that matches some URLs of another one."""
+
+    def __init__(self, pattern: Any, excludes: Callable[[httpx.URL], bool]) -> None:
+        self._pattern = pattern
+        self._excludes = excludes
+
+    def matches(self, url: httpx.URL) -> bool:
+        return self._pattern.matches(url) and self._excludes(url)
+
+
+def except_from_mounts(
+    client: httpx.AsyncClient, mounted: Container[Any], excludes: Callable[[httpx.URL], bool]
+) -> None:
+    """Send what some mounted transports would get with the default transport instead.
+
+    Args:
+        client: an httpx client.
+        mounted: the transports.
+        excludes: returns whether a URL isn't for them; no pattern of httpx can express it.
+    """
+    mounts: dict[Any, Any] = {}
+    for pattern, transport in client._mounts.items():
+        if transport is not None and transport in mounted:
+            mounts[_Except(pattern, excludes)] = None
+        mounts[pattern] = transport
+    client._mounts = mounts
 
 
 def mark_closed(client: httpx.AsyncClient) -> None:
@@ -109,6 +150,17 @@ def _starts_over(file: Any) -> bool:
 def _iterates_once(source: Any) -> bool:
     iterate = aiter if hasattr(source, "__aiter__") else iter
     return iterate(source) is iterate(source)
+
+
+def leave_encoded(response: Any) -> None:
+    """Let httpx or httpx2 return the body of one of their responses as received."""
+    kind = httpx.Response if isinstance(response, httpx.Response) else type(response)
+    response._decoder = kind(200)._get_content_decoder()  # of a response without a coding
+
+
+def set_decoder(response: Any, decoder: Any) -> None:
+    """Set what decodes the body of a response, which httpx chooses only if it is unset."""
+    response._decoder = decoder
 
 
 def set_empty_content(request: httpx.Request) -> None:

@@ -63,15 +63,23 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_MODELS, "Response", "_content", _RESPONSE + _PACKED, "the decoded body"),
     PrivateName(_MODELS, "Response", "_num_bytes_downloaded", _RESPONSE, "num_bytes_downloaded"),
     PrivateName(
-        _MODELS, "Response", "_get_content_decoder", _RESPONSE, "the decoder for the coding"
+        _MODELS, "Response", "_get_content_decoder", _HERE + _RESPONSE, "the decoder of the coding"
     ),
     PrivateName(_MODELS, "Response", "_cookies", _HERE, "a cache that copies must not share"),
-    PrivateName(_MODELS, "Response", "_decoder", _PACKED, "is dropped after reading"),
+    PrivateName(
+        _MODELS,
+        "Response",
+        "_decoder",
+        _HERE + _RESPONSE + _PACKED,
+        "is replaced, and later dropped",
+    ),
     PrivateName(_MODELS, "Response", "_elapsed", _PACKED, "can't be marshalled"),
     PrivateName(_MODELS, "Response", "_request", _PACKED, "is packed separately"),
     PrivateName(_DECODERS, "", "MultiDecoder", _HERE, "several content codings"),
     PrivateName(_DECODERS, "", "GZipDecoder", _HERE, "further members, and truncation"),
     PrivateName(_DECODERS, "", "DeflateDecoder", _HERE, "truncation"),
+    PrivateName(_DECODERS, "", "BrotliDecoder", _HERE, "truncation"),
+    PrivateName(_DECODERS, "", "ZStandardDecoder", _HERE, "further frames"),
     PrivateName("httpx._urls", "URL", "_uri_reference", _HERE, "a URL as it was parsed"),
     PrivateName("httpx._urlparse", "", "ParseResult", _HERE, "the parts of a URL"),
     # The pools and connections of httpcore.

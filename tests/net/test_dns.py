@@ -1,75 +1,22 @@
-"""Name resolution: a slow lookup blocks no other, and every caller gets a result."""
+"""Name resolution: what needs no lookup, and what clients and callers see of the lookups."""
 
 import asyncio
-import gc
 import socket
 import subprocess
 import sys
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
+import httpcore
 import httpx
 import pytest
+from name_server import LOCALHOST, NameServer, names, new_lookups, resolve_all, run_pending
+from steady_loop import advance
 
-from typed_async_client import AsyncPoolTransport
-from typed_async_client.net.dns import Resolver
+from typed_async_client import AsyncPoolTransport, AsyncResilientClient
+from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.net.dns import Resolution
 from typed_async_client.testing import FaultServer, answer
 
-LOCALHOST = (socket.AF_INET, "127.0.0.1")
-
-
-class NameServer:
-    """Replaces ``socket.getaddrinfo``; names ending in ``.hang.test`` hang until ``release`` is set.
-
-    Attributes:
-        lookups: how often each name was looked up.
-        release: lets the hanging lookups continue.
-    """
-
-    def __init__(self) -> None:
-        self.lookups: Counter[str] = Counter()
-        self.release = threading.Event()
-
-    def __call__(self, host: str, port: object, **_: object) -> list[Any]:
-        """Resolve a name to 127.0.0.1, unless it starts with ``unknown``."""
-        self.lookups[host] += 1
-        if host.endswith(".hang.test"):
-            assert self.release.wait(30)
-        if host.startswith("unknown"):
-            raise socket.gaierror(socket.EAI_NONAME, "no such name")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))] * 2
-
-    def finish_all(self) -> None:
-        """Release the hanging lookups, and wait for every lookup thread to end."""
-        self.release.set()
-        for thread in threading.enumerate():
-            if thread.name.startswith("lookup of "):
-                thread.join(10)
-
-    def threads(self) -> int:
-        """Return the number of running lookup threads."""
-        return sum(thread.name.startswith("lookup of ") for thread in threading.enumerate())
-
-
-@pytest.fixture(name="names")
-def _names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
-    names = NameServer()
-    monkeypatch.setattr("typed_async_client.net.dns.socket.getaddrinfo", names)
-    yield names
-    names.finish_all()
-
-
-async def run_pending() -> None:
-    """Run the event loop until everything that is ready has run."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-def resolve_all(resolver: Resolver, *hosts: str) -> list["asyncio.Task[Any]"]:
-    """Resolve each host in a task."""
-    return [asyncio.ensure_future(resolver.resolve(host)) for host in hosts]
+__all__ = ["names"]
 
 
 async def test_a_hundred_hanging_lookups_do_not_block_another(names: NameServer) -> None:
@@ -91,122 +38,71 @@ async def test_a_hundred_hanging_lookups_do_not_block_another(names: NameServer)
         assert transport.statistics().active == 0
 
 
-async def test_concurrent_callers_share_one_lookup_of_a_name(names: NameServer) -> None:
-    """Ten concurrent callers make one lookup; a later caller makes another."""
-    resolver = Resolver()
-    tasks = resolve_all(resolver, *["a.test"] * 10)
-    assert await asyncio.gather(*tasks) == [[LOCALHOST]] * 10
-    assert names.lookups["a.test"] == 1
-    assert await resolver.resolve("a.test") == [LOCALHOST]
-    assert names.lookups["a.test"] == 2
-
-
-async def test_concurrent_callers_share_a_queued_lookup_too(names: NameServer) -> None:
-    """The name is queued once, and looked up once."""
-    resolver = Resolver(max_lookups=1)
-    hanging = resolve_all(resolver, "a.hang.test")
-    waiting = resolve_all(resolver, *["b.test"] * 10)
-    await run_pending()
-    while not names.lookups:  # noqa: ASYNC110 - its thread has started, and may not have run yet
-        await asyncio.sleep(0)
-    assert names.lookups == {"a.hang.test": 1}
-    names.release.set()
-    await asyncio.gather(*hanging, *waiting)
-    assert names.lookups == {"a.hang.test": 1, "b.test": 1}
-
-
-async def test_no_more_than_the_maximum_number_of_lookups_run_at_once(names: NameServer) -> None:
-    """The others are queued until one has ended, and none is lost."""
-    resolver = Resolver(max_lookups=3)
-    tasks = resolve_all(resolver, *(f"{number}.hang.test" for number in range(8)), "healthy.test")
-    await run_pending()
-    assert names.threads() == 3
-    assert not any(task.done() for task in tasks)
-    names.release.set()
-    assert await asyncio.gather(*tasks) == [[LOCALHOST]] * 9
-    assert set(names.lookups.values()) == {1}
-
-
-async def test_a_cancelled_caller_affects_no_other(names: NameServer) -> None:
-    """Neither callers of the same name, nor callers of other names, nor the lookup itself."""
-    resolver = Resolver(max_lookups=1)
-    running = resolve_all(resolver, "a.hang.test", "a.hang.test")
-    queued = resolve_all(resolver, "b.test", "b.test", "c.test", "d.test")
-    await run_pending()
-    cancelled = [running[0], queued[0], queued[2]]
-    for task in cancelled:
-        task.cancel()
-    await asyncio.wait(cancelled)
-    names.release.set()
-    assert await running[1] == [LOCALHOST]
-    assert [await queued[1], await queued[3]] == [[LOCALHOST]] * 2
-    assert names.lookups == {"a.hang.test": 1, "b.test": 1, "d.test": 1}
-
-
-async def test_a_running_lookup_whose_caller_was_cancelled_is_still_shared(
-    names: NameServer,
+@pytest.mark.parametrize("name", ["h{}.dead-hang.test", "hang-{}.test", "hang-{}.some.test"])
+async def test_hosts_are_reached_while_two_hundred_names_of_three_clients_hang(
+    names: NameServer, name: str
 ) -> None:
-    """A caller that comes later joins it."""
-    resolver = Resolver()
-    (first,) = resolve_all(resolver, "a.hang.test")
-    await run_pending()
-    first.cancel()
-    await asyncio.wait({first})
-    (second,) = resolve_all(resolver, "a.hang.test")
-    await run_pending()
-    names.release.set()
-    assert await second == [LOCALHOST]
-    assert names.lookups == {"a.hang.test": 1}
+    """Healthy names get a thread, of the process's 256, after all those that came before."""
+    async with (
+        FaultServer(answer()) as server,
+        AsyncResilientClient() as first,
+        AsyncResilientClient() as second,
+        AsyncResilientClient() as third,
+    ):
+        for number in range(200):
+            client = (first, second, third)[number % 3]
+            await client.get(f"http://{name.format(number)}/", timeout=None)
+        await run_pending()
+        assert 128 <= names.threads() <= 200
+        tasks = [
+            await client.get(f"http://ok{number}.test:{server.port}/", timeout=20)
+            for number in range(20)
+            for client in (first, second, third)
+        ]
+        assert {response.status_code for response in await asyncio.gather(*tasks)} == {200}
+        assert names.threads() <= 256
 
 
-async def test_every_caller_gets_the_error(names: NameServer) -> None:
-    """A later caller makes another lookup: errors aren't cached."""
-    resolver = Resolver()
-    results = await asyncio.gather(
-        *resolve_all(resolver, *["unknown.hang.test"] * 3), _release(names), return_exceptions=True
+async def test_one_client_resolves_what_another_has_asked_for(names: NameServer) -> None:
+    """Both wait for the same lookup."""
+    async with (
+        FaultServer(answer()) as server,
+        AsyncResilientClient() as first,
+        AsyncResilientClient() as second,
+    ):
+        url = f"http://a.hang.test:{server.port}/"
+        tasks = [await client.get(url) for client in (first, second, first)]
+        await run_pending()
+        names.release.set()
+        assert [(await task).status_code for task in tasks] == [200] * 3
+    assert names.lookups["a.hang.test"] == 1
+
+
+async def test_a_name_without_a_thread_is_reported_as_such(names: NameServer) -> None:
+    """The message says what the threads were used for."""
+    lookups = new_lookups(usual=3, most=3, reserved=0, hangs_after=60)
+    hanging = resolve_all(lookups, "a.hang.test", "b.hang.test", "c.hang.test")
+    resolution = Resolution("waiting.test", lookups=lookups)
+    waiting = asyncio.ensure_future(resolution.addresses())
+    await run_pending()
+    assert resolution.describe() == "resolving waiting.test"
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert resolution.describe() == (
+        "waiting to resolve waiting.test: 3 other lookups are running, 0 of which hang"
     )
-    assert [type(result) for result in results[:3]] == [socket.gaierror] * 3
-    assert names.lookups["unknown.hang.test"] == 1
-    with pytest.raises(socket.gaierror):
-        await resolver.resolve("unknown.hang.test")
-    assert names.lookups["unknown.hang.test"] == 2
-
-
-async def _release(names: NameServer) -> None:
-    await run_pending()
     names.release.set()
+    await asyncio.gather(*hanging)
 
 
-async def test_an_error_without_a_caller_is_not_logged(names: NameServer) -> None:
-    """The loop's exception handler is not called."""
-    reported: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-    resolver = Resolver()
-    (task,) = resolve_all(resolver, "unknown.hang.test")
+async def test_a_lookup_that_hangs_times_out_and_says_so(names: NameServer) -> None:
+    """The connect timeout includes name resolution."""
+    connecting = asyncio.ensure_future(AsyncioBackend().connect_tcp("a.hang.test", 80, timeout=5))
     await run_pending()
-    task.cancel()
-    await asyncio.wait({task})
-    names.finish_all()
-    await run_pending()
-    del task  # it refers to the future with the error
-    gc.collect()
-    assert reported == []
-
-
-async def test_a_thread_that_cannot_be_started_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, names: NameServer
-) -> None:
-    """The system may be out of threads; a later lookup can still succeed."""
-
-    def start(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    resolver = Resolver(max_lookups=1)
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", start)
-        with pytest.raises(OSError, match="can't start a thread"):
-            await resolver.resolve("a.test")
-    assert await resolver.resolve("a.test") == [LOCALHOST]
+    advance(5)
+    with pytest.raises(httpcore.ConnectTimeout, match=r"timed out while resolving a\.hang\.test"):
+        await connecting
+    assert names.lookups == {"a.hang.test": 1}
 
 
 @pytest.mark.parametrize(
@@ -222,25 +118,59 @@ async def test_an_ip_address_is_returned_without_a_lookup(
     names: NameServer, host: str, family: socket.AddressFamily
 ) -> None:
     """``getaddrinfo`` isn't called."""
-    assert await Resolver().resolve(host) == [(family, host)]
+    assert await Resolution(host).addresses() == [(family, host)]
     assert not names.lookups
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost."])
+async def test_localhost_is_loopback_without_a_lookup(names: NameServer, host: str) -> None:
+    """RFC 6761 section 6.3 allows it; a server may listen on either address."""
+    assert await Resolution(host).addresses() == [LOCALHOST, (socket.AF_INET6, "::1")]
+    assert not names.lookups
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1"])
+async def test_an_old_notation_of_an_address_needs_no_thread(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """The system parses it, and asks nobody."""
+    monkeypatch.delattr("threading.Thread.start")
+    assert await Resolution(host).addresses() == [LOCALHOST]
+
+
+@pytest.mark.parametrize("host", ["host.1", "1.2.3.4.5", "0xhang"])
+async def test_a_name_that_ends_in_a_number_is_looked_up(names: NameServer, host: str) -> None:
+    """If the system can't parse it as an address."""
+    real = socket.getaddrinfo
+    flags: list[int] = []
+
+    def look_up(name: str, port: None, **options: int) -> object:
+        flags.append(options["flags"])
+        if options["flags"]:
+            raise socket.gaierror(socket.EAI_NONAME, "not a number")
+        return real(name, port, **options)
+
+    names.release.set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", look_up)
+        assert await Resolution(host).addresses() == [LOCALHOST]
+    assert flags == ([0] if host == "0xhang" else [socket.AI_NUMERICHOST, 0])
 
 
 async def test_a_link_local_address_keeps_its_scope_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, the address can't be connected to."""
     entry = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 0, 0, 2))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry])
-    assert await Resolver().resolve("printer.test") == [(socket.AF_INET6, "fe80::1%2")]
+    assert await Resolution("printer.test").addresses() == [(socket.AF_INET6, "fe80::1%2")]
 
 
 PROGRAM = """
 import asyncio, socket, threading
 socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
-from typed_async_client.net.dns import Resolver
+from typed_async_client.net.dns import Resolution
 
 async def main():
-    resolver = Resolver()
-    tasks = [asyncio.ensure_future(resolver.resolve(f"{number}.hang.test")) for number in range(20)]
+    tasks = [asyncio.ensure_future(Resolution(f"{n}.hang.test").addresses()) for n in range(300)]
     await asyncio.sleep(0)
     print("done")
 
@@ -249,7 +179,7 @@ asyncio.run(main())
 
 
 def test_a_program_can_exit_while_lookups_hang() -> None:
-    """The interpreter doesn't wait for the lookup threads."""
+    """The interpreter waits neither for the lookups nor for those that are queued."""
     completed = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM],
         capture_output=True,

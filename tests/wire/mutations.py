@@ -57,7 +57,7 @@ _HEADERS = (
 _SIZES = (
     b"0xc", b"+c", b"-c", b"c_", b"0_c", b" c", b"c ", b"c\t", b"\tc", b"", b"g", b"C", b"0000c", b"d",
     b"b", b"f" * 15, b"f" * 16, b"f" * 17, b"1" + b"0" * 16, b"0" * 25 + b"c", b"c;", b"c;a=b",
-    b'c;a="b;c"', b"c ;a=b", b"c;a=\0", b"c;\n", b"c;a=b\r", b"c,c", b"12.0", b"\xef\xbc\x8c",
+    b"c; a=b", b"c ; a = b", b"c;\ta", b"c \t", b'c;a="b;c"', b"c ;a=b", b"c;a=\0", b"c;\n", b"c;a=b\r", b"c,c", b"12.0", b"\xef\xbc\x8c",
 )  # fmt: skip
 _STARTS = (
     b"HTTP/1.1 200", b"HTTP/1.1 200 ", b"HTTP/1.1  200 OK", b"HTTP/1.1 200  OK", b"HTTP/1.1\t200 OK",

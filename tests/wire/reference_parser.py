@@ -1,5 +1,7 @@
 """A slow and simple parser of responses, following RFC 9112, to compare the real parsers with.
 
+The strict grammar is what llhttp accepts with the help of ``http1/rewriter.py`` and ``http1/chunks.py``.
+
 It shares neither code nor approach with them: it looks at the whole message at once, with one
 regular expression for each rule of the grammar, and uses no socket.
 """
@@ -42,19 +44,25 @@ class _Grammar:
     @property
     def fields(self) -> bytes:
         field = rb"%b:%b*%b" % (_TOKEN, self.text, self.line_end)
-        folded = rb"(?:[ \t]+%b*%b)*" % (self.text, self.line_end) if self.is_lax else b""
+        folded = rb"(?:[ \t]+%b*%b)*" % (self.text, self.line_end)
         return rb"((?:%b%b)*)%b" % (field, folded, self.line_end)
 
     @property
     def chunk(self) -> bytes:
         extension = rb"[^\n]*" if self.is_lax else rb"[\t -~\x80-\xff]*"
-        return rb"(%b)(?:;%b)?%b\r\n" % (self.size, extension, rb"[ \t]*" if self.is_lax else b"")
+        blanks = (b"", rb"[ \t]*") if self.is_lax else (rb"[ \t]*", b"")
+        return rb"(%b)%b(?:;%b)?%b\r\n" % (self.size, blanks[0], extension, blanks[1])
+
+    @property
+    def variants(self) -> tuple["_Grammar", ...]:
+        """The grammars of lines that all end alike; bare line feeds can't be mixed with CRLF."""
+        return (self,) if self.is_lax else (self, dataclasses.replace(self, line_end=b"\n"))
 
 
 _STRICT = _Grammar(
     line_end=rb"\r\n",
     text=rb"[\t -~\x80-\xff]",
-    version=rb"1\.[01]",
+    version=rb"1\.[0-9]",
     size=rb"[0-9A-Fa-f]+",
     is_lax=False,
 )
@@ -78,17 +86,27 @@ def parse_response(data: bytes, *, lax: bool = False) -> ParsedResponse | None:
     """
     grammar = _LAX if lax else _STRICT
     interim = 0
-    while (head := re.match(grammar.start + grammar.fields, data)) is not None:
+    while (found := _match_head(grammar, data)) is not None:
+        variant, head = found
         version, status, _, fields = head.groups()
         data = data[head.end() :]
         code = int(status)
         if code < 100 or code == 101:
             return None
         if code >= 200:
-            return _add_body(grammar, version, code, _parse_fields(grammar, fields), data)
+            return _add_body(grammar, version, code, _parse_fields(variant, fields), data)
         interim += 1
         if interim > 20 and not lax:
             return None
+    return None
+
+
+def _match_head(grammar: _Grammar, data: bytes) -> tuple[_Grammar, re.Match[bytes]] | None:
+    """Return the head at the start of the data, and the grammar that it follows."""
+    for variant in grammar.variants:
+        head = re.match(variant.start + variant.fields, data)
+        if head is not None:
+            return variant, head
     return None
 
 
@@ -141,7 +159,8 @@ def _parse_chunks(grammar: _Grammar, data: bytes) -> bytes | None:
         size = int(head[1], 16)
         data = data[head.end() :]
         if size == 0:
-            return body if re.match(grammar.fields, data) else None
+            ends = any(re.match(variant.fields, data) for variant in grammar.variants)
+            return body if ends else None
         if data[size : size + 2] != b"\r\n":
             return None
         body, data = body + data[:size], data[size + 2 :]

@@ -68,6 +68,32 @@ CORPUS: dict[str, tuple[bytes, ParsedResponse]] = {
         ),
         ParsedResponse(200, b"ok"),
     ),
+    "after interim responses with framing headers": (
+        (
+            b"HTTP/1.1 103 Early Hints\r\nConnection: close\r\nLink: </a>,\r\n </b>\r\n\r\n"
+            b"HTTP/1.1 102 Processing\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        ),
+        ParsedResponse(200, b"ok"),
+    ),
+    "folded lines": (
+        (
+            b"HTTP/1.1 200 OK\r\nX-A: a\r\n\tb\r\n  \r\n c\r\nContent-Length:\r\n 2\r\n"
+            b"Content-Length: 2 , 2\r\n\r\nok"
+        ),
+        ParsedResponse(200, b"ok"),
+    ),
+    "bare line feeds": (
+        b"HTTP/1.1 200 OK\nX-A: a\n b\nContent-Length: 2\n\nok",
+        ParsedResponse(200, b"ok"),
+    ),
+    "blanks around chunk sizes, and folded trailers": (
+        (
+            b"HTTP/1.2 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"6; a=b\r\nHello,\r\n006  \r\n world\r\n0 \r\nX-Sum: 12\r\n 13\r\n\r\n"
+        ),
+        ParsedResponse(200, b"Hello, world"),
+    ),
     "unusual field values": (
         (
             b"HTTP/1.1 200 \xc3\x89t\xc3\xa9\r\nX-Empty:\r\nX-Spaces:  a \t b  \r\nX-8: \xff\r\n"

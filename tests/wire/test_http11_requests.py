@@ -1,112 +1,151 @@
-"""Ambiguous requests aren't sent, with either parser."""
-
-from typing import Any
+"""How requests look on the wire, and when they close their connection, with either parser."""
 
 import httpx
 import pytest
-from pool_helpers import is_idle, new_transport, pool_client, serve_requests
+from pool_helpers import new_transport, pool_client, serve_requests
 
-from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer
+from typed_async_client import AsyncResilientClient
+from typed_async_client.testing import FaultServer, SeenRequest, Wire
 
 pytestmark = pytest.mark.usefixtures("http11")
 
-REFUSED: dict[str, list[tuple[str, str]]] = {
-    "two Content-Lengths": [("Content-Length", "5"), ("Content-Length", "3")],
-    "the correct length first": [("Content-Length", "3"), ("Content-Length", "5")],
-    "two lengths in one field": [("Content-Length", "3, 5")],
-    "a length with a sign": [("Content-Length", "+3")],
-    "a negative length": [("Content-Length", "-3")],
-    "a length with an underscore": [("Content-Length", "0_3")],
-    "a length that is not a number": [("Content-Length", "abc")],
-    "a hexadecimal length": [("Content-Length", "0x3")],
-    "a length after a space": [("Content-Length", " 3")],
-    "an empty length": [("Content-Length", "")],
-    "a length of 30 digits": [("Content-Length", "0" * 29 + "3")],
-    "a length of 5000 digits": [("Content-Length", "0" * 4999 + "3")],
-    "a coding that is not chunked": [("Transfer-Encoding", "gzip")],
-    "a coding that contains chunked": [("Transfer-Encoding", "xchunked")],
-    "a coding before chunked": [("Transfer-Encoding", "gzip, chunked")],
-    "a coding after chunked": [("Transfer-Encoding", "chunked, gzip")],
-    "chunked with a parameter": [("Transfer-Encoding", "chunked;q=1")],
-    "chunked after a space": [("Transfer-Encoding", " chunked")],
-    "chunked twice": [("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "chunked")],
-    "an empty coding": [("Transfer-Encoding", "")],
-    "an invalid length with chunked": [("Content-Length", "+3"), ("Transfer-Encoding", "chunked")],
-}
+Headers = list[tuple[str, str]]
 
 
-@pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
-async def test_an_ambiguous_request_is_not_sent(
-    headers: list[tuple[str, str]],
-) -> None:
-    """RFC 9112 section 6. Not a byte reaches the server, and the next request succeeds."""
-    first: list[bytes] = []
+class RecordedHeads:
+    """A handler that records the head of each request as sent, and answers with an empty 200."""
 
-    async def respond(wire: Wire) -> None:
-        first.append(await wire.read(1))
-        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    def __init__(self) -> None:
+        self.heads: list[list[bytes]] = []
 
-    transport = new_transport()
-    async with FaultServer(respond) as server, pool_client(transport) as client:
-        with pytest.raises(httpx.LocalProtocolError):
-            await client.post(server.url, headers=headers, content=b"abc")
-        assert is_idle(transport)
-        assert (await client.get(server.url)).text == "ok"
-    assert b"".join(first) == b"G"
+    async def __call__(self, wire: Wire) -> None:
+        """Serve one connection."""
+        data = b""
+        while part := await wire.read(65536):
+            data += part
+            if b"abc" in data or (b"\r\n\r\n" in data and not data.startswith(b"POST")):
+                self.heads.append(data.partition(b"\r\n\r\n")[0].split(b"\r\n"))
+                data = b""
+                await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-SMUGGLED = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\nGET"
-
-
-@pytest.mark.parametrize(
-    ("method", "options"),
-    [
-        ("GE T", {}),
-        (SMUGGLED, {}),
-        ("", {}),
-        ("GET", {"extensions": {"target": b"/a b"}}),
-        ("GET", {"extensions": {"target": b"/a HTTP/1.1\r\nX-A: b"}}),
-        ("GET", {"headers": {"": "a"}}),
-        ("GET", {"headers": {"X-A\r\nX-B": "a"}}),
-        ("GET", {"headers": {"X-A": "a\nX-B: b"}}),
-        ("GET", {"headers": {"X-A": "a\0"}}),
-    ],
-    ids=repr,
-)
-async def test_a_request_with_injected_lines_is_not_sent(
-    method: str, options: dict[str, Any]
-) -> None:
-    """In the method, the target or a field; the next request succeeds."""
-    transport = new_transport()
-    async with FaultServer(answer()) as server, pool_client(transport) as client:
-        with pytest.raises(httpx.LocalProtocolError):
-            await client.request(method, server.url, **options)
-        assert is_idle(transport)
-        assert (await client.get(server.url)).status_code == 200
-        assert [seen.target for seen in server.requests] == ["/"]
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [("Content-Length", "3")],
+SENT: dict[str, tuple[Headers, list[bytes]]] = {
+    "a length": ([("Content-Length", "3")], [b"Content-Length: 3"]),
+    "the same length twice": (
         [("Content-Length", "3"), ("content-length", "3")],
-        [("Content-Length", "03")],
-        [("Transfer-Encoding", "chunked")],
-        [("Transfer-Encoding", "CHUNKED")],
+        [b"Content-Length: 3"],
+    ),
+    "the same length in one field": ([("Content-Length", "3,3 , 3")], [b"Content-Length: 3"]),
+    "a length with zeros": ([("Content-Length", "03")], [b"Content-Length: 03"]),
+    "chunked": ([("Transfer-Encoding", "chunked")], [b"Transfer-Encoding: chunked"]),
+    "chunked in another case": (
+        [("Transfer-Encoding", "ChunKED")],
+        [b"Transfer-Encoding: chunked"],
+    ),
+    "a length with chunked": (
         [("Content-Length", "3"), ("Transfer-Encoding", "chunked")],
-    ],
-)
-async def test_an_unambiguous_request_is_sent(
-    headers: list[tuple[str, str]],
+        [b"Transfer-Encoding: chunked"],
+    ),
+    "a wrong length with chunked": (
+        [("Content-Length", "9"), ("Transfer-Encoding", "chunked")],
+        [b"Transfer-Encoding: chunked"],
+    ),
+    "an empty value": ([("X-A", "")], [b"X-A: ", b"Content-Length: 3"]),
+    "a tab in a value": ([("X-A", "a\tb")], [b"X-A: a\tb", b"Content-Length: 3"]),
+    "a name twice": (
+        [("X-A", "1"), ("x-a", "2")],
+        [b"X-A: 1", b"x-a: 2", b"Content-Length: 3"],
+    ),
+    "a Host of its own": ([("Host", "b.test")], [b"Content-Length: 3"]),
+    "an empty Host": ([("Host", "")], [b"Content-Length: 3"]),
+}
+"""Headers of a request, and the lines that are sent for them and for its body."""
+
+
+@pytest.mark.parametrize(("headers", "lines"), SENT.values(), ids=SENT)
+async def test_a_valid_request_is_sent_with_one_meaning(
+    headers: Headers, lines: list[bytes]
 ) -> None:
-    """A repeated length is valid; chunked overrides a length, which httpx itself adds."""
-
-    async def echo(request: SeenRequest, wire: Wire) -> None:
-        await wire.answer(200, request.body)
-
-    async with FaultServer(serve_requests(echo)) as server, pool_client(new_transport()) as client:
+    """Twice on one connection, with Host first, and without a length beside chunked."""
+    handler = RecordedHeads()
+    async with FaultServer(handler) as server, pool_client(new_transport()) as client:
         for _ in range(2):
             response = await client.post(server.url, headers=headers, content=b"abc")
-            assert response.content == b"abc"
+            assert response.status_code == 200
         assert server.connections == 1
+    for _, host, *others in handler.heads:
+        assert host.lower().startswith(b"host: ")
+        known = (b"content-", b"transfer-", b"x-a", b"host")
+        assert [line for line in others if line.lower().startswith(known)] == lines
+
+
+async def test_host_is_sent_first_whatever_the_order() -> None:
+    """RFC 9110 section 7.2."""
+
+    async def move_host(request: httpx.Request) -> None:
+        host = request.headers.pop("Host")
+        request.headers["X-A"] = "a"
+        request.headers["hOST"] = host
+
+    handler, hooks = RecordedHeads(), {"request": [move_host]}
+    async with (
+        FaultServer(handler) as server,
+        httpx.AsyncClient(transport=new_transport(), event_hooks=hooks) as client,
+    ):
+        await client.get(server.url)
+    assert handler.heads[0][1] == b"hOST: 127.0.0.1:%d" % server.port
+    assert handler.heads[0][-1] == b"X-A: a"
+
+
+@pytest.mark.parametrize(
+    ("headers", "connections"),
+    [
+        ([], 1),
+        ([("Connection", "keep-alive")], 1),
+        ([("Connection", "closed")], 1),
+        ([("X-Connection", "close")], 1),
+        ([("Connection", "upgrade"), ("Upgrade", "other/1")], 1),
+        ([("Connection", "close")], 3),
+        ([("connection", "CLOSE")], 3),
+        ([("Connection", "keep-alive, close")], 3),
+        ([("Connection", "x-a,\tClose ,keep-alive")], 3),
+        ([("Connection", "keep-alive"), ("Connection", "close")], 3),
+    ],
+)
+async def test_connection_close_in_a_request_closes_its_connection(
+    headers: Headers, connections: int
+) -> None:
+    """After the response, RFC 9112 section 9.6, even if the server would keep it open."""
+
+    async def respond(_: SeenRequest, wire: Wire) -> None:
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    for method in ("GET", "POST"):
+        transport = new_transport()
+        async with FaultServer(serve_requests(respond)) as server:
+            async with pool_client(transport) as client:
+                for _ in range(3):
+                    body = b"abc" if method == "POST" else None
+                    response = await client.request(
+                        method, server.url, headers=headers, content=body
+                    )
+                    assert response.text == "ok"
+                assert transport.statistics().idle == (connections == 1)
+            assert server.connections == connections
+            async with AsyncResilientClient() as resilient:
+                for _ in range(3):
+                    await (await resilient.request_async(method, server.url, headers=headers))
+            assert server.connections == 2 * connections
+
+
+async def test_the_last_request_of_a_connection_does_not_close_others() -> None:
+    """Requests before and after it keep theirs."""
+    async with FaultServer(serve_requests(_ok)) as server:
+        async with pool_client(new_transport()) as client:
+            for value in ("keep-alive", "keep-alive", "close", "keep-alive", "keep-alive"):
+                await client.get(server.url, headers={"Connection": value})
+        assert server.connections == 2
+
+
+async def _ok(_: SeenRequest, wire: Wire) -> None:
+    await wire.send(b"HTTP/1.1 204 No Content\r\n\r\n")

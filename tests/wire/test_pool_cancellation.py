@@ -132,13 +132,7 @@ async def test_closing_a_pool_at_any_point_leaves_no_connection_or_waiting_reque
                 result_type(result)
                 for result in await asyncio.gather(*tasks, return_exceptions=True)
             }
+            await transport.aclose()  # those that start only now have opened it again
             assert is_idle(transport), transport.statistics()
             assert await other_tasks_end(), f"turn {count}"
-    assert result_types >= {RuntimeError, httpx.RemoteProtocolError, httpx.Response}
-    assert result_types <= {
-        RuntimeError,
-        httpx.ConnectError,
-        httpx.ReadError,
-        httpx.RemoteProtocolError,
-        httpx.Response,
-    }
+    assert result_types == {RuntimeError, httpx.ReadError, httpx.Response}

@@ -198,7 +198,7 @@ async def test_a_stream_class_that_rewinds_itself_is_sent_again() -> None:
         FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
         httpx.AsyncClient(transport=transport, follow_redirects=True) as client,
     ):
-        headers = {"Content-Length": "5"}
+        headers = {"Host": f"127.0.0.1:{first.port}", "Content-Length": "5"}
         request = httpx.Request("POST", first.url, headers=headers, stream=Rewinding())
         assert (await client.send(request)).status_code == 200
         assert [r.body for r in (*first.requests, *second.requests)] == [b"pay 5"] * 2

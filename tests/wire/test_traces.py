@@ -68,6 +68,16 @@ async def test_the_same_is_reported_as_by_httpx(case: Case, http11: Http11) -> N
     assert recorded[1:] == (messages, errors)
 
 
+@BOTH_PARSERS
+async def test_nothing_is_reported_of_a_request_that_is_refused(http11: Http11) -> None:
+    """No connection is opened for it, where httpx opens one first."""
+    recorder = TraceRecorder()
+    async with httpx.AsyncClient(transport=AsyncPoolTransport(http11=http11)) as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.request("GE T", "http://a.test/", extensions={"trace": recorder})
+    assert recorder.reports == []
+
+
 REPORTED = (
     "connection.connect_tcp",
     "connection.start_tls",

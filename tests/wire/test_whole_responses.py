@@ -1,6 +1,6 @@
 """A pool response, when read whole, looks exactly as it does with httpx's own transport.
 
-With one exception: truncated compressed bodies, which httpx treats as complete.
+With one exception: how compressed bodies are decoded, which ``test_decoding.py`` tests.
 """
 
 import copy
@@ -18,7 +18,7 @@ from httpx._client import BoundAsyncStream
 from httpx._decoders import DeflateDecoder, GZipDecoder, MultiDecoder
 from pool_helpers import in_order, is_idle, new_transport, pool_client, serve_requests
 
-from typed_async_client import AsyncPoolTransport, AsyncResilientClient
+from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 
 PLAIN = b"some words, " * 100
@@ -189,23 +189,6 @@ async def test_a_read_response_does_not_keep_its_stream_alive(http11: str) -> No
         assert bodies[0]() is None
 
 
-# Truncated compressed bodies
-
-TRUNCATED = {
-    "in a gzip body": encoded("gzip", GZIPPED[:-20]),
-    "before a gzip trailer": encoded("gzip", GZIPPED[:-8]),
-    "in a gzip trailer": encoded("gzip", GZIPPED[:-1]),
-    "in a gzip header": encoded("gzip", GZIPPED[:1]),
-    "in a second gzip member": encoded("gzip", GZIPPED + GZIPPED[:-1]),
-    "other data instead of a gzip member": encoded("gzip", GZIPPED + b"more"),
-    "in a deflate body": encoded("deflate", DEFLATED[:-5]),
-    "in a deflate trailer": encoded("deflate", DEFLATED[:-1]),
-    "in a raw deflate body": encoded("deflate", RAW_DEFLATED[:-1]),
-    "in the inner of two encodings": encoded("deflate, gzip", gzip.compress(DEFLATED[:-1])),
-    "in the outer of two encodings": encoded("deflate, gzip", gzip.compress(DEFLATED)[:-1]),
-}
-
-
 def serving(rest: bytes) -> FaultServer:
     """Create a server that answers each request with ``rest`` after the status line."""
 
@@ -213,35 +196,6 @@ def serving(rest: bytes) -> FaultServer:
         await wire.send(b"HTTP/1.1 200 OK\r\n" + rest)
 
     return FaultServer(serve_requests(send))
-
-
-@pytest.mark.parametrize("rest", TRUNCATED.values(), ids=TRUNCATED)
-async def test_a_truncated_compressed_body_is_an_error(rest: bytes, http11: str) -> None:
-    """Streaming returns what was decoded, as httpx does; the connection is reused."""
-    assert http11
-    transport = new_transport()
-    async with serving(rest) as server, pool_client(transport) as client:
-        for _ in range(2):
-            with pytest.raises(httpx.DecodingError) as caught:
-                await client.get(server.url)
-            assert caught.value.request.url == server.url
-        assert is_idle(transport)
-        assert server.connections == 1
-        async with client.stream("GET", server.url) as response:
-            parts = b"".join([part async for part in response.aiter_bytes()])
-        async with httpx.AsyncClient() as httpx_client:
-            assert (await httpx_client.get(server.url)).content == parts
-
-
-async def test_every_member_of_a_gzip_body_is_decoded() -> None:
-    """RFC 1952 section 2.2; members may be empty, and there may be many in 64 KiB."""
-    words = [b"", PLAIN, b"a", bytes(range(256)) * 500, b"", *(b"%d," % n for n in range(5000))]
-    body = b"".join([gzip.compress(word, compresslevel=0) for word in words])
-    async with serving(encoded("gzip", body)) as server:
-        async with pool_client(new_transport()) as client:
-            assert (await client.get(server.url)).content == b"".join(words)
-        async with AsyncResilientClient() as client:
-            assert (await (await client.get(server.url))).content == b"".join(words)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from typed_async_client.http1.upgrade import (
     UpgradedStream,
     requests_upgrade,
 )
+from typed_async_client.wire.headers import has_close
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
 
@@ -44,6 +45,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         self._stream = stream
         self._state = "NEW"
         self._requests = 0
+        self._is_last = False  # the request asked to close the connection after its response
         self._sent_body = True  # False if the server responded instead of sending 100 Continue
         self.is_traced: bool = False
 
@@ -53,6 +55,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             raise httpcore.ConnectionNotAvailable
         self._state = "ACTIVE"
         self._requests += 1
+        self._is_last = has_close(request.headers)
         self.is_traced = is_traced(request, HTTP11_LOGGER)
         try:
             parser = await self._send(request)
@@ -81,7 +84,7 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         """End an exchange; the connection is kept if it can serve another request."""
         parser.release()
         clean = parser.is_complete and parser.keep_alive and self._sent_body
-        if clean and not (parser.has_leftovers or parser.is_tunnel):
+        if clean and not (self._is_last or parser.has_leftovers or parser.is_tunnel):
             self._state = "IDLE"
         else:
             await self.aclose()

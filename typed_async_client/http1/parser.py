@@ -1,35 +1,37 @@
 """Parses HTTP/1.1 responses with llhttp, the strict parser of Node.js, through ``httptools``.
 
 The parser does no I/O: bytes go in, and the state of the response can be read. llhttp refuses ambiguous
-responses (RFC 9112 section 6.3): two lengths, both a length and chunks, folded lines, bare line feeds.
-This module refuses what llhttp accepts and h11 doesn't: transfer codings other than ``chunked``, whose
-encoded bytes would be returned as the body, other protocols and versions, blank lines before the status
-line, and control characters in the reason phrase.
+responses (RFC 9112 section 6.3): lengths that differ, both a length and chunks, some bare line feeds. If
+it refuses a head that has only one meaning, ``rewriter.py`` helps. A chunked body that it refuses, or that
+doesn't arrive together with the head, is decoded by ``chunks.py``.
+
+This module refuses what llhttp accepts and h11 doesn't: transfer codings other than ``chunked``, other
+protocols and versions, blank lines before the status line, and control characters in the reason phrase.
 """
 
-import re
 from collections import deque
 from typing import Any
 
 import httpcore
 import httptools
 
-from typed_async_client.wire.headers import body_framing
+from typed_async_client.http1.chunks import ChunkedReader
+from typed_async_client.http1.head_checks import (
+    MAX_HEAD,
+    MAX_INTERIM,
+    MisreadError,
+    check_size,
+    find_head_error,
+    split_heads,
+)
+from typed_async_client.http1.rewriter import HeadRewriter
+from typed_async_client.wire.headers import body_framing, has_close
 
 __all__ = ["ResponseParser"]
 
-_MAX_HEAD = 100 * 1024
-"""Most bytes in a head, with those of interim responses before it, or in trailers."""
-
-_HEAD_TOO_LARGE = f"the head is larger than {_MAX_HEAD} bytes"
-
-_MAX_INTERIM = 20
-"""Most interim (1xx) responses before the final one."""
-
-_START, _HEAD_END = b"HTTP/", b"\r\n\r\n"
-_VERSIONS = (b"1.1", b"1.0")
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_REWRITABLE = b"HTTP/1."
 _CONTINUE, _SWITCHING = 100, 101
+_WITHOUT_BODY = (204, 304)
 
 
 class ResponseParser:
@@ -52,7 +54,7 @@ class ResponseParser:
         received: number of body bytes received.
         status: the status code.
         trailers: names and values of the trailer fields.
-        version: ``b"1.1"`` or ``b"1.0"``.
+        version: ``b"1.1"``, ``b"1.0"``, or another version 1.
     """
 
     def __init__(self, method: bytes) -> None:
@@ -70,13 +72,17 @@ class ResponseParser:
         self.trailers: list[tuple[bytes, bytes]] = []
         self.version: bytes = b"1.1"
         self._bytes_without_body = 0  # received since the last body bytes
+        self._chunks: ChunkedReader | None = None
+        self._ends_at_head = False  # what follows belongs to another protocol
         self._error = ""
         self._head_parts: list[bytes] = []
         self._head_size = 0
         self._interim_responses = 0
+        self._is_chunked = False
         self._length: int | None = None
         self._llhttp: Any = httptools.HttpResponseParser(self)
         self._method = method
+        self._rewriter: HeadRewriter | None = None
         self._until_close = False
 
     def take(self, data: bytes) -> None:
@@ -94,22 +100,16 @@ class ResponseParser:
         """Parse received bytes.
 
         Raises:
-            httpcore.RemoteProtocolError: they aren't a valid HTTP/1.1 response, or the head is too
-                large.
+            httpcore.RemoteProtocolError: they aren't a valid response, or the head is too large.
         """
-        if self.is_tunnel or self.is_complete:
-            self._take_extra(data)
-            return
-        if self.has_head:
+        if self.is_tunnel:
+            self.parts.append(data)
+        elif self.is_complete:
+            self.has_leftovers = True
+        elif self.has_head:
             self._parse_body(data)
-            return
-        self._add_head_part(data)
-        if self._method == b"CONNECT":
-            self._parse_before_tunnel(data)
-        else:
-            self._parse(data)
-        if self.has_head:
-            self._check_heads()
+        elif rest := self._parse_head(data):
+            self.feed(rest)
 
     def end(self) -> None:
         """Handle the end of the connection.
@@ -118,6 +118,8 @@ class ResponseParser:
             httpcore.RemoteProtocolError: the response is truncated.
         """
         if not self.has_head:
+            if self._rewriter is not None:
+                self._parse(self._rewriter.held())
             raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
         if not self._until_close:
             expected = "" if self._length is None else f", expected {self._length}"
@@ -128,78 +130,97 @@ class ResponseParser:
         self.is_complete = True
 
     def release(self) -> None:
-        """Drop the llhttp parser, which refers back to this object.
-
-        Without the reference cycle, a response that is kept can be freed with its last reference.
-        """
+        """Drop the llhttp parser, which refers back to this object, so that both are freed soon."""
         self._llhttp = None
 
-    def _add_head_part(self, data: bytes) -> None:
-        """Store a part of the head, and refuse a head that is too large already.
-
-        The last part may belong to the body, so it is counted once the head is complete.
-        """
-        if self._head_size > _MAX_HEAD:
-            raise httpcore.RemoteProtocolError(_HEAD_TOO_LARGE)
+    def _parse_head(self, data: bytes) -> bytes:
+        """Parse a part of the head; return what follows the head, unless llhttp reads it."""
+        check_size(self._head_size)  # without this part, which may belong to the body
         self._head_size += len(data)
         self._head_parts.append(data)
+        if self._rewriter is not None:
+            return self._parse_rewritten(self._rewriter, data)
+        try:
+            self._parse(data)
+        except httpcore.RemoteProtocolError:
+            received = b"".join(self._head_parts)
+            if self._error or self.has_head or not received.startswith(_REWRITABLE):
+                raise
+            return self._parse_rewritten(self._start_over(), received)
+        return self._end_head() if self.has_head else b""
 
-    def _check_heads(self) -> None:
-        """Refuse heads that are too large, and RTSP, ICE and blank lines, which llhttp accepts."""
+    def _start_over(self) -> HeadRewriter:
+        """Forget what was parsed, interim responses included."""
+        self.got_continue = False
+        self.headers.clear()
+        self.reason = b""
+        self._interim_responses = 0
+        self._llhttp = httptools.HttpResponseParser(self)
+        self._rewriter = HeadRewriter()
+        return self._rewriter
+
+    def _parse_rewritten(self, rewriter: HeadRewriter, data: bytes) -> bytes:
+        while data and not self.has_head:
+            rewritten, data = rewriter.feed(data)
+            self._parse(rewritten)
+        check_size(rewriter.size)
+        if self.has_head:
+            self._head_parts.clear()
+            self._start_chunks()
+        return data
+
+    def _end_head(self) -> bytes:
+        """Check the heads, and return what follows them, unless llhttp has read it."""
+        parts, self._head_parts = self._head_parts, []
+        wants_rest = self._ends_at_head or (self._is_chunked and not self.is_complete)
         count = self._interim_responses + 1
-        is_large = self._head_size > _MAX_HEAD
-        if count > 1 or is_large or not self._head_parts[0].startswith(_START):
-            heads = b"".join(self._head_parts).split(_HEAD_END, count)[:count]
-            if not all(head.startswith(_START) for head in heads):
-                raise httpcore.RemoteProtocolError("the response doesn't start with HTTP/")
-            if sum(len(head) + len(_HEAD_END) for head in heads) > _MAX_HEAD:
-                raise httpcore.RemoteProtocolError(_HEAD_TOO_LARGE)
-        self._head_parts.clear()
+        rest = split_heads(parts, self._head_size, count, wants_rest=wants_rest)
+        self._start_chunks()
+        return rest
+
+    def _start_chunks(self) -> None:
+        """Read a chunked body again that llhttp has refused, or not read to its end."""
+        if self._is_chunked and not self.is_complete:
+            self._chunks = ChunkedReader(self.trailers)
+            self.parts.clear()
+            self.received = 0
+            self.trailers.clear()
 
     def _parse(self, data: bytes) -> None:
         try:
             self._llhttp.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self.is_tunnel = self.is_complete = True
-            self.parts.append(data[upgrade.args[0] :])
+        except httptools.HttpParserUpgrade:
+            self.is_tunnel = self.is_complete = self._ends_at_head = True
         except httptools.HttpParserError as error:
-            if not self.is_complete:  # bytes after a complete response are just leftovers
+            if not (self.is_complete or self._is_chunked):
                 raise httpcore.RemoteProtocolError(self._error or str(error)) from error
-            self.has_leftovers = True
+            self.has_leftovers = self.is_complete and not self._ends_at_head
         if self._error:
             raise httpcore.RemoteProtocolError(self._error)
 
     def _parse_body(self, data: bytes) -> None:
         """Parse a part of the body; refuse chunk extensions or trailers that never end."""
         received = self.received
-        self._parse(data)
+        if self._chunks is None:
+            self._parse(data)
+        else:
+            parts = self._chunks.feed(data)
+            self.parts.extend(parts)
+            self.received += sum(map(len, parts))
+            self.is_complete = self._chunks.is_complete
+            self.has_leftovers = self._chunks.has_leftovers
         if self.received > received:
             self._bytes_without_body = 0
         else:
             self._bytes_without_body += len(data)
-        if self._bytes_without_body > _MAX_HEAD and not self.is_complete:
-            raise httpcore.RemoteProtocolError(f"the trailers are larger than {_MAX_HEAD} bytes")
-
-    def _parse_before_tunnel(self, data: bytes) -> None:
-        """Parse byte by byte: the tunnel starts where the head ends, which llhttp doesn't report."""
-        for index in range(len(data)):
-            self._parse(data[index : index + 1])
-            if self.has_head:
-                if rest := data[index + 1 :]:
-                    self.feed(rest)
-                return
-
-    def _take_extra(self, data: bytes) -> None:
-        if self.is_tunnel:
-            self.parts.append(data)
-        else:
-            self.has_leftovers = True
+        if self._bytes_without_body > MAX_HEAD and not self.is_complete:
+            raise httpcore.RemoteProtocolError(f"the trailers are larger than {MAX_HEAD} bytes")
 
     # Callbacks of llhttp, in the order of a response.
 
     def on_message_begin(self) -> None:
         """Handle the start of a response; a second one counts as leftovers."""
-        self.has_leftovers = self.has_leftovers or self.is_complete
+        self.has_leftovers = self.has_leftovers or (self.is_complete and not self._ends_at_head)
 
     def on_status(self, reason: bytes) -> None:
         """Store the reason phrase, which may arrive in parts."""
@@ -208,12 +229,10 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Store a header or a trailer field."""
-        if self.is_complete:
-            return
-        if self.has_head:
-            self.trailers.append((name, value))
-        else:
+        if not self.has_head:
             self.headers.append((name, value))
+        elif not self.is_complete:
+            self.trailers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Handle the end of the head."""
@@ -221,7 +240,11 @@ class ResponseParser:
             return
         self.status = self._llhttp.get_status_code()
         self.version = self._llhttp.get_http_version().encode()
-        self._error = self._error or self._find_head_error()
+        if self._rewriter is not None:
+            self.version = self._rewriter.version
+        self._error = self._error or find_head_error(
+            self.version, self.status, self.reason, is_upgrade=self._llhttp.should_upgrade()
+        )
         if 100 <= self.status < 200 and self.status != _SWITCHING:  # noqa: PLR2004 - status classes
             self._add_interim()
         elif not self._error:
@@ -231,7 +254,9 @@ class ResponseParser:
 
     def on_body(self, data: bytes) -> None:
         """Store a part of the body."""
-        if self.is_complete and not self.is_tunnel:
+        if self._ends_at_head:
+            return
+        if self.is_complete:
             self.has_leftovers = True
         else:
             self.received += len(data)
@@ -246,22 +271,12 @@ class ResponseParser:
             self.reason = b""
 
     def _add_interim(self) -> None:
+        if self._rewriter is None and any(body_framing(self.headers)):
+            raise MisreadError
         self._interim_responses += 1
         self.got_continue = self.got_continue or self.status == _CONTINUE
-        if self._interim_responses > _MAX_INTERIM:
-            self._error = f"more than {_MAX_INTERIM} interim responses"
-
-    def _find_head_error(self) -> str:
-        """Return what is wrong with a head that llhttp accepted; empty if nothing is."""
-        if self.version not in _VERSIONS:
-            return f"unsupported version HTTP/{self.version.decode()}"
-        if self.status < _CONTINUE:
-            return f"invalid status code {self.status:03}"
-        if _CONTROL.search(self.reason):
-            return "control character in the reason phrase"
-        if self.status == _SWITCHING and not self._llhttp.should_upgrade():
-            return "101 Switching Protocols without an Upgrade header"
-        return ""
+        if self._interim_responses > MAX_INTERIM:
+            self._error = f"more than {MAX_INTERIM} interim responses"
 
     def _read_framing(self) -> None:
         """Determine where the body ends, RFC 9112 section 6.3."""
@@ -275,12 +290,10 @@ class ResponseParser:
         if self._method == b"HEAD":
             self.is_complete = True
             if self._length is None and not codings:  # llhttp says no: it expects a body
-                self.keep_alive = self.version == b"1.1" and not self._has_connection_close()
+                self.keep_alive = self.version != b"1.0" and not has_close(self.headers)
         elif self._method == b"CONNECT" and 200 <= self.status < 300:  # noqa: PLR2004 - success
-            self.is_tunnel = self.is_complete = True
+            self.is_tunnel = self.is_complete = self._ends_at_head = True
+        elif codings and self.status not in _WITHOUT_BODY:
+            self._is_chunked = True
         else:
-            self._until_close = self._length is None and not codings
-
-    def _has_connection_close(self) -> bool:
-        values = [value.lower() for name, value in self.headers if name.lower() == b"connection"]
-        return b"close" in [token.strip(b" \t") for token in b",".join(values).split(b",")]
+            self._until_close = self._length is None

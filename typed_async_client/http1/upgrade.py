@@ -13,7 +13,7 @@ SWITCHING_PROTOCOLS = 101
 
 def requests_upgrade(request: httpcore.Request) -> bool:
     """Whether a request asks to switch to another protocol, RFC 9110 section 7.8."""
-    return any(name.lower() == b"upgrade" for name, _ in request.headers)
+    return any(value and name.lower() == b"upgrade" for name, value in request.headers)
 
 
 class UpgradedStream(httpcore.AsyncNetworkStream):

@@ -13,7 +13,6 @@ Connections through proxies are created by httpcore and keep its behaviour. The 
 imported.
 """
 
-import asyncio
 import copy
 import functools
 from collections.abc import Callable, Coroutine
@@ -23,6 +22,7 @@ import httpcore
 
 from typed_async_client.http2.frames import CANCEL
 from typed_async_client.libraries import is_error_of_h2
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_timeout
 
@@ -164,7 +164,7 @@ async def _wait_up_to(
 ) -> _T | None:
     """Return the result of ``wait``; None if it takes longer."""
     try:
-        async with asyncio.timeout(seconds):
+        async with time_limit(seconds):
             return await wait()
     except TimeoutError:
         return None

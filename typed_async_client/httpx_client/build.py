@@ -15,8 +15,13 @@ from typed_async_client.httpx_types import as_proxy, as_url
 from typed_async_client.libraries import is_from
 from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
-from typed_async_client.pool.environment import environment_proxies, require_http2
+from typed_async_client.pool.environment import (
+    environment_exclusions,
+    environment_proxies,
+    require_http2,
+)
 from typed_async_client.pool.transport import AsyncPoolTransport
+from typed_async_client.private import except_from_mounts, transports_of
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.transports.pair import innermost, may_send_before_failing
@@ -59,15 +64,19 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
         arguments["timeout"] = _DEFAULT_TIMEOUT
     if isinstance(base_url := options.get("base_url"), str):
         arguments["base_url"] = as_url(base_url)
-    if mounts := options.get("mounts"):
-        arguments["mounts"] = {pattern: _checked(mount) for pattern, mount in mounts.items()}
+    mounts = {pattern: _checked(each) for pattern, each in (options.get("mounts") or {}).items()}
+    if mounts:
+        arguments["mounts"] = mounts
     if isinstance(transport, str):
         arguments |= _with_proxies(arguments, _named_maker(transport, options))
     elif transport is None:
         arguments |= _with_proxies(arguments, _pool_maker(options))
     else:
         arguments["transport"] = _checked(transport)
-    return FastPathClient(**arguments)
+    client = FastPathClient(**arguments)
+    if transport is None or isinstance(transport, str):
+        _honor_exclusions(client, options, list(mounts.values()))
+    return client
 
 
 def _check_extras(options: HttpxClientOptions) -> None:
@@ -137,6 +146,17 @@ def _named_maker(name: str, options: HttpxClientOptions) -> _MakeTransport:
     known = {"verify", "cert", *_TRANSPORT_OPTIONS}
     shared: Any = {name: value for name, value in options.items() if name in known}
     return lambda proxy: make(BackendOptions(proxy=proxy, **shared))
+
+
+def _honor_exclusions(
+    client: httpx.AsyncClient, options: HttpxClientOptions, given: list[Any]
+) -> None:
+    """Reach directly what ``NO_PROXY`` excludes in a form that no pattern of httpx expresses."""
+    if options.get("proxy") is not None or not options.get("trust_env", True):
+        return
+    proxied = [mount for mount in transports_of(client)[1:] if mount and mount not in given]
+    if proxied:
+        except_from_mounts(client, proxied, environment_exclusions().excludes)
 
 
 def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str, Any]:

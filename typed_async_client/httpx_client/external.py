@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from typed_async_client.libraries import library_of
 from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
+from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.private import transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
@@ -119,10 +120,11 @@ class ExternalClient:
         if not isinstance(request.stream, library.ByteStream):
             request.stream = watched_body_class(library.AsyncByteStream).of(request, log)
 
-    async def _after_each(self, _: Any) -> None:
+    async def _after_each(self, response: Any) -> None:
         log = current_log()
         if log.owner is self:
             log.end_hop()
+            leave_slice_encoded(response)
 
 
 def _is_ours(hook: Any) -> bool:

@@ -2,7 +2,8 @@
 
 Parsed URLs and the headers of bare requests are cached, cookies are only extracted from responses
 that set some and looked up by domain, and auth is skipped when unused. Nothing else differs from
-httpx, except what ``redirects.py`` and ``cookies.py`` say.
+httpx, except what ``redirects.py`` and ``cookies.py`` say, and that a part of a coded representation
+isn't decoded.
 
 It overrides private methods of httpx 0.28: how authentication and a single request are sent;
 ``private_names.py`` lists every private name that is used. If a method of ``httpx.AsyncClient`` has been
@@ -24,6 +25,7 @@ from typed_async_client.httpx_client.cookies import RequestCookies, may_have_coo
 from typed_async_client.httpx_client.redirects import RedirectingClient
 from typed_async_client.httpx_types import CookieTypes, as_url
 from typed_async_client.policies.redirect import RedirectPolicy
+from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_empty_content
 from typed_async_client.redact import redact
 
@@ -162,6 +164,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         response.stream = BoundAsyncStream(stream, response=response, start=start)
         self.cookies.extract_cookies(response)
         response.default_encoding = self._encoding
+        leave_slice_encoded(response)
         if _log.isEnabledFor(logging.INFO):
             _log_response(request, response)
         return response

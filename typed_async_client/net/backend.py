@@ -16,7 +16,9 @@ import httpcore
 
 from typed_async_client.errors import AddressRefusedError
 from typed_async_client.facts import reason_of
-from typed_async_client.net.dns import HostAddress, Resolver
+from typed_async_client.hosts import lookup_host
+from typed_async_client.net.deadline import TURNS, Deadline
+from typed_async_client.net.dns import HostAddress, Resolution
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.net.protocol import SocketProtocol
 from typed_async_client.net.stream import AsyncioStream
@@ -41,7 +43,6 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, *, address_guard: AddressGuard | None = None) -> None:
         self._guard = address_guard
-        self._resolver = Resolver()
 
     async def connect_tcp(
         self,
@@ -59,11 +60,10 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError: the name can't be resolved, every address failed, or the guard
                 refused one. The underlying error is its argument.
         """
-        deadline = _deadline(timeout)
-        async with _map_connect_errors(deadline, f"resolving {host}", f"cannot resolve {host}: "):
-            addresses = await self._resolver.resolve(host)
-        server = format_server("", host, port)
-        async with _map_connect_errors(deadline, f"connecting to {server}"):
+        deadline, resolution = Deadline(timeout), Resolution(lookup_host(host))
+        async with _map_connect_errors(deadline, resolution.describe, f"cannot resolve {host}: "):
+            addresses = await resolution.addresses()
+        async with _map_connect_errors(deadline, lambda: _describe_connect(host, port)):
             self._check_guard(host, addresses)
             local = None if local_address is None else (local_address, 0)
             stream = await _race(
@@ -76,7 +76,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> AsyncioStream:
         """Connect to a Unix socket; raises the same errors as ``connect_tcp``."""
-        async with _map_connect_errors(_deadline(timeout), f"connecting to {path}"):
+        async with _map_connect_errors(Deadline(timeout), lambda: f"connecting to {path}"):
             _, protocol = await asyncio.get_running_loop().create_unix_connection(
                 SocketProtocol, path
             )
@@ -96,20 +96,20 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
                 )
 
 
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else asyncio.get_running_loop().time() + timeout
+def _describe_connect(host: str, port: int) -> str:
+    return f"connecting to {format_server('', host, port)}"
 
 
 @contextlib.asynccontextmanager
 async def _map_connect_errors(
-    deadline: float | None, activity: str, prefix: str = ""
+    deadline: Deadline, describe: Callable[[], str], prefix: str = ""
 ) -> AsyncIterator[None]:
     """Raise httpcore's errors, which say what was being done and why it failed."""
     try:
-        async with asyncio.timeout_at(deadline):
+        async with deadline.limit():
             yield
     except TimeoutError as error:
-        raise httpcore.ConnectTimeout(f"timed out while {activity}") from error
+        raise httpcore.ConnectTimeout(f"timed out while {describe()}") from error
     except (OSError, OverflowError, UnicodeError) as error:
         failure = httpcore.ConnectError(error)
         raise explained(failure, prefix + reason_of(error)) from error
@@ -159,12 +159,7 @@ async def _race(attempts: Iterable[Callable[[], Awaitable[AsyncioStream]]]) -> A
         while pending or racing:
             if pending:
                 racing.add(asyncio.ensure_future(pending.pop(0)()))
-            done, _ = await asyncio.wait(
-                racing,
-                timeout=_ATTEMPT_DELAY if pending else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in done:
+            for task in await _first_done(racing, _ATTEMPT_DELAY if pending else None):
                 racing.discard(task)
                 error = task.exception()
                 if error is None:
@@ -176,6 +171,19 @@ async def _race(attempts: Iterable[Callable[[], Awaitable[AsyncioStream]]]) -> A
         for task in racing:
             task.add_done_callback(_abort_late)
             task.cancel()
+
+
+async def _first_done(
+    racing: set["asyncio.Task[AsyncioStream]"], delay: float | None
+) -> set["asyncio.Task[AsyncioStream]"]:
+    """Wait for the first attempts to end, for at most ``delay`` seconds; None is no limit."""
+    done, _ = await asyncio.wait(racing, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+    turns = 0
+    while not done and turns < TURNS:  # the loop may have been blocked during the delay
+        await asyncio.sleep(0)
+        done = {task for task in racing if task.done()}
+        turns += 1
+    return done
 
 
 def _abort_late(task: "asyncio.Task[AsyncioStream]") -> None:

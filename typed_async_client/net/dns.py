@@ -1,110 +1,87 @@
-"""Resolves host names in threads of its own, so that a slow name can't block the others.
+"""Resolves hosts to addresses: IP addresses and ``localhost`` at once, names in threads.
 
-asyncio resolves names in its default executor, which has six threads on a machine with two cores.
-Six names whose DNS server doesn't respond would block every other lookup, and the program couldn't
-exit before they time out. Here each lookup runs in a daemon thread that nothing waits for on exit.
+The limits on the threads hold for the process, whatever the number of clients, event loops and threads
+that resolve names. ``lookup_queue.py`` documents them.
 """
 
-import asyncio
-import contextlib
 import ipaddress
+import os
 import socket
-import threading
-from collections import Counter, deque
 from typing import Any, TypeAlias
 
-__all__ = ["HostAddress", "Resolver"]
+from typed_async_client.net.lookups import Lookup, Lookups
+from typed_async_client.policies.hsts import is_address
+
+__all__ = ["HostAddress", "Resolution", "look_up"]
 
 HostAddress: TypeAlias = tuple[socket.AddressFamily, str]
-"""An address family, and an address in it as text."""
-
-_MAX_LOOKUPS = 128
+"""An address family, and an address in it as text; ``%`` and a zone may follow."""
 
 
-class Resolver:
-    """Resolves host names; concurrent requests for the same name share one lookup.
+class Resolution:
+    """Resolves one host, for one caller.
 
     Args:
-        max_lookups: the most lookups that may run at the same time; further ones are queued.
+        host: an IP address, without brackets, or a name.
+        lookups: looks names up; those of the process by default.
+
+    Example:
+        >>> await Resolution("127.0.0.1").addresses()
+        [(<AddressFamily.AF_INET: 2>, '127.0.0.1')]
     """
 
-    def __init__(self, *, max_lookups: int = _MAX_LOOKUPS) -> None:
-        self._max_lookups = max_lookups
-        self._running = 0
-        self._queue: deque[str] = deque()
-        self._results: dict[str, asyncio.Future[list[HostAddress]]] = {}
-        self._waiting: Counter[str] = Counter()  # callers per host
+    def __init__(self, host: str, *, lookups: Lookups[list[HostAddress]] | None = None) -> None:
+        self._host = host
+        self._lookup = Lookup(lookups or _lookups, host)
 
-    async def resolve(self, host: str) -> list[HostAddress]:
-        """Return the addresses of a host, preferred ones first.
+    async def addresses(self) -> list[HostAddress]:
+        """Return the addresses of the host, preferred ones first.
 
-        If the host is already an IP address, it is returned without a lookup.
+        An IP address is returned without a lookup, and so are the loopback addresses for
+        ``localhost`` (RFC 6761 section 6.3). Whoever else resolves the same name meanwhile shares
+        the lookup.
 
         Raises:
             OSError: the name is unknown or its DNS server failed; usually ``socket.gaierror``.
-            UnicodeError: ``host`` isn't a valid name.
+            UnicodeError: the host isn't a valid name.
         """
-        literal = _parse_literal(host)
-        if literal is not None:
-            return [literal]
-        if host not in self._results:
-            self._results[host] = asyncio.get_running_loop().create_future()
-            self._queue.append(host)
-        result = self._results[host]
-        self._waiting[host] += 1
-        try:
-            self._start_queued()
-            return await asyncio.shield(result)
-        finally:
-            self._stop_waiting(host)
+        return _without_lookup(self._host) or list(await self._lookup.result())
 
-    def _stop_waiting(self, host: str) -> None:
-        """Count one caller less; a queued lookup that nobody waits for is dropped."""
-        self._waiting[host] -= 1
-        if not self._waiting[host]:
-            del self._waiting[host]
-            if host in self._queue:
-                self._queue.remove(host)
-                del self._results[host]
-
-    def _start_queued(self) -> None:
-        while self._queue and self._running < self._max_lookups:
-            self._running += 1
-            self._start(self._queue.popleft())
-
-    def _start(self, host: str) -> None:
-        """Start a lookup, which runs to its end even if every caller is cancelled."""
-        loop = asyncio.get_running_loop()
-        result = self._results[host]
-
-        def finish(addresses: list[HostAddress], error: Exception | None) -> None:
-            self._running -= 1
-            del self._results[host]
-            if error is None:
-                result.set_result(addresses)
-            else:
-                result.set_exception(error)
-                result.exception()  # mark it as retrieved: every caller may have been cancelled
-            self._start_queued()
-
-        def run() -> None:
-            addresses: list[HostAddress] = []
-            failure: Exception | None = None
-            try:
-                addresses = _resolve(host)
-            except Exception as error:  # noqa: BLE001 - raised in the callers
-                failure = error
-            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(finish, addresses, failure)
-
-        try:
-            threading.Thread(target=run, name=f"lookup of {host}", daemon=True).start()
-        except RuntimeError as error:
-            loop.call_soon(finish, [], OSError(f"can't start a thread to resolve {host}: {error}"))
+    def describe(self) -> str:
+        """Return what was being done, for the message of a timeout."""
+        waited = self._lookup.waited_for
+        return f"waiting to resolve {self._host}: {waited}" if waited else f"resolving {self._host}"
 
 
-def _resolve(host: str) -> list[HostAddress]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+def _without_lookup(host: str) -> list[HostAddress]:
+    """Return the addresses of a host that needs no lookup; empty if it needs one."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _resolve_number(host) if is_address(host) else _LOOPBACK.get(host.lower(), [])
+    return [(socket.AF_INET if address.version == _IPV4 else socket.AF_INET6, host)]
+
+
+def _resolve_number(host: str) -> list[HostAddress]:
+    """Return the address behind an old notation, such as ``127.1`` or ``0x7f000001``."""
+    try:
+        return look_up(host, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return []  # a lookup then says what is wrong with it
+
+
+def look_up(host: str, *, flags: int = 0) -> list[HostAddress]:
+    """Ask the system for the addresses of a host, and block until it knows them or gives up.
+
+    Args:
+        host: an address in any notation, or a name.
+        flags: as of ``socket.getaddrinfo``.
+
+    Raises:
+        OSError: the system knows no address, or can't ask.
+        UnicodeError: the host isn't a valid name.
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)
     return list(dict.fromkeys((family, _format(address)) for family, _, _, _, address in found))
 
 
@@ -114,13 +91,16 @@ def _format(address: tuple[Any, ...]) -> str:
     return f"{address[0]}%{scope}" if scope else str(address[0])
 
 
-def _parse_literal(host: str) -> HostAddress | None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return (socket.AF_INET if address.version == _IPV4 else socket.AF_INET6), host
+_lookups = Lookups(look_up)
+"""Those of the process."""
 
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_lookups.reset)
+
+_LOOPBACK: dict[str, list[HostAddress]] = {
+    name: [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    for name in ("localhost", "localhost.")
+}
 
 _SCOPE_ID = 3
 """Index of the scope ID in an IPv6 socket address."""

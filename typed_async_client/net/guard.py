@@ -19,9 +19,10 @@ AddressGuard: TypeAlias = Callable[[Address], bool]
 def refuse_private_addresses(address: Address) -> bool:
     """Allow only global addresses: a guard against server-side request forgery.
 
-    It refuses loopback, link-local (where cloud metadata services live), private, shared,
-    multicast, reserved and unspecified addresses; 6to4 and Teredo, which embed an IPv4 address; and
-    IPv6 forms of a refused IPv4 address (mapped, NAT64). Other notations, such as ``0x7f000001`` or
+    It refuses loopback, link-local, private, shared, multicast, reserved and unspecified addresses;
+    the metadata services of cloud providers, which are among these, and Azure's 168.63.129.16,
+    which isn't; 6to4 and Teredo, which embed an IPv4 address; and IPv6 forms of a refused IPv4
+    address (mapped, NAT64). Other notations, such as ``0x7f000001`` or
     ``2130706433``, are already resolved to an address when the guard is called.
 
     Example:
@@ -50,9 +51,10 @@ def _embedded_ipv4(address: Address) -> ipaddress.IPv4Address | None:
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _REFUSED = (
-    ipaddress.IPv4Network("192.0.0.0/24"),  # IETF protocol assignments
+    ipaddress.IPv4Network("192.0.0.0/24"),  # IETF protocol assignments, and Oracle's metadata
+    ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's metadata, in every virtual network
     ipaddress.IPv6Network("2001::/23"),  # the same for IPv6, including Teredo
     ipaddress.IPv6Network("2002::/16"),  # 6to4
     ipaddress.IPv6Network("3fff::/20"),  # documentation
 )
-"""Networks that no server uses, and that some Python versions wrongly report as global."""
+"""Networks that no public server uses, and that some Python versions report as global."""

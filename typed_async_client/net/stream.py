@@ -12,6 +12,8 @@ from typing import Any, cast
 import httpcore
 
 from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reason_of
+from typed_async_client.hosts import tls_host
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wording import explained
@@ -129,10 +131,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             self.abort()  # asyncio would wait for a handshake that can't happen
             raise httpcore.ConnectError("the connection was lost before the TLS handshake")
         secure = SecureProtocol()
+        name = None if server_hostname is None else tls_host(server_hostname)
         try:
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 transport = await asyncio.get_running_loop().start_tls(
-                    self._transport, secure, ssl_context, server_hostname=server_hostname
+                    self._transport, secure, ssl_context, server_hostname=name
                 )
         except TimeoutError as error:
             self.abort()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import httpcore
 
+from typed_async_client.net.deadline import TURNS
 from typed_async_client.wording import describe_timeout
 
 __all__ = ["WaitTimer"]
@@ -18,14 +19,23 @@ __all__ = ["WaitTimer"]
 class WaitTimer:
     """Applies a timeout to each of many waits, one at a time."""
 
-    __slots__ = ("_deadline", "_fires_at", "_make_error", "_timeout", "_timer", "_waiter")
+    __slots__ = (
+        "_deadline",
+        "_fires_at",
+        "_is_extended",
+        "_make_error",
+        "_timeout",
+        "_timer",
+        "_waiter",
+    )
 
     def __init__(self) -> None:
         self._deadline: float = 0.0
         self._fires_at: float = 0.0
+        self._is_extended: bool = False
         self._make_error: Callable[[str], Exception] = TimeoutError
         self._timeout: float = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def limit(
@@ -36,7 +46,8 @@ class WaitTimer:
     ) -> "asyncio.Future[None]":
         """Return the future to await.
 
-        If the event loop was blocked past the timeout, data that arrived meanwhile still counts.
+        If the event loop is blocked past the timeout, data that arrived meanwhile still counts, and
+        the timeout is extended as by ``Deadline``.
 
         Args:
             waiter: the future that the caller waits for.
@@ -59,6 +70,7 @@ class WaitTimer:
         self._waiter = waiter
         self._deadline = loop.time() + timeout
         self._timeout = timeout
+        self._is_extended = False
         if self._timer is None or self._fires_at > self._deadline:
             self.stop()
             self._schedule(loop)
@@ -67,12 +79,19 @@ class WaitTimer:
         self._fires_at = self._deadline
         self._timer = loop.call_at(self._deadline, self._fire)
 
-    def _fire(self) -> None:
+    def _fire(self, turns: int = TURNS) -> None:
         waiter, self._timer = self._waiter, None
         if waiter is None or waiter.done():
             return
         loop = waiter.get_loop()
-        if loop.time() < self._deadline:
+        late = loop.time() - self._deadline
+        if late < 0:  # it was set for an earlier wait
             self._schedule(loop)
+        elif not self._is_extended:
+            self._is_extended = True
+            self._deadline += late + min(late, self._timeout)
+            self._schedule(loop)
+        elif turns:
+            self._timer = loop.call_soon(self._fire, turns - 1)
         else:
             waiter.set_exception(self._make_error(describe_timeout(self._timeout)))

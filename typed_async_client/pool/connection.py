@@ -16,6 +16,7 @@ import httpcore
 from typed_async_client.http2.connection import Http2Connection
 from typed_async_client.http2.stream import Http2Mode
 from typed_async_client.net.alpn import OwnAlpnContext
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import Origin
 from typed_async_client.wire.messages import timeout_of
@@ -171,7 +172,7 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         """Wait while another request opens the connection, for at most the connect timeout."""
         timeout = timeout_of(request, "connect")
         try:
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 await self._opening.acquire()
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("another request was still opening it") from error

@@ -1,7 +1,7 @@
 """The proxies that the environment names, and the extras that options need.
 
 Which proxy a URL gets follows the rules of httpx, so that a transport given to an httpx client sends
-its requests where the client alone would have sent them.
+its requests where the client alone would have sent them. ``NO_PROXY`` is read more completely.
 """
 
 import importlib
@@ -12,8 +12,15 @@ from collections.abc import Iterable, Mapping
 import httpx
 
 from typed_async_client.httpx_types import as_proxy
+from typed_async_client.pool.no_proxy import NoProxy, split_entries
 
-__all__ = ["ProxyRules", "environment_proxies", "require_http2", "require_socks"]
+__all__ = [
+    "ProxyRules",
+    "environment_exclusions",
+    "environment_proxies",
+    "require_http2",
+    "require_socks",
+]
 
 _SOCKS_SCHEMES = ("socks5", "socks5h")
 _IPV4 = 4
@@ -24,6 +31,7 @@ class ProxyRules:
 
     Args:
         proxies: a proxy for each pattern; None means no proxy.
+        exclusions: URLs without a proxy, whatever the patterns say.
 
     Raises:
         ValueError: a proxy has an unknown scheme.
@@ -31,7 +39,10 @@ class ProxyRules:
         ImportError: a SOCKS proxy needs an extra that isn't installed.
     """
 
-    def __init__(self, proxies: Mapping[str, str | None]) -> None:
+    def __init__(
+        self, proxies: Mapping[str, str | None], exclusions: NoProxy | None = None
+    ) -> None:
+        self._exclusions = exclusions
         rules = [(_Pattern(pattern), _proxy_at(proxy)) for pattern, proxy in proxies.items()]
         self._rules = sorted(rules, key=lambda rule: rule[0].priority)
 
@@ -39,7 +50,7 @@ class ProxyRules:
     def of_environment(cls, *, trust_env: bool = True) -> "ProxyRules":
         """Read the rules from the environment; there are none if it isn't trusted."""
         proxies = environment_proxies() if trust_env else {}
-        return cls(proxies if any(proxies.values()) else {})
+        return cls(proxies, environment_exclusions()) if any(proxies.values()) else cls({})
 
     @property
     def proxies(self) -> list[httpx.Proxy]:
@@ -48,7 +59,10 @@ class ProxyRules:
 
     def proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
         """Return the proxy for a URL; None means that it is reached directly."""
-        return next((proxy for pattern, proxy in self._rules if pattern.matches(url)), None)
+        proxy = next((proxy for pattern, proxy in self._rules if pattern.matches(url)), None)
+        if proxy is None or (self._exclusions is not None and self._exclusions.excludes(url)):
+            return None
+        return proxy
 
 
 class _Pattern:
@@ -93,16 +107,24 @@ def environment_proxies() -> dict[str, str | None]:
     for scheme in ("http", "https", "all"):
         if address := found.get(scheme):
             proxies[f"{scheme}://"] = address if "://" in address else f"http://{address}"
-    exceptions = [host.strip() for host in found.get("no", "").split(",")]
+    exceptions = split_entries(found.get("no", ""))
     if "*" in exceptions:
         return {}
-    return proxies | {_pattern_of(host): None for host in exceptions if host}
+    patterns = [host for host in exceptions if host.isascii()]  # httpx refuses *bücher.test
+    return proxies | {_pattern_of(host): None for host in patterns}
+
+
+def environment_exclusions() -> NoProxy:
+    """Read ``NO_PROXY``, some forms of which ``environment_proxies`` can't express."""
+    return NoProxy(urllib.request.getproxies().get("no", ""))
 
 
 def _pattern_of(host: str) -> str:
     """Return the URL pattern of one ``NO_PROXY`` entry; a host name includes its subdomains."""
     if "://" in host:
         return host
+    if host.startswith(("[", "*.")) and "/" not in host and not host.endswith("]"):
+        return f"all://{host}"
     try:
         address = ipaddress.ip_address(host.split("/", maxsplit=1)[0].strip("[]"))
     except ValueError:

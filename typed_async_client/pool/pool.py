@@ -17,6 +17,7 @@ import httpcore
 
 from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
 from typed_async_client.pool.connection import ChooseProxy, ConnectionOptions
 from typed_async_client.pool.connector import Http11, connector, httpcore_connection
@@ -148,12 +149,14 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             httpcore.PoolTimeout: no connection became available within the ``pool`` timeout.
             httpcore.ConnectError: one connection after another closed before accepting the request.
             httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
+            httpcore.LocalProtocolError: the request breaks a rule of ``wire/request_rules.py``.
             ClientBoundError: the pool belongs to another event loop, thread or process.
         """
         if not is_stock_pool():
             return await super().handle_async_request(request)
         self._binding.check()
         pooled = PooledRequest(request, resend_on_closed=self._resend_on_closed)
+        request = pooled.prepare()
         while True:
             slot = self._take(pooled)
             if slot is None:
@@ -220,7 +223,7 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
     async def _wait_for_slot(self, pooled: PooledRequest) -> Slot:
         waiter = self._queue.add(pooled)
         try:
-            async with asyncio.timeout(timeout_of(pooled.request, "pool")):
+            async with time_limit(timeout_of(pooled.request, "pool"), extends=False):
                 return await waiter.slot
         except TimeoutError as error:
             self._leave(waiter)

@@ -8,6 +8,7 @@ so only that is called a resend, is recorded for the attempt, and can be switche
 
 import httpcore
 
+from typed_async_client.hosts import tls_host
 from typed_async_client.http2.connection import WRITTEN_BEFORE, Http2Connection
 from typed_async_client.http2.frames import REFUSED_STREAM
 from typed_async_client.libraries import is_error_of_h2, is_from
@@ -16,6 +17,8 @@ from typed_async_client.pool.failures import message_of
 from typed_async_client.pool.slot import Key, Origin, Slot
 from typed_async_client.sent import attempt_log
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
+from typed_async_client.wire.request_rules import prepared
+from typed_async_client.wording import explained
 
 __all__ = ["REFUSALS", "RESENDS", "PooledRequest"]
 
@@ -93,6 +96,19 @@ class PooledRequest:
     def allow_unconnected(self) -> bool:
         """Whether it may join a connection that isn't established yet."""
         return self._unavailable < _MAX_UNCONNECTED
+
+    def prepare(self) -> httpcore.Request:
+        """Check the request, and return what is sent: itself, or a copy with other headers.
+
+        Raises:
+            httpcore.LocalProtocolError: it breaks a rule of ``wire/request_rules.py``.
+        """
+        try:
+            self.request = prepared(self.request)
+        except httpcore.LocalProtocolError as error:
+            message = message_of(type(error), self.request, self.origin, str(error))
+            raise explained(error, message)  # noqa: B904 - it is the same error
+        return self.request
 
     def record_unavailable(self, error: httpcore.ConnectionNotAvailable) -> None:
         """Record that a connection didn't accept the request; nothing of it was sent.
@@ -228,5 +244,5 @@ def _server_name(request: httpcore.Request, origin: Origin) -> str:
     name = request.extensions.get("sni_hostname")
     if not name or origin[0] not in _SECURE:
         return ""
-    text: str = (name.decode("ascii") if isinstance(name, bytes) else name).lower()
+    text = tls_host((name.decode("ascii") if isinstance(name, bytes) else name).lower())
     return "" if text.encode() == origin[1] else text

@@ -1,9 +1,8 @@
 """An httpx response that reads and decodes its body in one piece, unless it is streamed.
 
 httpx reads every body, even one that has already arrived, through four async generators, each of which
-the event loop registers and forgets. It also treats a body with truncated gzip or deflate data as
-complete, and ignores all gzip members after the first. Everything else is left to httpx. The private
-names used here are listed in ``private_names.py``.
+the event loop registers and forgets. How a body is decoded, streamed or not, is in ``decoding.py``.
+Everything else is left to httpx. The private names used here are listed in ``private_names.py``.
 """
 
 import contextlib
@@ -12,12 +11,10 @@ from typing import Any
 
 import httpx
 
-from typed_async_client.private import DeflateDecoder, GZipDecoder, MultiDecoder, stream_under
+from typed_async_client.pool.decoding import complete_decoder, decode_whole, leave_slice_encoded
+from typed_async_client.private import set_decoder, stream_under
 
 __all__ = ["SPENT", "WholeResponse"]
-
-_CHUNK_SIZE = 64 * 1024
-"""Bytes passed to zlib in one call: at the end of each gzip member, it copies the unused rest."""
 
 
 class _Spent(httpx.AsyncByteStream):
@@ -41,9 +38,9 @@ class WholeResponse(httpx.Response):
     async def aread(self) -> bytes:
         """Read the body to its end, and return it decoded.
 
-        A gzip body may have several members, RFC 1952 section 2.2. Each member, and a deflate body,
-        must be complete. If the body is streamed, with ``aiter_bytes()`` and the like, or its
-        stream was replaced, it is decoded by httpx, which doesn't check this.
+        A gzip body may have several members, RFC 1952 section 2.2. The compressed data must be
+        complete, which is also checked at the end of ``aiter_bytes()`` and the like. A 206
+        response with a part of a coded representation is returned as received.
 
         Raises:
             httpx.DecodingError: the encoded body is invalid or truncated.
@@ -57,7 +54,7 @@ class WholeResponse(httpx.Response):
         try:
             raw = await self._raw_body.read_whole()
             self._num_bytes_downloaded = len(raw)
-            content = _decode(self._get_content_decoder(), raw) if self._is_encoded() else raw
+            content = decode_whole(self._get_content_decoder(), raw) if self._is_encoded() else raw
             if "aclose" in vars(self):  # replaced by an event hook that must be called
                 await self.aclose()
             else:
@@ -70,6 +67,12 @@ class WholeResponse(httpx.Response):
         self._content = content
         self.stream = self._raw_body = SPENT
         return content
+
+    def _get_content_decoder(self) -> Any:
+        if not hasattr(self, "_decoder"):
+            leave_slice_encoded(self)
+            set_decoder(self, complete_decoder(super()._get_content_decoder()))
+        return self._decoder
 
     def _has_own_stream(self) -> bool:
         """Whether the stream is this body, with no wrapper except httpx's own.
@@ -86,38 +89,3 @@ class WholeResponse(httpx.Response):
         return {
             name: value for name, value in super().__getstate__().items() if name != "_raw_body"
         }
-
-
-def _decode(decoder: Any, raw: bytes) -> bytes:
-    """Decode a complete body; an empty one isn't encoded, whatever its headers say."""
-    if not raw:
-        return raw
-    if isinstance(decoder, MultiDecoder):
-        for child in decoder.children:
-            raw = _decode(child, raw)
-        return raw
-    if isinstance(decoder, GZipDecoder):
-        return _gunzip(decoder, raw)
-    content: bytes = decoder.decode(raw) + decoder.flush()
-    if isinstance(decoder, DeflateDecoder):
-        _check_end(decoder)
-    return content
-
-
-def _gunzip(decoder: GZipDecoder, raw: bytes) -> bytes:
-    """Decode all gzip members, which nothing else may follow."""
-    parts: list[bytes] = []
-    for start in range(0, len(raw), _CHUNK_SIZE):
-        rest = raw[start : start + _CHUNK_SIZE]
-        while rest:
-            if decoder.decompressor.eof:
-                decoder = GZipDecoder()
-            parts.append(decoder.decode(rest))
-            rest = decoder.decompressor.unused_data
-    _check_end(decoder)
-    return b"".join(parts)
-
-
-def _check_end(decoder: GZipDecoder | DeflateDecoder) -> None:
-    if not decoder.decompressor.eof:
-        raise httpx.DecodingError("the body is truncated: its compressed data has no end")

@@ -1,11 +1,12 @@
 """Limits the handshake with a SOCKS proxy by the connect timeout; httpcore waits for it forever."""
 
-import asyncio
 import enum
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 import httpcore
+
+from typed_async_client.net.deadline import Deadline
 
 __all__ = ["SocksBackend", "is_socks"]
 
@@ -37,8 +38,7 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         """Connect with the backend."""
-        timeout = options.get("timeout")
-        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        deadline = Deadline(options.get("timeout"))
         return _SocksStream(await self._backend.connect_tcp(*args, **options), deadline)
 
     async def sleep(self, seconds: float) -> None:
@@ -49,7 +49,7 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
 class _SocksStream(httpcore.AsyncNetworkStream):
     """A stream to a SOCKS proxy."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream, deadline: float | None) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
 
@@ -78,7 +78,7 @@ class _SocksStream(httpcore.AsyncNetworkStream):
 
     async def _limited(self, operation: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with self._deadline.limit():
                 return await operation
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("timed out during the SOCKS handshake") from error

@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from typed_async_client.described import with_message
-from typed_async_client.facts import map_httpcore_error
+from typed_async_client.facts import hide_header_value, map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
 from typed_async_client.libraries import check_request
 from typed_async_client.net.alpn import OwnAlpnContext
@@ -187,6 +187,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
 
 def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:
     """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
+    if isinstance(error, httpcore.LocalProtocolError):
+        hide_header_value(error)  # h11 quotes it, if a tool has patched httpcore's pool
     converted = map_httpcore_error(error)
     if converted is not error:
         converted = with_message(converted, request)  # a mock of the pool may raise it without one

@@ -13,6 +13,7 @@ import httpx
 from typed_async_client.errors import ConnectError, RequestBodyConsumedError
 from typed_async_client.httpx_types import as_url
 from typed_async_client.libraries import library_of
+from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.sent import SentLog, came_through_body, watched_body_class
 from typed_async_client.transports.raw_stream import AsyncRawStream, SyncRawStream
 
@@ -99,6 +100,7 @@ def to_httpx2(response: httpx.Response, request: Any, kind: type) -> Any:
         response.status_code, headers=response.headers.raw, stream=body, request=request
     )
     converted.extensions = response.extensions  # shared: trailing headers are added at the end
+    leave_slice_encoded(converted)
     if response.status_code == _SWITCHING or request.method == "CONNECT":
         _replace_raw_stream(converted, AsyncRawStream if kind is AsyncBody else SyncRawStream)
     if response.is_stream_consumed:

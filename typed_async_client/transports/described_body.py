@@ -8,6 +8,7 @@ import httpx
 
 from typed_async_client.described import with_message
 from typed_async_client.facts import as_httpx_error
+from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.pool.response import WholeResponse
 
 __all__ = ["describe_body"]
@@ -16,8 +17,10 @@ __all__ = ["describe_body"]
 def describe_body(response: httpx.Response, request: httpx.Request) -> httpx.Response:
     """Let the body of a response raise errors with a message, unless it is in memory or our pool's.
 
-    Errors of ssl and h11, which httpx passes on as they are, become httpx's.
+    Errors of ssl and h11, which httpx passes on as they are, become httpx's. A part of a coded
+    representation is returned as received, which httpx would try to decode.
     """
+    leave_slice_encoded(response)
     stream: Any = response.stream
     known = httpx.ByteStream | DescribedBody | AsyncDescribedBody
     if response.is_closed or isinstance(response, WholeResponse) or isinstance(stream, known):

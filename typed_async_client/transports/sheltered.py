@@ -15,6 +15,7 @@ import httpx
 
 from typed_async_client.binding import running_loop
 from typed_async_client.described import with_message
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 
@@ -117,7 +118,7 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
 
 async def _acquire(permits: asyncio.Semaphore, request: httpx.Request) -> None:
     try:
-        async with asyncio.timeout(timeout_of(request, "pool")):
+        async with time_limit(timeout_of(request, "pool"), extends=False):
             await permits.acquire()
     except TimeoutError as error:
         raise with_message(httpx.PoolTimeout(""), request) from error

@@ -15,6 +15,8 @@ import httpx
 from typed_async_client.described import with_message
 from typed_async_client.httpx_types import CertTypes
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
+from typed_async_client.wire.request_rules import header_error
+from typed_async_client.wording import describe_failure, format_server
 
 if TYPE_CHECKING:
     import ssl
@@ -85,7 +87,7 @@ class ForeignTransport(AsyncWrapper):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
         _check_address(request.url)
-        _check_headers(request.headers)
+        _check_headers(request)
         timeouts = PhaseTimeouts(request, enforced_by_library=self._enforces_timeouts)
         async with timeouts.until_response():
             with self._translated(timeouts, request):
@@ -121,21 +123,19 @@ def _check_address(url: httpx.URL) -> None:
 _MAX_PORT = 65535
 
 
-def _check_headers(headers: httpx.Headers) -> None:
-    """Refuse bytes that would be changed: the libraries take text, and encode it as UTF-8."""
-    for name, value in headers.raw:
-        if not (_is_utf8(name) and _is_utf8(value)):
+def _check_headers(request: httpx.Request) -> None:
+    """Refuse what may not be sent, and what the libraries would change: they take text, in UTF-8."""
+    if reason := header_error(request.headers.raw):
+        url, kind = request.url, httpx.LocalProtocolError
+        server = format_server(url.scheme, url.host, url.port)
+        raise kind(describe_failure(kind, method=request.method, server=server, reason=reason))
+    for name, value in request.headers.raw:
+        try:
+            b"\n".join((name, value)).decode()
+        except UnicodeDecodeError:
             raise ValueError(
                 f"header {name!r} contains bytes that this transport cannot send: use UTF-8"
-            )
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+            ) from None
 
 
 class PhaseTimeouts:
