@@ -22,6 +22,7 @@ LAYERS = (
         "httpx_types",
         "redact",
         "spelling",
+        "unclosed",
         "wording",
     ),
     ("errors", "record"),
@@ -59,6 +60,7 @@ VALUES = {
     "httpx_types",
 } | {
     "sent",
+    "unclosed",
     "wording",
 }
 """What the wire may import; it doesn't know contexts, events, results or the engine."""

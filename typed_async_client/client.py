@@ -32,12 +32,13 @@ from typed_async_client.options import (
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
 from typed_async_client.spelling import check_names
+from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
 
 
-class AsyncResilientClient(Reporting, Verbs):
+class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
     """An HTTP client that runs each request as a task and retries connect failures.
 
     Only connect failures are retried, with jittered backoff. What happens to a request is reported
@@ -245,6 +246,11 @@ class AsyncResilientClient(Reporting, Verbs):
     def is_closed(self) -> bool:
         """Whether ``close()`` was called."""
         return self._engine.is_closed
+
+    @property
+    def parts(self) -> list[object]:
+        """The sender, which an external client doesn't make."""
+        return [self._sender]
 
     async def close(self) -> None:
         """Cancel every request, deliver every event, then close the connections. Idempotent.

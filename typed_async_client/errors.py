@@ -17,6 +17,7 @@ RuntimeError
   └── ResponseEvictedError     ``RequestResult.unwrap()`` on a response that the client dropped
 """
 
+import copyreg
 import functools
 import importlib
 from typing import Any, Self
@@ -35,6 +36,7 @@ __all__ = [
     "RequestBodyConsumedError",
     "RequestCancelledError",
     "ResponseEvictedError",
+    "let_pickle_restore",
 ]
 
 
@@ -138,3 +140,38 @@ def _reduce(error: Exception, kind: type[Any]) -> tuple[Any, ...]:
 
 def _rebuild(kind: type, *args: Any) -> Any:
     return _fork_class(kind)(*args)
+
+
+_NOT_RESTORED = (
+    "HTTPStatusError",
+    "RequestNotRead",
+    "ResponseNotRead",
+    "StreamClosed",
+    "StreamConsumed",
+)
+"""Errors of httpx and httpx2 that pickle and copy fail to restore: their constructors take other
+arguments than the message, which is all that ``BaseException`` remembers."""
+
+
+def let_pickle_restore(library: Any) -> None:
+    """Let pickle and copy restore the errors of httpx, or of httpx2, that they fail to restore.
+
+    Most of these are raised to the caller without passing through this package, so that it can't
+    replace them. What was registered for a class by somebody else stays. Restoring an error doesn't
+    need this package.
+
+    Args:
+        library: the module ``httpx`` or ``httpx2``.
+    """
+    for name in _NOT_RESTORED:
+        kind = getattr(library, name, None)
+        if kind is not None and kind not in copyreg.dispatch_table:
+            copyreg.pickle(kind, _reduce_plainly)
+
+
+def _reduce_plainly(error: Exception) -> tuple[Any, ...]:
+    """Let pickle create an error without its constructor."""
+    return copyreg.__newobj__, (type(error), *error.args), vars(error)  # type: ignore[attr-defined]  # documented for pickle protocol 2
+
+
+let_pickle_restore(httpx)

@@ -6,8 +6,8 @@ themselves, are accessed in those subclasses. ``private_names.py`` lists all of 
 
 from collections.abc import Callable, Container
 from http.cookiejar import Cookie, CookieJar
-from types import FunctionType
-from typing import Any
+from types import AsyncGeneratorType, FunctionType, GeneratorType
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
@@ -22,6 +22,9 @@ from httpx._decoders import (
 )
 from httpx._urlparse import ParseResult
 
+if TYPE_CHECKING:
+    import asyncio
+
 __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
@@ -31,10 +34,12 @@ __all__ = [
     "MultiDecoder",
     "Trace",
     "ZStandardDecoder",
+    "break_cycle_of_h2",
     "cookies_of_domain",
     "drop_surplus_permits",
     "except_from_mounts",
     "forget_parsed_cookies",
+    "forget_task",
     "h2_state_of",
     "has_leftovers",
     "is_single_use",
@@ -45,8 +50,11 @@ __all__ = [
     "max_connections_of",
     "parts_of_url",
     "pending_events_of",
+    "pool_of",
     "set_decoder",
     "set_empty_content",
+    "socket_transport_of",
+    "started_generator",
     "stream_under",
     "transports_of",
     "unacknowledged_bytes",
@@ -112,6 +120,12 @@ def mark_closed(client: httpx.AsyncClient) -> None:
     client._state = type(client._state).CLOSED
 
 
+def pool_of(transport: httpx.HTTPTransport) -> httpcore.ConnectionPool:
+    """Return the pool of httpx's synchronous transport."""
+    pool: httpcore.ConnectionPool = transport._pool
+    return pool
+
+
 def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int:
     """Return the connection limit of an httpx transport."""
     pool = getattr(transport, "_pool", None)
@@ -137,6 +151,14 @@ def is_single_use(stream: Any) -> bool:
     source = getattr(stream, "_stream", None)
     names = ("__anext__", "__next__", "aread", "read")
     return any(hasattr(source, name) for name in names) or _iterates_once(source)
+
+
+def started_generator(stream: Any) -> Any:
+    """Return the generator that a body is read from, if that has begun; None otherwise."""
+    if type(stream).__name__ not in _STREAMS_OF_ITERATORS or not stream._is_stream_consumed:
+        return None
+    source = stream._stream
+    return source if isinstance(source, AsyncGeneratorType | GeneratorType) else None
 
 
 def _starts_over(file: Any) -> bool:
@@ -171,6 +193,12 @@ def set_empty_content(request: httpx.Request) -> None:
 def forget_parsed_cookies(response: Any) -> None:
     """Drop the parsed cookies of a response, which parses them again when accessed."""
     vars(response).pop("_cookies", None)
+
+
+def forget_task(task: "asyncio.Task[Any]") -> None:
+    """Keep asyncio from reporting a task that can't be ended, because its event loop is closed."""
+    vars_of_task: Any = task
+    vars_of_task._log_destroy_pending = False
 
 
 def cookies_of_domain(jar: CookieJar, domain: str) -> list[Cookie]:
@@ -230,6 +258,22 @@ def unacknowledged_bytes(h2_state: Any) -> int:
     window = h2_state._inbound_flow_control_window_manager
     missing: int = window.max_window_size - window.current_window_size - window._bytes_processed
     return missing
+
+
+def break_cycle_of_h2(connection: Any) -> None:
+    """Let the h2 state of a closed connection be freed with its last reference.
+
+    It has a table of its own methods, each of which refers back to it.
+    """
+    http2 = _innermost(connection, "_h2_state")
+    if http2 is not None:
+        http2._h2_state._frame_dispatch_table = {}
+
+
+def socket_transport_of(transport: Any) -> Any:
+    """Return the transport of the socket below one of asyncio's, which may be of TLS."""
+    tls = getattr(transport, "_ssl_protocol", None)
+    return transport if tls is None else getattr(tls, "_transport", None)
 
 
 def _innermost(connection: Any, attribute: str) -> Any:

@@ -59,6 +59,12 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     # The messages of httpx.
     PrivateName(_CONTENT, "AsyncIteratorByteStream", "_stream", _HERE, "the source of a body"),
     PrivateName(_CONTENT, "IteratorByteStream", "_stream", _HERE, "the same, synchronous"),
+    PrivateName(
+        _CONTENT, "AsyncIteratorByteStream", "_is_stream_consumed", _HERE, "whether it was begun"
+    ),
+    PrivateName(
+        _CONTENT, "IteratorByteStream", "_is_stream_consumed", _HERE, "the same, synchronous"
+    ),
     PrivateName(_MODELS, "Request", "_content", _HERE + _PACKED, "the body, if it was read"),
     PrivateName(_MODELS, "Response", "_content", _RESPONSE + _PACKED, "the decoded body"),
     PrivateName(_MODELS, "Response", "_num_bytes_downloaded", _RESPONSE, "num_bytes_downloaded"),
@@ -136,6 +142,13 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "_inbound_flow_control_window_manager",
         _HERE,
         "the window of the connection",
+    ),
+    PrivateName(
+        "h2.connection",
+        "H2Connection",
+        "_frame_dispatch_table",
+        _HERE,
+        "a cycle, to be broken when the connection is closed",
     ),
     PrivateName("h2.windows", "WindowManager", "_bytes_processed", _HERE, "not yet acknowledged"),
 )

@@ -1,6 +1,7 @@
 """What a client reports about its requests: events to callbacks, results, waits, and counters."""
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -100,7 +101,7 @@ class Reporting:
 
     def clear_old_results(self, max_age: float = 3600.0) -> int:
         """Drop the results older than ``max_age`` seconds; return their number."""
-        return self._engine.ledger.drop_older_than(max_age)
+        return self._engine.ledger.clear_older_than(max_age)
 
     async def wait_for_request(
         self,
@@ -128,8 +129,22 @@ class Reporting:
         """Wait until no request is in flight and every event is delivered; return all results.
 
         Async callbacks that are still running then have ``grace`` seconds to end.
+
+        Warns:
+            RuntimeWarning: results, or responses, of requests that ended since this method returned
+                last were dropped because of the client's limits (``max_results``,
+                ``max_result_bytes``, ``max_result_age``). A limit of 0 doesn't warn.
         """
-        return await self._engine.wait_for_all()
+        results = await self._engine.wait_for_all()
+        if losses := self._engine.ledger.end_batch():
+            warnings.warn(
+                f"wait_for_all_requests() returns {len(results)} results, after {losses.results} "
+                f"results and {losses.responses} responses of this batch were dropped because of "
+                f"the client's limits ({losses.limits}): raise them, or await the tasks",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return results
 
     def statistics(self) -> ClientStatistics:
         """Return the counters of this client."""

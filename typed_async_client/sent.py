@@ -206,6 +206,11 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         return cls(body, log)
 
     @property
+    def source(self) -> Any:
+        """The body that is watched."""
+        return self._body
+
+    @property
     def is_consumed(self) -> bool:
         """Whether it was read, and can't be read again."""
         if isinstance(self._body, WatchedBody):

@@ -27,9 +27,9 @@ class Recorder:
         for kind in EventType:
             self.callbacks.add(kind, self.record)
 
-    def start(self) -> "asyncio.Task[None]":
-        """Start the monitor task."""
-        return self.monitor.start(asyncio.get_running_loop())
+    def start(self) -> None:
+        """Start the monitor."""
+        self.monitor.start(asyncio.get_running_loop())
 
     def record(self, event: AsyncEvent) -> None:
         """Record the id of the request and the type of the event."""
@@ -43,6 +43,11 @@ class Recorder:
         self.monitor.publish(event, CALLER)
 
 
+def delivering(excluding: "asyncio.Task[Any] | None" = None) -> set["asyncio.Task[Any]"]:
+    """Return the tasks that deliver events: every other one than the current, or the given task."""
+    return asyncio.all_tasks() - {excluding or asyncio.current_task()}
+
+
 @in_virtual_time
 async def test_a_result_is_available_before_any_callback_is_called() -> None:
     """The ledger records an event before it is queued."""
@@ -54,19 +59,31 @@ async def test_a_result_is_available_before_any_callback_is_called() -> None:
 
 
 @in_virtual_time
-async def test_without_a_monitor_task_events_are_delivered_immediately() -> None:
-    """Before it starts, and after every task of the program has been cancelled."""
+async def test_events_are_delivered_by_a_task_that_ends_with_the_last_of_them() -> None:
+    """Before the monitor is started, they are delivered when published."""
     recorder = Recorder(queue_size=1)
     recorder.publish("a", EventType.SUCCESS)
-    monitoring = recorder.start()
-    await asyncio.sleep(0)
-    monitoring.cancel()
-    await asyncio.wait({monitoring})
+    assert recorder.seen == ["a success"]
+    recorder.start()
     for name in "bcd":
         recorder.publish(name, EventType.SUCCESS)
+        assert len(delivering()) == 1
     await recorder.monitor.wait_until_delivered()
     await recorder.monitor.wait_for_room()
     assert recorder.seen == ["a success", "b success", "c success", "d success"]
+    await recorder.monitor.stop()
+    assert delivering() == set()
+
+
+@in_virtual_time
+async def test_events_of_cancelled_requests_are_delivered_at_once() -> None:
+    """A loop that shuts down may run only a few more iterations, after it has cancelled all tasks."""
+    recorder = Recorder(queue_size=1000)
+    recorder.start()
+    for number in range(500):
+        recorder.publish(str(number), EventType.CANCELLED)
+    await asyncio.sleep(0)
+    assert len(recorder.seen) == 500
 
 
 def test_events_are_delivered_in_the_order_they_were_published() -> None:
@@ -74,12 +91,11 @@ def test_events_are_delivered_in_the_order_they_were_published() -> None:
     recorder = Recorder(queue_size=10)
 
     async def main() -> None:
-        monitoring = recorder.start()
+        recorder.start()
         recorder.publish("a", EventType.RETRY)
         recorder.publish("b", EventType.SUCCESS)
         recorder.publish("a", EventType.ERROR)
         await recorder.monitor.wait_until_delivered()
-        monitoring.cancel()
 
     run_virtual(main())
     assert recorder.seen == ["a retry", "b success", "a error"]
@@ -130,14 +146,13 @@ def test_a_burst_is_delivered_over_several_iterations_of_the_event_loop() -> Non
     recorder = Recorder(queue_size=1000)
 
     async def main() -> int:
-        monitoring = recorder.start()
+        recorder.start()
         for number in range(500):
             recorder.publish(str(number), EventType.SUCCESS)
         turns = 0
         while recorder.monitor.backlog:
             turns += 1
             await asyncio.sleep(0)
-        monitoring.cancel()
         return turns
 
     assert run_virtual(main()) > 5
@@ -145,19 +160,19 @@ def test_a_burst_is_delivered_over_several_iterations_of_the_event_loop() -> Non
 
 
 def test_a_cancelled_monitor_loses_no_event() -> None:
-    """Calling ``drain()`` afterwards delivers what it had not, and nothing twice."""
+    """It delivers them before it ends, even if it is cancelled before its first step."""
     recorder = Recorder(queue_size=1000)
 
     async def main(turns: int) -> None:
-        monitoring = recorder.start()
-        await asyncio.sleep(0)
+        recorder.start()
         for number in range(100):
             recorder.publish(str(number), EventType.SUCCESS)
         for _ in range(turns):
             await asyncio.sleep(0)
-        monitoring.cancel()
-        await asyncio.wait({monitoring})
-        recorder.monitor.drain()
+        for task in delivering():
+            task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     for turns in range(4):
         recorder.seen.clear()
@@ -181,21 +196,19 @@ async def test_a_callback_that_cancels_the_current_task_does_not_stop_the_monito
 
     def cancel(_: AsyncEvent) -> None:
         task = asyncio.current_task()
-        assert task is monitoring
+        assert task is not None
+        assert {task} == delivering(excluding=main)
         task.cancel()
         task.cancel()
 
+    main = asyncio.current_task()
     recorder.callbacks.add(EventType.RETRY, cancel)
-    monitoring = recorder.start()
+    recorder.start()
     for _ in range(2):
         recorder.publish("a", EventType.RETRY)
         recorder.publish("b", EventType.SUCCESS)
         await recorder.monitor.wait_until_delivered()
         await asyncio.sleep(1)
     assert recorder.seen == ["a retry", "b success"] * 2
-    assert (monitoring.done(), monitoring.cancelling()) == (False, 0)
     assert recorder.callbacks.failed == 2
     assert caplog.text.count("asyncio.current_task().cancel()") == 2
-    monitoring.cancel()
-    await asyncio.wait({monitoring})
-    assert monitoring.cancelled()

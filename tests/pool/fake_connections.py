@@ -55,6 +55,9 @@ class FakeStream:
         """Record that it was aborted."""
         self.aborted = True
 
+    def abandon(self) -> None:
+        """Do nothing: there is no socket."""
+
 
 class FakeConnection:
     """A connection with httpcore's interface, with what a slot uses of it.

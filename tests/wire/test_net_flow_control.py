@@ -102,7 +102,7 @@ async def test_writing_pauses_while_the_server_does_not_read(tls: ServerTLS, pie
         for _ in range(200):
             await asyncio.sleep(0)
         assert not writing.done()
-        assert stream._transport.get_write_buffer_size() < BUFFER_LIMIT
+        assert stream.transport.get_write_buffer_size() < BUFFER_LIMIT
         reader.proceed.set()
         await writing
         await wait_until(lambda: reader.read == len(PAYLOAD))
@@ -282,7 +282,7 @@ async def test_a_connection_that_reached_eof_with_unsent_data_can_be_closed() ->
 
     async with FaultServer(close_and_read) as server:
         stream = await connect_to(server, None)
-        transport = stream._transport
+        transport = stream.transport
         transport.write(PAYLOAD)
         await wait_until(lambda: bool(stream.get_extra_info("has_ended")))
         assert transport.get_write_buffer_size() > 0

@@ -34,10 +34,11 @@ async def drive(
     Raises:
         BaseException: the error that ends the flow, such as a cancellation.
     """
+    step = next(flow)
+    outcome: Outcome | None = None
     try:
-        step = next(flow)
         while True:
-            outcome: Outcome | None = None
+            outcome = None
             try:
                 match step:
                     case Attempt():
@@ -58,6 +59,8 @@ async def drive(
     except StopIteration as finished:
         response: httpx.Response = finished.value
         return response
+    finally:
+        del emit, outcome, step  # the error of the request refers to this frame
 
 
 def drive_sync(
@@ -77,10 +80,11 @@ def drive_sync(
     Raises:
         BaseException: the error that ends the flow, such as a ``KeyboardInterrupt``.
     """
+    step = next(flow)
+    outcome: Outcome | None = None
     try:
-        step = next(flow)
         while True:
-            outcome: Outcome | None = None
+            outcome = None
             try:
                 match step:
                     case Attempt():
@@ -101,3 +105,5 @@ def drive_sync(
     except StopIteration as finished:
         response: httpx.Response = finished.value
         return response
+    finally:
+        del emit, outcome, step  # the error of the request refers to this frame

@@ -69,11 +69,9 @@ class Engine:
         self.requests: InFlightRequests = InFlightRequests()
         limit = max_concurrent_requests
         self._permits = None if limit is None else asyncio.Semaphore(limit)
-        self._on_end = self.requests.remove if limit is None else self._remove
         self._binding = Binding()
         self._now: Callable[[], float] = time.monotonic  # the loop's, once started
         self._grace = grace
-        self._monitoring: asyncio.Task[None] | None = None
         self._random = random
         self._submitted = 0
 
@@ -87,9 +85,9 @@ class Engine:
         if self.is_closed:
             raise ClientClosedError("this client is closed: create a new one to send more requests")
         loop = self._binding.check()
-        if self._monitoring is None:
+        if not self.monitor.is_started:
             self._now = loop.time
-            self._monitoring = self.monitor.start(loop)
+            self.monitor.start(loop)
 
     def check_binding(self) -> asyncio.AbstractEventLoop:
         """Check that a client that has been started is used where it was started.
@@ -101,7 +99,7 @@ class Engine:
             ClientBoundError: the client belongs to another loop, thread or process.
             RuntimeError: no event loop is running.
         """
-        return running_loop() if self._monitoring is None else self._binding.check()
+        return self._binding.check() if self.monitor.is_started else running_loop()
 
     @property
     def can_launch_now(self) -> bool:
@@ -142,7 +140,8 @@ class Engine:
         state = RequestState(
             context, now=self._now, random=self._random, record=record, headers=headers
         )
-        request = InFlight(state, self.monitor, self._on_end)
+        on_end = self.requests.remove if self._permits is None else self._remove
+        request = InFlight(state, self.monitor, on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
         return request.launch(send)
@@ -196,18 +195,17 @@ class Engine:
             caller: the task that closes the client; if it's a callback, it isn't cancelled.
         """
         self.is_closed = True
-        if self._monitoring is None:
+        if not self.monitor.is_started:
             return
         try:
             await self._cancel_requests()
         finally:  # even if this is cancelled, every request gets its terminal event
             for unfinished in self.requests.active():
                 unfinished.abandon()
-            self._monitoring.cancel()
             self.monitor.drain()
         await self.callbacks.settle(self._grace, excluding=caller)
         await self.callbacks.cancel(excluding=caller)
-        await asyncio.wait({self._monitoring})
+        await self.monitor.stop()
 
     def statistics(self) -> ClientStatistics:
         """Return the counters as they are now."""

@@ -74,7 +74,10 @@ def request_flow(state: RequestState) -> Flow:
         raise
     yield Emit(state.end_event(outcome))
     if isinstance(outcome, Failed):
-        raise outcome.error
+        try:
+            raise outcome.error
+        finally:
+            del outcome  # the error refers to this frame
     return outcome.response
 
 

@@ -116,6 +116,7 @@ class InFlight:
         if self.terminal_event is None:
             self.abandon()
         event = cast("AsyncEvent", self.terminal_event)
+        self.task = None  # its error refers back to this object
         if event.event_type is EventType.CANCELLED:
             _close_unless_started(cast("_RequestCoroutine", self._coroutine))
         else:

@@ -3,6 +3,9 @@
 Most results are never read, so responses and errors are packed until one is.
 """
 
+import dataclasses
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +19,25 @@ from typed_async_client.results import (
     without_response,
 )
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "Losses"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Losses:
+    """What a ledger didn't keep of a batch of requests, because of its limits.
+
+    Attributes:
+        results: results dropped because there were too many, or they were too old.
+        responses: responses dropped from their results, because of their size.
+        limits: the options that set the limits, as the user would pass them.
+    """
+
+    results: int
+    responses: int
+    limits: str
+
+    def __bool__(self) -> bool:
+        return bool(self.results or self.responses)
 
 
 class Ledger:
@@ -57,6 +78,9 @@ class Ledger:
         self._max_bytes = max_bytes
         self._pack = pack
         self._pack_error = pack_error
+        self._batch_start = -math.inf  # monotonic seconds
+        self._lost_results = 0
+        self._lost_responses = 0
         self._results: OrderedDict[str, RequestResult] = OrderedDict()
         self._bodies: OrderedDict[str, int] = OrderedDict()  # their bytes, by request id
 
@@ -87,6 +111,32 @@ class Ledger:
         self.drop_older_than(self._max_age)
         return dict(self._results)
 
+    def end_batch(self) -> Losses:
+        """Return what was lost of the results recorded since this was called last.
+
+        Results that are older don't count, nor does anything if the limit is 0: none were wanted.
+        """
+        self.drop_older_than(self._max_age)
+        limits = f"max_results={self._max_results}, max_result_age={self._max_age:g}"
+        losses = Losses(
+            self._lost_results if self._max_results else 0,
+            self._lost_responses if self._max_bytes else 0,
+            f"{limits}, max_result_bytes={self._max_bytes}",
+        )
+        self._lost_results = self._lost_responses = 0
+        self._batch_start = time.monotonic()
+        return losses
+
+    def _is_of_batch(self, result: RequestResult) -> bool:
+        return time.monotonic() - result.age > self._batch_start
+
+    def clear_older_than(self, age: float) -> int:
+        """Drop the results older than ``age`` seconds, which the user doesn't want any more."""
+        lost = self._lost_results
+        dropped = self.drop_older_than(age)
+        self._lost_results = lost
+        return dropped
+
     def drop_older_than(self, age: float) -> int:
         """Drop the results older than ``age`` seconds; return their number."""
         dropped = 0
@@ -99,7 +149,8 @@ class Ledger:
         return dropped
 
     def _drop_oldest(self) -> None:
-        request_id, _ = self._results.popitem(last=False)
+        request_id, result = self._results.popitem(last=False)
+        self._lost_results += self._is_of_batch(result)
         self._bytes -= self._bodies.pop(request_id, 0)
         self.dropped += 1
 
@@ -108,6 +159,7 @@ class Ledger:
         while self._bytes > self._max_bytes:
             request_id, size = self._bodies.popitem(last=False)
             self._bytes -= size
+            self._lost_responses += self._is_of_batch(self._results[request_id])
             self._results[request_id] = without_response(self._results[request_id])
             self.evicted += 1
 

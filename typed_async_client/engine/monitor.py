@@ -1,6 +1,7 @@
 """The queue of events, and the monitor that drains it.
 
-It records first and calls back second: a terminal event is in the ledger before it is in the
+Its task only exists while there are events to deliver, so an idle client that is dropped leaves no
+task behind, and no task keeps it alive. It records first and calls back second: a terminal event is in the ledger before it is in the
 queue, so a result is available as soon as its task has ended, whatever the callbacks are doing.
 """
 
@@ -34,6 +35,7 @@ class Monitor:
         queue_size: events that may be queued before admission waits, >= 1.
 
     Attributes:
+        is_started: whether ``start()`` was called.
         published: events published so far by type, including the dropped ones.
         dropped: events that were dropped because the queue was full.
     """
@@ -45,7 +47,9 @@ class Monitor:
         self._callbacks = callbacks
         self._queue_size = queue_size
         self._queue: asyncio.Queue[tuple[AsyncEvent, contextvars.Context]] = asyncio.Queue()
-        self._is_running = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.is_started: bool = False
+        self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
         self._room.set()
         self.published: Counter[EventType] = Counter()
@@ -79,27 +83,45 @@ class Monitor:
         self._queue.put_nowait((event.clone(), caller))
         if waiting >= self._queue_size:
             self._room.clear()
-        if not self._is_running:
+        if self._loop is None:
             self.drain()
+        elif self._task is None:
+            # Not created by the loop, whose task factory may be eager: it would run right here.
+            self._task = asyncio.Task(self._run(), loop=self._loop)
+            self._task.add_done_callback(self._finish)
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
-        """Start the monitor task; without it, events are delivered as soon as they're published."""
-        self._is_running = True
-        return loop.create_task(self._run())
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Deliver events in a task from now on; before, they are delivered when published."""
+        self._loop, self.is_started = loop, True
+
+    async def stop(self) -> None:
+        """Deliver every queued event, and wait for the end of the task that delivers them."""
+        self.drain()
+        if self._task is not None:
+            await asyncio.wait({self._task})
 
     async def _run(self) -> None:
         try:
-            while True:
-                event, caller = await self._queue.get()
-                self._deliver(event, caller)
-                for _ in range(min(_BATCH, self.backlog)):
-                    self._deliver(*self._queue.get_nowait())
+            while self.backlog:
+                self._deliver_batch()
                 await self._ignore_cancellation_by_callbacks()
                 if self.backlog:
                     await asyncio.sleep(0)
         finally:  # all tasks were cancelled, or a callback raised SystemExit
-            self._is_running = False
             self.drain()
+
+    def _deliver_batch(self) -> None:
+        """Deliver some events; cancelled requests don't count, as the loop may be stopping."""
+        left = _BATCH
+        while left and self.backlog:
+            event, caller = self._queue.get_nowait()
+            left -= event.event_type is not EventType.CANCELLED
+            self._deliver(event, caller)
+
+    def _finish(self, _: "asyncio.Task[None]") -> None:
+        """Deliver the events of a task that was cancelled before its first step."""
+        self._task = None
+        self.drain()
 
     async def _ignore_cancellation_by_callbacks(self) -> None:
         """Continue if a callback has cancelled the current task, which is the monitor.

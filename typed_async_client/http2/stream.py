@@ -4,7 +4,10 @@ Filtering starts at the client's preface, so it doesn't matter how the connectio
 through a proxy, with or without TLS. ``draining.py`` implements the filter.
 """
 
+import weakref
 from typing import Any, Literal, Protocol, TypeAlias
+
+import httpcore
 
 from typed_async_client.http2.cleanup import OpeningTask, drop_reset_streams
 from typed_async_client.http2.draining import FrameFilter
@@ -55,14 +58,14 @@ class FilteredStream(AsyncioStream):
         self.opening_task: OpeningTask | None = None
         self._filter: FrameFilter | None = None
         self._http2 = http2
-        self._owner = owner
+        self._owner = weakref.ref(owner)  # it holds the stream
 
     @classmethod
     def wrap(
         cls, stream: AsyncioStream, owner: ConnectionOwner, http2: Http2Mode
     ) -> "FilteredStream":
         """Return a filtered stream that replaces ``stream``, on a new connection."""
-        return cls(stream.protocol, owner, http2)
+        return cls(stream.hand_over(), owner, http2)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read like any stream, but return a no-op frame if an upload needs to wake up."""
@@ -84,15 +87,23 @@ class FilteredStream(AsyncioStream):
         """
         if self._filter is None and self._is_preface(buffer):
             self.opening_task = OpeningTask()
-            self._filter = self._owner.frame_filter = FrameFilter()
+            self._filter = self._living_owner.frame_filter = FrameFilter()
             self.protocol.filter_input(self._filter.receive)
         if self._filter is None:
             await super().write(buffer, timeout)
             return
         if self._filter.reset_streams:
-            drop_reset_streams(self._owner.connection, self._filter)
+            drop_reset_streams(self._living_owner.connection, self._filter)
         if frames := self._filter_output(self._filter, buffer):
             await self._write_chunk(frames, timeout)
+
+    @property
+    def _living_owner(self) -> ConnectionOwner:
+        """The owner, which lives as long as a request uses the connection."""
+        owner = self._owner()
+        if owner is None:
+            raise httpcore.WriteError("the connection was abandoned")
+        return owner
 
     def start_draining(self) -> None:
         """Accept no new requests on the connection; running ones continue."""
@@ -101,9 +112,9 @@ class FilteredStream(AsyncioStream):
 
     def write_nowait(self, frames: bytes) -> None:
         """Write frames without waiting, if the connection speaks HTTP/2 and is still open."""
-        if self._filter is not None and not self._transport.is_closing():
+        if self._filter is not None and not self.transport.is_closing():
             allowed = self._filter_output(self._filter, frames)
-            self._transport.write(allowed)
+            self.transport.write(allowed)
             self.record_written(len(allowed))
 
     def _filter_output(self, frame_filter: FrameFilter, frames: bytes) -> bytes:
@@ -119,4 +130,4 @@ class FilteredStream(AsyncioStream):
         return self.alpn_protocol == "h2" or self._http2 == "always"
 
     def _wrap(self, secure: StreamProtocol) -> "FilteredStream":
-        return FilteredStream(secure, self._owner, self._http2, inner=self)
+        return FilteredStream(secure, self._living_owner, self._http2, inner=self)

@@ -25,6 +25,7 @@ from typed_async_client.private import except_from_mounts, transports_of
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.transports.pair import innermost, may_send_before_failing
+from typed_async_client.unclosed import owned
 
 __all__ = ["build_httpx_client"]
 
@@ -167,11 +168,11 @@ def _with_proxies(options: HttpxClientOptions, make: _MakeTransport) -> dict[str
     elif options.get("trust_env", True):
         proxies = {**environment_proxies()}
     mounts = {
-        pattern: None if proxy is None else make(as_proxy(proxy))
+        pattern: None if proxy is None else owned(make(as_proxy(proxy)))
         for pattern, proxy in proxies.items()
     }
     return {
         "proxy": None,
-        "transport": make(None),
+        "transport": owned(make(None)),
         "mounts": {**mounts, **(options.get("mounts") or {})},
     }

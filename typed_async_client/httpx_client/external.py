@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
+from typed_async_client.errors import let_pickle_restore
 from typed_async_client.libraries import library_of
 from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.pool.decoding import leave_slice_encoded
@@ -17,11 +18,12 @@ from typed_async_client.private import transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
 from typed_async_client.transports.pair import is_application, may_send_before_failing
+from typed_async_client.unclosed import WarnsUnclosed
 
 __all__ = ["ExternalClient"]
 
 
-class ExternalClient:
+class ExternalClient(WarnsUnclosed):
     """A user's client, with hooks for one resilient client, added at its first attempt.
 
     Several resilient clients can share a user's client: each one records its own attempts only.
@@ -35,6 +37,7 @@ class ExternalClient:
         error: not used, as ``OwnClient.error`` is for its transports.
     """
 
+    has_owner = True
     is_entered: Final = True
 
     def __init__(self, client: Any) -> None:
@@ -74,6 +77,8 @@ class ExternalClient:
                 f"http_client already has its options: pass {', '.join(sorted(options))} to it, "
                 "not to the resilient client"
             )
+        if library_of(client, "httpx2"):
+            let_pickle_restore(sys.modules["httpx2"])
         return cls(client)
 
     def begin_attempt(self, record: RequestRecord) -> None:
@@ -95,6 +100,10 @@ class ExternalClient:
     async def leave(self) -> None:
         """Remove our hooks. The user's own hooks remain, and the client stays open."""
         self.error = None
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Remove our hooks from the user's client; nothing waits."""
         hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping):
             self.client.event_hooks = {

@@ -16,9 +16,11 @@ import httpx
 
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.pool.transport import AsyncPoolTransport
-from typed_async_client.private import mark_closed, transports_of
+from typed_async_client.private import forget_task, mark_closed, transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt
+from typed_async_client.transports.backends.foreign import ForeignTransport
+from typed_async_client.unclosed import WarnsUnclosed
 
 __all__ = ["OwnClient"]
 
@@ -27,7 +29,7 @@ _NOT_ENTERED = (
 )
 
 
-class OwnClient:
+class OwnClient(WarnsUnclosed):
     """The httpx client that a resilient client has built, and its transports.
 
     Transports are entered if entering at least one of them does anything. Those of httpx only need
@@ -42,12 +44,31 @@ class OwnClient:
         error: the exception that ends the ``async with`` of the resilient client, if any.
     """
 
+    has_owner = True
+
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
         self._visit: _Visit | None = None
         self._joined: list[AsyncPoolTransport] = []
         self.is_entered: bool = False
         self.error: BaseException | None = None
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether a transport has open connections that was made for this client, or is entered."""
+        is_inside = self._visit is not None and self._visit.is_inside
+        return is_inside or super().is_unclosed
+
+    @property
+    def parts(self) -> list[Any]:
+        """The transports."""
+        return transports_of(self.client)
+
+    def abandon(self) -> None:
+        """Leave the transports that were entered, and close idle connections."""
+        if self._visit is not None:
+            self._visit.abandon()
+        super().abandon()
 
     def begin_attempt(self, record: RequestRecord) -> None:
         """Start a new log of what the running task's attempt sends."""
@@ -107,6 +128,8 @@ class OwnClient:
 
 def _needs_entering(transport: Any) -> bool:
     """Whether entering a transport does anything, and leaving it does more than closing it."""
+    if isinstance(transport, ForeignTransport):
+        transport = transport.inner
     kind = type(transport)
     if kind in {AsyncPoolTransport, httpx.AsyncHTTPTransport} or not hasattr(kind, "__aenter__"):
         return False
@@ -123,6 +146,13 @@ class _Visit:
         self._leaving: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._task = self._loop.create_task(_visit(transports, self._entered, self._leaving))
         self._task.add_done_callback(functools.partial(_report_failure, self._entered))
+        _staying.add(self._task)
+        self._task.add_done_callback(_staying.discard)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the transports are being entered, or were not left yet."""
+        return not self._task.done()
 
     @property
     def has_failed(self) -> bool:
@@ -147,8 +177,20 @@ class _Visit:
             self._task.result()
 
     def __del__(self) -> None:
-        if not (self._leaving.done() or self._loop.is_closed()):
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let the transports be left, from any thread."""
+        if self._loop.is_closed():
+            forget_task(self._task)
+            _staying.discard(self._task)
+        elif not self._leaving.done():
             self._loop.call_soon_threadsafe(_resolve, self._leaving, None)
+
+
+_staying: set["asyncio.Task[None]"] = set()
+"""The tasks of all visits. A visit that is dropped in a reference cycle would drop its task, too,
+before that has left the transports."""
 
 
 async def _visit(
@@ -161,7 +203,11 @@ async def _visit(
         for transport in transports:
             await _enter(transport, stack)
         entered.set_result(None)
-        error = await leaving
+        try:
+            error = await leaving
+        except GeneratorExit:  # the loop was closed, so that nothing can be awaited any more
+            stack.pop_all()
+            raise
         traceback = None if error is None else error.__traceback__
         await stack.pop_all().__aexit__(type(error) if error else None, error, traceback)
 

@@ -10,6 +10,7 @@ import functools
 import ipaddress
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from traceback import clear_frames
 from typing import Any
 
 import httpcore
@@ -111,8 +112,8 @@ async def _map_connect_errors(
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(f"timed out while {describe()}") from error
     except (OSError, OverflowError, UnicodeError) as error:
-        failure = httpcore.ConnectError(error)
-        raise explained(failure, prefix + reason_of(error)) from error
+        clear_frames(error.__traceback__)  # those of asyncio refer to the error
+        raise explained(httpcore.ConnectError(error), prefix + reason_of(error)) from error
 
 
 async def _connect(address: HostAddress, port: int, local: tuple[str, int] | None) -> AsyncioStream:

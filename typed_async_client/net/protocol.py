@@ -108,8 +108,9 @@ class StreamProtocol(asyncio.BaseProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Record that the connection is gone."""
+        """Record that the connection is gone, and forget what refers back to this protocol."""
         self._end(exc)
+        self.transport = self._reader = self._writer = None
 
     def pause_writing(self) -> None:
         """Record that the transport's write buffer is full."""

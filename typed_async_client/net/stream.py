@@ -7,46 +7,102 @@ knows nothing of HTTP or the pool.
 import asyncio
 import select
 import ssl
+import traceback
+import weakref
 from typing import Any, cast
 
 import httpcore
 
 from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reason_of
 from typed_async_client.hosts import tls_host
+from typed_async_client.net.abandoned import Home, break_cycle_of_transport
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wording import explained
 
-__all__ = ["AsyncioStream", "is_socket_readable"]
+__all__ = ["AsyncioStream", "Layers", "is_socket_readable"]
 
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
 
 
+class Layers(list["AsyncioStream"]):
+    """The streams of one connection, from the socket to the outermost TLS layer."""
+
+    __slots__ = ("__weakref__",)
+
+
 class AsyncioStream(httpcore.AsyncNetworkStream):
     """A connected stream with httpcore's interface.
+
+    The connection is closed when its last stream is freed. No reference leads from the event loop
+    to the stream, or from the stream back to itself.
 
     Args:
         protocol: the protocol, already connected.
         inner: the stream that this one adds TLS to; None for a socket.
 
     Attributes:
-        layers: the streams of this connection, from the socket to the outermost TLS layer. All of
-            them share one list.
         protocol: buffers the received bytes.
+        transport: asyncio's transport.
         written: total bytes passed on to be sent, those of TLS left out.
     """
 
+    _is_owner = False
+
     def __init__(self, protocol: StreamProtocol, *, inner: "AsyncioStream | None" = None) -> None:
-        self.layers: list[AsyncioStream] = [] if inner is None else inner.layers
-        self.layers.append(self)
         self.protocol: StreamProtocol = protocol
+        self.transport = cast("asyncio.Transport", protocol.transport)
         self.written: int = 0
+        self._home: Home | None = Home() if inner is None else None
+        self._inner = inner  # keeps it from being freed, and the connection from being closed
+        self._is_owner = True
+        self._layers: weakref.ref[Layers] | None = None
         self._read_timer = WaitTimer()
-        self._transport = cast("asyncio.Transport", protocol.transport)
-        self._socket = self._transport.get_extra_info("socket") if inner is None else None
+        self._socket = self.transport.get_extra_info("socket") if inner is None else None
         self._write_timer = WaitTimer()
+        if inner is not None and (layers := inner.layers) is not None:
+            self.record_in(layers)
+
+    @property
+    def layers(self) -> Layers | None:
+        """The list that the streams of this connection are recorded in, if any."""
+        return None if self._layers is None else self._layers()
+
+    def record_in(self, layers: Layers) -> None:
+        """Add this stream to the layers of its connection, and later those on top of it."""
+        layers.append(self)
+        self._layers = weakref.ref(layers)
+
+    def hand_over(self) -> StreamProtocol:
+        """Leave the connection to another stream, which is made on the returned protocol."""
+        self._is_owner = False
+        return self.protocol
+
+    def __del__(self) -> None:
+        if self._is_owner:
+            self.abandon()
+            break_cycle_of_transport(self.transport)
+
+    def abandon(self) -> None:
+        """Close the connection, of which nothing else is left, from any thread and at any time."""
+        self.home.close([stream.transport for stream in self.chain])
+
+    @property
+    def chain(self) -> "list[AsyncioStream]":
+        """The streams from the socket to this one."""
+        return [self] if self._inner is None else [*self._inner.chain, self]
+
+    @property
+    def home(self) -> Home:
+        """Where the connection was opened."""
+        return cast("Home", self._home) if self._inner is None else self._inner.home
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process holds its socket, and the peer hasn't closed it."""
+        return self.home.is_this_process and not self.protocol.has_ended
 
     @property
     def has_ended(self) -> bool:
@@ -127,7 +183,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if self.protocol.take(1):
             self.abort()
             raise httpcore.ConnectError("the peer sent bytes before the TLS handshake")
-        if self.protocol.has_ended or self._transport.is_closing():
+        if self.protocol.has_ended or self.transport.is_closing():
             self.abort()  # asyncio would wait for a handshake that can't happen
             raise httpcore.ConnectError("the connection was lost before the TLS handshake")
         secure = SecureProtocol()
@@ -135,15 +191,18 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         try:
             async with time_limit(timeout):
                 transport = await asyncio.get_running_loop().start_tls(
-                    self._transport, secure, ssl_context, server_hostname=name
+                    self.transport, secure, ssl_context, server_hostname=name
                 )
         except TimeoutError as error:
             self.abort()
             raise httpcore.ConnectTimeout("timed out during the TLS handshake") from error
         except (OSError, ssl.SSLError, UnicodeError) as error:
             self.abort()
-            failure = httpcore.ConnectError(_non_empty(error))
-            raise explained(failure, explain_handshake(error)) from error
+            traceback.clear_frames(error.__traceback__)  # those of asyncio refer to the error
+            del secure  # it refers to the error, too
+            raise explained(
+                httpcore.ConnectError(_non_empty(error)), explain_handshake(error)
+            ) from error
         except BaseException:
             self.abort()
             raise
@@ -163,11 +222,11 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self._write_timer.stop()
         if self._socket is not None and self._socket.fileno() < 0:
             return  # aborting a connection that was lost with unsent data raises in asyncio
-        self._transport.close()
-        self._transport.abort()
+        self.transport.close()
+        self.transport.abort()
 
     def _send(self, chunk: bytes) -> "asyncio.Future[None] | None":
-        protocol, transport = self.protocol, self._transport
+        protocol, transport = self.protocol, self.transport
         if transport.is_closing():
             error = protocol.error
             raise httpcore.WriteError(
@@ -187,7 +246,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             return self.is_readable
         if info == "has_ended":
             return self.has_ended
-        return self._transport.get_extra_info(_EXTRA.get(info, info))
+        return self.transport.get_extra_info(_EXTRA.get(info, info))
 
 
 def _non_empty(error: Exception) -> Exception | str:

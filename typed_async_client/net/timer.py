@@ -64,16 +64,17 @@ class WaitTimer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._waiter = None  # its error may refer back to the stream
 
     def _watch(self, waiter: "asyncio.Future[None]", timeout: float) -> None:
         loop = waiter.get_loop()
-        self._waiter = waiter
         self._deadline = loop.time() + timeout
         self._timeout = timeout
         self._is_extended = False
         if self._timer is None or self._fires_at > self._deadline:
             self.stop()
             self._schedule(loop)
+        self._waiter = waiter
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         self._fires_at = self._deadline
@@ -94,4 +95,5 @@ class WaitTimer:
         elif turns:
             self._timer = loop.call_soon(self._fire, turns - 1)
         else:
+            self._waiter = None
             waiter.set_exception(self._make_error(describe_timeout(self._timeout)))

@@ -5,11 +5,12 @@ replaced by others of the same class, because those of an HTTP/2 connection reac
 """
 
 import copy
+import traceback
 
 import httpcore
 
 from typed_async_client.facts import hide_header_value, reason_of
-from typed_async_client.libraries import is_error_of_h2
+from typed_async_client.libraries import is_error_of_h2, is_from
 from typed_async_client.pool.slot import DIRECT, Origin, Route, Slot
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_failure, describe_timeout, explained, format_server
@@ -61,6 +62,9 @@ def explain(
         reason = ""  # the message says it already
     phase = "body" if in_body else "tunnel" if _is_opening_tunnel(slot) else "head"
     message = message_of(kind, request, slot.origin, reason, route=slot.route, phase=phase)
+    cause = error.__cause__
+    if cause is not None and is_from(cause, "h11"):  # its frames refer to it
+        traceback.clear_frames(cause.__traceback__)
     return explained(copy.copy(error), message).with_traceback(error.__traceback__)
 
 

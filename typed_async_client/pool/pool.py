@@ -6,7 +6,6 @@ This module awaits two things only: a slot, and the exchange on it.
 """
 
 import asyncio
-import dataclasses
 import random as random_module
 import ssl
 import time
@@ -25,8 +24,9 @@ from typed_async_client.pool.failures import describe_wait, explain, is_explaine
 from typed_async_client.pool.queue import PoolQueue, Waiter
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
-from typed_async_client.pool.slots import Slots
+from typed_async_client.pool.slots import PoolStatistics, Slots
 from typed_async_client.private import is_stock_pool
+from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.wire.headers import body_framing
 from typed_async_client.wire.messages import timeout_of
 
@@ -39,28 +39,7 @@ if not httpcore.__version__.startswith("1.0."):
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PoolStatistics:
-    """A snapshot of a pool's state and counters.
-
-    Attributes:
-        active: connections in use.
-        idle: connections kept for later requests.
-        connecting: active connections that aren't established yet.
-        waiting: requests waiting for a connection.
-        opened: connections opened so far.
-        closed: connections closed so far, by reason.
-    """
-
-    active: int
-    idle: int
-    connecting: int
-    waiting: int
-    opened: int
-    closed: dict[str, int]
-
-
-class ConnectionPool(httpcore.AsyncConnectionPool):
+class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
     """A connection pool with the interface of ``httpcore.AsyncConnectionPool``.
 
     A slot belongs to the exchange that holds it, and is given back however the exchange ends. If
@@ -167,14 +146,17 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
             except httpcore.ConnectionNotAvailable as error:
                 self._leave_unavailable(slot, pooled)
                 pooled.record_unavailable(error)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again, or the request is sent again
                 failure = pooled.record_failure(slot, error, received=received, written=written)
                 self._give_back(slot, pooled, clean=False)
-                if failure is error and not is_explained(error):
-                    raise
-                if failure is not None:
-                    cause = error.__cause__ if failure is error else error
-                    raise explain(failure, request, slot) from cause
+                try:
+                    if failure is error and not is_explained(error):
+                        raise
+                    if failure is not None:
+                        cause = error.__cause__ if failure is error else error
+                        raise explain(failure, request, slot) from cause
+                finally:
+                    cause = failure = None  # they refer to this frame
             else:
                 return self._wrap_response(slot, pooled, response)
 
@@ -187,6 +169,17 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
     def connections(self) -> list[Any]:
         """The connections of the pool, oldest first."""
         return [slot.connection for slot in self._slots.all]
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether it has open connections."""
+        return any(slot.is_open for slot in self._slots.all)
+
+    def abandon(self) -> None:
+        """Close the idle connections, from any thread."""
+        for slot in self._slots.all:
+            if slot.users == 0:
+                slot.abandon()
 
     def statistics(self) -> PoolStatistics:
         """Return a snapshot of the pool's state and counters."""

@@ -1,13 +1,14 @@
 """Records the streams opened for a slot, so that the slot can always close them."""
 
 import asyncio
+import weakref
 from typing import Any
 
 import httpcore
 
 from typed_async_client.http2.stream import FilteredStream, Http2Mode
 from typed_async_client.net.backend import AsyncioBackend
-from typed_async_client.net.stream import AsyncioStream
+from typed_async_client.net.stream import AsyncioStream, Layers
 from typed_async_client.pool.slot import Slot
 
 __all__ = ["Recorder"]
@@ -27,7 +28,7 @@ class Recorder(httpcore.AsyncNetworkBackend):
     ) -> None:
         self._backend = backend
         self._http2 = http2
-        self._slot = slot
+        self._slot = weakref.ref(slot)  # it holds the connection, which holds this backend
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
         """Connect with the backend, and record the stream."""
@@ -44,12 +45,15 @@ class Recorder(httpcore.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
     def _record(self, stream: AsyncioStream) -> AsyncioStream:
-        if self._slot.is_closed:
+        slot = self._slot()
+        if slot is None or slot.is_closed:
             stream.abort()
             raise RuntimeError("the connection pool was closed while this request connected")
-        for stale in self._slot.layers:
+        for stale in slot.layers:
             stale.abort()  # from a connect attempt that was abandoned half-way
         if self._http2 is not None:
-            stream = FilteredStream.wrap(stream, self._slot, self._http2)
-        self._slot.layers = stream.layers
+            stream = FilteredStream.wrap(stream, slot, self._http2)
+        layers = Layers()
+        stream.record_in(layers)
+        slot.layers = layers
         return stream

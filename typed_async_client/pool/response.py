@@ -68,6 +68,15 @@ class WholeResponse(httpx.Response):
         self.stream = self._raw_body = SPENT
         return content
 
+    async def aclose(self) -> None:
+        """Close the response, and drop its stream, which in httpx refers back to it.
+
+        Raises:
+            httpx.HTTPError: see ``httpx.Response.aclose``.
+        """
+        await super().aclose()
+        self.stream = self._raw_body = SPENT
+
     def _get_content_decoder(self) -> Any:
         if not hasattr(self, "_decoder"):
             leave_slice_encoded(self)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typed_async_client.http2.cleanup import reset_abandoned
 from typed_async_client.net.stream import is_socket_readable
-from typed_async_client.private import has_leftovers
+from typed_async_client.private import break_cycle_of_h2, has_leftovers
 
 if TYPE_CHECKING:
     from typed_async_client.http2.draining import FrameFilter
@@ -79,6 +79,7 @@ class Slot:
     """
 
     __slots__ = (
+        "__weakref__",
         "connection",
         "exchanges",
         "frame_filter",
@@ -131,6 +132,11 @@ class Slot:
     def has_ended(self) -> bool:
         """Whether the server has closed it, or it was lost."""
         return bool(self.layers and self.layers[-1].has_ended)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a socket that the server hasn't closed."""
+        return bool(self.layers and self.layers[-1].is_open)
 
     @property
     def is_multiplexed(self) -> bool:
@@ -218,6 +224,16 @@ class Slot:
             stream = self.layers[-1]
             frames = reset_abandoned(self.connection, self.frame_filter, stream.opening_task)
             stream.write_nowait(frames)
+
+    def __del__(self) -> None:
+        self.abandon()
+        if self.frame_filter is not None:
+            break_cycle_of_h2(self.connection)
+
+    def abandon(self) -> None:
+        """Close the connection of a pool that was dropped, from any thread."""
+        if self.layers:
+            self.layers[-1].abandon()
 
     def close(self) -> None:
         """Close the connection immediately, without waiting.

@@ -4,16 +4,38 @@ Nothing here ever waits. A slot is found, entered, given back and closed by sync
 can fall between two of them. Each call takes constant time.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.pool.slot import Key, Origin, PoolLimits, Slot
 
-__all__ = ["Slots"]
+__all__ = ["PoolStatistics", "Slots"]
 
 _MAX_REMEMBERED = 1000
 """Most origins that are remembered to speak only HTTP/1.1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatistics:
+    """A snapshot of a pool's state and counters.
+
+    Attributes:
+        active: connections in use.
+        idle: connections kept for later requests.
+        connecting: active connections that aren't established yet.
+        waiting: requests waiting for a connection.
+        opened: connections opened so far.
+        closed: connections closed so far, by reason.
+    """
+
+    active: int
+    idle: int
+    connecting: int
+    waiting: int
+    opened: int
+    closed: dict[str, int]
 
 
 class Slots:

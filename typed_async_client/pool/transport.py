@@ -24,14 +24,16 @@ from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import Origin, PoolLimits
 from typed_async_client.private import is_stock_transport
+from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
+from typed_async_client.wire.uploads import aclose_generator
 
 __all__ = ["AsyncPoolTransport"]
 
 _DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
 
-class AsyncPoolTransport(httpx.AsyncHTTPTransport):
+class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
     """A transport on a connection pool that stays intact when requests are cancelled.
 
     It accepts the arguments of ``httpx.AsyncHTTPTransport``, and some more. Tools that patch the
@@ -120,9 +122,14 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             http11=http11,
             resend_on_closed=resend_on_closed,
         )
-        self._pool: ConnectionPool = self._make_pool()
+        self._pool: ConnectionPool = owned(self._make_pool())
         self._is_closed = False
         self._entered = 0
+
+    @property
+    def parts(self) -> list[ConnectionPool]:
+        """The pool."""
+        return [self._pool]
 
     def statistics(self) -> PoolStatistics:
         """Return a snapshot of the pool's state and counters."""
@@ -146,6 +153,9 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             response = await self._pool.handle_async_request(core_request)
         except Exception as error:  # noqa: BLE001 - raised again
             _raise_as_httpx(error, request)
+        finally:
+            if type(request.stream) is not httpx.ByteStream:
+                await aclose_generator(request.stream)
         body = _Stream(response.stream)
         if not isinstance(response.stream, PooledBody):  # of a mock, or of httpcore's own pool
             return httpx.Response(
@@ -182,7 +192,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
 
     def _reopen(self) -> None:
         if self._is_closed:
-            self._pool, self._is_closed = self._make_pool(), False
+            self._pool, self._is_closed = owned(self._make_pool()), False
 
 
 def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:
@@ -192,9 +202,12 @@ def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> N
     converted = map_httpcore_error(error)
     if converted is not error:
         converted = with_message(converted, request)  # a mock of the pool may raise it without one
-    if converted is error:
-        raise error
-    raise converted from error
+    try:
+        if converted is error:
+            raise error
+        raise converted from error
+    finally:
+        del converted  # it refers to this frame
 
 
 class _Stream(httpx.AsyncByteStream):

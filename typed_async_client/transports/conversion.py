@@ -10,7 +10,11 @@ from typing import Any
 
 import httpx
 
-from typed_async_client.errors import ConnectError, RequestBodyConsumedError
+from typed_async_client.errors import (
+    ConnectError,
+    RequestBodyConsumedError,
+    let_pickle_restore,
+)
 from typed_async_client.httpx_types import as_url
 from typed_async_client.libraries import library_of
 from typed_async_client.pool.decoding import leave_slice_encoded
@@ -36,9 +40,11 @@ def httpx2_library() -> Any:
         ImportError: it isn't installed.
     """
     try:
-        return importlib.import_module("httpx2")
+        library = importlib.import_module("httpx2")
     except ModuleNotFoundError as error:
         raise ImportError("for_httpx2() needs httpx2: pip install httpx2") from error
+    let_pickle_restore(library)
+    return library
 
 
 # Requests

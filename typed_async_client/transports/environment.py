@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import httpx
 
 from typed_async_client.pool.environment import ProxyRules
+from typed_async_client.unclosed import WarnsUnclosed, owned
 
 __all__ = ["AsyncProxiedTransport", "ProxiedTransport"]
 
@@ -34,18 +35,25 @@ class _Routes(Generic[_T]):
         return [self._direct, *self._proxied.values()]
 
 
-class ProxiedTransport(httpx.BaseTransport):
-    """Sends through the proxies of the environment, for synchronous clients.
+class _Proxied(WarnsUnclosed, Generic[_T]):
+    """What both transports have in common.
 
     Args:
         rules: choose the proxy of a URL.
         make: makes the transport that sends through a proxy, or directly if it is None.
     """
 
-    def __init__(
-        self, rules: ProxyRules, make: Callable[[httpx.Proxy | None], httpx.BaseTransport]
-    ) -> None:
-        self._routes = _Routes(rules, make)
+    def __init__(self, rules: ProxyRules, make: Callable[[httpx.Proxy | None], _T]) -> None:
+        self._routes = _Routes(rules, lambda proxy: owned(make(proxy)))
+
+    @property
+    def parts(self) -> list[_T]:
+        """The transports."""
+        return self._routes.all
+
+
+class ProxiedTransport(_Proxied[httpx.BaseTransport], httpx.BaseTransport):
+    """Sends through the proxies of the environment, for synchronous clients."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request through the proxy for its URL."""
@@ -57,18 +65,8 @@ class ProxiedTransport(httpx.BaseTransport):
             transport.close()
 
 
-class AsyncProxiedTransport(httpx.AsyncBaseTransport):
-    """Sends through the proxies of the environment, for asynchronous clients.
-
-    Args:
-        rules: choose the proxy of a URL.
-        make: makes the transport that sends through a proxy, or directly if it is None.
-    """
-
-    def __init__(
-        self, rules: ProxyRules, make: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
-    ) -> None:
-        self._routes = _Routes(rules, make)
+class AsyncProxiedTransport(_Proxied[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport):
+    """Sends through the proxies of the environment, for asynchronous clients."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request through the proxy for its URL."""

@@ -4,7 +4,6 @@ It picks the transport for a synchronous or an asynchronous request, and closes 
 a wrapping transport does with a request is up to the subclass.
 """
 
-import functools
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -14,8 +13,9 @@ import httpx
 from typed_async_client.libraries import is_from
 from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.pool.transport import AsyncPoolTransport
-from typed_async_client.transports.environment import ProxiedTransport
+from typed_async_client.transports.defaults import default_async_transport, default_transport
 from typed_async_client.transports.sheltered import ShelteredTransport
+from typed_async_client.unclosed import WarnsUnclosed
 
 __all__ = [
     "AnyTransport",
@@ -88,7 +88,7 @@ class TransportPair:
             if self._sync is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.AsyncClient", "httpx.HTTPTransport()")
-                self._sync = _make_sync(self._rules, trust_env=self._trust_env)
+                self._sync = default_transport(self._rules, trust_env=self._trust_env)
             return self._sync
 
     @property
@@ -102,10 +102,15 @@ class TransportPair:
             if self._async is None:
                 if self.wrapped is not None:
                     raise _wrong_kind(self.wrapped, "httpx.Client", "AsyncPoolTransport()")
-                self._async = AsyncPoolTransport(
+                self._async = default_async_transport(
                     trust_env=self._trust_env, resend_on_closed=self._resend_on_closed
                 )
             return self._async
+
+    @property
+    def transports(self) -> "list[AnyTransport | None]":
+        """The transport of each kind; None for one that isn't there, or wasn't made yet."""
+        return [self._sync, self._async]
 
     def enter(self) -> None:
         """Enter the synchronous transport, if there is one."""
@@ -138,7 +143,7 @@ class TransportPair:
             await self._async.aclose()
 
 
-class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class WrappingTransport(WarnsUnclosed, httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Base class of transports that serve both kinds of client, and enter, leave and close what they wrap.
 
     Subclasses implement ``handle_request`` and ``handle_async_request``.
@@ -173,6 +178,11 @@ class WrappingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def __repr__(self) -> str:
         inner = "its default transport" if self.wrapped is None else repr(self.wrapped)
         return f"<{type(self).__name__} around {inner}>"
+
+    @property
+    def parts(self) -> "list[AnyTransport | None]":
+        """The transports."""
+        return self._pair.transports
 
     @property
     def wrapped(self) -> AnyTransport | None:
@@ -237,15 +247,6 @@ def is_application(transport: Any) -> bool:
 
 
 _IN_PROCESS = ("ASGITransport", "WSGITransport")
-
-
-def _make_sync(rules: ProxyRules, *, trust_env: bool) -> httpx.BaseTransport:
-    make = functools.partial(_http_transport, trust_env=trust_env)
-    return ProxiedTransport(rules, make) if rules.proxies else make(None)
-
-
-def _http_transport(proxy: httpx.Proxy | None, *, trust_env: bool) -> httpx.HTTPTransport:
-    return httpx.HTTPTransport(proxy=proxy, trust_env=trust_env)
 
 
 def _wrong_limit(transport: object, max_connections: int) -> ValueError:

@@ -41,6 +41,8 @@ from typed_async_client.transports.pair import (
     is_application,
     may_send_before_failing,
 )
+from typed_async_client.unclosed import owned
+from typed_async_client.wire.uploads import aclose_generator, close_generator
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
@@ -167,6 +169,8 @@ class ResilientTransport(WrappingTransport):
             return describe_body(response, request)
         finally:
             end_attempt(outer)
+            del run  # the error of its last event refers to this frame
+            close_generator(request.stream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of an asynchronous client; raises the same as ``handle_request``.
@@ -179,11 +183,18 @@ class ResilientTransport(WrappingTransport):
         run = self._start(request)
         attempt = functools.partial(send, request)
         outer = begin_attempt(run.sent)
+        has_sent = self.wrapped is None or isinstance(self.wrapped, httpx.AsyncHTTPTransport)
         try:
             response = run.attach_history(await drive(run.flow, attempt, run.emit))
             return describe_body(response, request)
+        except BaseException:
+            has_sent = True
+            raise
         finally:
             end_attempt(outer)
+            del run  # the error of its last event refers to this frame
+            if has_sent:  # other transports may go on sending after they have returned a response
+                await aclose_generator(request.stream)
 
     async def aclose(self) -> None:
         """Give running async callbacks one second to finish, then close the wrapped transport."""
@@ -237,7 +248,7 @@ def _make_backend(name: str, *, trust_env: bool) -> httpx.AsyncBaseTransport:
     def through(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
         return make(BackendOptions(proxy=proxy, trust_env=trust_env))
 
-    return AsyncProxiedTransport(rules, through) if rules.proxies else through(None)
+    return owned(AsyncProxiedTransport(rules, through) if rules.proxies else through(None))
 
 
 def _call_method_of(on_event: object) -> object:

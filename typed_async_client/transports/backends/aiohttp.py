@@ -6,12 +6,16 @@ left to our engine.
 """
 
 import base64
+import weakref
+from typing import Any
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from typed_async_client.facts import reason_of
+from typed_async_client.net.abandoned import Home
+from typed_async_client.net.stream import is_socket_readable
 from typed_async_client.transports.backends.foreign import BackendOptions, ForeignTransport, refuse
 
 __all__ = ["make_transport"]
@@ -37,23 +41,98 @@ def make_transport(options: BackendOptions) -> httpx.AsyncBaseTransport:
     context = httpx.create_ssl_context(options.verify, options.cert, options.trust_env)
     limits = options.limits
 
+    sessions = _Sessions()
+
     def open_session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             ssl=context,
             limit=limits.max_connections or 0,
             force_close=not options.keeps_alive,
             keepalive_timeout=limits.keepalive_expiry if options.keeps_alive else None,
         )
-        return aiohttp.ClientSession(
+        sessions.opened = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),  # httpx handles cookies
             middlewares=[_send_once],
             skip_auto_headers=_ADDED,
         )
+        return sessions.opened
 
     inner = AiohttpTransport(verify=context, proxy=_with_auth_header(options.proxy))
     inner.client = open_session
-    return ForeignTransport(inner, _translate, enforces_timeouts=True)
+    return ForeignTransport(inner, _translate, connections=sessions, enforces_timeouts=True)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Refuses to reuse a connection on which something has arrived since its last response.
+
+    aiohttp would return a second answer to the last request as the answer to the next one.
+
+    It also closes its idle connections when it is freed, without aiohttp's own warnings and error
+    logs: what the user has made warns instead.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._home = Home()
+        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    async def connect(self, *args: Any, **options: Any) -> Any:
+        """Return a connection that is new, or that has nothing to read."""
+        while True:
+            connection: Any = await super().connect(*args, **options)
+            protocol = connection.protocol
+            if protocol not in self._used or not _has_input(protocol):
+                self._used.add(protocol)
+                return connection
+            connection.close()
+
+    @property
+    def idle(self) -> list[Any]:
+        """The transports of its idle connections that are open."""
+        transports = [one.transport for group in self._conns.values() for one, _ in group]
+        return [one for one in transports if one is not None and not one.is_closing()]
+
+    def abandon(self) -> None:
+        """Close the idle connections, from any thread."""
+        for transport in self.idle:
+            self._home.close([transport])
+
+    def __del__(self, _: Any = None) -> None:
+        if hasattr(self, "_home"):
+            self.abandon()
+
+
+def _has_input(protocol: Any) -> bool:
+    """Whether aiohttp, or the kernel, has received anything that wasn't read."""
+    if protocol.should_close or protocol.transport is None:
+        return True
+    sock = protocol.transport.get_extra_info("socket")
+    return sock is not None and is_socket_readable(sock)
+
+
+class _Sessions:
+    """The session of a transport, once it was opened.
+
+    Attributes:
+        opened: the session.
+    """
+
+    def __init__(self) -> None:
+        self.opened: aiohttp.ClientSession | None = None
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether it has an open connection that no response uses."""
+        connector = None if self.opened is None else self.opened.connector
+        return isinstance(connector, _Connector) and bool(connector.idle)
+
+    def abandon(self) -> None:
+        """Close the idle connections, and keep aiohttp from warning about the session."""
+        connector = None if self.opened is None else self.opened.connector
+        if self.opened is not None and isinstance(connector, _Connector):
+            self.opened.detach()
+            connector.abandon()
 
 
 def _check(options: BackendOptions) -> None:

@@ -8,14 +8,17 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
 from typed_async_client.described import with_message
 from typed_async_client.httpx_types import CertTypes
+from typed_async_client.transports.backends.body import TranslatedBody
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
+from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.wire.request_rules import header_error
+from typed_async_client.wire.uploads import aclose_generator
 from typed_async_client.wording import describe_failure, format_server
 
 if TYPE_CHECKING:
@@ -62,11 +65,26 @@ def refuse(backend: str, option: str, reason: str) -> ValueError:
     return ValueError(f"transport={backend!r} does not support {option}: {reason}")
 
 
-class ForeignTransport(AsyncWrapper):
+class Connections(Protocol):
+    """The connections of a library, which the pool of that library holds.
+
+    Attributes:
+        is_unclosed: whether any may be open.
+    """
+
+    @property
+    def is_unclosed(self) -> bool: ...
+
+    def abandon(self) -> None:
+        """Close the idle ones, without waiting, from any thread and without a loop that runs."""
+
+
+class ForeignTransport(WarnsUnclosed, AsyncWrapper):
     """Wraps the httpx transport of another library, so that it behaves like httpx's own.
 
     Args:
         inner: a transport for httpx on top of the library.
+        connections: the connections of the library.
         translate: maps an error of the library to httpx's, with the original as its cause; returns
             any other error unchanged.
         enforces_timeouts: whether the library enforces the connect, read and pool timeouts. The
@@ -78,23 +96,39 @@ class ForeignTransport(AsyncWrapper):
         inner: httpx.AsyncBaseTransport,
         translate: Callable[[Exception], Exception],
         *,
+        connections: "Connections",
         enforces_timeouts: bool,
     ) -> None:
         super().__init__(inner)
+        self._connections = connections
         self._translate = translate
         self._enforces_timeouts = enforces_timeouts
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether the library has open connections."""
+        return self._connections.is_unclosed
+
+    def abandon(self) -> None:
+        """Close the idle connections, from any thread."""
+        self._connections.abandon()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
         _check_address(request.url)
         _check_headers(request)
         timeouts = PhaseTimeouts(request, enforced_by_library=self._enforces_timeouts)
-        async with timeouts.until_response():
-            with self._translated(timeouts, request):
-                response = await self._inner.handle_async_request(timeouts.prepare(request))
+        try:
+            async with timeouts.until_response():
+                with self._translated(timeouts, request):
+                    response = await self._inner.handle_async_request(timeouts.prepare(request))
+        except BaseException:
+            await aclose_generator(request.stream)
+            raise
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - sent async
         translated = functools.partial(self._translated, timeouts, request, in_body=True)
-        response.stream = TranslatedBody(response.stream, translated, timeouts.read)
+        end = functools.partial(aclose_generator, request.stream)  # it may still be sent till then
+        response.stream = TranslatedBody(response.stream, translated, timeouts.read, end)
         return response
 
     @contextlib.contextmanager
@@ -259,37 +293,3 @@ async def _parts(body: Any, size: int | None) -> AsyncIterator[bytes]:
             yield chunk[start : start + _MAX_PART]
     if left:
         raise httpx.LocalProtocolError("Too little data for declared Content-Length")
-
-
-class TranslatedBody(httpx.AsyncByteStream):
-    """A response body whose errors are translated to httpx's."""
-
-    def __init__(
-        self,
-        stream: httpx.AsyncByteStream,
-        translated: Callable[[], contextlib.AbstractContextManager[None]],
-        read_timeout: float | None,
-    ) -> None:
-        self._stream = stream
-        self._translated = translated
-        self._read_timeout = read_timeout
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = aiter(self._stream)
-        while (part := await self._next(parts)) is not None:
-            yield part
-
-    async def aclose(self) -> None:
-        with self._translated():
-            await self._stream.aclose()
-
-    async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
-        scope = asyncio.timeout(self._read_timeout)
-        with self._translated():
-            try:
-                async with scope:
-                    return await anext(parts, None)
-            except TimeoutError as error:
-                if not scope.expired():
-                    raise
-                raise httpx.ReadTimeout("") from error

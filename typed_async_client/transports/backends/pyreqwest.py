@@ -47,7 +47,8 @@ def make_transport(options: BackendOptions) -> httpx.AsyncBaseTransport:
     _set_limits(builder, options.limits)
     _set_trust(builder, options)
     _set_proxy(builder, options.proxy)
-    return ForeignTransport(_Reqwest(builder.build()), _translate, enforces_timeouts=False)
+    inner = _Reqwest(builder.build())
+    return ForeignTransport(inner, _translate, connections=inner, enforces_timeouts=False)
 
 
 _CANCELLATION_DELAY = 0.05
@@ -64,10 +65,21 @@ class _Reqwest(httpx.AsyncBaseTransport):
     def __init__(self, client: Client) -> None:
         self._client: Client | None = client
         self._had_cancellation = False
+        self._was_used = False
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether it may have open connections."""
+        return self._was_used and self._client is not None
+
+    def abandon(self) -> None:
+        """Drop the client, which closes its connections when it is freed."""
+        self._client = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._client is None:
             raise httpx.TransportError("the transport is closed")
+        self._was_used = True
         builder = self._client.request(request.method, str(request.url))
         builder.headers(request.headers.multi_items()).streamed_read_buffer_limit(0)
         try:

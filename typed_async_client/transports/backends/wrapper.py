@@ -18,6 +18,11 @@ class AsyncWrapper(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
+    @property
+    def inner(self) -> httpx.AsyncBaseTransport:
+        """The wrapped transport."""
+        return self._inner
+
     async def aclose(self) -> None:
         """Close the wrapped transport."""
         await self._inner.aclose()
