@@ -146,6 +146,13 @@ def test_the_caller_may_compute_the_delay() -> None:
     assert policy.decide(throttled(1.0), retry=2, random=0.0) == RetryAfter(1.0, "server")
 
 
+@pytest.mark.parametrize("delay", [0, 0.5, 20.0])
+def test_a_delay_function_may_return_any_number_of_seconds(delay: float) -> None:
+    """Including none."""
+    policy = RetryPolicy(jitter=lambda _facts, _retry: delay)
+    assert policy.decide(REFUSED, retry=1, random=0.5) == RetryAfter(delay, "custom")
+
+
 @pytest.mark.parametrize("delay", [-1.0, math.nan, None, "soon"])
 def test_a_delay_function_must_return_seconds(delay: float) -> None:
     """The message shows what it returned."""

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from typed_async_client.context import RequestContext
+from typed_async_client.policies.backoff import Backoff
 from typed_async_client.policies.classify import Fault, classify
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry import (
@@ -167,6 +169,14 @@ def test_a_predicate_sees_the_facts() -> None:
     assert seen == [facts]
 
 
+def test_a_refusal_by_one_of_our_own_policies_is_not_retried() -> None:
+    """It would be refused again; a pool that is full now may have room later."""
+    refused = Facts(fault=Fault.OTHER, sent=Sent.NOTHING, local=True)
+    pool_timeout = Facts(fault=Fault.TIMEOUT, sent=Sent.NOTHING, local=True)
+    assert after(STANDARD, refused) == "final"
+    assert after(STANDARD, pool_timeout) == "retry"
+
+
 faults = st.sampled_from([*Fault, None])
 any_facts = st.builds(
     Facts,
@@ -216,6 +226,13 @@ def test_the_connect_only_policy_decides_as_without_a_policy(
         assert decided.exhausted == before.exhausted
     else:
         assert decided == before
+
+
+def test_the_connect_only_policy_has_the_limits_of_a_context() -> None:
+    """A request that brings none of its own waits for 1 and for 2 seconds."""
+    context = RequestContext()
+    assert CONNECT_ONLY.max_retries == context.max_retries == 2
+    assert CONNECT_ONLY.backoff == context.backoff == Backoff(1.0, 2.0, 60.0)
 
 
 @given(any_facts)

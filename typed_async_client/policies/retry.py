@@ -4,10 +4,9 @@ Pure: the engine passes in the facts, the counters and a random number, and acts
 """
 
 import dataclasses
-import enum
 import math
 from collections.abc import Callable, Collection
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from typed_async_client.policies.backoff import Backoff
 from typed_async_client.policies.checks import (
@@ -23,6 +22,12 @@ from typed_async_client.policies.checks import (
 from typed_async_client.policies.classify import Fault, Verdict
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.jitter import FORMULAS, Draw, JitterName
+from typed_async_client.policies.retry_decision import (
+    DelaySource,
+    GiveUp,
+    GiveUpReason,
+    RetryAfter,
+)
 
 __all__ = [
     "RETRYABLE_FAULTS",
@@ -42,51 +47,13 @@ RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 502, 503, 504})
 RETRYABLE_FAULTS: Final = frozenset({Fault.CONNECT, Fault.CONNECT_LATER, Fault.TIMEOUT, Fault.LOST})
 """Faults that pass. A bad certificate or an unknown host don't, nor do errors of the caller's code."""
 
-DelaySource = Literal["backoff", "server", "custom"]
-"""What determined a delay: the backoff, the server's own words, or the caller's function."""
-
 DelayFunction = Callable[[Facts, int], float]
 """Takes what happened and the number of the retry, 1 for the first; returns seconds."""
 
 _ERRORS_FROM: Final = 400
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RetryAfter:
-    """Make one more attempt after ``delay`` seconds."""
-
-    delay: float
-    source: DelaySource = "backoff"
-
-
-class GiveUpReason(enum.StrEnum):
-    """Why no other attempt follows."""
-
-    FINAL = enum.auto()  #: the outcome won't change: a success, or a failure that would recur
-    UNSAFE = enum.auto()  #: the server may have processed the request, which isn't idempotent
-    NOT_REPLAYABLE = enum.auto()  #: the body was read, and can be read only once
-    RETRIES = enum.auto()  #: every retry that is allowed was made
-    RETRY_AFTER = enum.auto()  #: the server asked for a longer wait than is allowed
-    DEADLINE = enum.auto()  #: the wait would pass the deadline
-    BUDGET = enum.auto()  #: too many recent requests were retries
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Make no more attempts: the last outcome is that of the request.
-
-    Attributes:
-        reason: why.
-        retry_after: seconds for which the server asked to wait; None if it didn't.
-    """
-
-    reason: GiveUpReason
-    retry_after: float | None = None
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether only the limit on retries prevents another attempt."""
-        return self.reason is GiveUpReason.RETRIES
+_GIVE_UPS: Final = {reason: GiveUp(reason) for reason in GiveUpReason}
+"""Decisions without a wait; nearly every request ends with the same one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +187,11 @@ class RetryPolicy:
         if reason is None and retry > (self.max_retries if max_retries is None else max_retries):
             reason = GiveUpReason.RETRIES
         if reason is not None:
-            return GiveUp(reason, facts.retry_after)
+            return (
+                _GIVE_UPS[reason]
+                if facts.retry_after is None
+                else GiveUp(reason, facts.retry_after)
+            )
         if facts.retry_after is not None:
             return self._as_asked(facts.retry_after, remaining, random)
         waited = None if previous is None or previous.source == "server" else previous.delay
