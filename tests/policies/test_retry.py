@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from typed_async_client.policies.backoff import Backoff
 from typed_async_client.policies.classify import Fault, Verdict, classify, is_idempotent
-from typed_async_client.policies.retry import GiveUp, RetryAfter, decide
+from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter, decide
 
 BACKOFF = Backoff(base_delay=1.0, factor=2.0, max_delay=60.0)
 
@@ -60,7 +60,7 @@ def test_every_fault_has_a_verdict(fault: Fault) -> None:
 
 @pytest.mark.parametrize(
     ("retry", "decision"),
-    [(1, RetryAfter(1.0)), (2, RetryAfter(2.0)), (3, GiveUp(exhausted=True))],
+    [(1, RetryAfter(1.0)), (2, RetryAfter(2.0)), (3, GiveUp(GiveUpReason.RETRIES))],
 )
 def test_the_retry_after_the_last_allowed_one_is_given_up(
     retry: int, decision: RetryAfter | GiveUp
@@ -68,12 +68,14 @@ def test_the_retry_after_the_last_allowed_one_is_given_up(
     """The limit is the number of retries, not of attempts."""
     decided = decide(Verdict.TRANSIENT, retry=retry, max_retries=2, backoff=BACKOFF, random=0.5)
     assert decided == decision
+    assert not isinstance(decided, GiveUp) or decided.exhausted
 
 
 def test_a_fatal_failure_is_given_up_with_retries_left() -> None:
     """The retries aren't exhausted, and the decision says so."""
     decision = decide(Verdict.FATAL, retry=1, max_retries=5, backoff=BACKOFF, random=0.5)
-    assert decision == GiveUp(exhausted=False)
+    assert decision == GiveUp(GiveUpReason.FINAL)
+    assert not decision.exhausted
 
 
 @given(st.integers(min_value=0, max_value=50))

@@ -42,10 +42,17 @@ class Backoff:
             retry: number of the retry; 0 is the first attempt, which never waits.
             random: a number in [0, 1); 0.5 means no jitter.
         """
+        return min(self.ceiling(retry) * (1 - JITTER + 2 * JITTER * random), self.max_delay)
+
+    def ceiling(self, retry: int) -> float:
+        """Return the delay without its jitter, in seconds.
+
+        Args:
+            retry: number of the retry; 0 is the first attempt, which never waits.
+        """
         if retry <= 0 or self.base_delay == 0:
             return 0.0
-        delay = min(self.base_delay * self._growth(retry - 1), self.max_delay)
-        return min(delay * (1 - JITTER + 2 * JITTER * random), self.max_delay)
+        return min(self.base_delay * self._growth(retry - 1), self.max_delay)
 
     def _growth(self, exponent: int) -> float:
         if self.factor == 1:

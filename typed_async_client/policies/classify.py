@@ -17,6 +17,7 @@ class Fault(enum.StrEnum):
     CONNECT_LATER = enum.auto()  #: the same, after an earlier hop of the attempt was sent
     UNREACHABLE = enum.auto()  #: no connection is possible: certificate, unknown host, bad port
     TIMEOUT = enum.auto()  #: a timeout expired, in whichever phase
+    LOST = enum.auto()  #: the connection was lost, or the response was cut short or malformed
     OTHER = enum.auto()  #: anything else: the request may have been processed, or was invalid
 
 
