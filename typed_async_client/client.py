@@ -4,51 +4,44 @@ It builds the httpx client that sends. Errors are interpreted in ``facts.py``.
 """
 
 import asyncio
-import dataclasses
-import functools
 import random as random_module
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Never, Self, Unpack
+from typing import Any, Self, Unpack
 
-import httpx
-
-from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.engine import Engine
-from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.httpx_client.build import build_httpx_client
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.httpx_client.packed_error import PackedError
-from typed_async_client.options import (
-    HttpClient,
-    HttpxClientOptions,
-    RequestOptions,
-    check_client_options,
-    snapshot,
-)
-from typed_async_client.record import RequestRecord
-from typed_async_client.reporting import Reporting
-from typed_async_client.spelling import check_names
+from typed_async_client.options import HttpClient, HttpxClientOptions, check_client_options
+from typed_async_client.policies.resilience import Resilience
+from typed_async_client.request_options import checked_resilience, limits_of
+from typed_async_client.submitting import Submitting
 from typed_async_client.unclosed import WarnsUnclosed
-from typed_async_client.verbs import Verbs, checked_method
 
 __all__ = ["AsyncResilientClient"]
 
+_CONNECT_ONLY = Resilience.connect_only()
 
-class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
-    """An HTTP client that runs each request as a task and retries connect failures.
 
-    Only connect failures are retried, with jittered backoff. What happens to a request is reported
-    as ``AsyncEvent`` objects, and how it ended as a ``RequestResult``.
+class AsyncResilientClient(WarnsUnclosed, Submitting):
+    """An HTTP client that runs each request as a task and retries what may be retried.
+
+    By default only connect failures are, with jittered backoff; ``resilience`` adds the policies of
+    a service. What happens to a request is reported as ``AsyncEvent`` objects, and how it ended as a
+    ``RequestResult``.
 
     Args:
         event_queue_size: events that may be queued for callbacks before submitting another
             request waits, >= 1.
+        resilience: the policies of all requests, such as ``Resilience.standard()``; None for
+            ``Resilience.connect_only()``, which retries connect failures and nothing else.
         max_retries: retries after the first attempt. This and the next three options apply to
-            requests without their own context.
+            requests without their own context, and replace the numbers of the retry policy, which
+            are 2 retries, 1 s, 2 and 60 s without ``resilience``.
         base_delay: seconds before the first retry.
         backoff_factor: multiplier of the delay from one retry to the next.
         max_delay: upper bound of each delay in seconds.
@@ -84,10 +77,11 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
         self,
         *,
         event_queue_size: int = 1000,
-        max_retries: int = 2,
-        base_delay: float = 1.0,
-        backoff_factor: float = 2.0,
-        max_delay: float = 60.0,
+        resilience: Resilience | None = None,
+        max_retries: int | None = None,
+        base_delay: float | None = None,
+        backoff_factor: float | None = None,
+        max_delay: float | None = None,
         max_concurrent_requests: int | None = None,
         max_results: int = 10_000,
         max_result_bytes: int = 64 * 2**20,
@@ -98,12 +92,13 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
         **httpx_client_kwargs: Unpack[HttpxClientOptions],
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
-        self._defaults = RequestContext(
-            max_retries=max_retries,
-            base_delay=base_delay,
-            backoff_factor=backoff_factor,
-            max_delay=max_delay,
-        )
+        policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
+        given = {
+            "max_retries": max_retries,
+            "base_delay": base_delay,
+            "backoff_factor": backoff_factor,
+            "max_delay": max_delay,
+        }
         engine = Engine(
             Ledger(
                 max_results=max_results,
@@ -117,130 +112,10 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
             grace=grace,
             random=random,
         )
-        super().__init__(engine)
         external = ExternalClient.of(http_client, httpx_client_kwargs)
-        self._sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
-        self._client: Any = self._sender.client
+        sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
+        super().__init__(engine, sender, limits_of(policies, given), policies)
         self._closing: asyncio.Task[None] | None = None
-
-    async def request_async(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        context: RequestContext | None = None,
-        **options: Unpack[RequestOptions],
-    ) -> ResponseTask:
-        """Submit a request. Awaiting this admits it; awaiting the returned task completes it.
-
-        Admission waits while ``max_concurrent_requests`` requests are in flight, or while more
-        than ``event_queue_size`` events are waiting for their callbacks.
-
-        Args:
-            method: the HTTP method, in upper or lower case; any token is one, such as PROPFIND.
-            url: the URL.
-            context: the request's id and retry limits; defaults to a random id and the client's
-                limits.
-            **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
-                Mutable values are copied here, so that each attempt sends the same request.
-
-        Returns:
-            The task of the request. Its result is the ``httpx.Response``; cancelling it
-            cancels the request.
-
-        Raises:
-            ValueError: the method isn't a token (RFC 9110), or the context has no attempts left.
-            TypeError: an option is unknown, or a body can't be sent.
-            RuntimeError: the client is closed, or belongs to another loop, thread or process.
-        """
-        method = checked_method(method)
-        request_context = (
-            self._defaults.renew() if context is None else checked_context(context).clone()
-        )
-        request_options: Any = snapshot(options, self._client) if options else {}
-        record = RequestRecord(method, url, request_options.get("params"), self._client)
-        send = functools.partial(self._send, record, url, request_options)
-        self._engine.start()
-        if not self._sender.is_entered:
-            await self._initialize_client()
-        if not self._engine.can_launch_now:
-            await self._engine.wait_for_admission()
-        headers = request_options.get("headers")
-        return self._engine.launch(request_context, send, record=record, headers=headers)
-
-    async def request(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        context: RequestContext | None = None,
-        **options: Unpack[RequestOptions],
-    ) -> httpx.Response:
-        """Submit a request and wait for its response: ``request_async()`` in one ``await``.
-
-        Args:
-            method: the HTTP method.
-            url: the URL.
-            context: the request's id and retry limits.
-            **options: options of ``httpx.AsyncClient.request``.
-
-        Raises:
-            Exception: whatever ``request_async()`` or the request itself raises.
-
-        Example:
-            >>> async def main() -> None:
-            ...     async with AsyncResilientClient() as client:
-            ...         print((await client.request("GET", "https://example.org/")).text)
-        """
-        return await (await self.request_async(method, url, context, **options))
-
-    def _send(self, record: RequestRecord, url: httpx.URL | str, options: dict[str, Any]) -> Any:
-        """Make one attempt."""
-        self._sender.begin_attempt(record)
-        return self._client.request(record.method, url, **options)
-
-    def new_context(
-        self,
-        request_id: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        *,
-        max_retries: int | None = None,
-        base_delay: float | None = None,
-        backoff_factor: float | None = None,
-        max_delay: float | None = None,
-        **unknown: Never,
-    ) -> RequestContext:
-        """Return a context with this client's retry limits, except where you pass others.
-
-        ``RequestContext()`` has the defaults of its class instead of the client's limits.
-
-        Args:
-            request_id: the id of the request; random by default.
-            metadata: anything you want to attach to the request.
-            max_retries: retries after the first attempt, >= 0.
-            base_delay: seconds before the first retry.
-            backoff_factor: multiplier of the delay from one retry to the next.
-            max_delay: upper bound of each delay in seconds.
-            **unknown: refused, with the name that was probably meant.
-
-        Raises:
-            ValueError: a value is out of range.
-            TypeError: an argument is unknown.
-
-        Example:
-            >>> client = AsyncResilientClient(max_retries=1)
-            >>> client.new_context("orders-17", base_delay=0.2).max_retries
-            1
-        """
-        chosen: dict[str, Any] = {
-            "request_id": request_id,
-            "max_retries": max_retries,
-            "base_delay": base_delay,
-            "backoff_factor": backoff_factor,
-            "max_delay": max_delay,
-            "metadata": metadata,
-        }
-        check_names("new_context() argument", unknown, chosen)
-        given = {name: value for name, value in chosen.items() if value is not None}
-        return dataclasses.replace(self._defaults.renew(), **given)
 
     @property
     def is_closed(self) -> bool:
@@ -270,11 +145,6 @@ class AsyncResilientClient(WarnsUnclosed, Reporting, Verbs):
             await self._engine.shut_down(caller)
         finally:
             await self._sender.leave()
-
-    async def _initialize_client(self) -> None:
-        self._engine.start()
-        await self._sender.enter()
-        self._engine.start()  # raises if the client was closed in the meantime
 
     async def __aenter__(self) -> Self:
         self._engine.start()

@@ -3,6 +3,16 @@
 httpx.ConnectError, httpcore.ConnectError
   └── ConnectError             every allowed attempt to connect has failed; with an httpx2
                                client it is an ``httpx2.ConnectError`` too
+httpx.TransportError
+  ├── RejectedError            a policy refused the request, or its next attempt, before it was sent
+  │     ├── CircuitOpenError         most recent requests to the host failed
+  │     ├── BulkheadFullError        too many requests are running, or the wait would be too long
+  │     └── RateLimitedLocallyError  its turn under the rate limit would come too late
+  └── GaveUpError              the request was sent, and another attempt isn't allowed
+        ├── DeadlineExceededError    its deadline has passed, or would before another attempt; an
+        │                            ``httpx.TimeoutException`` too
+        ├── BudgetExhaustedError     too many recent requests were retries
+        └── RetryAfterTooLongError   the server asked for a longer wait than is allowed
 httpx.RequestError
   └── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
 OSError
@@ -20,22 +30,33 @@ RuntimeError
 import copyreg
 import functools
 import importlib
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpcore
 import httpx
 
 from typed_async_client.libraries import is_from
 
+if TYPE_CHECKING:
+    from typed_async_client.attempts import AttemptRecord
+
 __all__ = [
     "AddressRefusedError",
+    "BudgetExhaustedError",
+    "BulkheadFullError",
+    "CircuitOpenError",
     "ClientBoundError",
     "ClientClosedError",
     "ConnectError",
+    "DeadlineExceededError",
+    "GaveUpError",
     "InsecureRedirectError",
+    "RateLimitedLocallyError",
+    "RejectedError",
     "RequestBodyConsumedError",
     "RequestCancelledError",
     "ResponseEvictedError",
+    "RetryAfterTooLongError",
     "let_pickle_restore",
 ]
 
@@ -60,6 +81,9 @@ class ConnectError(httpx.ConnectError, httpcore.ConnectError):
         created: Self = super().__new__(_class_for(cls, request), message)
         return created
 
+    history: "tuple[AttemptRecord, ...]" = ()
+    """One record per attempt."""
+
 
 class AddressRefusedError(OSError):
     """The host resolves to an address that the client's address guard blocks.
@@ -75,6 +99,75 @@ class ClientClosedError(RuntimeError):
 
 class ClientBoundError(RuntimeError):
     """The client belongs to another event loop, thread or process; the message names both."""
+
+
+class _OfPolicies(httpx.TransportError):
+    """What the errors of the policies have in common; their cause is the last error, if there is one.
+
+    Args:
+        message: what happened.
+        request: the request of the last attempt, an httpx or an httpx2 request; None if unknown.
+        retry_after: seconds after which it may be worth trying again; None if unknown.
+        response: the last response, whose body may have been discarded; None without one.
+
+    Attributes:
+        retry_after: the same.
+        response: the same.
+        history: one record per attempt.
+    """
+
+    def __new__(cls, message: str = "", *, request: Any = None, **_: Any) -> Self:
+        """Create the error, which is httpx2's too if the request is an httpx2 request."""
+        created: Self = super().__new__(_class_for(cls, request), message)
+        return created
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: Any = None,
+        retry_after: float | None = None,
+        response: Any = None,
+    ) -> None:
+        super().__init__(message, request=request)
+        self.retry_after: float | None = retry_after
+        self.response: Any = response
+        self.history: tuple[AttemptRecord, ...] = ()
+
+
+class RejectedError(_OfPolicies):
+    """A policy refused the request, or its next attempt, before it was sent."""
+
+
+class CircuitOpenError(RejectedError):
+    """Most recent requests to the host failed, so nothing is sent to it for ``retry_after`` seconds."""
+
+
+class BulkheadFullError(RejectedError):
+    """Too many requests are running and waiting, or its turn would come too late."""
+
+
+class RateLimitedLocallyError(RejectedError):
+    """The rate limit of the client allows the request only after its deadline or ``max_wait``."""
+
+
+class GaveUpError(_OfPolicies):
+    """The request was sent and failed, and a policy doesn't allow another attempt."""
+
+
+class DeadlineExceededError(GaveUpError, httpx.TimeoutException):
+    """The deadline of the request has passed, or would before another attempt could be made."""
+
+
+class BudgetExhaustedError(GaveUpError):
+    """The attempt failed, and so many recent requests were retries that no other may follow."""
+
+
+class RetryAfterTooLongError(GaveUpError):
+    """The server asked for a longer wait than the policy, or the deadline, allows.
+
+    ``retry_after`` is what it asked for, in seconds.
+    """
 
 
 class InsecureRedirectError(httpx.RequestError):
@@ -116,7 +209,16 @@ class ResponseEvictedError(RuntimeError):
     """The client dropped the response of a result, because it keeps ``max_result_bytes`` of them."""
 
 
-_NAMES: dict[type, str] = {ConnectError: "ConnectError", RequestBodyConsumedError: "StreamConsumed"}
+_NAMES: dict[type, str] = {
+    ConnectError: "ConnectError",
+    RequestBodyConsumedError: "StreamConsumed",
+    CircuitOpenError: "TransportError",
+    BulkheadFullError: "TransportError",
+    RateLimitedLocallyError: "TransportError",
+    DeadlineExceededError: "TimeoutException",
+    BudgetExhaustedError: "TransportError",
+    RetryAfterTooLongError: "TransportError",
+}
 """The error of httpx2 that each of ours is too, if it is about an httpx2 request."""
 
 

@@ -8,8 +8,10 @@ import enum
 import time
 from typing import TYPE_CHECKING, Any, Generic, Self
 
+from typed_async_client.attempts import AttemptRecord
 from typed_async_client.context import RequestContext, copy_metadata
 from typed_async_client.copies import copy_value
+from typed_async_client.policies.transitions import Transition
 from typed_async_client.record import RequestRecord
 from typed_async_client.redact import redacted_repr
 
@@ -22,17 +24,24 @@ else:  # Python 3.11 and 3.12 know no defaults, and at runtime they make no diff
 
     DataT_co = TypeVar("DataT_co", covariant=True)
 
-__all__ = ["AsyncEvent", "EventType", "RetryDetails"]
+__all__ = ["AsyncEvent", "EventType", "HedgeDetails", "RetryDetails", "ThrottleDetails"]
 
 
 class EventType(enum.StrEnum):
-    """What an event reports. All but ``RETRY`` are terminal: each is the last of its request."""
+    """What an event reports. Each request ends with exactly one event of a terminal type."""
 
-    SUCCESS = enum.auto()  #: a response was received, whatever its status code
+    SUCCESS = enum.auto()  #: terminal: a response was received with its body, whatever its status
     RETRY = enum.auto()  #: an attempt failed; another follows after a delay
-    ERROR = enum.auto()  #: the request failed and won't be retried
-    TIMEOUT = enum.auto()  #: the same, because a timeout expired
-    CANCELLED = enum.auto()  #: the request's task was cancelled
+    ERROR = enum.auto()  #: terminal: the request failed and won't be retried
+    TIMEOUT = enum.auto()  #: terminal: the same, because a timeout or the deadline expired
+    CANCELLED = enum.auto()  #: terminal: the request's task was cancelled
+    REJECTED = enum.auto()  #: terminal: a policy refused the request before its attempt was sent
+    STARTED = enum.auto()  #: an attempt is sent; published only while somebody listens
+    HEDGED = enum.auto()  #: the attempt is slow, and a copy of it is sent
+    THROTTLED = enum.auto()  #: the request waits for its host, or for its turn under a rate limit
+    CIRCUIT_OPENED = enum.auto()  #: most requests to a host failed; none is sent for a while
+    CIRCUIT_HALF_OPEN = enum.auto()  #: probes are sent to find out whether a host has recovered
+    CIRCUIT_CLOSED = enum.auto()  #: a host has recovered, and requests are sent to it again
 
     @classmethod
     def _missing_(cls, value: object) -> "EventType | None":
@@ -41,7 +50,18 @@ class EventType(enum.StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Whether this is the last event of its request."""
-        return self is not EventType.RETRY
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {
+        EventType.SUCCESS,
+        EventType.ERROR,
+        EventType.TIMEOUT,
+        EventType.CANCELLED,
+        EventType.REJECTED,
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -51,20 +71,57 @@ class RetryDetails:
     Attributes:
         attempt: number of the attempt that failed, 1 for the first.
         delay: seconds until the next attempt.
-        source: what determined the delay; ``"backoff"`` is the context's formula.
-        cause: the error that made the attempt fail.
+        source: what determined the delay: ``"backoff"`` is the formula of the context or the retry
+            policy, ``"server"`` what the server asked for, ``"custom"`` the caller's own function.
+        cause: the error that made the attempt fail; None if it was answered.
+        status: the status of its response; None if it failed without one.
     """
 
     attempt: int
     delay: float
     source: str
-    cause: Exception
+    cause: Exception | None = None
+    status: int | None = None
 
     def __repr__(self) -> str:
+        cause = "" if self.cause is None else f", cause={redacted_repr(self.cause)}"
+        status = "" if self.status is None else f", status={self.status}"
         return (
-            f"RetryDetails(attempt={self.attempt}, delay={self.delay:.3g}, source={self.source!r}, "
-            f"cause={redacted_repr(self.cause)})"
+            f"RetryDetails(attempt={self.attempt}, delay={self.delay:.3g}, "
+            f"source={self.source!r}{cause}{status})"
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ThrottleDetails:
+    """The ``data`` of a ``THROTTLED`` event: why the request waits, and how long.
+
+    Attributes:
+        delay: seconds that the wait will take, as far as is known.
+        reason: ``"pushback"`` if the host has asked its clients to wait, ``"rate_limit"``.
+    """
+
+    delay: float
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HedgeDetails:
+    """The ``data`` of a ``HEDGED`` event: the copy that is sent beside a slow attempt.
+
+    Attributes:
+        attempt: number of the attempt that is slow.
+        copy: number of the copy, 1 for the first.
+        delay: seconds after which it is sent.
+    """
+
+    attempt: int
+    copy: int
+    delay: float
+
+
+_FROZEN = (RetryDetails, ThrottleDetails, HedgeDetails, Transition)
+"""The kinds of ``data`` that nobody can change."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -79,7 +136,9 @@ class AsyncEvent(Generic[DataT_co]):
         event_type: what happened.
         context: the request's context at that moment; the event keeps a clone.
         timestamp: wall-clock stamp, seconds since the epoch.
-        data: the response of a ``SUCCESS``, the ``RetryDetails`` of a ``RETRY``, else None.
+        data: the response of a ``SUCCESS``, the ``RetryDetails`` of a ``RETRY``, the
+            ``ThrottleDetails``, ``HedgeDetails`` or ``Transition`` of the types that are named after
+            it, else None.
         error: the error of the request or, for a ``RETRY``, of the failed attempt.
         metadata: any further data; deep-copied.
         seq: position among the events of its request: 0, 1, 2, ...
@@ -88,6 +147,7 @@ class AsyncEvent(Generic[DataT_co]):
         request: the request's method, URL and origin.
         resends: how often the pool has sent the request a second time so far, because its reused
             connection was lost before any answer.
+        history: the attempts that have ended so far, in order.
 
     Raises:
         ValueError: ``event_type`` isn't an ``EventType``.
@@ -104,6 +164,7 @@ class AsyncEvent(Generic[DataT_co]):
     elapsed: float = 0.0
     request: RequestRecord = dataclasses.field(default_factory=lambda: RequestRecord("", ""))
     resends: int = 0
+    history: tuple[AttemptRecord, ...] = ()
     _created: float = dataclasses.field(
         default_factory=time.monotonic, init=False, repr=False, compare=False
     )
@@ -126,6 +187,7 @@ class AsyncEvent(Generic[DataT_co]):
         attempts: int,
         elapsed: float,
         request: RequestRecord,
+        history: tuple[AttemptRecord, ...],
     ) -> Self:
         """Create an event that takes ownership of ``context``; internal to the engine.
 
@@ -144,6 +206,7 @@ class AsyncEvent(Generic[DataT_co]):
         set_field(event, "elapsed", elapsed)
         set_field(event, "request", request)
         set_field(event, "resends", request.resends)
+        set_field(event, "history", history)
         set_field(event, "_created", time.monotonic())
         return event
 
@@ -153,7 +216,7 @@ class AsyncEvent(Generic[DataT_co]):
         A response is copied with its headers and its request. An exception isn't copied: it is the
         one that the caller gets.
         """
-        data = self.data if isinstance(self.data, RetryDetails) else copy_value(self.data)
+        data = self.data if isinstance(self.data, _FROZEN) else copy_value(self.data)
         clone = dataclasses.replace(self, data=data, request=self.request.clone())
         object.__setattr__(clone, "_created", self._created)
         return clone

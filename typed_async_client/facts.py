@@ -1,35 +1,45 @@
-"""Classifies the errors of httpx, httpcore and the libraries below them.
+"""Reads the facts about an attempt off its response or its error, and the log of what it has sent.
 
-No other module interprets these errors, or those of the forks httpx2 and httpcore2. Whether a
-failed attempt is retried is decided in ``policies/``.
+No other module interprets the errors of httpx, httpcore and the libraries below them, or those of
+the forks httpx2 and httpcore2. Whether an attempt is followed by another is decided in ``policies/``.
 """
 
+import dataclasses
+import functools
 import os
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
+from typing import Any, Final
 
 import h11
 import httpcore
 import httpx
 
-from typed_async_client.errors import AddressRefusedError
+from typed_async_client.errors import AddressRefusedError, ConnectError
 from typed_async_client.httpx_types import HeaderTypes
 from typed_async_client.libraries import is_error_of_h2, is_fork_instance, is_from
 from typed_async_client.policies.classify import Fault
-from typed_async_client.sent import current_log
+from typed_async_client.policies.facts import Facts, Sent
+from typed_async_client.policies.retry_headers import read_retry_headers
+from typed_async_client.sent import SentLog
 from typed_async_client.wording import explanation_of
 
 __all__ = [
     "LOST_IN_HANDSHAKE",
     "as_httpx_error",
-    "classify_error",
     "explain_handshake",
+    "facts_of_broken_body",
+    "facts_of_error",
+    "facts_of_response",
     "failure_reason",
+    "fault_of",
     "hide_header_value",
     "is_from_the_wire",
     "map_httpcore_error",
+    "origin_of",
     "raw_headers",
     "reason_of",
     "request_of",
@@ -46,6 +56,12 @@ _HTTPCORE_ERRORS = (
 
 _CONNECT_ERRORS = (httpx.ConnectError, httpcore.ConnectError)
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
+
+_ERRORS_FROM: Final = 400
+"""Smaller statuses tell nothing about sending a request again."""
+
+_UNSENT: Final = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
+"""Errors raised before a byte of the request has left, by the name of their class."""
 
 _UNTRANSLATED: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (ssl.SSLError, httpx.ReadError),
@@ -137,18 +153,96 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def classify_error(error: Exception) -> Fault:
-    """Classify an error returned by ``as_httpx_error``."""
+def facts_of_response(response: Any, *, idempotent: bool) -> Facts:
+    """Return the facts about an attempt that was answered.
+
+    Args:
+        response: the response, of httpx or httpx2.
+        idempotent: whether the request may be sent twice.
+    """
+    status = response.status_code
+    if status < _ERRORS_FROM:
+        return _plain_facts(status, idempotent)
+    advice = read_retry_headers(response.headers.raw, status=status, wall=time.time())
+    return Facts(
+        fault=None,
+        sent=Sent.ANSWERED,
+        status=status,
+        retry_after=advice.retry_after,
+        should_retry=advice.should_retry,
+        idempotent=idempotent,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_facts(status: int, idempotent: bool) -> Facts:  # noqa: FBT001 - positional for the cache
+    """Return the facts about a success, which are the same for all successes of that status."""
+    return Facts(fault=None, sent=Sent.ANSWERED, status=status, idempotent=idempotent)
+
+
+def facts_of_error(error: Exception, log: SentLog, *, idempotent: bool) -> Facts:
+    """Return the facts about an attempt that failed with an error of ``as_httpx_error``.
+
+    Args:
+        error: the error.
+        log: what the attempt has sent.
+        idempotent: whether the request may be sent twice.
+    """
+    fault = _fault_of(error, log)
+    return Facts(
+        fault=fault,
+        sent=_sent_before(error, fault, log),
+        idempotent=idempotent and not log.unrepeatable,
+        replayable=not log.body_consumed,
+        local=_is_kind(error, "PoolTimeout"),
+    )
+
+
+def fault_of(error: Exception) -> Fault:
+    """Classify an error of a request of which no log is at hand."""
+    if isinstance(error, ConnectError):
+        return Fault.UNREACHABLE if any(map(_is_permanent, _causes(error))) else Fault.CONNECT
+    return _fault_of(error, SentLog())
+
+
+def facts_of_broken_body(facts: Facts, error: Exception) -> Facts:
+    """Return the facts about an attempt whose response body has broken after it was handed over."""
+    return dataclasses.replace(facts, fault=fault_of(as_httpx_error(error)))
+
+
+def _fault_of(error: Exception, log: SentLog) -> Fault:
     if isinstance(error, _TIMEOUTS) or is_fork_instance(error, "TimeoutException"):
         return Fault.TIMEOUT
-    if not isinstance(error, _CONNECT_ERRORS) and not is_fork_instance(error, "ConnectError"):
-        return Fault.OTHER
-    if any(_is_permanent(cause) for cause in _causes(error)):
-        return Fault.UNREACHABLE
-    log = current_log()
-    if log.body_consumed or log.unrepeatable:  # else an empty body, or a request without its key
-        return Fault.OTHER
-    return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
+    if isinstance(error, _CONNECT_ERRORS) or is_fork_instance(error, "ConnectError"):
+        if isinstance(error, ConnectError) or any(map(_is_permanent, _causes(error))):
+            return Fault.UNREACHABLE  # our own error: a transport below has already retried
+        return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
+    is_lost = any(_is_kind(error, name) for name in ("NetworkError", "RemoteProtocolError"))
+    return Fault.LOST if is_lost and not _is_invalid_redirect(error) else Fault.OTHER
+
+
+def _sent_before(error: Exception, fault: Fault, log: SentLog) -> Sent:
+    """Return how far an attempt got before it failed."""
+    if log.in_body:
+        return Sent.ANSWERED
+    if log.is_refused and log.hops <= 1:
+        return Sent.UNPROCESSED
+    if log.may_have_been_processed:
+        return Sent.UNANSWERED
+    is_unsent = log.has_sent_nothing or fault is Fault.CONNECT
+    is_unsent = is_unsent or any(_is_kind(error, name) for name in _UNSENT)
+    return Sent.NOTHING if is_unsent else Sent.UNANSWERED
+
+
+def _is_invalid_redirect(error: Exception) -> bool:
+    """Whether a redirect led to an invalid URL, which httpx reports as a violation by the server."""
+    return "location header" in str(error).lower()
+
+
+def _is_kind(error: Exception, name: str) -> bool:
+    """Whether an error is an instance of the class of that name, of httpx, httpcore or a fork."""
+    kinds = (getattr(httpx, name), getattr(httpcore, name, httpx.HTTPError))
+    return isinstance(error, kinds) or is_fork_instance(error, name)
 
 
 def raw_headers(headers: HeaderTypes | None) -> list[tuple[bytes, bytes]]:
@@ -163,6 +257,17 @@ def request_of(error: Exception) -> httpx.Request | None:
     except RuntimeError:  # httpx raises this if it was never set
         return None
     return request
+
+
+def origin_of(request: Any) -> str:
+    """Return scheme, host, and port if it isn't the default; empty without a request.
+
+    It has the form of ``RequestRecord.origin``.
+    """
+    if request is None:
+        return ""
+    url = request.url
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def says_nothing(error: BaseException) -> bool:

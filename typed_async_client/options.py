@@ -23,6 +23,7 @@ from typed_async_client.httpx_types import (
     UseClientDefault,
 )
 from typed_async_client.limit_checks import check_limits, check_timeout
+from typed_async_client.policies.resilience import Resilience
 from typed_async_client.spelling import check_names
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "SingleRequestOptions",
     "check_client_options",
     "check_single_request_options",
+    "may_copy",
     "snapshot",
 ]
 
@@ -78,9 +80,12 @@ class _TimelessRequestOptions(TypedDict, total=False):
 
 
 class RequestOptions(_TimelessRequestOptions, total=False):
-    """The options of one request, which mean what they mean in httpx."""
+    """The options of one request, which mean what they mean in httpx; the last three are ours."""
 
     timeout: TimeoutTypes | UseClientDefault
+    resilience: Resilience | None
+    deadline: float | None
+    idempotency_key: str | None
 
 
 class RedirectOptions(TypedDict, total=False):
@@ -126,9 +131,10 @@ class HttpxClientOptions(_TransportOptions, RedirectOptions, total=False):
 
 class _OwnOptions(TypedDict, total=False):
     event_queue_size: int
-    base_delay: float
-    backoff_factor: float
-    max_delay: float
+    base_delay: float | None
+    backoff_factor: float | None
+    max_delay: float | None
+    resilience: Resilience | None
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int
@@ -141,13 +147,16 @@ class _OwnOptions(TypedDict, total=False):
 class ClientOptions(HttpxClientOptions, _OwnOptions, total=False):
     """The options of an ``AsyncResilientClient``: its own and httpx's."""
 
-    max_retries: int
+    max_retries: int | None
 
 
 class SingleRequestOptions(
     _TimelessRequestOptions, _TransportOptions, RedirectOptions, _OwnOptions, total=False
 ):
     """The options of a request and of the client that is created for it, without the timeout."""
+
+    deadline: float | None
+    idempotency_key: str | None
 
 
 _KNOWN = frozenset({*RequestOptions.__annotations__, "context"})
@@ -203,6 +212,16 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
         check_limits(options["limits"])
     if not callable(random):
         raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
+
+
+def may_copy(options: Mapping[str, Any]) -> bool:
+    """Whether two attempts can send the body at the same time: it is in memory, as a whole.
+
+    Args:
+        options: what ``snapshot`` returned.
+    """
+    content = options.get("content")
+    return not options.get("files") and (content is None or isinstance(content, bytes | str))
 
 
 def snapshot(options: Mapping[str, Any], client: Any) -> dict[str, Any]:

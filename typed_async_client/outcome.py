@@ -1,48 +1,120 @@
-"""The outcome of one attempt, and the attempts that led to a response."""
+"""The outcome of one attempt: the facts about it, with its response or its error.
+
+The facts are read here, from the log of the attempt itself, as soon as it has ended.
+"""
 
 import dataclasses
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
-from typed_async_client.errors import ConnectError
-from typed_async_client.events import AsyncEvent, RetryDetails
-from typed_async_client.facts import as_httpx_error, classify_error
-from typed_async_client.policies.classify import Fault
+import httpx
+
+from typed_async_client.attempts import Attempt, AttemptRecord
+from typed_async_client.described import with_message, without_userinfo
+from typed_async_client.errors import DeadlineExceededError
+from typed_async_client.facts import (
+    as_httpx_error,
+    facts_of_broken_body,
+    facts_of_error,
+    facts_of_response,
+    origin_of,
+    request_of,
+)
+from typed_async_client.policies.facts import Facts
+from typed_async_client.sent import SentLog
+from typed_async_client.wording import format_seconds
 
 if TYPE_CHECKING:
-    import httpx
+    from typed_async_client.record import RequestRecord
 
-__all__ = ["AttemptHistory", "Failed", "Outcome", "Succeeded"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Succeeded:
-    """An attempt that received a response, whatever its status code."""
-
-    response: "httpx.Response"
+__all__ = ["AttemptHistory", "Outcome"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Failed:
-    """An attempt that failed.
+def _do_nothing() -> None:
+    """Release nothing: the attempt was granted nothing."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Outcome:
+    """What an attempt ended with: a response, or else an error.
 
     Attributes:
-        error: what the caller gets if no other attempt follows.
-        fault: what went wrong.
+        facts: what is known about the attempt.
+        response: the response, whatever its status code; None for a failure.
+        error: what the caller gets if no other attempt follows; None for a response.
+        origin: the origin that answered, or failed to; empty if unknown.
+        attempt: the attempt.
+        ended: when it ended, in monotonic seconds.
+        details: further fields of its ``AttemptRecord``; None for none.
+        request: the request that failed; None if unknown, or if it was answered.
+        release: gives back what the policies have granted to the attempt.
     """
 
-    error: Exception
-    fault: Fault
+    facts: Facts
+    response: httpx.Response | None = None
+    error: Exception | None = None
+    origin: str = ""
+    attempt: Attempt | None = None
+    ended: float = 0.0
+    details: Mapping[str, Any] | None = None
+    request: Any = None
+    release: Callable[[], None] = _do_nothing
 
     @classmethod
-    def of(cls, raised: Exception) -> Self:
-        """Classify the exception that an attempt raised, whichever library it comes from."""
+    def of_response(cls, response: httpx.Response, attempt: Attempt) -> Self:
+        """Read the facts about an attempt that was answered."""
+        return cls(facts_of_response(response, idempotent=attempt.idempotent), response)
+
+    @classmethod
+    def of_broken_body(cls, answered: "Outcome", error: Exception) -> Self:
+        """Return the outcome of an attempt whose response was handed over, and broke later."""
+        return cls(facts_of_broken_body(answered.facts, error), None, error)
+
+    @classmethod
+    def of_error(
+        cls, raised: Exception, attempt: Attempt, log: SentLog, record: "RequestRecord"
+    ) -> Self:
+        """Read the facts about an attempt that failed, whichever library raised the error.
+
+        Args:
+            raised: the error.
+            attempt: the attempt.
+            log: what it has sent.
+            record: the request, whose URL the message of the error mustn't quote.
+        """
         error = as_httpx_error(raised)
-        if isinstance(error, ConnectError):  # a transport below has already retried
-            return cls(error, Fault.UNREACHABLE)
-        return cls(error, classify_error(error))
+        facts = facts_of_error(error, log, idempotent=attempt.idempotent)
+        request: Any = request_of(error) or log.request
+        error = without_userinfo(error, record.url)
+        error = with_message(error, request, in_body=log.in_body)
+        return cls(facts, None, error, origin_of(request), request=request)
 
+    @classmethod
+    def of_expiry(
+        cls, expiry: TimeoutError, attempt: Attempt, log: SentLog, record: "RequestRecord"
+    ) -> Self:
+        """Describe an attempt that took longer than it may.
 
-Outcome = Succeeded | Failed
+        Past the deadline of the request, that is the client's own decision, and says nothing about
+        the server.
+        """
+        request = log.request
+        limit = format_seconds(round(attempt.until - attempt.started, 3))
+        what = "its deadline passed" if attempt.is_last_moment else "the attempt took too long"
+        message = (
+            f"{record.method}: {what}: no complete response from {record.origin} within {limit}"
+        )
+        error: Exception
+        if attempt.is_last_moment:
+            error = DeadlineExceededError(message, request=request)
+        else:
+            kind = httpx.ConnectTimeout if log.has_sent_nothing else httpx.ReadTimeout
+            error = kind(message, request=request)
+        error.__cause__ = expiry
+        facts = facts_of_error(error, log, idempotent=attempt.idempotent)
+        if attempt.is_last_moment or log.is_queued:
+            facts = dataclasses.replace(facts, local=True)
+        return cls(facts, None, error, origin_of(request), request=request)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,20 +123,18 @@ class AttemptHistory:
 
     Attributes:
         request_id: the id in the request's context.
-        attempts: attempts made, >= 1.
-        retries: the details of each retry, in order.
+        records: one record per attempt, in order; the same that events and errors refer to.
         elapsed: seconds from the start of the request to the head of its response.
         resends: how often the pool has sent the request a second time, because its reused
             connection was lost before any answer.
     """
 
     request_id: str
-    attempts: int
-    retries: tuple[RetryDetails, ...]
+    records: tuple[AttemptRecord, ...]
     elapsed: float
     resends: int = 0
 
-    @classmethod
-    def of(cls, event: AsyncEvent, retries: tuple[RetryDetails, ...]) -> Self:
-        """Create the history from the terminal event of a request."""
-        return cls(event.context.request_id, event.attempts, retries, event.elapsed, event.resends)
+    @property
+    def attempts(self) -> int:
+        """The number of attempts that were sent, hedged copies not included."""
+        return max((each.number for each in self.records if each.rejection is None), default=0)

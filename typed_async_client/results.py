@@ -6,8 +6,10 @@ import operator
 import time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias, cast
 
+from typed_async_client.attempts import AttemptRecord
 from typed_async_client.errors import RequestCancelledError, ResponseEvictedError
 from typed_async_client.events import AsyncEvent, EventType
+from typed_async_client.explanation import explain
 from typed_async_client.lazy_fields import LazyFields, Packed
 from typed_async_client.redact import redacted_repr
 
@@ -31,6 +33,7 @@ class ResultStatus(enum.StrEnum):
     ERROR = enum.auto()  #: with an error
     TIMEOUT = enum.auto()  #: with a timeout error
     CANCELLED = enum.auto()  #: its task was cancelled
+    REJECTED = enum.auto()  #: a policy refused it before its attempt was sent
 
 
 _STATUS = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_terminal}
@@ -60,6 +63,7 @@ class ResultBase(LazyFields):
             ``max_result_bytes``; ``response`` is None then.
         status_code: the status code of the response, which is kept without it too; None for a
             failure.
+        history: one record per attempt, in order; ``explain()`` prints them.
 
     Raises:
         ValueError: ``status`` contradicts the class, as in ``SuccessResult`` with an error status.
@@ -78,6 +82,7 @@ class ResultBase(LazyFields):
     resends: int = 0
     response_evicted: bool = False
     status_code: int | None = None
+    history: tuple[AttemptRecord, ...] = ()
     _created: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
 
     def __new__(cls, *args: Any, **fields: Any) -> Self:
@@ -98,6 +103,16 @@ class ResultBase(LazyFields):
     def age(self) -> float:
         """Seconds since the request ended, on the monotonic clock."""
         return time.monotonic() - self._created
+
+    def explain(self) -> str:
+        """Return what happened, for a person: one line per attempt, and why the request ended.
+
+        Example:
+            >>> refused = SuccessResult("orders-17", ResultStatus.SUCCESS, None, None, 1, 0.5)
+            >>> print(refused.explain().partition(":")[0])
+            orders-17
+        """
+        return explain(self)
 
     def __repr__(self) -> str:
         outcome = redacted_repr(self.response if self.error is None else self.error)
@@ -151,12 +166,17 @@ class SuccessResult(ResultBase):
 
 
 class FailureResult(ResultBase):
-    """The result of a request that got no response: an error, a timeout or a cancellation."""
+    """The result of a request that got no response: an error, a timeout, a refusal, a cancellation."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
-        status: Literal[ResultStatus.ERROR, ResultStatus.TIMEOUT, ResultStatus.CANCELLED]
+        status: Literal[
+            ResultStatus.ERROR,
+            ResultStatus.TIMEOUT,
+            ResultStatus.CANCELLED,
+            ResultStatus.REJECTED,
+        ]
         response: None
         error: BaseException
         status_code: None
@@ -205,6 +225,7 @@ _FIGURES = (
     "attempts",
     "total_time",
     "created_at",
+    "history",
     "method",
     "resends",
     "_asked",
@@ -256,6 +277,7 @@ def result_of(
     set_field(result, "created_at", event.timestamp)
     set_field(result, "method", event.request.method)
     set_field(result, "_asked", event.request.compact)
+    set_field(result, "history", event.history)
     if event.resends:
         set_field(result, "resends", event.resends)
     set_field(result, "_created", time.monotonic() - event.age)

@@ -28,6 +28,7 @@ __all__ = [
     "came_through_body",
     "current_log",
     "end_attempt",
+    "keep_attempt",
     "watch_body",
     "watched_body_class",
 ]
@@ -46,6 +47,7 @@ class SentLog:
 
     Attributes:
         owner: the same.
+        record: the same.
         hops: requests that httpx was about to send.
         is_sending: whether a transport is sending a request of the attempt. Otherwise hooks or
             authentication are running, which may send requests of their own.
@@ -53,6 +55,9 @@ class SentLog:
         in_body: whether the response that arrived last is being read.
         body_started: whether a body that is generated on the way has started to be sent.
         body_consumed: whether that body can be read only once.
+        has_sent_nothing: whether our pool knows that no byte of the last request has left.
+        is_queued: whether the last request waits for a connection of our pool.
+        is_refused: whether the server said that it hasn't processed the last request.
         unrepeatable: whether a request that mustn't be sent twice was answered by a redirect.
         resends: how often our pool sent a request of the attempt twice, although the server may
             have processed it the first time; at most once.
@@ -60,15 +65,18 @@ class SentLog:
 
     __slots__ = (
         "_outer",
-        "_record",
         "_request",
         "answered",
         "body_consumed",
         "body_started",
+        "has_sent_nothing",
         "hops",
         "in_body",
+        "is_queued",
+        "is_refused",
         "is_sending",
         "owner",
+        "record",
         "resends",
         "unrepeatable",
     )
@@ -81,13 +89,16 @@ class SentLog:
     ) -> None:
         self.owner: object = owner
         self._outer = outer
-        self._record = record
+        self.record: RequestRecord | None = record
         self.hops: int = 0
         self.is_sending: bool = False
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.has_sent_nothing: bool = False
         self.in_body: bool = False
+        self.is_queued: bool = False
+        self.is_refused: bool = False
         self._request: Callable[[], Any] | None = None
         self.resends: int = 0
         self.unrepeatable: bool = False
@@ -105,8 +116,8 @@ class SentLog:
     def count_resend(self) -> None:
         """Record that the pool sent a request a second time, after it may have been processed."""
         self.resends += 1
-        if self._record is not None:
-            self._record.resends += 1
+        if self.record is not None:
+            self.record.resends += 1
         if self._outer is not None:
             self._outer.count_resend()
 
@@ -148,6 +159,11 @@ def begin_attempt(log: SentLog | None = None) -> "Token[SentLog]":
     return _log.set(log or SentLog())
 
 
+def keep_attempt() -> "Token[SentLog]":
+    """Return what ``end_attempt`` takes to go back to the log that the running task has now."""
+    return _log.set(_log.get(_UNUSED))
+
+
 def end_attempt(outer: "Token[SentLog]") -> None:
     """Go back to the log that the running task had before ``begin_attempt``."""
     _log.reset(outer)
@@ -182,11 +198,15 @@ def watch_body(request: httpx.Request, log: SentLog) -> None:
 
 
 class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
-    """A body generated on the way, recorded in the log once it has started."""
+    """A body generated on the way, recorded in the log once it has started.
+
+    Attributes:
+        log: the log of the attempt that sends it.
+    """
 
     def __init__(self, body: Any, log: SentLog) -> None:
         self._body = body
-        self._log = log
+        self.log = log
         self._has_started = False
         self._had_content = False
 
@@ -257,9 +277,9 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
 
     def _record(self) -> None:
         self._has_started = True
-        self._log.body_started = True
+        self.log.body_started = True
         if not self.is_replayable:
-            self._log.body_consumed = True
+            self.log.body_consumed = True
 
     def _check(self, *, has_content: bool) -> None:
         """Refuse to end a body that had content when it was sent before, and has none now.

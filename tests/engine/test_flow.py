@@ -10,10 +10,10 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typed_async_client.engine.state import RequestState
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
 from typed_async_client.engine.flow import Attempt, Emit, Step, Wait, request_flow
-from typed_async_client.engine.state import RequestState
 from typed_async_client.outcome import Failed, Outcome, Succeeded
 from typed_async_client.record import RequestRecord
 

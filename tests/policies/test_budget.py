@@ -26,7 +26,7 @@ def withdrawals(budget: BudgetState, now: float) -> int:
 )
 def test_a_share_of_the_requests_may_be_sent_again(requests: int, expected: int) -> None:
     """A fifth of them, and 10 in 10 seconds besides."""
-    budget = RetryBudget().new_state()
+    budget = RetryBudget().start()
     for _ in range(requests):
         budget.deposit(now=100.0)
     assert withdrawals(budget, now=100.5) == expected
@@ -36,7 +36,7 @@ def test_a_share_of_the_requests_may_be_sent_again(requests: int, expected: int)
 @pytest.mark.parametrize("ratio", [0.01, 0.07, 0.1, 0.2, 0.29, 0.3, 0.7, 1.0])
 def test_rounding_costs_no_retry(ratio: float) -> None:
     """A hundred requests allow a hundred times the ratio, exactly."""
-    budget = RetryBudget(ratio=ratio, min_per_second=0.0).new_state()
+    budget = RetryBudget(ratio=ratio, min_per_second=0.0).start()
     for _ in range(100):
         budget.deposit(now=0.0)
     assert withdrawals(budget, now=0.0) == round(100 * ratio)
@@ -45,7 +45,7 @@ def test_rounding_costs_no_retry(ratio: float) -> None:
 @pytest.mark.parametrize(("now", "expected"), [(8.9, 2), (9.9, 2), (10.0, 0), (1e9, 0)])
 def test_a_request_counts_for_the_length_of_the_window(now: float, expected: int) -> None:
     """After that, its retries would no longer be a share of what is sent."""
-    budget = RetryBudget(min_per_second=0.0).new_state()
+    budget = RetryBudget(min_per_second=0.0).start()
     for _ in range(10):
         budget.deposit(now=0.5)
     assert withdrawals(budget, now) == expected
@@ -53,7 +53,7 @@ def test_a_request_counts_for_the_length_of_the_window(now: float, expected: int
 
 def test_what_was_withdrawn_is_available_again_after_the_window() -> None:
     """So a client that sends few requests can retry from time to time."""
-    budget = RetryBudget(min_per_second=0.2).new_state()
+    budget = RetryBudget(min_per_second=0.2).start()
     assert withdrawals(budget, now=0.0) == 2
     assert withdrawals(budget, now=9.9) == 0
     assert withdrawals(budget, now=10.0) == 2
@@ -61,7 +61,7 @@ def test_what_was_withdrawn_is_available_again_after_the_window() -> None:
 
 def test_an_extra_request_that_succeeded_costs_nothing() -> None:
     """Nor one that was never sent, because its request was cancelled during the wait."""
-    budget = RetryBudget(min_per_second=0.1).new_state()
+    budget = RetryBudget(min_per_second=0.1).start()
     assert budget.withdraw(now=3.0)
     assert not budget.withdraw(now=4.0)
     budget.refund(3.0, now=5.0)
@@ -72,7 +72,7 @@ def test_an_extra_request_that_succeeded_costs_nothing() -> None:
 
 def test_what_has_been_forgotten_is_not_refunded() -> None:
     """It would count twice, or at the expense of another."""
-    budget = RetryBudget(min_per_second=0.1).new_state()
+    budget = RetryBudget(min_per_second=0.1).start()
     assert budget.withdraw(now=3.0)
     assert budget.withdraw(now=13.0)
     budget.refund(3.0, now=13.0)
@@ -81,7 +81,7 @@ def test_what_has_been_forgotten_is_not_refunded() -> None:
 
 def test_the_balance_is_negative_while_the_deposits_were_forgotten_first() -> None:
     """A deposit can't be spent twice."""
-    budget = RetryBudget(min_per_second=0.0).new_state()
+    budget = RetryBudget(min_per_second=0.0).start()
     for _ in range(10):
         budget.deposit(now=0.0)
     assert withdrawals(budget, now=9.0) == 2
@@ -91,7 +91,7 @@ def test_the_balance_is_negative_while_the_deposits_were_forgotten_first() -> No
 
 def test_a_clock_that_stands_still_or_goes_back_changes_nothing() -> None:
     """Everything counts as of the latest instant."""
-    budget = RetryBudget(min_per_second=0.1).new_state()
+    budget = RetryBudget(min_per_second=0.1).start()
     assert budget.withdraw(now=50.0)
     assert not budget.withdraw(now=20.0)
     budget.deposit(now=-1.0)
@@ -100,7 +100,7 @@ def test_a_clock_that_stands_still_or_goes_back_changes_nothing() -> None:
 
 def test_a_full_budget_can_be_forgotten() -> None:
     """A new one would be the same, but for deposits that weren't needed so far."""
-    budget = RetryBudget().new_state()
+    budget = RetryBudget().start()
     budget.deposit(now=0.0)
     assert budget.retention(now=0.0) is Retention.DISPOSABLE
     assert budget.withdraw(now=0.0)
@@ -129,7 +129,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.budget = RetryBudget(ratio=0.25, min_per_second=0.6, ttl=5.0).new_state()
+        self.budget = RetryBudget(ratio=0.25, min_per_second=0.6, ttl=5.0).start()
         self.now = 1000.0
         self.deposits: list[float] = []
         self.withdrawals: list[float] = []
@@ -181,7 +181,7 @@ def test_extra_requests_never_exceed_the_share_and_the_reserve(
     steps: list[tuple[float, int]],
 ) -> None:
     """Over any time: the reserve once per window, and a fifth of all requests."""
-    budget, now, requests, extra = RetryBudget().new_state(), 0.0, 0, 0
+    budget, now, requests, extra = RetryBudget().start(), 0.0, 0, 0
     for seconds, count in steps:
         now += seconds
         for _ in range(count):
@@ -193,7 +193,7 @@ def test_extra_requests_never_exceed_the_share_and_the_reserve(
 
 def test_a_server_that_is_down_gets_at_most_a_quarter_more_requests() -> None:
     """It fails 1,000 requests per second for a minute, each of which could be retried twice."""
-    budget = RetryBudget().new_state()
+    budget = RetryBudget().start()
     first = extra = 0
     retries: collections.deque[tuple[float, int]] = collections.deque()
     for millisecond in range(60_000):
@@ -213,7 +213,7 @@ def test_a_server_that_is_down_gets_at_most_a_quarter_more_requests() -> None:
 
 def test_three_clients_behind_each_other_multiply_their_requests_by_less_than_two() -> None:
     """Without budgets, each request would reach the last server 27 times."""
-    budgets = [RetryBudget().new_state() for _ in range(3)]
+    budgets = [RetryBudget().start() for _ in range(3)]
     sent = [0, 0, 0]
 
     def send(layer: int, now: float) -> None:

@@ -21,7 +21,7 @@ def answer(status: int, retry_after: float | None) -> Facts:
 
 def held(seconds: float, *, at: float = 100.0, **options: Any) -> PushbackState:
     """Return the state of a host that asked for a wait."""
-    state = Pushback(**options).new_state()
+    state = Pushback(**options).start()
     state.report(answer(429, seconds), now=at)
     return state
 
@@ -70,7 +70,7 @@ def test_only_a_server_that_asks_for_it_is_left_alone(
     status: int, retry_after: float | None, until: float
 ) -> None:
     """For a minute at most: what it asked for may concern one of its resources only."""
-    state = Pushback().new_state()
+    state = Pushback().start()
     state.report(answer(status, retry_after), now=100.0)
     assert state.until == until
     assert state.admit(100.0, random=0.0) == max(0.0, until - 100.0)
@@ -139,7 +139,7 @@ class PushbackMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = Pushback(max_hold=60.0, spread=0.5).new_state()
+        self.state = Pushback(max_hold=60.0, spread=0.5).start()
         self.now = 1000.0
         self.ends = [-math.inf]
 

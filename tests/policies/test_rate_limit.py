@@ -138,21 +138,21 @@ def test_a_slot_that_was_not_used_is_given_back() -> None:
     gate = RateLimit(rate=1, burst=2).start()
     admitted(gate, now=10.0)
     slot = admitted(gate, now=10.5)
-    assert gate.cancel(slot)
-    assert not gate.cancel(slot)
+    assert gate.release(slot, now=0.0)
+    assert not gate.release(slot, now=0.0)
     again = admitted(gate, now=10.5)
-    assert not gate.cancel(slot)
+    assert not gate.release(slot, now=0.0)
     assert gate.estimate(10.5) == 0.5
-    assert gate.cancel(again)
+    assert gate.release(again, now=0.0)
 
 
 def test_only_the_latest_slot_is_given_back() -> None:
     """Otherwise more might begin than the rate allows."""
     gate = RateLimit(rate=1, burst=2).start()
     first, second = admitted(gate, now=10.0), admitted(gate, now=10.0)
-    assert not gate.cancel(first)
-    assert gate.cancel(second)
-    assert gate.cancel(first)
+    assert not gate.release(first, now=0.0)
+    assert gate.release(second, now=0.0)
+    assert gate.release(first, now=0.0)
     assert gate.retention(now=10.0) is Retention.DISPOSABLE
 
 

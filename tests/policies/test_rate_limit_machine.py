@@ -74,7 +74,7 @@ class RateLimitMachine(RuleBasedStateMachine):
         slots = [self.gate.admit(float(self.now)) for _ in range(min(number, int(self.tokens)))]
         for slot in reversed(slots):
             assert isinstance(slot, Slot)
-            assert self.gate.cancel(slot)
+            assert self.gate.release(slot, now=0.0)
 
     def begin(self) -> None:
         """An attempt begins, which takes a token; a microsecond's worth may be missing."""

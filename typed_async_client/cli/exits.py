@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import httpx
 
-from typed_async_client.facts import classify_error
+from typed_async_client.facts import fault_of
 from typed_async_client.policies.classify import Fault
 from typed_async_client.redact import one_line
 
@@ -82,7 +82,7 @@ def exit_code(result: Result, *, check_status: bool) -> Exit:
         return Exit.TOO_MANY_REDIRECTS
     if isinstance(result, httpx.ProxyError) or isinstance(result.__cause__, ssl.SSLError):
         return Exit.CONNECT_FAILED
-    return _BY_FAULT.get(classify_error(result), Exit.UNEXPECTED)
+    return _BY_FAULT.get(fault_of(result), Exit.UNEXPECTED)
 
 
 def failure_message(result: Result, code: Exit) -> str | None:
@@ -117,7 +117,7 @@ def _connect_advice(error: Exception) -> str | None:
         return "check the host name"
     if isinstance(origin, ssl.SSLError) and _is_tls_mismatch(origin):
         return "the server doesn't speak TLS on this port, try http://"
-    return _CONNECT_ADVICE.get(classify_error(error))
+    return _CONNECT_ADVICE.get(fault_of(error))
 
 
 def _is_tls_mismatch(error: ssl.SSLError) -> bool:

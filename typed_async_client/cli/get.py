@@ -71,11 +71,15 @@ def describe_event(event: AsyncEvent) -> str:
     if isinstance(event.data, RetryDetails):
         details = event.data
         return (
-            f"retry: attempt {details.attempt} failed with {describe(details.cause)}, "
+            f"retry: attempt {details.attempt} failed with {_cause_of(details)}, "
             f"next attempt in {details.delay:.2f} s"
         )
     attempts = f"{event.attempts} attempt{'' if event.attempts == 1 else 's'}"
     return f"end: {event.event_type}{_result_of(event)} after {attempts} in {event.elapsed:.2f} s"
+
+
+def _cause_of(details: RetryDetails) -> str:
+    return f"status {details.status}" if details.cause is None else describe(details.cause)
 
 
 def _result_of(event: AsyncEvent) -> str:

@@ -1,109 +1,270 @@
-"""Perform the steps of a flow: one driver for asyncio, one for synchronous code.
+"""Performs the steps of a flow on an event loop.
 
-A driver decides nothing: it performs a step, sends the result back into the flow, and throws in
-any exception that interrupted the step. Every wait within a request takes place here.
+A driver decides nothing: it performs a step, sends the answer back into the flow, and throws in any
+exception that interrupted the step. Every wait within a request takes place here.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, assert_never
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
-from typed_async_client.engine.flow import Attempt, Emit, Flow, Wait
+from typed_async_client.attempts import Attempt
+from typed_async_client.engine.queues import GateQueue, Turn
+from typed_async_client.engine.steps import (
+    Acquire,
+    Cancel,
+    Child,
+    Consult,
+    Deliver,
+    Discard,
+    Flow,
+    Join,
+    Publish,
+    Send,
+    Sleep,
+    Spawn,
+)
 from typed_async_client.events import AsyncEvent
-from typed_async_client.outcome import Failed, Outcome, Succeeded
+from typed_async_client.outcome import Outcome
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["drive", "drive_sync"]
+    from typed_async_client.record import RequestRecord
+    from typed_async_client.sent import SentLog
+
+__all__ = ["AsyncDriver", "AsyncSender", "finish"]
+
+T = TypeVar("T")
 
 
-async def drive(
-    flow: Flow,
-    send: Callable[[], Awaitable["httpx.Response"]],
-    emit: Callable[[AsyncEvent], None],
-) -> "httpx.Response":
-    """Perform the steps of ``flow`` on the running event loop.
+class AsyncSender(Protocol):
+    """Makes the attempts of one request."""
 
-    Args:
-        flow: the flow of one request.
-        send: makes one attempt; an exception that it raises becomes a ``Failed`` outcome.
-        emit: publishes an event; never waits.
+    record: "RequestRecord"
 
-    Raises:
-        BaseException: the error that ends the flow, such as a cancellation.
-    """
-    step = next(flow)
-    outcome: Outcome | None = None
-    try:
-        while True:
-            outcome = None
-            try:
-                match step:
-                    case Attempt():
-                        try:
-                            outcome = Succeeded(await send())
-                        except Exception as error:  # noqa: BLE001 - httpx may raise any
-                            outcome = Failed.of(error)
-                    case Emit():
-                        emit(step.event)
-                    case Wait():
-                        await asyncio.sleep(step.seconds)
-                    case _:
-                        assert_never(step)
-            except BaseException as exc:  # noqa: BLE001 - the flow handles or raises it
-                step = flow.throw(exc)
-            else:
-                step = flow.send(outcome)
-    except StopIteration as finished:
-        response: httpx.Response = finished.value
-        return response
-    finally:
-        del emit, outcome, step  # the error of the request refers to this frame
+    def begin(self, attempt: Attempt) -> "SentLog":
+        """Start a new log of what the running task sends, for an attempt that starts now."""
+
+    def send(self, attempt: Attempt) -> "Awaitable[httpx.Response]":
+        """Send the request once."""
+
+    async def discard(self, response: "httpx.Response") -> None:
+        """Read what little is left of a response, or close it."""
+
+    def hand_over(self, response: "httpx.Response", flow: Flow[Any]) -> "httpx.Response | None":
+        """Return a response that resumes ``flow`` when its body has ended.
+
+        None if the body has been read already.
+        """
 
 
-def drive_sync(
-    flow: Flow,
-    send: Callable[[], "httpx.Response"],
-    emit: Callable[[AsyncEvent], None],
-    sleep: Callable[[float], None] = time.sleep,
-) -> "httpx.Response":
-    """Perform the steps of ``flow`` synchronously, as ``drive`` does on an event loop.
+class AsyncDriver:
+    """Performs the steps of one request on the running event loop.
 
     Args:
-        flow: the flow of one request.
-        send: makes one attempt; an exception that it raises becomes a ``Failed`` outcome.
-        emit: publishes an event.
-        sleep: sleeps for a number of seconds.
-
-    Raises:
-        BaseException: the error that ends the flow, such as a ``KeyboardInterrupt``.
+        sender: makes the attempts; an exception that it raises becomes an outcome.
+        publish: publishes an event; never waits.
     """
-    step = next(flow)
-    outcome: Outcome | None = None
+
+    __slots__ = ("_publish", "_sender")
+
+    def __init__(self, sender: AsyncSender, publish: Callable[[AsyncEvent], None]) -> None:
+        self._publish = publish
+        self._sender = sender
+
+    async def drive(self, flow: Flow[T]) -> T:  # noqa: C901 - called for every request
+        """Perform the steps of a flow, and return what it returns.
+
+        Raises:
+            BaseException: what the flow raises, such as the error of the request.
+        """
+        sender = self._sender
+        step = next(flow)
+        answer: Any = None
+        try:
+            while True:
+                answer = None
+                try:
+                    match step:
+                        case Send(attempt=attempt) if attempt.until == math.inf:
+                            log = sender.begin(attempt)
+                            try:
+                                response = await sender.send(attempt)
+                            except Exception as error:  # noqa: BLE001 - httpx may raise any
+                                answer = Outcome.of_error(error, attempt, log, sender.record)
+                            else:
+                                answer = Outcome.of_response(response, attempt)
+                                del response  # the ledger may drop it before this frame ends
+                        case Publish(event=event):
+                            self._publish(event)
+                        case Deliver(response=response):
+                            open_response = sender.hand_over(response, flow)
+                            if open_response is not None:
+                                return cast("T", open_response)
+                        case _:
+                            answer = await self._perform(step)
+                except BaseException as exc:  # noqa: BLE001 - the flow handles or raises it
+                    step = flow.throw(exc)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as finished:
+            return cast("T", finished.value)
+        finally:
+            del answer, step  # the error of the request refers to this frame
+
+    async def _perform(self, step: Any) -> Any:  # noqa: PLR0911 - one per kind of step
+        """Perform one of the steps that a plain request doesn't need."""
+        match step:
+            case Send(attempt=attempt):
+                return await self._send_in_time(attempt)
+            case Sleep(seconds=seconds):
+                await asyncio.sleep(seconds)
+            case Discard(response=response):
+                await self._sender.discard(response)
+            case Acquire(queue=queue, turn=turn):
+                return await _wait_for(turn, queue)
+            case Consult(function=function, argument=argument):
+                answer = function(argument)
+                return (await answer) if inspect.isawaitable(answer) else answer
+            case Spawn(flow=flow):
+                return _RunningChild(self.drive(flow))
+            case Join(children=children, until=until):
+                return await _first_of(cast("Sequence[_RunningChild]", children), until)
+            case Cancel(children=children):
+                return await _cancel(cast("Sequence[_RunningChild]", children))
+            case _:
+                assert_never(step)
+        return None
+
+    async def _send_in_time(self, attempt: Attempt) -> Outcome:
+        """Make an attempt that may take a limited time."""
+        sender = self._sender
+        log = sender.begin(attempt)
+        try:
+            async with asyncio.timeout_at(attempt.until) as limit:
+                return Outcome.of_response(await sender.send(attempt), attempt)
+        except TimeoutError as error:
+            if limit.expired():
+                return Outcome.of_expiry(error, attempt, log, sender.record)
+            return Outcome.of_error(error, attempt, log, sender.record)
+        except Exception as error:  # noqa: BLE001 - httpx may raise any
+            return Outcome.of_error(error, attempt, log, sender.record)
+
+
+def finish(
+    flow: Flow[Any], error: BaseException | None, publish: Callable[[AsyncEvent], None]
+) -> None:
+    """Perform what follows a ``Deliver``: steps that never wait.
+
+    Args:
+        flow: a flow whose last step was a ``Deliver``.
+        error: what broke the body; None if it ended, or was closed.
+        publish: publishes an event.
+    """
     try:
+        step = flow.send(error)
         while True:
-            outcome = None
+            publish(cast("Publish", step).event)
+            step = next(flow)
+    except StopIteration:
+        pass
+    except BaseException as raised:
+        if raised is not error:  # else the reader of the body gets it
+            raise
+
+
+async def _wait_for(turn: Turn[T], queue: GateQueue[T]) -> T | None:
+    """Wait for a turn; return the permit, or None if it took too long."""
+    loop = asyncio.get_running_loop()
+    woken = asyncio.Event()
+    turn.wake = _waker(woken, loop)
+    try:
+        while turn.permit is None:
+            now = loop.time()
+            if now >= turn.until:
+                break
+            if now >= turn.ask_at:
+                queue.serve(now)
+                continue
+            until = min(turn.until, turn.ask_at)
             try:
-                match step:
-                    case Attempt():
-                        try:
-                            outcome = Succeeded(send())
-                        except Exception as error:  # noqa: BLE001 - httpx may raise any
-                            outcome = Failed.of(error)
-                    case Emit():
-                        emit(step.event)
-                    case Wait():
-                        sleep(step.seconds)
-                    case _:
-                        assert_never(step)
-            except BaseException as exc:  # noqa: BLE001 - the flow handles or raises it
-                step = flow.throw(exc)
-            else:
-                step = flow.send(outcome)
-    except StopIteration as finished:
-        response: httpx.Response = finished.value
-        return response
-    finally:
-        del emit, outcome, step  # the error of the request refers to this frame
+                async with asyncio.timeout(None if until == math.inf else until - now):
+                    await woken.wait()
+            except TimeoutError:
+                pass
+            woken.clear()
+    except BaseException:
+        queue.leave(turn, loop.time())
+        raise
+    if turn.permit is None:
+        queue.leave(turn, loop.time())
+    return turn.permit
+
+
+def _waker(woken: asyncio.Event, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Return what wakes a task from any thread, since synchronous clients may share the policies."""
+
+    def wake() -> None:
+        try:
+            is_here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            is_here = False
+        if is_here:
+            woken.set()
+        else:
+            loop.call_soon_threadsafe(woken.set)
+
+    return wake
+
+
+class _RunningChild:
+    """A flow that runs as a task of its own.
+
+    Args:
+        running: drives it.
+    """
+
+    __slots__ = ("outcome", "task")
+
+    def __init__(self, running: Any) -> None:
+        self.outcome: Outcome | None = None
+        self.task: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._run(running))
+
+    async def _run(self, running: Awaitable[Outcome]) -> None:
+        self.outcome = await running
+
+
+async def _first_of(children: Sequence[_RunningChild], until: float) -> Child | None:
+    """Wait for the first of several flows to end; raise its error if it has raised."""
+    timeout = None if until == math.inf else max(0.0, until - asyncio.get_running_loop().time())
+    tasks = [child.task for child in children]
+    await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    for child in children:
+        if child.task.done():
+            child.task.result()
+            return child
+    return None
+
+
+async def _cancel(children: Sequence[_RunningChild]) -> list[Outcome]:
+    """Cancel flows, and wait until they have ended, even if this task is cancelled meanwhile."""
+    tasks = [child.task for child in children]
+    for task in tasks:
+        task.cancel()
+    is_interrupted = False
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError:
+            is_interrupted = True
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # retrieved, so that asyncio doesn't log it
+    if is_interrupted:  # again, at the next wait: what has ended must be discarded first
+        current = cast("asyncio.Task[Any]", asyncio.current_task())
+        current.uncancel()
+        current.cancel()
+    return [child.outcome for child in children if child.outcome is not None]

@@ -5,12 +5,12 @@ It combines the other parts of this package and knows nothing about HTTP: an att
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from typed_async_client.binding import Binding, running_loop
-from typed_async_client.context import RequestContext
 from typed_async_client.engine.callbacks import Callbacks
+from typed_async_client.engine.drivers import AsyncSender
 from typed_async_client.engine.in_flight import (
     InFlight,
     InFlightRequests,
@@ -19,17 +19,12 @@ from typed_async_client.engine.in_flight import (
 )
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
-from typed_async_client.engine.state import RequestState
+from typed_async_client.engine.run import Run
+from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.results import RequestResult, result_of
-
-if TYPE_CHECKING:
-    import httpx
-
-    from typed_async_client.httpx_types import HeaderTypes
-    from typed_async_client.record import RequestRecord
 
 __all__ = ["Engine"]
 
@@ -49,6 +44,9 @@ class Engine:
         is_closed: whether ``shut_down`` was called.
         ledger: the results.
         monitor: publishes the events.
+        now: returns monotonic seconds.
+        policies: the policies, which the requests share.
+        random: returns a number in [0, 1), for the jitter.
         requests: the requests in flight.
     """
 
@@ -68,11 +66,12 @@ class Engine:
         self.monitor: Monitor = Monitor(ledger, self.callbacks, queue_size=event_queue_size)
         self.requests: InFlightRequests = InFlightRequests()
         limit = max_concurrent_requests
+        self.now: Callable[[], float] = time.monotonic  # the loop's, once started
+        self.policies: SharedPolicies = SharedPolicies()
+        self.random: Callable[[], float] = random
         self._permits = None if limit is None else asyncio.Semaphore(limit)
         self._binding = Binding()
-        self._now: Callable[[], float] = time.monotonic  # the loop's, once started
         self._grace = grace
-        self._random = random
         self._submitted = 0
 
     def start(self) -> None:
@@ -86,7 +85,7 @@ class Engine:
             raise ClientClosedError("this client is closed: create a new one to send more requests")
         loop = self._binding.check()
         if not self.monitor.is_started:
-            self._now = loop.time
+            self.now = loop.time
             self.monitor.start(loop)
 
     def check_binding(self) -> asyncio.AbstractEventLoop:
@@ -121,31 +120,19 @@ class Engine:
             self._release()
             raise
 
-    def launch(
-        self,
-        context: RequestContext,
-        send: Callable[[], Coroutine[Any, Any, "httpx.Response"]],
-        *,
-        record: "RequestRecord",
-        headers: "HeaderTypes | None" = None,
-    ) -> ResponseTask:
+    def launch(self, run: Run, sender: AsyncSender) -> ResponseTask:
         """Launch an admitted request and return its task.
 
         Args:
-            context: the request's context; the engine takes ownership of it.
-            send: makes one attempt.
-            record: the request's method and URL.
-            headers: the headers that the caller passed with the request.
+            run: the request's state.
+            sender: makes its attempts.
         """
-        state = RequestState(
-            context, now=self._now, random=self._random, record=record, headers=headers
-        )
         # Not kept for all requests: it would refer back to this object.
         on_end = self.requests.remove if self._permits is None else self._remove
-        request = InFlight(state, self.monitor, on_end)
+        request = InFlight(run, self.monitor, on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
-        return request.launch(send)
+        return request.launch(sender)
 
     async def wait_for(self, request_id: str, *, allow_unknown: bool) -> RequestResult:
         """Wait for the requests in flight with an id; return the latest result.
@@ -215,11 +202,12 @@ class Engine:
         published = events.total()
         return ClientStatistics(
             submitted=self._submitted,
-            active=self._submitted - (published - events[EventType.RETRY]),
+            active=self._submitted - sum(events[kind] for kind in EventType if kind.is_terminal),
             succeeded=events[EventType.SUCCESS],
             failed=events[EventType.ERROR],
             timed_out=events[EventType.TIMEOUT],
             cancelled=events[EventType.CANCELLED],
+            rejected=events[EventType.REJECTED],
             retries=events[EventType.RETRY],
             results_kept=len(self.ledger),
             results_dropped=self.ledger.dropped,

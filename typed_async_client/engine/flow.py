@@ -1,115 +1,147 @@
-"""The flow of one request, as a generator of steps.
+"""The flow of one request, as a generator of steps: the only place where the order of things stands.
 
-The flow yields the step to perform and receives its result. It never sends, waits, or reads a clock
-or random numbers itself; the drivers do, so one flow serves both kinds of client.
+Outermost first: deadline, retries within their budget, hedging, then for each attempt what
+``admission.py`` asks for, its own time limit, and the send. The flow never sends, waits, or reads a
+clock or random numbers itself; the drivers do, so one flow serves both kinds of client.
 """
 
 import dataclasses
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from typed_async_client.context import RequestContext
-from typed_async_client.described import explain_connect_failure, with_message, without_userinfo
-from typed_async_client.engine.state import RequestState
-from typed_async_client.errors import ConnectError
-from typed_async_client.events import AsyncEvent
-from typed_async_client.facts import request_of
-from typed_async_client.outcome import Failed, Outcome, Succeeded
-from typed_async_client.policies.classify import Fault
-from typed_async_client.policies.retry import RetryAfter
-from typed_async_client.sent import current_log
+from typed_async_client.engine.ending import concluded
+from typed_async_client.engine.guarded import guarded_attempt
+from typed_async_client.engine.hedging import hedged_attempt
+from typed_async_client.engine.run import Run
+from typed_async_client.engine.steps import Consult, Deliver, Discard, Flow, Publish, Send, Sleep
+from typed_async_client.outcome import Outcome
+from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Attempt", "Emit", "Flow", "Step", "Wait", "request_flow"]
+__all__ = ["request_flow"]
+
+_FINAL = GiveUp(GiveUpReason.FINAL)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Attempt:
-    """Send the request once; the result is an ``Outcome``."""
-
-    context: RequestContext
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Wait:
-    """Sleep for ``seconds``."""
-
-    seconds: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Emit:
-    """Publish ``event``."""
-
-    event: AsyncEvent
-
-
-Step = Attempt | Wait | Emit
-Flow = Generator[Step, Any, "httpx.Response"]
-
-
-def request_flow(state: RequestState) -> Flow:
+def request_flow(run: Run) -> Flow["httpx.Response"]:
     """Yield the steps of one request.
 
-    The last step always emits the terminal event, even if a cancellation is thrown in at any other.
+    The last step always publishes the terminal event, even if a cancellation is thrown in at any
+    other.
 
     Returns:
-        The response, if an attempt succeeded.
+        The response, if an attempt was answered and no policy turns that into an error.
 
     Raises:
         ConnectError: every allowed attempt to connect has failed.
+        RejectedError: a policy has refused the request.
+        GaveUpError: a policy allows no other attempt.
         Exception: the error of the last attempt.
     """
     try:
-        outcome = yield from _attempts(state)
+        outcome = yield from _retried(run)
+        if outcome.error is None:
+            outcome = yield from _delivered(outcome)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
     except Exception as error:
-        yield Emit(state.end_event(Failed(error, Fault.OTHER)))
+        yield Publish(run.failed_event(error))
         raise
     except BaseException as interruption:
-        yield Emit(state.cancelled_event(interruption))
+        yield Publish(run.cancelled_event(interruption))
         raise
-    yield Emit(state.end_event(outcome))
-    if isinstance(outcome, Failed):
+    finally:
+        run.release()
+    yield Publish(run.end_event(outcome))
+    if outcome.error is not None:
         try:
             raise outcome.error
         finally:
             del outcome  # the error refers to this frame
-    return outcome.response
+    return cast("httpx.Response", outcome.response)
 
 
-def _attempts(state: RequestState) -> Generator[Step, Any, Outcome]:
-    """Make attempts until one succeeds or no other may follow; return the last outcome."""
+def _retried(run: Run) -> Flow[Outcome]:
+    """Make attempts until no other may follow; return what the request ends with."""
+    policies = run.policies
+    if policies.budget is not None:
+        policies.budget.at(run.record.origin, run.started).deposit(run.started)
     while True:
-        state.attempts += 1
-        outcome: Outcome = yield Attempt(state.context)
-        if isinstance(outcome, Succeeded):
-            return outcome
-        outcome = _described(outcome, state)
-        decision = state.handle_failure(outcome)
-        if isinstance(decision, RetryAfter):
-            yield Emit(state.retry_event(outcome.error, decision.delay))
-            yield Wait(decision.delay)
-        elif decision.exhausted:
-            return Failed(_connect_error(outcome.error, state), outcome.fault)
-        else:
-            return outcome
+        run.attempts += 1
+        outcome = yield from _attempt(run)
+        try:
+            decision = yield from _decided(run, outcome)
+            run.keep(outcome, decision)
+        except GeneratorExit:
+            raise
+        except BaseException:  # the caller's own function has raised, or was cancelled
+            if outcome.response is not None:
+                yield from Discard(outcome.response)
+            raise
+        if isinstance(decision, GiveUp):
+            return (yield from concluded(run, outcome, decision))
+        yield from Publish(run.retry_event(outcome, decision))
+        if outcome.response is not None:
+            yield from Discard(outcome.response)
+        run.release()  # a request that sleeps holds no permit
+        run.retry = decision
+        try:
+            yield from Sleep(decision.delay)
+        except BaseException:
+            run.budget_refund()  # the retry is never sent
+            raise
+        del outcome  # its error refers to this frame
 
 
-def _described(failed: Failed, state: RequestState) -> Failed:
-    """Return the same failure, with an error that has a message, and no password in it."""
-    error, log = without_userinfo(failed.error, state.record.url), current_log()
-    request = request_of(error) or state.request or log.request
-    return Failed(with_message(error, request, in_body=log.in_body), failed.fault)
+def _attempt(run: Run) -> Flow[Outcome]:
+    """Make one attempt, and its copies if it is slow."""
+    policies = run.policies
+    if policies.hedge is not None:
+        return (yield from hedged_attempt(run))
+    if not policies.is_plain:
+        return (yield from guarded_attempt(run))
+    attempt = run.new_attempt()
+    outcome = yield from Send(attempt)
+    outcome.attempt, outcome.ended = attempt, run.now()
+    return outcome
 
 
-def _connect_error(last: Exception, state: RequestState) -> ConnectError:
-    request = request_of(last) or state.request
-    attempts = state.attempts
-    error = ConnectError(explain_connect_failure(last, request), request=request)
-    error.add_note(f"no connection after {attempts} attempt{'s' if attempts > 1 else ''}")
-    error.__cause__ = last
-    return error
+def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
+    """Decide what follows an attempt."""
+    policy, context = run.policies.retry, run.context
+    if outcome.response is not None and policy.when is not None:
+        wanted = yield from Consult(policy.when, outcome.response)
+        if wanted is not None:
+            outcome.facts = dataclasses.replace(outcome.facts, wanted=bool(wanted))
+    elif outcome.error is not None and policy.on:
+        matches = policy.matches(outcome.error)
+        outcome.facts = dataclasses.replace(outcome.facts, matches=matches)
+    facts = outcome.facts
+    if outcome.error is None and policy.is_content_with(facts):
+        run.budget_refund()
+        return _FINAL
+    decision = policy.decide(
+        facts,
+        retry=context.current_attempt + 1,
+        random=run.random(),
+        remaining=run.remaining(),
+        previous=run.retry,
+        max_retries=context.max_retries,
+        backoff=context.backoff,
+    )
+    if isinstance(decision, RetryAfter) and not run.budget_withdraw():
+        decision = GiveUp(GiveUpReason.BUDGET, facts.retry_after)
+    if isinstance(decision, RetryAfter) or decision.is_counted:
+        run.context = context.increment_attempt()
+    return decision
+
+
+def _delivered(outcome: Outcome) -> Flow[Outcome]:
+    """Hand the response over, and return the outcome with its body."""
+    error = yield from Deliver(cast("httpx.Response", outcome.response))
+    if error is None:
+        return outcome
+    if not isinstance(error, Exception):
+        raise error
+    return Outcome.of_broken_body(outcome, error)

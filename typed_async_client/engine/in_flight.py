@@ -10,10 +10,10 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from typed_async_client.engine.drivers import drive
+from typed_async_client.engine.drivers import AsyncDriver, AsyncSender
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.monitor import Monitor
-from typed_async_client.engine.state import RequestState
+from typed_async_client.engine.run import Run
 from typed_async_client.events import AsyncEvent, EventType
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class InFlight:
     """One request, from its submission to its terminal event.
 
     Args:
-        state: the request's state.
+        run: the request's state.
         monitor: publishes its events.
         on_end: called once, right after the terminal event.
 
@@ -46,25 +46,23 @@ class InFlight:
         "_coroutine",
         "_monitor",
         "_on_end",
-        "_state",
+        "_run",
         "request_id",
         "task",
         "terminal_event",
     )
 
-    def __init__(
-        self, state: RequestState, monitor: Monitor, on_end: Callable[["InFlight"], None]
-    ) -> None:
-        self.request_id: str = state.context.request_id
+    def __init__(self, run: Run, monitor: Monitor, on_end: Callable[["InFlight"], None]) -> None:
+        self.request_id: str = run.context.request_id
         self.task: ResponseTask | None = None
         self.terminal_event: AsyncEvent | None = None
         self._coroutine: _RequestCoroutine | None = None
         self._caller = contextvars.copy_context()
         self._on_end = on_end
         self._monitor = monitor
-        self._state = state
+        self._run = run
 
-    def launch(self, send: Callable[[], _RequestCoroutine]) -> ResponseTask:
+    def launch(self, sender: AsyncSender) -> ResponseTask:
         """Create the request's task.
 
         The task factory of the event loop may wrap the coroutine, or run it right away. A task that
@@ -74,7 +72,7 @@ class InFlight:
         Raises:
             Exception: the task factory refused; the request has ended as cancelled.
         """
-        coroutine = drive(request_flow(self._state), send, self._emit)
+        coroutine = AsyncDriver(sender, self._emit).drive(request_flow(self._run))
         try:
             task: ResponseTask = asyncio.get_running_loop().create_task(coroutine)
         except BaseException:
@@ -84,7 +82,7 @@ class InFlight:
         self.task = task
         self._coroutine = coroutine
         try:  # noqa: SIM105 - suppress() is slower, for every request
-            task.set_name(self._state.record.name)
+            task.set_name(self._run.record.name)
         except (
             AttributeError,
             TypeError,
@@ -95,15 +93,16 @@ class InFlight:
 
     def abandon(self) -> None:
         """Publish the terminal event of a request whose task can't do so itself."""
-        self._emit(self._state.cancelled_event(asyncio.CancelledError()))
+        self._emit(self._run.cancelled_event(asyncio.CancelledError()))
 
     def _emit(self, event: AsyncEvent) -> None:
         if self.terminal_event is not None:  # the client has closed and abandoned this request
             return
-        if event.event_type is not EventType.RETRY:
+        is_terminal = event.event_type.is_terminal
+        if is_terminal:
             self.terminal_event = event
         self._monitor.publish(event, self._caller)
-        if self.terminal_event is not None:
+        if is_terminal:
             self._on_end(self)
             if event.error is None and self.task is not None:
                 self.task.remove_done_callback(self._on_done)  # most requests succeed

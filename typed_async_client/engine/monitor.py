@@ -27,8 +27,7 @@ class Monitor:
     """Records the events of all requests and delivers them to the callbacks.
 
     Only events with a callback are queued. A request never waits for the queue: when
-    ``queue_size`` is exceeded, ``RETRY`` events are dropped and counted, but terminal events never
-    are. The admission of further requests waits instead.
+    ``queue_size`` is exceeded, events are dropped and counted, but terminal events never are. The admission of further requests waits instead.
 
     Args:
         ledger: keeps the results.
@@ -73,14 +72,15 @@ class Monitor:
         """
         kind = event.event_type
         self.published[kind] += 1
-        if kind is not EventType.RETRY:
+        is_terminal = kind.is_terminal
+        if is_terminal:
             self._ledger.record(event)
         if kind is not EventType.SUCCESS:
             log_event(event)
         if kind not in self._callbacks.wanted:
             return
         waiting = self._queue.qsize()
-        if waiting >= self._queue_size and kind is EventType.RETRY:
+        if waiting >= self._queue_size and not is_terminal:
             self.dropped += 1
             return
         # Not cloned at delivery: by then the caller has the response and may have changed it.

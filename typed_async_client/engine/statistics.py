@@ -9,7 +9,7 @@ __all__ = ["ClientStatistics"]
 class ClientStatistics:
     """What a client has done so far, and its current state.
 
-    ``submitted == active + succeeded + failed + timed_out + cancelled``, and
+    ``submitted == active + succeeded + failed + timed_out + cancelled + rejected``, and
     ``events_published == events_delivered + events_dropped + events_waiting``.
 
     Attributes:
@@ -19,13 +19,14 @@ class ClientStatistics:
         failed: requests that ended with an error other than a timeout.
         timed_out: requests that ended with a timeout.
         cancelled: requests whose task was cancelled.
+        rejected: requests that a policy refused before their attempt was sent.
         retries: failed attempts that were followed by another.
         results_kept: results currently kept.
         results_dropped: results dropped because there were too many, or they were too old.
         responses_evicted: responses dropped from their results because they took too much memory.
         events_published: events published.
         events_delivered: events delivered to their callbacks, if they had any.
-        events_dropped: ``RETRY`` events dropped because the queue was full.
+        events_dropped: events dropped because the queue was full; a terminal event never is.
         events_waiting: events currently in the queue.
         callbacks_running: async callbacks that are still running.
         callbacks_failed: callback calls that raised, or that were cancelled because too many were
@@ -38,6 +39,7 @@ class ClientStatistics:
     failed: int
     timed_out: int
     cancelled: int
+    rejected: int
     retries: int
     results_kept: int
     results_dropped: int

@@ -81,7 +81,7 @@ class ExternalClient(WarnsUnclosed):
             let_pickle_restore(sys.modules["httpx2"])
         return cls(client)
 
-    def begin_attempt(self, record: RequestRecord) -> None:
+    def begin_attempt(self, record: RequestRecord) -> SentLog:
         """Start a new log for the running task, and make sure that our hooks are in place."""
         hooks = getattr(self.client, "event_hooks", None)
         if isinstance(hooks, Mapping) and not self._is_hooked(hooks):
@@ -93,6 +93,7 @@ class ExternalClient(WarnsUnclosed):
         log = SentLog(self, record)
         log.is_sending = not isinstance(hooks, Mapping)  # nothing will report when it is
         begin_attempt(log)
+        return log
 
     async def enter(self) -> None:
         """Do nothing: the user opens the client."""

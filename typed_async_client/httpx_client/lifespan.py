@@ -70,9 +70,11 @@ class OwnClient(WarnsUnclosed):
             self._visit.abandon()
         super()._abandon()
 
-    def begin_attempt(self, record: RequestRecord) -> None:
+    def begin_attempt(self, record: RequestRecord) -> SentLog:
         """Start a new log of what the running task's attempt sends."""
-        begin_attempt(SentLog(None, record))
+        log = SentLog(None, record)
+        begin_attempt(log)
+        return log
 
     async def enter(self) -> None:
         """Enter the transports, once: concurrent calls wait for the first one.

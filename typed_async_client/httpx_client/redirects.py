@@ -26,7 +26,8 @@ _OF_ONE_URL: Final = frozenset({"sni_hostname", "target"})
 """Extensions that replace a part of the URL, and are wrong, or secret, for another origin."""
 
 _INVALID_LOCATION: Final = (
-    "the redirect leads to an invalid URL, which isn't shown because it has a user name or password"
+    "the Location header of the redirect is an invalid URL, which isn't shown because it has a user "
+    "name or password"
 )
 
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})

@@ -36,7 +36,7 @@ class RetryBudget:
         ValueError: a value is out of range; the message names the option and the value.
 
     Example:
-        >>> budget = RetryBudget(ratio=0.2, min_per_second=0.1, ttl=10.0).new_state()
+        >>> budget = RetryBudget(ratio=0.2, min_per_second=0.1, ttl=10.0).start()
         >>> budget.withdraw(now=0.0), budget.withdraw(now=0.0)
         (True, False)
     """
@@ -52,7 +52,7 @@ class RetryBudget:
         require_number("ttl", self.ttl, at_least=1, at_most=3600)
         require_one_of("per", self.per, get_args(Scope))
 
-    def new_state(self) -> "BudgetState":
+    def start(self) -> "BudgetState":
         """Create a full budget, to be shared by all that must stay within it together."""
         return BudgetState(self)
 

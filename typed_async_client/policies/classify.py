@@ -7,7 +7,7 @@ import enum
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["IDEMPOTENT", "Fault", "Verdict", "classify", "has_idempotency_key", "is_idempotent"]
+__all__ = ["IDEMPOTENT", "Fault", "has_idempotency_key", "is_idempotent"]
 
 
 class Fault(enum.StrEnum):
@@ -19,13 +19,6 @@ class Fault(enum.StrEnum):
     TIMEOUT = enum.auto()  #: a timeout expired, in whichever phase
     LOST = enum.auto()  #: the connection was lost, or the response was cut short or malformed
     OTHER = enum.auto()  #: anything else: the request may have been processed, or was invalid
-
-
-class Verdict(enum.StrEnum):
-    """What the engine concludes from one attempt."""
-
-    TRANSIENT = enum.auto()  #: another attempt may succeed and is safe to make
-    FATAL = enum.auto()  #: another attempt would be unsafe, or would fail the same way
 
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
@@ -47,19 +40,3 @@ def is_idempotent(method: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> b
         headers: raw names and values.
     """
     return method in IDEMPOTENT or has_idempotency_key(headers)
-
-
-def classify(fault: Fault, *, idempotent: bool) -> Verdict:
-    """Decide whether a failed attempt may be followed by another.
-
-    Only a connect failure may: no byte of the request has left, so sending it again can't make the
-    server act twice, whatever the method. When an earlier hop was sent (a redirect, a challenge),
-    the whole attempt may be repeated only if the request is idempotent.
-
-    Args:
-        fault: what went wrong.
-        idempotent: whether the request may be sent twice.
-    """
-    if fault is Fault.CONNECT or (fault is Fault.CONNECT_LATER and idempotent):
-        return Verdict.TRANSIENT
-    return Verdict.FATAL

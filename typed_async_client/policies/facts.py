@@ -44,8 +44,9 @@ class Facts:
             because the caller said so.
         replayable: whether the body can be sent again. A body that can be read only once can be,
             until it has been read.
-        duration: seconds that the attempt took.
         matches: whether the error is of a class that the caller wants retried.
+        wanted: what the caller's own function says about the response; None if it leaves the
+            decision to the other options.
         local: whether the client itself failed the attempt: a full pool, a refusal by one of its
             own policies, a deadline, a cancellation. That is never held against the server.
     """
@@ -57,8 +58,8 @@ class Facts:
     should_retry: bool | None = None
     idempotent: bool = False
     replayable: bool = True
-    duration: float = 0.0
     matches: bool = False
+    wanted: bool | None = None
     local: bool = False
 
     @property

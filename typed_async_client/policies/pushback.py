@@ -40,7 +40,7 @@ class Pushback:
     Example:
         >>> from typed_async_client.policies.facts import Sent
         >>> throttled = Facts(fault=None, sent=Sent.ANSWERED, status=429, retry_after=10.0)
-        >>> pushback = Pushback(spread=0.2).new_state()
+        >>> pushback = Pushback(spread=0.2).start()
         >>> pushback.report(throttled, now=100.0)
         >>> pushback.admit(now=104.0, random=0.5)
         7.0
@@ -57,7 +57,7 @@ class Pushback:
         object.__setattr__(self, "statuses", checked_statuses("statuses", self.statuses))
         require_one_of("per", self.per, get_args(Scope))
 
-    def new_state(self) -> "PushbackState":
+    def start(self) -> "PushbackState":
         """Return the state of a host, or of the whole client, which holds nothing back yet."""
         return PushbackState(self)
 

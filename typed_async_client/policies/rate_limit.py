@@ -71,19 +71,19 @@ class RateLimit:
 class Slot:
     """The right to begin one attempt now."""
 
-    __slots__ = ("after", "before", "is_cancelled")
+    __slots__ = ("after", "before", "is_released")
 
     def __init__(self, before: int, after: int) -> None:
         self.before = before
         """When the burst would be full again without it, in ticks of the gate."""
         self.after = after
         """When the burst is full again, in ticks of the gate."""
-        self.is_cancelled = False
+        self.is_released = False
         """Whether it was given back."""
 
 
 class RateGate:
-    """Admits attempts at a rate. It is a ``Gate``, except that slots needn't be released.
+    """Admits attempts at a rate. It is a ``Gate``, except that only unused slots are released.
 
     Args:
         options: what the gate obeys.
@@ -110,7 +110,7 @@ class RateGate:
             deadline: when the request must have ended, in monotonic seconds.
 
         Returns:
-            A slot, which is used up unless it is cancelled; a waiter, which must ``leave()`` if it
+            A slot, which is used up unless it is released; a waiter, which must ``leave()`` if it
             gives up; or why the attempt may not be made, which uses nothing up.
         """
         ticks = self._ticks(now)
@@ -152,18 +152,18 @@ class RateGate:
             waiter.is_waiting = False
             self.waiting -= 1
 
-    def cancel(self, slot: Slot) -> bool:
+    def release(self, slot: Slot, now: float) -> bool:  # noqa: ARG002 - other gates need the time
         """Give back a slot that wasn't used, because another policy refused the attempt.
 
         Only the latest slot can be given back: how many may begin at a later time depends on those
-        before. Cancel it, therefore, before anybody else is admitted.
+        before. Give it back, therefore, before anybody else is admitted.
 
         Returns:
-            Whether it was given back; if not, or if it was cancelled before, nothing happens.
+            Whether it was given back; if not, or if it was before, nothing happens.
         """
-        if slot.is_cancelled or self._full_at != slot.after:
+        if slot.is_released or self._full_at != slot.after:
             return False
-        slot.is_cancelled = True
+        slot.is_released = True
         self._full_at = slot.before
         return True
 

@@ -5,8 +5,8 @@ Pure: the engine passes in the facts, the counters and a random number, and acts
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection
-from typing import Final, Self
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final, Self
 
 from typed_async_client.policies.backoff import Backoff
 from typed_async_client.policies.checks import (
@@ -19,7 +19,7 @@ from typed_async_client.policies.checks import (
     require_one_of,
     wrong_option,
 )
-from typed_async_client.policies.classify import Fault, Verdict
+from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.jitter import FORMULAS, Draw, JitterName
 from typed_async_client.policies.retry_decision import (
@@ -36,9 +36,9 @@ __all__ = [
     "DelaySource",
     "GiveUp",
     "GiveUpReason",
+    "ResponsePredicate",
     "RetryAfter",
     "RetryPolicy",
-    "decide",
 ]
 
 RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 502, 503, 504})
@@ -49,6 +49,9 @@ RETRYABLE_FAULTS: Final = frozenset({Fault.CONNECT, Fault.CONNECT_LATER, Fault.T
 
 DelayFunction = Callable[[Facts, int], float]
 """Takes what happened and the number of the retry, 1 for the first; returns seconds."""
+
+ResponsePredicate = Callable[[Any], bool | Awaitable[bool | None] | None]
+"""Takes a response; returns whether to retry, or None to leave that to the other options."""
 
 _ERRORS_FROM: Final = 400
 
@@ -76,9 +79,9 @@ class RetryPolicy:
         statuses: statuses of responses that are retried.
         faults: what may go wrong and is retried.
         on: classes of further exceptions that are retried.
-        when: takes the facts about an attempt and decides whether its outcome is worth a retry;
-            None leaves it to the other options. It can't make a retry safe: see
-            ``assume_idempotent``.
+        when: takes each response and says whether it is worth a retry; it may be async, except for
+            synchronous clients. If it returns None, the other options decide. It can't make a retry
+            safe: see ``assume_idempotent``. In a transport, the body hasn't been read yet.
         assume_idempotent: whether every request may be sent twice, whatever its method.
         retry_unprocessed: whether a request is sent again because the server said that it hasn't
             processed it: by closing an HTTP/2 connection, refusing a stream, or with a 421.
@@ -100,14 +103,14 @@ class RetryPolicy:
     """
 
     max_retries: int = 2
-    base_delay: float = 0.5
+    base_delay: float = 0.25
     backoff_factor: float = 2.0
-    max_delay: float = 20.0
+    max_delay: float = 8.0
     jitter: JitterName | DelayFunction = "full"
     statuses: Collection[int] = RETRYABLE_STATUSES
     faults: Collection[Fault] = RETRYABLE_FAULTS
     on: type[Exception] | tuple[type[Exception], ...] = ()
-    when: Callable[[Facts], bool | None] | None = None
+    when: ResponsePredicate | None = None
     assume_idempotent: bool = False
     retry_unprocessed: bool = True
     obey_should_retry: bool = True
@@ -149,6 +152,12 @@ class RetryPolicy:
     def backoff(self) -> Backoff:
         """The backoff that the delays define."""
         return Backoff(self.base_delay, self.backoff_factor, self.max_delay)
+
+    def is_content_with(self, facts: Facts) -> bool:
+        """Whether a response is so plainly final that there is nothing to decide."""
+        if facts.wanted is not None or facts.should_retry is not None:
+            return False
+        return facts.status not in self.statuses
 
     def matches(self, error: BaseException) -> bool:
         """Whether an error is of a class in ``on``, for ``Facts.matches``."""
@@ -201,9 +210,7 @@ class RetryPolicy:
 
     def _refusal(self, facts: Facts) -> GiveUpReason | None:
         """Return why the request mustn't be sent again; None if it may be."""
-        is_wanted = None if self.when is None else self.when(facts)
-        if is_wanted is None:
-            is_wanted = self._is_transient(facts)
+        is_wanted = self._is_transient(facts) if facts.wanted is None else facts.wanted
         if not is_wanted:
             return GiveUpReason.FINAL
         if not facts.replayable:
@@ -239,22 +246,3 @@ class RetryPolicy:
         if not isinstance(delay, int | float) or not delay >= 0:  # also refuses NaN
             raise wrong_option("the result of the delay function", "seconds >= 0", delay)
         return RetryAfter(min(delay, backoff.max_delay), "custom")
-
-
-def decide(
-    verdict: Verdict, *, retry: int, max_retries: int, backoff: Backoff, random: float
-) -> RetryAfter | GiveUp:
-    """Decide what follows a failed attempt of a request without a policy.
-
-    Args:
-        verdict: what the failure means.
-        retry: number of the next retry, >= 1.
-        max_retries: retries allowed, >= 0.
-        backoff: computes the delay.
-        random: a number in [0, 1) for the jitter.
-    """
-    if verdict is Verdict.FATAL:
-        return GiveUp(GiveUpReason.FINAL)
-    if retry > max_retries:
-        return GiveUp(GiveUpReason.RETRIES)
-    return RetryAfter(backoff.delay(retry, random=random))

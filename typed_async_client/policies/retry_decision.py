@@ -43,6 +43,21 @@ class GiveUp:
     retry_after: float | None = None
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the attempt could have been followed by another, but for a limit."""
+        return self.reason in _LIMITS
+
+    @property
     def exhausted(self) -> bool:
         """Whether only the limit on retries prevents another attempt."""
         return self.reason is GiveUpReason.RETRIES
+
+
+_LIMITS = frozenset(
+    {
+        GiveUpReason.RETRIES,
+        GiveUpReason.RETRY_AFTER,
+        GiveUpReason.DEADLINE,
+        GiveUpReason.BUDGET,
+    }
+)

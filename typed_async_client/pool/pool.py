@@ -217,9 +217,10 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
     async def _wait_for_slot(self, pooled: PooledRequest) -> Slot:
         ahead = len(self._queue)
         waiter = self._queue.add(pooled)
+        pooled.log_waiting(is_queued=True)
         try:
             async with time_limit(timeout_of(pooled.request, "pool"), extends=False):
-                return await waiter.slot
+                slot = await waiter.slot
         except TimeoutError as error:
             self._leave(waiter)
             active, limit = self.statistics().active, self._limits.max_connections
@@ -228,6 +229,8 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         except BaseException:
             self._leave(waiter)
             raise
+        pooled.log_waiting(is_queued=False)
+        return slot
 
     def _leave(self, waiter: Waiter) -> None:
         """Stop waiting; a slot that was assigned too late goes to the next waiter."""

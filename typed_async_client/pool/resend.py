@@ -70,6 +70,7 @@ class PooledRequest:
 
     __slots__ = (
         "_is_resending",
+        "_log",
         "_may_resend",
         "_unavailable",
         "failed_slot",
@@ -90,6 +91,9 @@ class PooledRequest:
         self.resends: int = 0
         self.ticket: int = 0
         self._is_resending = False
+        self._log = attempt_log()
+        if self._log is not None:
+            self._log.has_sent_nothing = True
         self._may_resend = resend_on_closed
         self._unavailable = 0
 
@@ -110,6 +114,11 @@ class PooledRequest:
             message = message_of(type(error), self.request, self.origin, str(error))
             raise explained(error, message)  # noqa: B904 - it is the same error
         return self.request
+
+    def log_waiting(self, *, is_queued: bool) -> None:
+        """Record in the log of the attempt whether the request waits for a connection."""
+        if self._log is not None:
+            self._log.is_queued = is_queued
 
     def record_unavailable(self, error: httpcore.ConnectionNotAvailable) -> None:
         """Record that a connection didn't accept the request; nothing of it was sent.
@@ -134,9 +143,11 @@ class PooledRequest:
             received: bytes received on the connection before the request.
             written: bytes written to the connection before the request.
         """
+        was_written = self._was_written(slot, error, written)
+        if was_written and self._log is not None:
+            self._log.has_sent_nothing = False
         if slot.was_cut_off:
             return error
-        was_written = self._was_written(slot, error, written)
         if self._is_resending and was_written:
             self.record_resend()
         if _was_never_sent(slot, error, was_written=was_written):
@@ -145,7 +156,10 @@ class PooledRequest:
         else:
             may_send_again = self._may_send_again(slot, error, received)
         if not may_send_again:
-            return _blame_server(error, slot.reset_code(error))
+            code = slot.reset_code(error)
+            if code == REFUSED_STREAM and self._log is not None:
+                self._log.is_refused = self.resends == 0
+            return _blame_server(error, code)
         self.failed_slot = slot.number
         return None
 
@@ -153,8 +167,8 @@ class PooledRequest:
         """Record, for the request and for its attempt, that it was really sent twice."""
         self._is_resending = False
         self.resends += 1
-        if log := attempt_log():
-            log.count_resend()
+        if self._log is not None:
+            self._log.count_resend()
 
     def extensions(self) -> dict[str, int]:
         """Return the response extensions that tell what happened; empty if it was sent once."""
@@ -196,8 +210,7 @@ class PooledRequest:
         """
         if not (self._may_resend and isinstance(error, _CONNECTION_LOST)):
             return False
-        log = attempt_log()
-        return (log is None or log.may_resend) and is_idempotent(
+        return (self._log is None or self._log.may_resend) and is_idempotent(
             self.request.method.decode("ascii", "replace").upper(), self.request.headers
         )
 

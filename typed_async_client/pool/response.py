@@ -6,7 +6,7 @@ Everything else is left to httpx. The private names used here are listed in ``pr
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -67,6 +67,14 @@ class WholeResponse(httpx.Response):
         self._content = content
         self._drop_stream()
         return content
+
+    def replace_body(self, wrap: Callable[[Any], Any]) -> None:
+        """Wrap the body in another that has ``read_whole()`` too.
+
+        Args:
+            wrap: takes the body, and returns the one to read instead.
+        """
+        self._raw_body = self.stream = wrap(self._raw_body)
 
     async def aclose(self) -> None:
         """Close the response, and drop its stream, which in httpx refers back to it.

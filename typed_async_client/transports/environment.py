@@ -9,9 +9,11 @@ from typing import Generic, TypeVar
 import httpx
 
 from typed_async_client.pool.environment import ProxyRules
+from typed_async_client.transports.backends.foreign import BackendOptions
+from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.unclosed import WarnsUnclosed, owned
 
-__all__ = ["AsyncProxiedTransport", "ProxiedTransport"]
+__all__ = ["AsyncProxiedTransport", "ProxiedTransport", "proxied_backend"]
 
 _T = TypeVar("_T")
 
@@ -76,3 +78,14 @@ class AsyncProxiedTransport(_Proxied[httpx.AsyncBaseTransport], httpx.AsyncBaseT
         """Close every transport."""
         for transport in self._routes.all:
             await transport.aclose()
+
+
+def proxied_backend(name: str, *, trust_env: bool) -> httpx.AsyncBaseTransport:
+    """Make a transport on a backend, through the proxies of the environment if it is trusted."""
+    make = backend_maker(name)
+    rules = ProxyRules.of_environment(trust_env=trust_env)
+
+    def through(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+        return make(BackendOptions(proxy=proxy, trust_env=trust_env))
+
+    return owned(AsyncProxiedTransport(rules, through) if rules.proxies else through(None))

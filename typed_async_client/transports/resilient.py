@@ -6,61 +6,76 @@ handled by the httpx client above it.
 """
 
 import asyncio
-import contextvars
-import functools
 import inspect
+import math
 import random as random_module
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import cast
+from typing import TYPE_CHECKING
 
 import httpx
 
 from typed_async_client.binding import running_loop
-from typed_async_client.context import RequestContext, checked_context
+from typed_async_client.context import checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
-from typed_async_client.engine.drivers import drive, drive_sync
-from typed_async_client.engine.flow import Flow, request_flow
-from typed_async_client.engine.log import log_event
-from typed_async_client.engine.state import RequestState
-from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.engine.drivers import AsyncDriver
+from typed_async_client.engine.flow import request_flow
+from typed_async_client.engine.run import Run
+from typed_async_client.engine.shared import SharedPolicies
+from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver
+from typed_async_client.events import EventType
 from typed_async_client.libraries import check_request
 from typed_async_client.options import BackendName
-from typed_async_client.outcome import AttemptHistory
-from typed_async_client.pool.environment import ProxyRules
+from typed_async_client.policies.classify import is_idempotent
+from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
-from typed_async_client.sent import SentLog, attempt_log, begin_attempt, end_attempt, watch_body
+from typed_async_client.request_options import (
+    OwnOptions,
+    check_sync,
+    checked_resilience,
+    limits_of,
+)
+from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
 from typed_async_client.sources import aclose_source, close_source
-from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
-from typed_async_client.transports.backends.named import backend_maker
+from typed_async_client.transports.backends.foreign import NEVER_RESENDS, refuse
 from typed_async_client.transports.described_body import describe_body
-from typed_async_client.transports.environment import AsyncProxiedTransport
+from typed_async_client.transports.environment import proxied_backend
 from typed_async_client.transports.pair import (
     AnyTransport,
     WrappingTransport,
     is_application,
     may_send_before_failing,
 )
-from typed_async_client.unclosed import owned
+from typed_async_client.transports.senders import (
+    ATTEMPTS,
+    AsyncTransportSender,
+    SyncTransportSender,
+)
+from typed_async_client.transports.transport_events import TransportEvents
+
+if TYPE_CHECKING:
+    from typed_async_client.engine.shared import Policies
+    from typed_async_client.engine.steps import Flow
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
-ATTEMPTS = "typed_async_client.attempts"
-"""Response extension: the ``AttemptHistory`` of the request."""
-
 CONTEXT = "request_context"
 """Request extension: the ``RequestContext`` to use in place of a new one."""
+
+_CONNECT_ONLY = Resilience.connect_only()
 
 _GRACE = 1.0
 """Seconds that running callbacks get to finish when the transport is closed."""
 
 
 class ResilientTransport(WrappingTransport):
-    """A transport that retries connect failures, around any transport, for either httpx client.
+    """A transport that retries what may be retried, around any transport, for either httpx client.
 
-    It retries connect failures with jittered backoff, as ``AsyncResilientClient`` does, and
-    nothing else. Inside such a client, or inside another ``ResilientTransport``, only the inner
+    It applies the policies of ``resilience``, as ``AsyncResilientClient`` does; by default it
+    retries connect failures with jittered backoff, and nothing else. Threads, and clients of both
+    kinds, may share it: its policies then count all of them together. Inside such a client, or inside another ``ResilientTransport``, only the inner
     one retries. A redirect that fails to connect is retried alone, without the hops before it.
     ``response.extensions["typed_async_client.attempts"]`` is the ``AttemptHistory``.
     A request can carry its own context: ``extensions={"request_context": context}``.
@@ -75,13 +90,17 @@ class ResilientTransport(WrappingTransport):
             ``"aiohttp"`` and ``"pyreqwest"`` select that backend, with its errors translated
             precisely; the httpx transports that ship with these libraries don't report connect
             failures as such.
-        max_retries: retries after the first attempt.
+        resilience: the policies, such as ``Resilience.standard()``; None for
+            ``Resilience.connect_only()``. A request can bring its own, a deadline and a key:
+            ``extensions={"resilience": ..., "deadline": 5.0, "idempotency_key": "..."}``.
+        max_retries: retries after the first attempt. This and the next three options replace the
+            numbers of the retry policy.
         base_delay: seconds before the first retry.
         backoff_factor: factor by which the delay grows.
         max_delay: upper limit of a delay, in seconds.
         on_event: called with a clone of each ``AsyncEvent``; an exception it raises is logged once
-            and otherwise ignored. ``SUCCESS`` is emitted when the response headers arrive: the
-            body hasn't been read yet. With asynchronous clients it may be async.
+            and otherwise ignored. ``SUCCESS`` is published when the body has been read, or the
+            response closed. With asynchronous clients it may be async.
         max_connections: how many connections a wrapped ``httpx.AsyncHTTPTransport`` allows; None
             reads the limit from the transport.
         trust_env: whether the environment counts for a transport made here, as in httpx's clients:
@@ -107,22 +126,32 @@ class ResilientTransport(WrappingTransport):
         self,
         transport: AnyTransport | BackendName | None = None,
         *,
-        max_retries: int = 2,
-        base_delay: float = 1.0,
-        backoff_factor: float = 2.0,
-        max_delay: float = 60.0,
+        resilience: Resilience | None = None,
+        max_retries: int | None = None,
+        base_delay: float | None = None,
+        backoff_factor: float | None = None,
+        max_delay: float | None = None,
         on_event: Callback | None = None,
         max_connections: int | None = None,
         trust_env: bool = True,
         resend_on_closed: bool = True,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._defaults = RequestContext(
-            max_retries=max_retries,
-            base_delay=base_delay,
-            backoff_factor=backoff_factor,
-            max_delay=max_delay,
-        )
+        chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
+        if isinstance(transport, httpx.BaseTransport) and not isinstance(
+            transport, httpx.AsyncBaseTransport
+        ):
+            check_sync(chosen)
+        given = {
+            "max_retries": max_retries,
+            "base_delay": base_delay,
+            "backoff_factor": backoff_factor,
+            "max_delay": max_delay,
+        }
+        self._defaults = limits_of(chosen, given)
+        self._lock = threading.RLock()
+        self._shared = SharedPolicies()
+        self._policies: Policies = self._shared.of(chosen)
         self._callbacks = Callbacks()
         self._random = random
         if on_event is not None:
@@ -139,7 +168,7 @@ class ResilientTransport(WrappingTransport):
                 )
             if not resend_on_closed:
                 raise refuse(transport, "resend_on_closed=False", NEVER_RESENDS)
-            transport, trust_env = _make_backend(transport, trust_env=trust_env), True
+            transport, trust_env = proxied_backend(transport, trust_env=trust_env), True
         super().__init__(
             transport,
             max_connections=max_connections,
@@ -154,22 +183,27 @@ class ResilientTransport(WrappingTransport):
 
         Raises:
             ConnectError: every allowed attempt to connect has failed.
+            RejectedError: a policy has refused the request.
+            GaveUpError: a policy allows no other attempt.
             TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients;
                 or the client is an httpx2 client, see ``for_httpx2()``.
             Exception: whatever else the wrapped transport raises.
         """
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
-        send = self._pair.sync_transport.handle_request
-        run = self._start(request)
-        attempt = functools.partial(send, request)
-        outer = begin_attempt(run.sent)
+        transport = self._pair.sync_transport.handle_request
+        run = self._prepare(request, time.monotonic)
+        check_sync(run.policies.options)
+        events = self._events()
+        sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)
+        driver = SyncDriver(sender, events.publish, self._lock)
+        outer = keep_attempt()
         try:
-            response = run.attach_history(drive_sync(run.flow, attempt, run.emit))
+            response = driver.drive(self._locked(run))
             return describe_body(response, request)
         finally:
             end_attempt(outer)
-            del run  # the error of its last event refers to this frame
+            del run, sender, driver, events  # the error of the last event refers to this frame
             close_source(request.stream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -178,21 +212,23 @@ class ResilientTransport(WrappingTransport):
         Raises:
             RuntimeError: no event loop of asyncio is running, but maybe one of trio.
         """
-        running_loop()
-        send = self._pair.async_transport.handle_async_request
-        run = self._start(request)
-        attempt = functools.partial(send, request)
-        outer = begin_attempt(run.sent)
+        loop = running_loop()
+        transport = self._pair.async_transport.handle_async_request
+        run = self._prepare(request, loop.time)
+        events = self._events()
+        sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
+        driver = AsyncDriver(sender, events.publish)
+        outer = keep_attempt()
         has_sent = type(self.wrapped) is httpx.AsyncHTTPTransport
         try:
-            response = run.attach_history(await drive(run.flow, attempt, run.emit))
+            response = await driver.drive(self._locked(run))
             return describe_body(response, request)
         except BaseException:
             has_sent = True
             raise
         finally:
             end_attempt(outer)
-            del run  # the error of its last event refers to this frame
+            del run, sender, driver, events  # the error of the last event refers to this frame
             if has_sent:  # others, ours included, may go on sending beside a response
                 await aclose_source(request.stream)
 
@@ -221,71 +257,47 @@ class ResilientTransport(WrappingTransport):
         await self._callbacks.settle(_GRACE, excluding=caller)
         await self._callbacks.cancel(excluding=caller)
 
-    def _start(self, request: httpx.Request) -> "_Run":
+    @property
+    def _traits(self) -> dict[str, bool]:
+        return {
+            "answered": self._may_send_before_failing,
+            "is_sending": not self._calls_application,
+        }
+
+    def _prepare(self, request: httpx.Request, now: Callable[[], float]) -> Run:
+        """Check the request and what it brings; return the state that it starts in."""
         check_request(request)
-        given = request.extensions.get(CONTEXT)
-        context = self._defaults.renew() if given is None else checked_context(given).clone()
-        state = RequestState(
-            context,
-            now=time.monotonic,
+        extensions = request.extensions
+        policies, defaults = self._policies, self._defaults
+        own, _ = OwnOptions.split(extensions)
+        if own.resilience is not None:
+            policies = self._shared.of(own.resilience)
+            defaults = limits_of(own.resilience, {})
+        given = extensions.get(CONTEXT)
+        seconds = own.deadline_of(policies.options)
+        is_safe = is_idempotent(request.method, request.headers.raw)
+        key = own.key_for(policies.options, is_idempotent=is_safe)
+        return Run(
+            defaults.renew() if given is None else checked_context(given).clone(),
+            policies=policies,
+            now=now,
             random=self._random,
             record=RequestRecord(request.method, request.url),
-            headers=request.headers,
-            request=request,
+            idempotent=is_safe or key is not None,
+            deadline=math.inf if seconds is None else now() + seconds,
+            key=key,
+            may_copy=isinstance(request.stream, httpx.ByteStream),
+            wanted=self._callbacks.wanted,
         )
-        run = _Run(state, self._callbacks)
-        run.sent.answered = self._may_send_before_failing
-        run.sent.is_sending = not self._calls_application
-        watch_body(request, run.sent)
-        return run
 
+    def _events(self) -> TransportEvents:
+        return TransportEvents(self._callbacks, is_nested=attempt_log() is not None)
 
-def _make_backend(name: str, *, trust_env: bool) -> httpx.AsyncBaseTransport:
-    """Make a transport on a backend, through the proxies of the environment if it is trusted."""
-    make = backend_maker(name)
-    rules = ProxyRules.of_environment(trust_env=trust_env)
-
-    def through(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
-        return make(BackendOptions(proxy=proxy, trust_env=trust_env))
-
-    return owned(AsyncProxiedTransport(rules, through) if rules.proxies else through(None))
+    def _locked(self, run: Run) -> "Flow[httpx.Response]":
+        """Return the flow of a request, which holds the lock if it uses shared policies."""
+        flow = request_flow(run)
+        return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
 
 
 def _call_method_of(on_event: object) -> object:
     return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
-
-
-class _Run:
-    """One request passing through the transport.
-
-    Attributes:
-        flow: the flow of the request.
-        sent: what the request has sent so far.
-    """
-
-    __slots__ = ("_callbacks", "_final_event", "_retries", "flow", "sent")
-
-    def __init__(self, state: RequestState, callbacks: Callbacks) -> None:
-        self.flow: Flow = request_flow(state)
-        self.sent: SentLog = SentLog(record=state.record, outer=attempt_log())
-        self._callbacks = callbacks
-        self._final_event: AsyncEvent | None = None
-        self._retries: tuple[RetryDetails, ...] = ()
-
-    def emit(self, event: AsyncEvent) -> None:
-        """Record an event, and deliver it to the callbacks."""
-        if event.event_type is EventType.RETRY:
-            self._retries += (event.data,)
-            log_event(event)
-        else:
-            self._final_event = event
-            if event.error is not None and not self.sent.is_nested:
-                log_event(event)
-        if event.event_type in self._callbacks.wanted:
-            self._callbacks.deliver(event.clone(), contextvars.copy_context())
-
-    def attach_history(self, response: httpx.Response) -> httpx.Response:
-        """Attach the ``AttemptHistory`` to a response."""
-        final_event = cast("AsyncEvent", self._final_event)  # emitted before the response
-        response.extensions[ATTEMPTS] = AttemptHistory.of(final_event, self._retries)
-        return response

@@ -1,0 +1,171 @@
+"""What a request ends with when no other attempt follows: its last outcome, or an error of ours.
+
+The last response is returned as it is, unless the server asked for a longer wait than is allowed.
+"""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from typed_async_client.described import explain_connect_failure
+from typed_async_client.engine.run import Run
+from typed_async_client.engine.steps import Discard, Flow
+from typed_async_client.errors import (
+    BudgetExhaustedError,
+    BulkheadFullError,
+    CircuitOpenError,
+    ConnectError,
+    DeadlineExceededError,
+    GaveUpError,
+    RateLimitedLocallyError,
+    RejectedError,
+    RetryAfterTooLongError,
+)
+from typed_async_client.facts import request_of
+from typed_async_client.outcome import Outcome
+from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.facts import Facts, Sent
+from typed_async_client.policies.gates import Rejected, RejectionReason
+from typed_async_client.policies.retry import GiveUp, GiveUpReason
+from typed_async_client.wording import format_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["concluded", "refused", "too_late"]
+
+_CONNECT_FAULTS = (Fault.CONNECT, Fault.CONNECT_LATER)
+
+_REFUSALS: "dict[str, tuple[type[RejectedError], str]]" = {
+    "pushback": (RateLimitedLocallyError, "{host} has asked its clients to wait"),
+    "rate_limit": (RateLimitedLocallyError, "the rate limit for {host} is reached"),
+    "circuit": (CircuitOpenError, "the circuit of {host} is open: most recent requests failed"),
+    "bulkhead": (BulkheadFullError, "too many requests to {host} are running"),
+    "adaptive": (BulkheadFullError, "{host} is as busy as it can be"),
+}
+
+_REASONS = {
+    RejectionReason.CIRCUIT_OPEN: "",
+    RejectionReason.CIRCUIT_ISOLATED: "it was isolated by hand",
+    RejectionReason.QUEUE_FULL: "and as many are waiting as may",
+    RejectionReason.TOO_LONG: "and its turn would come later than max_wait",
+    RejectionReason.DEADLINE: "and its turn would come after its deadline",
+}
+
+
+def concluded(run: Run, outcome: Outcome, decision: GiveUp) -> Flow[Outcome]:
+    """Return what a request ends with.
+
+    Args:
+        run: the request.
+        outcome: the outcome of the last attempt.
+        decision: why no other follows.
+    """
+    error = _error_for(run, outcome, decision)
+    if error is None:
+        return _noted(run, outcome, decision)
+    if outcome.response is not None:
+        yield from Discard(outcome.response)
+    outcome.error, outcome.response = error, None
+    return outcome
+
+
+def _error_for(run: Run, outcome: Outcome, decision: GiveUp) -> Exception | None:
+    """Return the error of ours that the request ends with; None if the outcome stays as it is."""
+    if isinstance(outcome.error, RejectedError | DeadlineExceededError):
+        outcome.error.history = run.history
+        return None
+    reason, asked = decision.reason, decision.retry_after
+    if reason is GiveUpReason.RETRIES and outcome.facts.fault in _CONNECT_FAULTS:
+        return _connect_error(run, outcome)
+    is_failure = outcome.error is not None
+    if reason is GiveUpReason.RETRY_AFTER or (
+        reason is GiveUpReason.DEADLINE and asked is not None
+    ):
+        message = (
+            f"the server asked to wait for {format_seconds(asked or 0.0)}, which is longer than "
+        )
+        limit = "allowed" if reason is GiveUpReason.RETRY_AFTER else "the deadline leaves"
+        return _gave_up(RetryAfterTooLongError, message + limit, run, outcome, asked)
+    if reason is GiveUpReason.DEADLINE and is_failure:
+        message = "no time is left for another attempt before the deadline"
+        return _gave_up(DeadlineExceededError, message, run, outcome, asked)
+    if reason is GiveUpReason.BUDGET and is_failure:
+        message = "no other attempt is made, as too many recent requests were retries"
+        return _gave_up(BudgetExhaustedError, message, run, outcome, asked)
+    return None
+
+
+def _gave_up(
+    kind: "Callable[..., GaveUpError]",
+    message: str,
+    run: Run,
+    outcome: Outcome,
+    retry_after: float | None,
+) -> GaveUpError:
+    last, response = outcome.error, outcome.response
+    error = kind(
+        _said_of(run, message),
+        request=_request_of(outcome),
+        retry_after=retry_after,
+        response=response,
+    )
+    error.history = run.history
+    error.__cause__ = last
+    return error
+
+
+def _connect_error(run: Run, outcome: Outcome) -> ConnectError:
+    last = cast("Exception", outcome.error)
+    request = request_of(last) or outcome.request
+    error = ConnectError(explain_connect_failure(last, request), request=request)
+    error.add_note(f"no connection after {_count(run.attempts)}")
+    error.history = run.history
+    error.__cause__ = last
+    return error
+
+
+def _noted(run: Run, outcome: Outcome, decision: GiveUp) -> Outcome:
+    """Return the outcome as it is, with a note on its error if several attempts were made."""
+    if outcome.error is not None and decision.exhausted and run.attempts > 1:
+        outcome.error.add_note(f"gave up after {_count(run.attempts)}")
+    return outcome
+
+
+def refused(run: Run, refusal: Rejected, policy: str) -> Outcome:
+    """Return the outcome of an attempt that a policy has refused before it was sent."""
+    kind, words = _REFUSALS[policy]
+    why = _REASONS[refusal.reason]
+    wait = refusal.retry_after
+    retry = "" if wait is None else f"; try again in {format_seconds(round(wait, 3))}"
+    text = f"{', '.join(filter(None, (words.format(host=_host(run)), why)))}{retry}"
+    error = kind(_said_of(run, text), retry_after=wait)
+    return Outcome(_local_facts(run, Fault.OTHER), None, error)
+
+
+def too_late(run: Run) -> Outcome:
+    """Return the outcome of an attempt whose deadline passed before it could be sent."""
+    text = "its deadline passed before it could be sent"
+    return Outcome(
+        _local_facts(run, Fault.TIMEOUT), None, DeadlineExceededError(_said_of(run, text))
+    )
+
+
+def _local_facts(run: Run, fault: Fault) -> Facts:
+    return Facts(fault=fault, sent=Sent.NOTHING, idempotent=run.idempotent, local=True)
+
+
+def _request_of(outcome: Outcome) -> Any:
+    if outcome.error is not None:
+        return request_of(outcome.error) or outcome.request
+    return outcome.request
+
+
+def _said_of(run: Run, text: str) -> str:
+    return f"{run.record.method}: {text}"
+
+
+def _host(run: Run) -> str:
+    return run.record.origin or "the host"
+
+
+def _count(attempts: int) -> str:
+    return f"{attempts} attempt{'s' if attempts > 1 else ''}"

@@ -1,0 +1,134 @@
+"""The policies of a client with what they know of each host, shared by all its requests."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from typed_async_client.engine.queues import GateQueue
+from typed_async_client.policies.circuit import Circuit
+from typed_async_client.policies.hosts import Hosts, HostState, Scope, scope_key
+from typed_async_client.policies.resilience import Resilience
+from typed_async_client.policies.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from typed_async_client.policies.budget import BudgetState
+    from typed_async_client.policies.gates import Permit
+    from typed_async_client.policies.hedge import HedgeState
+    from typed_async_client.policies.pushback import PushbackState
+    from typed_async_client.policies.rate_limit import Slot
+
+__all__ = ["Policies", "Scoped", "SharedPolicies"]
+
+T = TypeVar("T")
+StateT = TypeVar("StateT", bound=HostState)
+
+_MAX_KINDS = 128
+"""How many different options of policies are remembered: requests may bring their own."""
+
+
+class Scoped(Generic[StateT]):
+    """The states of one policy: one for each host, or one for the whole client.
+
+    Args:
+        start: creates the state of a host.
+        scope: ``"host"`` or ``"client"``.
+    """
+
+    __slots__ = ("_scope", "hosts")
+
+    def __init__(self, start: Callable[[], StateT], scope: Scope) -> None:
+        self.hosts: Hosts[StateT] = Hosts(start)
+        self._scope = scope
+
+    def at(self, origin: str, now: float) -> StateT:
+        """Return the state for requests to an origin."""
+        return self.hosts.at(scope_key(self._scope, origin), now)
+
+
+class Policies:
+    """The policies that apply to a request, with their states; each is None if it is off.
+
+    Attributes:
+        options: the options.
+        retry: decides which attempts are followed by another.
+        is_plain: whether there is no policy but ``retry``.
+    """
+
+    __slots__ = (
+        "adaptive",
+        "budget",
+        "bulkhead",
+        "circuit",
+        "hedge",
+        "is_plain",
+        "options",
+        "pushback",
+        "rate_limit",
+        "retry",
+    )
+
+    def __init__(self, options: Resilience, states: Callable[[Any], Any]) -> None:
+        self.options = options
+        self.retry: RetryPolicy = options.retry or _NO_RETRIES
+        self.budget: Scoped[BudgetState] | None = states(options.budget)
+        self.pushback: Scoped[PushbackState] | None = states(options.pushback)
+        self.rate_limit: Scoped[GateQueue[Slot]] | None = states(options.rate_limit)
+        self.circuit: Scoped[Circuit] | None = states(options.circuit)
+        self.bulkhead: Scoped[GateQueue[Permit]] | None = states(options.bulkhead)
+        self.adaptive: Scoped[GateQueue[Permit]] | None = states(options.adaptive)
+        self.hedge: Scoped[HedgeState] | None = states(options.hedge)
+        self.is_plain: bool = options.is_plain
+
+
+_NO_RETRIES = RetryPolicy(max_retries=0, statuses=(), faults=(), retry_unprocessed=False)
+
+
+class SharedPolicies:
+    """The policies by their options: requests with equal options share what is known of hosts."""
+
+    def __init__(self) -> None:
+        self._policies: OrderedDict[Resilience, Policies] = OrderedDict()
+        self._states: OrderedDict[Hashable, Scoped[Any]] = OrderedDict()
+
+    def of(self, options: Resilience) -> Policies:
+        """Return the policies with some options."""
+        known = _recall(self._policies, options)
+        if known is None:
+            known = _remember(self._policies, options, Policies(options, self._states_of))
+        return known
+
+    def circuits(self) -> list[Hosts[Circuit]]:
+        """Return the circuits of each circuit breaker, by host."""
+        return [
+            states.hosts
+            for options, states in self._states.items()
+            if type(options).__name__ == "CircuitBreaker"
+        ]
+
+    def _states_of(self, options: Any) -> "Scoped[Any] | None":
+        if options is None:
+            return None
+        known = _recall(self._states, options)
+        return _remember(self._states, options, _scoped(options)) if known is None else known
+
+
+def _scoped(options: Any) -> Scoped[Any]:
+    """Create the states of a policy, which queue requests if it is a gate."""
+    scope: Any = getattr(options, "scope", None) or getattr(options, "per", "host")
+    if not hasattr(options, "max_waiting"):
+        return Scoped(options.start, scope)
+    return Scoped(lambda: GateQueue(options.start()), scope)
+
+
+def _recall(known: OrderedDict[Any, T], options: Hashable) -> T | None:
+    found = known.get(options)
+    if found is not None:
+        known.move_to_end(options)
+    return found
+
+
+def _remember(known: OrderedDict[Any, T], options: Hashable, created: T) -> T:
+    known[options] = created
+    if len(known) > _MAX_KINDS:
+        known.popitem(last=False)
+    return created

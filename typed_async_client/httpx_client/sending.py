@@ -1,0 +1,84 @@
+"""Makes the attempts of one request with an httpx client."""
+
+import math
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import httpx
+
+from typed_async_client.attempts import Attempt
+from typed_async_client.httpx_client.external import ExternalClient
+from typed_async_client.httpx_client.lifespan import OwnClient
+from typed_async_client.policies.deadline import Deadline
+from typed_async_client.record import RequestRecord
+from typed_async_client.sent import SentLog
+
+__all__ = ["RequestSender"]
+
+
+class RequestSender:
+    """Makes the attempts of one request; each of them reads the body of its response.
+
+    Args:
+        owner: the httpx client.
+        record: the request's method and URL.
+        url: the URL, as it was passed.
+        options: the options for httpx.
+    """
+
+    __slots__ = ("_options", "_owner", "_url", "record")
+
+    def __init__(
+        self,
+        owner: OwnClient | ExternalClient,
+        record: RequestRecord,
+        url: httpx.URL | str,
+        options: Mapping[str, Any],
+    ) -> None:
+        self._options = options
+        self._owner = owner
+        self._url = url
+        self.record = record
+
+    def begin(self, attempt: Attempt) -> SentLog:  # noqa: ARG002 - senders of transports need it
+        """Start a new log of what the running task sends."""
+        return self._owner.begin_attempt(self.record)
+
+    def send(self, attempt: Attempt) -> Awaitable[httpx.Response]:
+        """Send the request once, and read its response."""
+        options = self._options
+        if attempt.headers or attempt.until != math.inf:
+            options = self._adapted(attempt)
+        response: Awaitable[httpx.Response] = self._owner.client.request(
+            self.record.method, self._url, **options
+        )
+        return response
+
+    async def discard(self, response: httpx.Response) -> None:
+        """Close a response, which has been read."""
+        await response.aclose()
+
+    def hand_over(self, response: httpx.Response, flow: object) -> None:
+        """Return None: the body of the response has been read."""
+
+    def _adapted(self, attempt: Attempt) -> dict[str, Any]:
+        """Return the options of an attempt with headers or a time limit of its own."""
+        options = dict(self._options)
+        if attempt.headers:
+            headers = httpx.Headers(options.get("headers"))
+            headers.update(dict(attempt.headers))
+            options["headers"] = headers
+        timeout = options.get("timeout", httpx.USE_CLIENT_DEFAULT)
+        if timeout is httpx.USE_CLIENT_DEFAULT:
+            timeout = getattr(self._owner.client, "timeout", None)
+        if attempt.until != math.inf:
+            options["timeout"] = _shrunk(timeout, attempt)
+        return options
+
+
+def _shrunk(timeout: Any, attempt: Attempt) -> Any:
+    """Return timeouts of which none is longer than the attempt may take."""
+    if not hasattr(timeout, "as_dict"):  # of httpx, and of httpx2
+        timeout = httpx.Timeout(timeout)
+    shrunk = Deadline(attempt.until).shrink(timeout.as_dict(), now=attempt.started)
+    return type(timeout)(**shrunk)

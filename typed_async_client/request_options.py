@@ -1,0 +1,135 @@
+"""The options of a request that are ours, not httpx's, and the retry limits that options add up to."""
+
+import dataclasses
+import inspect
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from typed_async_client.context import RequestContext
+from typed_async_client.policies.checks import require_number, wrong_option
+from typed_async_client.policies.resilience import Resilience
+
+__all__ = ["OwnOptions", "check_sync", "checked_resilience", "limits_of"]
+
+_UNSET: Final = -1.0
+"""Stands for a deadline that wasn't given: None means that there is none."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OwnOptions:
+    """The options of a request that aren't passed to httpx.
+
+    Attributes:
+        resilience: the policies of the request; None for those of the client.
+        deadline: seconds that it may take in all; None for any time, even if the policies have one.
+        idempotency_key: the value of its ``Idempotency-Key`` header; None for none.
+    """
+
+    resilience: Resilience | None = None
+    deadline: float | None = _UNSET
+    idempotency_key: str | None = None
+
+    @classmethod
+    def split(cls, options: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """Take our options out of those of a request; return both.
+
+        Raises:
+            TypeError: ``resilience`` isn't a ``Resilience``.
+            ValueError: another of ours is out of range.
+        """
+        names = _NAMES & options.keys()
+        if not names:
+            return _NONE, dict(options)  # type: ignore[return-value]  # Self is this class
+        own = cls(**{name: options[name] for name in names})
+        if own.resilience is not None:
+            checked_resilience(own.resilience)
+        if own.deadline is not None and own.deadline is not _UNSET:
+            require_number("deadline", own.deadline, above=0)
+        _check_key(own.idempotency_key)
+        return own, {name: value for name, value in options.items() if name not in names}
+
+    def deadline_of(self, policies: Resilience) -> float | None:
+        """Return the seconds that the request may take in all; None for any time."""
+        return policies.deadline if self.deadline is _UNSET else self.deadline
+
+    def key_for(self, policies: Resilience, *, is_idempotent: bool) -> str | None:
+        """Return the idempotency key to send; None to send none."""
+        if self.idempotency_key is not None or is_idempotent or not policies.automatic_key:
+            return self.idempotency_key
+        return str(uuid.uuid4())
+
+
+_NAMES = frozenset(field.name for field in dataclasses.fields(OwnOptions))
+_NONE = OwnOptions()
+
+
+def checked_resilience(value: object) -> Resilience:
+    """Return a value if it is a ``Resilience``.
+
+    Raises:
+        TypeError: it isn't.
+    """
+    if not isinstance(value, Resilience):
+        raise TypeError(
+            f"resilience must be a Resilience, such as Resilience.standard(), got {value!r:.100}"
+        )
+    return value
+
+
+def check_sync(policies: Resilience) -> None:
+    """Refuse policies that a synchronous client can't apply.
+
+    Raises:
+        TypeError: ``hedge`` is set, or the predicate of the retry policy is async.
+    """
+    if policies.hedge is not None:
+        raise TypeError(
+            "hedge sends two requests at the same time, which a synchronous client can't: use an "
+            "asynchronous one, or dataclasses.replace(resilience, hedge=None)"
+        )
+    when = None if policies.retry is None else policies.retry.when
+    if inspect.iscoroutinefunction(when):
+        raise TypeError(
+            "the function that decides about retries (when) is async, which a synchronous client "
+            "can't run: use a def"
+        )
+
+
+def limits_of(policies: Resilience, given: Mapping[str, Any]) -> RequestContext:
+    """Return the context that a request starts from.
+
+    Args:
+        policies: its policies, whose retry policy has limits.
+        given: limits that the caller has set beside them, None where there are none.
+
+    Raises:
+        ValueError: a limit is out of range, or has no effect.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    retry = policies.retry
+    if retry is None:
+        if chosen:
+            name, value = next(iter(chosen.items()))
+            raise ValueError(
+                f"{name}={value!r} has no effect: this resilience has no retry policy; pass it "
+                "retry=RetryPolicy()"
+            )
+        return RequestContext(max_retries=0)
+    return RequestContext(
+        **{
+            "max_retries": retry.max_retries,
+            "base_delay": retry.base_delay,
+            "backoff_factor": retry.backoff_factor,
+            "max_delay": retry.max_delay,
+            **chosen,
+        }
+    )
+
+
+def _check_key(key: object) -> None:
+    if key is None:
+        return
+    is_text = isinstance(key, str) and key.isascii() and key.isprintable() and key.strip() == key
+    if not is_text or not key:
+        raise wrong_option("idempotency_key", "printable ASCII text or None", key)

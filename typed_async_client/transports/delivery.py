@@ -1,0 +1,155 @@
+"""Response bodies that tell the flow of their request when they have ended, broken off or been closed.
+
+Only then is the request over: its permits are given back, and its terminal event is published.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+
+from typed_async_client.engine.drivers import finish
+from typed_async_client.engine.steps import Flow
+from typed_async_client.errors import DeadlineExceededError
+from typed_async_client.events import AsyncEvent
+from typed_async_client.pool.response import WholeResponse
+
+__all__ = ["Delivery", "hand_over"]
+
+
+class Delivery:
+    """What follows the body of a response, once.
+
+    Args:
+        flow: the flow of the request, which has handed the response over.
+        publish: publishes its last events.
+        deadline: when the request must have ended, in monotonic seconds.
+    """
+
+    __slots__ = ("_flow", "_publish", "deadline")
+
+    def __init__(
+        self, flow: Flow[Any], publish: Callable[[AsyncEvent], None], deadline: float
+    ) -> None:
+        self.deadline = deadline
+        self._flow: Flow[Any] | None = flow
+        self._publish = publish
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Resume the flow with what broke the body; None if it has ended or was closed."""
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            finish(flow, error, self._publish)
+
+    def check_deadline(self) -> None:
+        """Raise ``DeadlineExceededError`` if the deadline has passed."""
+        if time.monotonic() > self.deadline:
+            raise _too_late()
+
+    def forget(self) -> None:
+        """Do nothing when the body ends: the flow goes on without waiting for it."""
+        self._flow = None
+
+    def __del__(self) -> None:  # a response that is dropped unread holds its permits no longer
+        self.end()
+
+
+def hand_over(response: httpx.Response, delivery: Delivery) -> bool:
+    """Let the body of a response resume the flow; return False if there is nothing to wait for."""
+    if response.is_closed or isinstance(response.stream, httpx.ByteStream):
+        return False
+    if isinstance(response, WholeResponse):
+        response.replace_body(lambda body: AsyncDeliveredBody(body, delivery))
+    elif isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = AsyncDeliveredBody(response.stream, delivery)
+    else:
+        response.stream = DeliveredBody(response.stream, delivery)
+    return True
+
+
+class AsyncDeliveredBody(httpx.AsyncByteStream):
+    """The body of a response for ``httpx.AsyncClient``."""
+
+    def __init__(self, stream: Any, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        parts = aiter(self._stream)
+        try:
+            while (part := await self._in_time(anext(parts, None))) is not None:
+                yield part
+        except GeneratorExit:
+            raise  # the reader has left, and will close the response
+        except BaseException as error:
+            self._delivery.end(error)
+            raise
+        else:
+            self._delivery.end()
+        finally:
+            if isinstance(parts, AsyncGenerator):
+                await parts.aclose()
+
+    async def read_whole(self) -> bytes:
+        """Read and return the whole body."""
+        try:
+            body: bytes = await self._in_time(self._stream.read_whole())
+        except BaseException as error:
+            self._delivery.end(error)
+            raise
+        self._delivery.end()
+        return body
+
+    async def aclose(self) -> None:
+        """Close the body."""
+        try:
+            await self._stream.aclose()
+        finally:
+            self._delivery.end()
+
+    async def _in_time(self, reading: Any) -> Any:
+        """Wait for what is read, until the deadline of the request."""
+        deadline = self._delivery.deadline
+        if deadline == math.inf:
+            return await reading
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                return await reading
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise _too_late() from error
+
+
+class DeliveredBody(httpx.SyncByteStream):
+    """The body of a response for ``httpx.Client``."""
+
+    def __init__(self, stream: Any, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for part in self._stream:
+                self._delivery.check_deadline()
+                yield part
+        except GeneratorExit:
+            raise  # the reader has left, and will close the response
+        except BaseException as error:
+            self._delivery.end(error)
+            raise
+        self._delivery.end()
+
+    def close(self) -> None:
+        """Close the body."""
+        try:
+            self._stream.close()
+        finally:
+            self._delivery.end()
+
+
+def _too_late() -> DeadlineExceededError:
+    return DeadlineExceededError("the deadline of the request passed while its response was read")

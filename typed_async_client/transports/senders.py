@@ -1,0 +1,170 @@
+"""Makes the attempts of one request that passes through a transport."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from typed_async_client.attempts import Attempt
+from typed_async_client.engine.run import Run
+from typed_async_client.engine.steps import Flow
+from typed_async_client.events import AsyncEvent
+from typed_async_client.policies.deadline import Deadline
+from typed_async_client.sent import SentLog, WatchedBody, attempt_log, begin_attempt, watch_body
+from typed_async_client.transports.delivery import Delivery, hand_over
+
+__all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender"]
+
+ATTEMPTS = "typed_async_client.attempts"
+"""Response extension: the ``AttemptHistory`` of the request."""
+
+_MOST_DRAINED = 64 * 1024
+"""Bytes of a discarded response that are read, so that its connection can be used again."""
+
+_DRAIN_TIME = 0.5
+"""Seconds that this may take; after that, a new connection is cheaper."""
+
+
+class _Sender:
+    """What the senders of both kinds of client have in common.
+
+    Args:
+        run: the request's state.
+        request: the request.
+        publish: publishes an event.
+        answered: whether the request may have been processed as soon as it is sent.
+        is_sending: whether the transport sends nothing of its own meanwhile.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        request: httpx.Request,
+        publish: Callable[[AsyncEvent], None],
+        *,
+        answered: bool,
+        is_sending: bool,
+    ) -> None:
+        self.outer: SentLog | None = attempt_log()
+        self.record = run.record
+        self._answered = answered
+        self._is_sending = is_sending
+        self._publish = publish
+        self._request = request
+        self._run = run
+
+    def begin(self, attempt: Attempt) -> SentLog:  # noqa: ARG002 - the same for each attempt
+        """Start a new log of what is sent."""
+        log = SentLog(record=self.record, outer=self.outer)
+        log.begin_hop(self._request)
+        log.answered, log.is_sending = self._answered, self._is_sending
+        body: Any = self._request.stream
+        if isinstance(body, WatchedBody) and body.log.record is self.record:
+            body.log = log
+        else:
+            watch_body(self._request, log)
+        begin_attempt(log)
+        return log
+
+    def hand_over(self, response: httpx.Response, flow: Flow[Any]) -> httpx.Response | None:
+        """Attach the history of the request; let an open body resume the flow."""
+        response.extensions[ATTEMPTS] = self._run.as_history()
+        delivery = Delivery(flow, self._publish, self._run.deadline)
+        if hand_over(response, delivery):
+            return response
+        delivery.forget()
+        return None
+
+    def _adapted(self, attempt: Attempt) -> httpx.Request:
+        """Return the request of an attempt: a copy if it has headers or a time limit of its own."""
+        request = self._request
+        if not attempt.headers and attempt.until == math.inf:
+            return request
+        headers = httpx.Headers(request.headers)
+        headers.update(dict(attempt.headers))
+        extensions = dict(request.extensions)
+        timeouts = extensions.get("timeout", {})
+        limits = {"connect": None, "read": None, "write": None, "pool": None, **timeouts}
+        extensions["timeout"] = Deadline(attempt.until).shrink(limits, now=attempt.started)
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            stream=request.stream,
+            extensions=extensions,
+        )
+
+
+class SyncTransportSender(_Sender):
+    """Makes the attempts of a request of a synchronous client.
+
+    Args:
+        transport: sends a request.
+        *args: as for ``_Sender``.
+        **options: as for ``_Sender``.
+    """
+
+    def __init__(
+        self, transport: Callable[[httpx.Request], httpx.Response], *args: Any, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self._transport = transport
+
+    def send(self, attempt: Attempt) -> httpx.Response:
+        """Send the request once."""
+        return self._transport(self._adapted(attempt))
+
+    def discard(self, response: httpx.Response) -> None:
+        """Read what little is left of a response, then close it."""
+        with contextlib.suppress(Exception):  # it is of no more interest
+            left = _MOST_DRAINED
+            for part in response.stream:  # type: ignore[union-attr]  # of a synchronous transport
+                left -= len(part)
+                if left < 0:
+                    break
+        with contextlib.suppress(Exception):
+            response.close()
+
+
+class AsyncTransportSender(_Sender):
+    """Makes the attempts of a request of an asynchronous client.
+
+    Args:
+        transport: sends a request.
+        *args: as for ``_Sender``.
+        **options: as for ``_Sender``.
+    """
+
+    def __init__(
+        self,
+        transport: Callable[[httpx.Request], Awaitable[httpx.Response]],
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        self._transport = transport
+
+    def send(self, attempt: Attempt) -> Awaitable[httpx.Response]:
+        """Send the request once."""
+        return self._transport(self._adapted(attempt))
+
+    async def discard(self, response: httpx.Response) -> None:
+        """Read what little is left of a response, then close it."""
+        try:
+            with contextlib.suppress(Exception):  # it is of no more interest
+                async with asyncio.timeout(_DRAIN_TIME):
+                    await _drain(response.stream)
+        finally:
+            with contextlib.suppress(Exception):
+                await response.aclose()
+
+
+async def _drain(stream: Any) -> None:
+    left = _MOST_DRAINED
+    async for part in stream:
+        left -= len(part)
+        if left < 0:
+            return
