@@ -54,7 +54,7 @@ CLIENT = """
     active_tasks_count add_event_callback clear_old_results close delete event_queue_size get
     get_all_results get_result head is_closed new_context options patch post put
     remove_event_callback request request_async results_count statistics wait_for_all_requests
-    wait_for_request
+    wait_for_request with_options
 """
 
 

@@ -1,5 +1,6 @@
 """A resilient asynchronous HTTP client built on httpx."""
 
+from typed_async_client.attempts import AttemptRecord
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
 from typed_async_client.engine.callbacks import Callback
@@ -7,18 +8,45 @@ from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import (
     AddressRefusedError,
+    BudgetExhaustedError,
+    BulkheadFullError,
+    CircuitOpenError,
     ClientBoundError,
     ClientClosedError,
     ConnectError,
+    DeadlineExceededError,
+    GaveUpError,
     InsecureRedirectError,
+    RateLimitedLocallyError,
+    RejectedError,
     RequestBodyConsumedError,
     RequestCancelledError,
     ResponseEvictedError,
+    RetryAfterTooLongError,
 )
-from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.events import (
+    AsyncEvent,
+    EventType,
+    HedgeDetails,
+    RetryDetails,
+    ThrottleDetails,
+)
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
 from typed_async_client.outcome import AttemptHistory
+from typed_async_client.policies.adaptive import AdaptiveLimit
+from typed_async_client.policies.budget import RetryBudget
+from typed_async_client.policies.bulkhead import Bulkhead
+from typed_async_client.policies.circuit import CircuitBreaker
+from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.facts import Facts, Sent
+from typed_async_client.policies.gates import RejectionReason
+from typed_async_client.policies.hedge import Hedge
+from typed_async_client.policies.pushback import Pushback
+from typed_async_client.policies.rate_limit import RateLimit
+from typed_async_client.policies.resilience import Resilience
+from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter, RetryPolicy
+from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.record import RequestRecord
 from typed_async_client.results import FailureResult, RequestResult, ResultStatus, SuccessResult
@@ -34,34 +62,63 @@ from typed_async_client.transports.resilient import ResilientTransport
 
 __all__ = [
     "ASGITransport",
+    "AdaptiveLimit",
     "AddressRefusedError",
     "AsyncEvent",
     "AsyncPoolTransport",
     "AsyncResilientClient",
     "AttemptHistory",
+    "AttemptRecord",
+    "BudgetExhaustedError",
+    "Bulkhead",
+    "BulkheadFullError",
     "Callback",
+    "CircuitBreaker",
+    "CircuitOpenError",
+    "CircuitState",
     "ClientBoundError",
     "ClientClosedError",
     "ClientStatistics",
     "ConnectError",
+    "DeadlineExceededError",
     "EventType",
+    "Facts",
     "FailureResult",
+    "Fault",
+    "GaveUpError",
+    "GiveUp",
+    "GiveUpReason",
     "HSTSTransport",
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
+    "Hedge",
+    "HedgeDetails",
     "HttpClient",
     "InsecureRedirectError",
+    "Pushback",
+    "RateLimit",
+    "RateLimitedLocallyError",
+    "RejectedError",
+    "RejectionReason",
     "RequestBodyConsumedError",
     "RequestCancelledError",
     "RequestContext",
     "RequestRecord",
     "RequestResult",
+    "Resilience",
     "ResilientTransport",
     "ResponseEvictedError",
     "ResponseTask",
     "ResultStatus",
+    "RetryAfter",
+    "RetryAfterTooLongError",
+    "RetryBudget",
     "RetryDetails",
+    "RetryPolicy",
+    "Sent",
     "SuccessResult",
+    "ThrottleDetails",
+    "Transition",
     "create_async_resilient_client",
     "for_httpx2",
     "refuse_private_addresses",

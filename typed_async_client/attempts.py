@@ -85,7 +85,11 @@ class AttemptRecord:
         It is called for nearly every request: only what isn't a default of the class is set.
         """
         record = object.__new__(cls)
-        vars(record).update(number=number, started=started, duration=duration, facts=facts)
+        set_field = object.__setattr__
+        set_field(record, "number", number)
+        set_field(record, "started", started)
+        set_field(record, "duration", duration)
+        set_field(record, "facts", facts)
         return record
 
     @property

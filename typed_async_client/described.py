@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 import httpx
 
 from typed_async_client.errors import ConnectError
-from typed_async_client.facts import (
+from typed_async_client.httpx_types import INVALID_USERINFO
+from typed_async_client.libraries import is_fork_instance
+from typed_async_client.reasons import (
     failure_reason,
     hide_header_value,
     is_from_the_wire,
     says_nothing,
 )
-from typed_async_client.httpx_types import INVALID_USERINFO
-from typed_async_client.libraries import is_fork_instance
 from typed_async_client.wording import describe_failure, format_server
 
 __all__ = ["explain_connect_failure", "with_message", "without_userinfo"]

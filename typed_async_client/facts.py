@@ -6,8 +6,6 @@ the forks httpx2 and httpcore2. Whether an attempt is followed by another is dec
 
 import dataclasses
 import functools
-import os
-import re
 import socket
 import ssl
 import time
@@ -24,26 +22,20 @@ from typed_async_client.libraries import is_error_of_h2, is_fork_instance, is_fr
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry_headers import read_retry_headers
+from typed_async_client.reasons import CONNECT_ERRORS, TLS_CONNECTION_LOST, causes_of
 from typed_async_client.sent import SentLog
 from typed_async_client.wording import explanation_of
 
 __all__ = [
-    "LOST_IN_HANDSHAKE",
     "as_httpx_error",
-    "explain_handshake",
     "facts_of_broken_body",
     "facts_of_error",
     "facts_of_response",
-    "failure_reason",
     "fault_of",
-    "hide_header_value",
-    "is_from_the_wire",
     "map_httpcore_error",
     "origin_of",
     "raw_headers",
-    "reason_of",
     "request_of",
-    "says_nothing",
 ]
 
 _HTTPCORE_ERRORS = (
@@ -54,7 +46,6 @@ _HTTPCORE_ERRORS = (
     httpcore.UnsupportedProtocol,
 )
 
-_CONNECT_ERRORS = (httpx.ConnectError, httpcore.ConnectError)
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
 
 _ERRORS_FROM: Final = 400
@@ -69,34 +60,6 @@ _UNTRANSLATED: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = 
     (h11.RemoteProtocolError, httpx.RemoteProtocolError),
 )
 """Errors of other libraries that httpx 0.28 doesn't translate, and the httpx errors they become."""
-
-_UNNAMED: dict[type[BaseException], str] = {
-    ConnectionResetError: "the peer closed the connection",
-    ConnectionAbortedError: "the connection was aborted",
-    BrokenPipeError: "the connection is closed",
-    TimeoutError: "timed out",
-}
-"""The meaning of errors that asyncio raises without a message."""
-
-_SAYING_NOTHING = ("", "timed out", "The read operation timed out", "The write operation timed out")
-"""Messages of errors that say no more than their class."""
-
-_SAYING_NO_SERVER = ("[Errno ", "[SSL: ")
-"""Starts of the system's words, which don't name the server either."""
-
-LOST_IN_HANDSHAKE = "the connection was closed during the TLS handshake"
-
-_LOST_STREAMS = ("EndOfStream", "BrokenResourceError")
-"""What anyio raises when a connection is lost; httpcore makes connect errors of them only in TLS."""
-
-_WIRE_LIBRARIES = ("httpcore", "httpcore2", "aiohttp", "pyreqwest", "h11", "h2", "socksio")
-
-_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
-_HEADER_VALUE = re.compile(r"(Illegal header value) b['\"].*", re.DOTALL)
-"""What h11 says of a header value, which may be a secret."""
-
-_TLS_CONNECTION_LOST = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""TLS errors caused by a lost connection; after any other, a new handshake would fail too."""
 
 
 def map_httpcore_error(error: Exception) -> Exception:
@@ -201,7 +164,7 @@ def facts_of_error(error: Exception, log: SentLog, *, idempotent: bool) -> Facts
 def fault_of(error: Exception) -> Fault:
     """Classify an error of a request of which no log is at hand."""
     if isinstance(error, ConnectError):
-        return Fault.UNREACHABLE if any(map(_is_permanent, _causes(error))) else Fault.CONNECT
+        return Fault.UNREACHABLE if any(map(_is_permanent, causes_of(error))) else Fault.CONNECT
     return _fault_of(error, SentLog())
 
 
@@ -213,8 +176,8 @@ def facts_of_broken_body(facts: Facts, error: Exception) -> Facts:
 def _fault_of(error: Exception, log: SentLog) -> Fault:
     if isinstance(error, _TIMEOUTS) or is_fork_instance(error, "TimeoutException"):
         return Fault.TIMEOUT
-    if isinstance(error, _CONNECT_ERRORS) or is_fork_instance(error, "ConnectError"):
-        if isinstance(error, ConnectError) or any(map(_is_permanent, _causes(error))):
+    if isinstance(error, CONNECT_ERRORS) or is_fork_instance(error, "ConnectError"):
+        if isinstance(error, ConnectError) or any(map(_is_permanent, causes_of(error))):
             return Fault.UNREACHABLE  # our own error: a transport below has already retried
         return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
     is_lost = any(_is_kind(error, name) for name in ("NetworkError", "RemoteProtocolError"))
@@ -270,123 +233,10 @@ def origin_of(request: Any) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
-def says_nothing(error: BaseException) -> bool:
-    """Whether the message of an error says no more than its class."""
-    return str(error) in _SAYING_NOTHING
-
-
-def is_from_the_wire(error: Exception) -> bool:
-    """Whether an error has the words of the system, or of a library that does the network's work.
-
-    Otherwise somebody else chose its words: a mock, a hook, another transport.
-    """
-    cause = error.__cause__
-    if str(error).startswith(_SAYING_NO_SERVER):
-        return True
-    return is_from(cause, *_WIRE_LIBRARIES) or isinstance(cause, ssl.SSLError | UnicodeError)
-
-
-def hide_header_value(error: BaseException) -> None:
-    """Remove a header value, which may be a secret, from an error of h11 and what it led to."""
-    for each in _causes(error):
-        each.args = tuple(
-            _HEADER_VALUE.sub(r"\1", value) if isinstance(value, str) else value
-            for value in each.args
-        )
-
-
-def failure_reason(error: Exception, *, over_tls: bool) -> str:
-    """Return why a request failed, for errors of httpx's own transports and the backends.
-
-    Args:
-        error: an error of httpx, with the error of the library below as its cause.
-        over_tls: whether the request was for an https or wss URL.
-
-    Returns:
-        The reason, without anything of the URL and without header values; empty if unknown.
-    """
-    text = _ERRNO.sub("", _HEADER_VALUE.sub(r"\1", str(error)))
-    if says_nothing(error) or "handshake operation timed out" in text:
-        text = "timed out during the TLS handshake" if "handshake" in text else ""
-    causes = list(_causes(error))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return text if "lookup" in text else f"name lookup failed: {text}"
-    for cause in causes:
-        if _errno_of(cause) or isinstance(cause, ssl.SSLError):
-            text = reason_of(cause)  # the last one is the first that happened
-    is_connect = isinstance(error, _CONNECT_ERRORS) or is_fork_instance(error, "ConnectError")
-    return _in_handshake(causes, text) if is_connect and over_tls else text
-
-
-def _in_handshake(causes: list[BaseException], text: str) -> str:
-    """Say that a connection was lost or refused during its TLS handshake, if it was."""
-    for cause in reversed(causes):
-        if isinstance(cause, ssl.SSLError):
-            return explain_handshake(cause)
-        if isinstance(cause, ConnectionResetError | BrokenPipeError):
-            return f"{LOST_IN_HANDSHAKE}: {text}"
-        if type(cause).__name__ in _LOST_STREAMS:
-            return LOST_IN_HANDSHAKE
-    return text
-
-
-def explain_handshake(error: Exception) -> str:
-    """Return why a TLS handshake failed."""
-    if isinstance(error, ssl.SSLError | UnicodeError) and not isinstance(
-        error, _TLS_CONNECTION_LOST
-    ):
-        return f"TLS handshake failed: {error}"
-    return f"{LOST_IN_HANDSHAKE}: {reason_of(error)}" if error.args else LOST_IN_HANDSHAKE
-
-
-def reason_of(error: BaseException) -> str:
-    """Return why an operation failed, in the operating system's words; never empty."""
-    explanation = explanation_of(error)
-    cause = error.args[0] if error.args else None
-    if explanation or not isinstance(cause, BaseException):
-        return explanation or _system_reason(error)
-    return reason_of(cause)
-
-
-def _system_reason(error: BaseException) -> str:
-    if isinstance(error, socket.gaierror) and error.strerror:
-        return error.strerror
-    number = _errno_of(error)
-    if number:
-        return os.strerror(number) if number > 0 else str(error)
-    return str(error) or _UNNAMED.get(type(error), type(error).__name__)
-
-
-def _errno_of(error: BaseException) -> int | None:
-    """Return the system's error number; name lookups and TLS have numbers of their own."""
-    if isinstance(error, OSError) and not isinstance(error, socket.gaierror | ssl.SSLError):
-        return error.errno
-    return None
-
-
 def _is_permanent(error: BaseException) -> bool:
     """Whether connecting again would fail the same way."""
     if isinstance(error, ssl.SSLError):
-        return not isinstance(error, _TLS_CONNECTION_LOST)
+        return not isinstance(error, TLS_CONNECTION_LOST)
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
     return isinstance(error, OverflowError | UnicodeError | AddressRefusedError)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and every error that led to it.
-
-    httpcore raises ``from None``, so the operating system's error isn't the ``__cause__`` of
-    httpcore's error; it is its ``args[0]``.
-    """
-    seen: set[int] = set()
-    pending = [error]
-    while pending:
-        cause = pending.pop()
-        if not isinstance(cause, BaseException) or id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        pending += [cause.__cause__, *cause.args[:1]]
-        if isinstance(cause, BaseExceptionGroup):
-            pending += cause.exceptions

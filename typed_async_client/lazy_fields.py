@@ -32,7 +32,7 @@ class LazyFields:
     A new response at each access would lose the changes made to it, and change the result's hash.
     """
 
-    __slots__ = ("_asked", "_packed", "_packed_error")
+    __slots__ = ("_asked", "_attempts", "_packed", "_packed_error")
 
     if not TYPE_CHECKING:  # a type checker would accept any attribute of a result
 
@@ -42,6 +42,9 @@ class LazyFields:
                     value = self._packed.unpack()
                 case "error":
                     value = self._packed_error.unpack()
+                case "history":  # the only record is kept without its tuple
+                    kept = self._attempts
+                    value = kept if type(kept) is tuple else (kept,)
                 case "resends":
                     value = 0
                 case "response_evicted":

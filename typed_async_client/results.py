@@ -225,11 +225,11 @@ _FIGURES = (
     "attempts",
     "total_time",
     "created_at",
-    "history",
     "method",
     "resends",
     "_asked",
     "_created",
+    "_attempts",
 )
 """What a success keeps without its response; copying the result would unpack the response."""
 
@@ -277,7 +277,8 @@ def result_of(
     set_field(result, "created_at", event.timestamp)
     set_field(result, "method", event.request.method)
     set_field(result, "_asked", event.request.compact)
-    set_field(result, "history", event.history)
+    history = event.history
+    set_field(result, "_attempts", history[0] if len(history) == 1 else history)
     if event.resends:
         set_field(result, "resends", event.resends)
     set_field(result, "_created", time.monotonic() - event.age)

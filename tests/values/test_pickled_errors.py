@@ -96,7 +96,7 @@ def test_an_error_is_restored(error: Any, way: str) -> None:
     assert restored.__notes__ == error.__notes__
     if "_request" in vars(error) and vars(error)["_request"] is not None:
         assert restored.request.url == vars(error)["_request"].url
-    if "response" in vars(error):
+    if vars(error).get("response") is not None:
         assert restored.response.status_code == 404
 
 

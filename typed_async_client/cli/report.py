@@ -16,6 +16,9 @@ from typed_async_client.cli.summary import Row, RunProgress, Summary, percentile
 
 __all__ = ["show_progress", "show_start", "show_summary"]
 
+_STATUSES = [status for status in ResultStatus if status is not ResultStatus.REJECTED]
+"""The client of the demonstration has no policy that refuses requests."""
+
 _LINE_INTERVAL = 50
 """Finished requests from one progress line to the next."""
 
@@ -103,7 +106,7 @@ def show_summary(summary: Summary, console: Console | None = None) -> None:
 
 
 def _results(summary: Summary) -> Table:
-    table = _table("requests", "count", *ResultStatus, "attempts", "retries")
+    table = _table("requests", "count", *_STATUSES, "attempts", "retries")
     for kind, row in summary.rows.items():
         table.add_row(kind, *_cells(row))
     table.add_section()
@@ -125,12 +128,12 @@ def _narrow_results(summary: Summary) -> Table:
 
 
 def _statuses(row: Row) -> str:
-    counts = [(row.by_status.get(status, 0), status) for status in ResultStatus]
+    counts = [(row.by_status.get(status, 0), status) for status in _STATUSES]
     return "\n".join(f"{count} {status}" for count, status in counts if count)
 
 
 def _cells(row: Row) -> list[str]:
-    counts = [row.by_status.get(status, 0) for status in ResultStatus]
+    counts = [row.by_status.get(status, 0) for status in _STATUSES]
     return [str(count or "-") for count in (row.requests, *counts, row.attempts, row.retries)]
 
 

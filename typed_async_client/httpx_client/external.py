@@ -16,9 +16,10 @@ from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.private import transports_of
 from typed_async_client.record import RequestRecord
-from typed_async_client.sent import SentLog, begin_attempt, current_log, watched_body_class
+from typed_async_client.sent import SentLog, begin_attempt, current_log
 from typed_async_client.transports.pair import is_application, may_send_before_failing
 from typed_async_client.unclosed import WarnsUnclosed
+from typed_async_client.watched_body import watched_body_class
 
 __all__ = ["ExternalClient"]
 

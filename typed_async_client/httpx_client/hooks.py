@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 
 from typed_async_client.httpx_client.redirects import raise_if_refused
-from typed_async_client.sent import current_log, watch_body
+from typed_async_client.sent import current_log
 from typed_async_client.transports.backends.wrapper import AsyncWrapper
 from typed_async_client.transports.pair import is_application
+from typed_async_client.watched_body import watch_body
 
 __all__ = ["AssumeSent", "with_hooks"]
 

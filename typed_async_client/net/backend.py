@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import httpcore
 
 from typed_async_client.errors import AddressRefusedError
-from typed_async_client.facts import reason_of
 from typed_async_client.hosts import lookup_host
 from typed_async_client.net.deadline import TURNS, Deadline
 from typed_async_client.net.dns import HostAddress, Resolution
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.net.protocol import SocketProtocol
 from typed_async_client.net.stream import AsyncioStream
+from typed_async_client.reasons import reason_of
 from typed_async_client.wording import explained, format_server
 
 __all__ = ["AsyncioBackend"]

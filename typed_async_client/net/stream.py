@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import httpcore
 
-from typed_async_client.facts import LOST_IN_HANDSHAKE, explain_handshake, reason_of
 from typed_async_client.hosts import tls_host
 from typed_async_client.net.abandoned import Home, Layers, break_cycle_of_transport
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.net.polling import is_socket_readable
 from typed_async_client.net.protocol import SecureProtocol, StreamProtocol
 from typed_async_client.net.timer import WaitTimer
+from typed_async_client.reasons import LOST_IN_HANDSHAKE, explain_handshake, reason_of
 from typed_async_client.wording import explained
 
 __all__ = ["AsyncioStream"]

@@ -9,9 +9,9 @@ import traceback
 
 import httpcore
 
-from typed_async_client.facts import hide_header_value, reason_of
 from typed_async_client.libraries import is_error_of_h2, is_from
 from typed_async_client.pool.slot import DIRECT, Origin, Route, Slot
+from typed_async_client.reasons import hide_header_value, reason_of
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_failure, describe_timeout, explained, format_server
 

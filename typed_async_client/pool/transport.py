@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from typed_async_client.described import with_message
-from typed_async_client.facts import hide_header_value, map_httpcore_error
+from typed_async_client.facts import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
 from typed_async_client.libraries import check_request
 from typed_async_client.limit_checks import check_limits
@@ -25,6 +25,7 @@ from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import Origin, PoolLimits
 from typed_async_client.private import is_stock_transport
+from typed_async_client.reasons import hide_header_value
 from typed_async_client.sources import aclose_source
 from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest

@@ -18,8 +18,9 @@ from typed_async_client.errors import (
 from typed_async_client.httpx_types import as_url
 from typed_async_client.libraries import library_of
 from typed_async_client.pool.decoding import leave_slice_encoded
-from typed_async_client.sent import SentLog, came_through_body, watched_body_class
+from typed_async_client.sent import SentLog
 from typed_async_client.transports.raw_stream import AsyncRawStream, SyncRawStream
+from typed_async_client.watched_body import came_through_body, watched_body_class
 
 __all__ = [
     "AsyncBody",

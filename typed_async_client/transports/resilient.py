@@ -175,8 +175,10 @@ class ResilientTransport(WrappingTransport):
             trust_env=trust_env,
             resend_on_closed=resend_on_closed,
         )
-        self._may_send_before_failing = may_send_before_failing(transport)
-        self._calls_application = is_application(transport)
+        self._traits = {
+            "answered": may_send_before_failing(transport),
+            "is_sending": not is_application(transport),
+        }
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of a synchronous client.
@@ -256,13 +258,6 @@ class ResilientTransport(WrappingTransport):
         caller = asyncio.current_task()
         await self._callbacks.settle(_GRACE, excluding=caller)
         await self._callbacks.cancel(excluding=caller)
-
-    @property
-    def _traits(self) -> dict[str, bool]:
-        return {
-            "answered": self._may_send_before_failing,
-            "is_sending": not self._calls_application,
-        }
 
     def _prepare(self, request: httpx.Request, now: Callable[[], float]) -> Run:
         """Check the request and what it brings; return the state that it starts in."""

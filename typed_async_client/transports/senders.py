@@ -13,8 +13,9 @@ from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
 from typed_async_client.policies.deadline import Deadline
-from typed_async_client.sent import SentLog, WatchedBody, attempt_log, begin_attempt, watch_body
+from typed_async_client.sent import SentLog, attempt_log, begin_attempt
 from typed_async_client.transports.delivery import Delivery, hand_over
+from typed_async_client.watched_body import WatchedBody, watch_body
 
 __all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender"]
 

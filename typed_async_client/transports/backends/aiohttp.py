@@ -13,9 +13,9 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from typed_async_client.facts import reason_of
 from typed_async_client.net.abandoned import Home
 from typed_async_client.net.polling import is_socket_readable
+from typed_async_client.reasons import reason_of
 from typed_async_client.transports.backends.foreign import BackendOptions, ForeignTransport, refuse
 
 __all__ = ["make_transport"]
