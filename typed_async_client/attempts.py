@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import RejectionReason
@@ -79,8 +79,15 @@ class AttemptRecord:
     phases: Mapping[str, float] | None = dataclasses.field(default=None, hash=False)
 
     @classmethod
-    def plain(cls, number: int, started: float, duration: float, facts: Facts) -> Self:
-        """Record an attempt about which there is no more to say; internal to the engine.
+    def of(
+        cls,
+        number: int,
+        started: float,
+        duration: float,
+        facts: Facts,
+        details: Mapping[str, Any],
+    ) -> Self:
+        """Record an attempt; internal to the engine.
 
         It is called for nearly every request: only what isn't a default of the class is set.
         """
@@ -90,6 +97,8 @@ class AttemptRecord:
         set_field(record, "started", started)
         set_field(record, "duration", duration)
         set_field(record, "facts", facts)
+        for name, value in details.items():
+            set_field(record, name, value)
         return record
 
     @property

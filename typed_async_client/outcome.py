@@ -4,7 +4,6 @@ The facts are read here, from the log of the attempt itself, as soon as it has e
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["AttemptHistory", "Outcome"]
 
 
-def _do_nothing() -> None:
-    """Release nothing: the attempt was granted nothing."""
-
-
 @dataclasses.dataclass(slots=True, eq=False)
 class Outcome:
     """What an attempt ended with: a response, or else an error.
@@ -45,9 +40,8 @@ class Outcome:
         origin: the origin that answered, or failed to; empty if unknown.
         attempt: the attempt.
         ended: when it ended, in monotonic seconds.
-        details: further fields of its ``AttemptRecord``; None for none.
+        admission: what the policies have granted to it; None without policies.
         request: the request that failed; None if unknown, or if it was answered.
-        release: gives back what the policies have granted to the attempt.
     """
 
     facts: Facts
@@ -56,14 +50,19 @@ class Outcome:
     origin: str = ""
     attempt: Attempt | None = None
     ended: float = 0.0
-    details: Mapping[str, Any] | None = None
+    admission: Any = None
     request: Any = None
-    release: Callable[[], None] = _do_nothing
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is no body to wait for: it has been read, or there is no response."""
+        return self.response is None or self.response.is_closed
 
     @classmethod
     def of_response(cls, response: httpx.Response, attempt: Attempt) -> Self:
         """Read the facts about an attempt that was answered."""
-        return cls(facts_of_response(response, idempotent=attempt.idempotent), response)
+        facts = facts_of_response(response, idempotent=attempt.idempotent)
+        return cls(facts, response, None, "", attempt)
 
     @classmethod
     def of_broken_body(cls, answered: "Outcome", error: Exception) -> Self:
@@ -87,7 +86,7 @@ class Outcome:
         request: Any = request_of(error) or log.request
         error = without_userinfo(error, record.url)
         error = with_message(error, request, in_body=log.in_body)
-        return cls(facts, None, error, origin_of(request), request=request)
+        return cls(facts, None, error, origin_of(request), attempt, request=request)
 
     @classmethod
     def of_expiry(
@@ -114,7 +113,7 @@ class Outcome:
         facts = facts_of_error(error, log, idempotent=attempt.idempotent)
         if attempt.is_last_moment or log.is_queued:
             facts = dataclasses.replace(facts, local=True)
-        return cls(facts, None, error, origin_of(request), request=request)
+        return cls(facts, None, error, origin_of(request), attempt, request=request)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

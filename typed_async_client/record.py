@@ -29,6 +29,16 @@ def _name_for(method: str, start: str) -> str:
 _cached_name = functools.lru_cache(_name_for)
 
 
+_MAY_NOT_BE_CACHED = re.compile(r"[@?#\\\s]")
+"""What ends the host of a URL in another way than its path does, or comes before it."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _cached_origin(start: str) -> str:
+    """Return the origin of a URL without path; parsing it takes longer than the rest of a request."""
+    return _described(start, None, None, None)[1]
+
+
 class RequestRecord:
     """The method and the URL of a request, as they were asked for, before any redirect.
 
@@ -79,6 +89,11 @@ class RequestRecord:
     @property
     def origin(self) -> str:
         """Scheme, host, and port if it isn't the default; empty if the URL is invalid."""
+        if self._parsed is None and self._base_url is None and type(self._url) is str:
+            end = self._url.find("/", len("https://"))
+            start = self._url if end < 0 else self._url[:end]
+            if len(start) <= _MAX_CACHED and not _MAY_NOT_BE_CACHED.search(start):
+                return _cached_origin(start)
         return self._resolve()[1]
 
     @property

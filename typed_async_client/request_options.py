@@ -31,16 +31,16 @@ class OwnOptions:
     idempotency_key: str | None = None
 
     @classmethod
-    def split(cls, options: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+    def split(cls, options: Mapping[str, Any]) -> tuple[Self, Mapping[str, Any]]:
         """Take our options out of those of a request; return both.
 
         Raises:
             TypeError: ``resilience`` isn't a ``Resilience``.
             ValueError: another of ours is out of range.
         """
+        if _NAMES.isdisjoint(options):
+            return cls(), options
         names = _NAMES & options.keys()
-        if not names:
-            return _NONE, dict(options)  # type: ignore[return-value]  # Self is this class
         own = cls(**{name: options[name] for name in names})
         if own.resilience is not None:
             checked_resilience(own.resilience)
@@ -61,7 +61,6 @@ class OwnOptions:
 
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(OwnOptions))
-_NONE = OwnOptions()
 
 
 def checked_resilience(value: object) -> Resilience:

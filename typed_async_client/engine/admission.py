@@ -4,29 +4,39 @@ The order, outermost first: pushback, rate limit, circuit, bulkhead, adaptive li
 granted is given back, however the attempt ends; a cancellation can arrive at every step.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+import dataclasses
+from typing import Any
 
 from typed_async_client.engine.queues import GateQueue, Turn
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Acquire, Flow, Publish, Sleep
 from typed_async_client.events import EventType, ThrottleDetails
 from typed_async_client.outcome import Outcome
+from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.gates import Permit, Rejected, RejectionReason
 from typed_async_client.policies.health import Health, health_of
 from typed_async_client.policies.transitions import CircuitState, Ticket, Transition
 
-if TYPE_CHECKING:
-    from typed_async_client.engine.shared import Scoped
-    from typed_async_client.policies.circuit import Circuit
-    from typed_async_client.policies.rate_limit import Slot
+__all__ = ["Admission", "Waiting"]
 
-__all__ = ["Admission"]
+_NO_TRANSITIONS: tuple[Transition, ...] = ()
 
-_EVENTS = {
-    CircuitState.OPEN: EventType.CIRCUIT_OPENED,
-    CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
-    CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
-}
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Waiting:
+    """An attempt has to wait: for its turn at a gate, or until a hold is over.
+
+    Attributes:
+        policy: the policy that lets it wait.
+        seconds: how long, as far as is known.
+        turn: its place in the queue; None for a hold.
+        queue: the queue.
+    """
+
+    policy: str
+    seconds: float
+    turn: Turn[Any] | None = None
+    queue: Any = None
 
 
 class Admission:
@@ -38,202 +48,215 @@ class Admission:
     Attributes:
         circuit: the state of the circuit when it was admitted; None without one.
         gate_wait: seconds that it has waited.
-        origin: the origin that is asked.
         refused_by: the policy that has refused it; empty if none has.
+        rejection: why; None if none has.
+        transitions: what its admission has changed, to be published.
     """
 
     __slots__ = (
         "_adaptive",
-        "_circuit",
+        "_asked",
         "_permits",
         "_run",
         "_slot",
         "_ticket",
         "circuit",
         "gate_wait",
-        "origin",
         "refused_by",
+        "rejection",
+        "transitions",
     )
 
     def __init__(self, run: Run) -> None:
         self.circuit: CircuitState | None = None
         self.gate_wait: float = 0.0
-        self.origin: str = run.record.origin
         self.refused_by: str = ""
+        self.rejection: RejectionReason | None = None
+        self.transitions: tuple[Transition, ...] = _NO_TRANSITIONS
         self._adaptive: Permit | None = None
-        self._circuit: Circuit | None = None
+        self._asked = 0  # how many of the policies have admitted it
         self._permits: list[tuple[GateQueue[Any], Any]] = []
         self._run = run
-        self._slot: tuple[GateQueue[Slot], Slot] | None = None
+        self._slot: Any = None
         self._ticket: Ticket | None = None
         run.admissions.append(self)
 
-    def request(self) -> Flow[Rejected | None]:
-        """Ask every policy; return the refusal of the first that refuses."""
-        policies = self._run.policies
-        refusal = yield from self._turn()
-        if refusal is None and policies.circuit is not None:
-            refusal = yield from self._pass_circuit()
-        for name in ("bulkhead", "adaptive"):
-            if refusal is None and getattr(policies, name) is not None:
-                refusal = yield from self._take_permit(name)
-        if refusal is None and self._is_outdated():
-            refusal = yield from self._pass_circuit()
-        if refusal is not None:
-            self.release()
-        return refusal
+    def ask(self) -> Rejected | Waiting | None:
+        """Ask the policies that haven't admitted the attempt yet, in their order.
+
+        Returns:
+            None if all of them have, the refusal of the first that refuses, or what to wait for.
+        """
+        run = self._run
+        names = run.policies.gates
+        now = run.now()
+        while self._asked < len(names):
+            name = names[self._asked]
+            state = run.states[name]
+            answer: Rejected | Waiting | None
+            if name == "circuit":
+                answer = self._ask_circuit(state, now)
+            elif name == "pushback":
+                answer = self._ask_pushback(state, now)
+            else:
+                answer = self._ask_gate(name, state, now)
+            if answer is not None:
+                return answer
+            self._asked += 1
+        if self._is_outdated():
+            return self._ask_circuit(run.states["circuit"], now)
+        return None
+
+    def wait(self, waiting: Waiting) -> Flow[Rejected | Waiting | None]:
+        """Wait, and ask again."""
+        run, began = self._run, self._run.now()
+        turn, queue = waiting.turn, waiting.queue
+        try:
+            if waiting.policy in {"pushback", "rate_limit"}:
+                details = ThrottleDetails(waiting.seconds, waiting.policy)
+                yield Publish(run.event(EventType.THROTTLED, details))
+        except BaseException:
+            if turn is not None:
+                queue.leave(turn, run.now())
+            raise
+        if turn is None:
+            yield from Sleep(waiting.seconds)
+        else:
+            permit = yield from Acquire(queue, turn)
+            if permit is None:
+                is_late = turn.until >= run.deadline
+                self.refused_by = waiting.policy
+                reason = RejectionReason.DEADLINE if is_late else RejectionReason.TOO_LONG
+                return Rejected(reason=reason)
+            self._keep(waiting.policy, queue, permit)
+            self._asked += 1
+        self.gate_wait += run.now() - began
+        return self.ask()
 
     def begin(self) -> None:
         """Record that the attempt is sent now, which uses up its turn under the rate limit."""
         self._slot = None
 
-    def report(self, outcome: Outcome, duration: float) -> Flow[None]:
-        """Tell the policies how the attempt has ended.
+    def refuse(self, refusal: Rejected) -> None:
+        """Record that a policy has refused the attempt, and give back what the others have granted."""
+        self.rejection = refusal.reason
+        self.release()
+        self._run.refund()
+
+    def report(self, outcome: Outcome, duration: float, now: float) -> tuple[Transition, ...]:
+        """Tell the policies how the attempt has ended; return what that has changed.
+
+        The attempt was admitted by the origin that was asked. If a redirect led to another, the
+        one that was asked has answered, and the other is told how it ended.
 
         Args:
             outcome: what it ended with.
             duration: seconds until the response began, or until it failed.
+            now: monotonic seconds.
         """
-        run, policies, now = self._run, self._run.policies, self._run.now()
+        run, states = self._run, self._run.states
         health = health_of(outcome.facts)
-        answered_by = outcome.origin or self.origin
-        is_asked = answered_by == self.origin
-        if policies.pushback is not None:
-            policies.pushback.at(answered_by, now).report(outcome.facts, now)
-        if self._adaptive is not None and policies.adaptive is not None:
-            gate: Any = policies.adaptive.at(self.origin, now).gate
-            gate.report(
-                self._adaptive, health if is_asked else Health.UNKNOWN, duration=duration, now=now
-            )
-        if policies.hedge is not None and _tells_latency(health):
-            policies.hedge.at(self.origin, now).record(duration)
-        if policies.circuit is None:
-            return
-        yield from self._report(health if is_asked else Health.OK, duration)
-        if not is_asked:  # a redirect led there; its circuit wasn't asked
-            other = policies.circuit.at(answered_by, now)
-            ticket = other.admit(now)
+        origin = outcome.origin
+        is_asked = not origin or origin == run.record.origin
+        others = states if is_asked else run.policies.states_at(origin, now)
+        if "pushback" in states and outcome.facts.retry_after is not None:
+            others["pushback"].report(outcome.facts, now)
+        if self._adaptive is not None:
+            said = health if is_asked else Health.UNKNOWN
+            states["adaptive"].gate.report(self._adaptive, said, duration=duration, now=now)
+        if "hedge" in states and (health is Health.OK or health is Health.OVERLOADED):
+            states["hedge"].record(duration)
+        if outcome.error is not None:  # there is no body to wait for
+            self._give_back(now)
+        if self._ticket is None:
+            return _NO_TRANSITIONS
+        said = health if is_asked else Health.OK
+        transitions = [self._report(states["circuit"], self._ticket, said, duration, now)]
+        if not is_asked:
+            circuit = others["circuit"]
+            ticket = circuit.admit(now)
             if isinstance(ticket, Ticket):
-                self._circuit, self._ticket = other, ticket
-                yield from self._report(health, duration)
-        if run.admissions and outcome.error is not None:
-            self.release()
+                transitions.append(self._report(circuit, ticket, health, duration, now))
+        return tuple(each for each in transitions if each is not None)
 
     def release(self) -> None:
-        """Give the permits back, and report the attempt as unknown unless it was reported."""
+        """Give everything back, and report the attempt as unknown unless it was reported."""
         run = self._run
         if self not in run.admissions:
             return
-        run.admissions.remove(self)
         now = run.now()
-        if self._circuit is not None and self._ticket is not None:
-            self._circuit.report(self._ticket, Health.UNKNOWN, duration=0.0, now=now, random=0.5)
+        ticket = self._ticket
+        if ticket is not None and not ticket.is_reported:
+            self._report(run.states["circuit"], ticket, Health.UNKNOWN, 0.0, now)
+        self._give_back(now)
+
+    def details(self) -> dict[str, Any]:
+        """Return what the record of the attempt tells about its admission."""
+        told: dict[str, Any] = {}
+        if self.circuit is not None:
+            told["circuit"] = self.circuit
+        if self.gate_wait:
+            told["gate_wait"] = self.gate_wait
+        if self.rejection is not None:
+            told["rejection"] = self.rejection
+        return told
+
+    def _give_back(self, now: float) -> None:
+        self._run.admissions.remove(self)
         if self._slot is not None:
             self._slot[0].release(self._slot[1], now)
         for queue, permit in self._permits:
             queue.release(permit, now)
 
-    def _turn(self) -> Flow[Rejected | None]:
-        """Wait while the host is held back, and for a turn under the rate limit."""
-        run, policies = self._run, self._run.policies
-        if policies.pushback is not None:
-            state = policies.pushback.at(self.origin, run.now())
-            while True:
-                hold = state.admit(run.now(), random=run.random(), deadline=run.deadline)
-                if isinstance(hold, Rejected):
-                    self.refused_by = "pushback"
-                    return hold
-                if hold == 0:
-                    break
-                yield from self._throttled("pushback", hold)
-                began = run.now()
-                yield from Sleep(hold)
-                self.gate_wait += run.now() - began
-        if policies.rate_limit is not None:
-            return (
-                yield from self._enter("rate_limit", policies.rate_limit.at(self.origin, run.now()))
-            )
-        return None
-
-    def _pass_circuit(self) -> Flow[Rejected | None]:
+    def _ask_pushback(self, state: Any, now: float) -> Rejected | Waiting | None:
         run = self._run
-        circuits = cast("Scoped[Circuit]", run.policies.circuit)
-        now = run.now()
-        if self._circuit is not None and self._ticket is not None:  # of a state that has passed
-            self._circuit.report(self._ticket, Health.UNKNOWN, duration=0.0, now=now, random=0.5)
+        hold = state.admit(now, random=run.random(), deadline=run.deadline)
+        if hold == 0:
+            return None
+        if isinstance(hold, Rejected):
+            self.refused_by = "pushback"
+            return hold
+        return Waiting("pushback", hold)
+
+    def _ask_circuit(self, circuit: Circuit, now: float) -> Rejected | None:
+        if self._ticket is not None:  # of a state of the circuit that has passed meanwhile
+            self._report(circuit, self._ticket, Health.UNKNOWN, 0.0, now)
             self._ticket = None
-        circuit = circuits.at(self.origin, now)
         answer = circuit.admit(now)
         self.circuit = circuit.state
         if isinstance(answer, Rejected):
             self.refused_by = "circuit"
             return answer
-        self._circuit, self._ticket = circuit, answer
+        self._ticket = answer
         if answer.transition is not None:
-            yield from self._publish(answer.transition)
+            self.transitions = (*self.transitions, answer.transition)
         return None
 
     def _is_outdated(self) -> bool:
         """Whether the circuit has changed its state while the attempt waited for its permits."""
-        ticket, circuit = self._ticket, self._circuit
-        return ticket is not None and circuit is not None and ticket.epoch != circuit.epoch
+        ticket = self._ticket
+        return ticket is not None and ticket.epoch != self._run.states["circuit"].epoch
 
-    def _take_permit(self, name: str) -> Flow[Rejected | None]:
-        queue = getattr(self._run.policies, name).at(self.origin, self._run.now())
-        return (yield from self._enter(name, queue))
-
-    def _enter(self, name: str, queue: GateQueue[Any]) -> Flow[Rejected | None]:
-        run = self._run
-        answer = queue.admit(run.now(), run.deadline)
+    def _ask_gate(self, name: str, queue: Any, now: float) -> Rejected | Waiting | None:
+        answer = queue.admit(now, self._run.deadline)
         if isinstance(answer, Turn):
-            if name == "rate_limit":
-                yield from self._throttled_turn(queue, answer)
-            turn, began = answer, run.now()
-            answer = yield from Acquire(queue, turn)
-            self.gate_wait += run.now() - began
-            if answer is None:
-                is_late = turn.until >= run.deadline
-                reason = RejectionReason.DEADLINE if is_late else RejectionReason.TOO_LONG
-                answer = Rejected(reason=reason)
+            return Waiting(name, answer.waiter.estimate, answer, queue)
         if isinstance(answer, Rejected):
             self.refused_by = name
             return answer
-        if name == "rate_limit":
-            self._slot = (queue, answer)
-            return None
-        self._permits.append((queue, answer))
-        if name == "adaptive":
-            self._adaptive = answer
+        self._keep(name, queue, answer)
         return None
 
-    def _throttled_turn(self, queue: GateQueue[Any], turn: Turn[Any]) -> Flow[None]:
-        """Say that an attempt waits for its turn; a cancellation meanwhile gives the turn up."""
-        try:
-            yield from self._throttled("rate_limit", turn.waiter.estimate)
-        except BaseException:
-            queue.leave(turn, self._run.now())
-            raise
-
-    def _throttled(self, reason: str, delay: float) -> Flow[None]:
-        details = ThrottleDetails(delay, reason)
-        yield from Publish(self._run.event(EventType.THROTTLED, details))
-
-    def _report(self, health: Health, duration: float) -> Flow[None]:
-        if self._circuit is None or self._ticket is None:
+    def _keep(self, name: str, queue: Any, permit: Any) -> None:
+        if name == "rate_limit":
+            self._slot = (queue, permit)
             return
-        run = self._run
-        transition = self._circuit.report(
-            self._ticket, health, duration=duration, now=run.now(), random=run.random()
-        )
-        if transition is not None:
-            yield from self._publish(transition)
+        self._permits.append((queue, permit))
+        if name == "adaptive":
+            self._adaptive = permit
 
-    def _publish(self, transition: Transition) -> Flow[None]:
-        kind = _EVENTS.get(transition.state)
-        if kind is not None:
-            yield from Publish(self._run.event(kind, transition))
-
-
-def _tells_latency(health: Health) -> bool:
-    """Whether an attempt took as long as the server needs; failures that came fast don't tell."""
-    return health is Health.OK or health is Health.OVERLOADED
+    def _report(
+        self, circuit: Circuit, ticket: Ticket, health: Health, duration: float, now: float
+    ) -> Transition | None:
+        random = self._run.random()
+        return circuit.report(ticket, health, duration=duration, now=now, random=random)

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["request_flow"]
 
-_FINAL = GiveUp(GiveUpReason.FINAL)
 
-
-def request_flow(run: Run) -> Flow["httpx.Response"]:
+def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - called for every request
     """Yield the steps of one request.
 
     The last step always publishes the terminal event, even if a cancellation is thrown in at any
@@ -40,8 +38,20 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:
         Exception: the error of the last attempt.
     """
     try:
-        outcome = yield from _retried(run)
-        if outcome.error is None:
+        policies = run.policies
+        if policies.is_plain:  # nearly every request of a client without policies ends here
+            outcome: Outcome = yield Send(run.new_attempt())
+            outcome.ended = run.now()
+        else:
+            run.enter_policies()
+            outcome = yield from _guarded(run)
+        if not policies.retry.is_content_with(outcome.facts):
+            outcome = yield from _retried(run, outcome)
+        elif policies.is_plain:
+            run.keep(outcome)
+        else:
+            run.keep_success(outcome)
+        if not outcome.is_whole:
             outcome = yield from _delivered(outcome)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
@@ -52,7 +62,8 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:
         yield Publish(run.cancelled_event(interruption))
         raise
     finally:
-        run.release()
+        if run.admissions:
+            run.release()
     yield Publish(run.end_event(outcome))
     if outcome.error is not None:
         try:
@@ -62,14 +73,14 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:
     return cast("httpx.Response", outcome.response)
 
 
-def _retried(run: Run) -> Flow[Outcome]:
-    """Make attempts until no other may follow; return what the request ends with."""
-    policies = run.policies
-    if policies.budget is not None:
-        policies.budget.at(run.record.origin, run.started).deposit(run.started)
+def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:
+    """Make more attempts until no other may follow; return what the request ends with.
+
+    Args:
+        run: the request.
+        outcome: the outcome of its first attempt, which may be worth another.
+    """
     while True:
-        run.attempts += 1
-        outcome = yield from _attempt(run)
         try:
             decision = yield from _decided(run, outcome)
             run.keep(outcome, decision)
@@ -81,30 +92,33 @@ def _retried(run: Run) -> Flow[Outcome]:
             raise
         if isinstance(decision, GiveUp):
             return (yield from concluded(run, outcome, decision))
-        yield from Publish(run.retry_event(outcome, decision))
-        if outcome.response is not None:
-            yield from Discard(outcome.response)
-        run.release()  # a request that sleeps holds no permit
-        run.retry = decision
-        try:
-            yield from Sleep(decision.delay)
-        except BaseException:
-            run.budget_refund()  # the retry is never sent
-            raise
+        yield from _paused(run, outcome, decision)
         del outcome  # its error refers to this frame
+        if run.policies.is_plain:
+            outcome = yield from Send(run.new_attempt())
+            outcome.ended = run.now()
+        else:
+            outcome = yield from _guarded(run)
 
 
-def _attempt(run: Run) -> Flow[Outcome]:
-    """Make one attempt, and its copies if it is slow."""
-    policies = run.policies
-    if policies.hedge is not None:
-        return (yield from hedged_attempt(run))
-    if not policies.is_plain:
-        return (yield from guarded_attempt(run))
-    attempt = run.new_attempt()
-    outcome = yield from Send(attempt)
-    outcome.attempt, outcome.ended = attempt, run.now()
-    return outcome
+def _guarded(run: Run) -> Flow[Outcome]:
+    """Make one attempt behind the policies, and copies of it if it is slow."""
+    hedged = run.policies.hedge is not None
+    return (yield from (hedged_attempt(run) if hedged else guarded_attempt(run)))
+
+
+def _paused(run: Run, outcome: Outcome, decision: RetryAfter) -> Flow[None]:
+    """Wait before the next attempt, and hold nothing meanwhile."""
+    yield from Publish(run.retry_event(outcome, decision))
+    if outcome.response is not None:
+        yield from Discard(outcome.response)
+    run.release()
+    run.retry = decision
+    try:
+        yield from Sleep(decision.delay)
+    except BaseException:
+        run.refund()  # the retry is never sent
+        raise
 
 
 def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
@@ -117,12 +131,8 @@ def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
     elif outcome.error is not None and policy.on:
         matches = policy.matches(outcome.error)
         outcome.facts = dataclasses.replace(outcome.facts, matches=matches)
-    facts = outcome.facts
-    if outcome.error is None and policy.is_content_with(facts):
-        run.budget_refund()
-        return _FINAL
     decision = policy.decide(
-        facts,
+        outcome.facts,
         retry=context.current_attempt + 1,
         random=run.random(),
         remaining=run.remaining(),
@@ -130,10 +140,12 @@ def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
         max_retries=context.max_retries,
         backoff=context.backoff,
     )
-    if isinstance(decision, RetryAfter) and not run.budget_withdraw():
-        decision = GiveUp(GiveUpReason.BUDGET, facts.retry_after)
+    if isinstance(decision, RetryAfter) and not run.withdraw():
+        decision = GiveUp(GiveUpReason.BUDGET, outcome.facts.retry_after)
     if isinstance(decision, RetryAfter) or decision.is_counted:
         run.context = context.increment_attempt()
+    elif outcome.error is None:
+        run.refund()
     return decision
 
 

@@ -1,13 +1,12 @@
 """One attempt behind the policies that admit it, and what its outcome tells them."""
 
-from typing import Any
-
 from typed_async_client.engine.admission import Admission
 from typed_async_client.engine.ending import refused, too_late
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow, Publish, Send
 from typed_async_client.events import EventType
 from typed_async_client.outcome import Outcome
+from typed_async_client.policies.gates import Rejected
 
 __all__ = ["guarded_attempt"]
 
@@ -23,32 +22,30 @@ def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
         copy: 0, or the number of a hedged copy.
     """
     admission = Admission(run)
-    details: dict[str, Any] = {}
     try:
-        refusal = yield from admission.request()
+        answer = admission.ask()
+        while answer is not None and not isinstance(answer, Rejected):
+            answer = yield from admission.wait(answer)
+        for transition in admission.transitions:
+            yield Publish(run.transition_event(transition))
         attempt = run.new_attempt(copy)
-        if refusal is None and run.remaining() > 0:
-            admission.begin()
-            if EventType.STARTED in run.wanted:
-                yield from Publish(run.event(EventType.STARTED))
-            outcome = yield from Send(attempt)
-            outcome.ended = run.now()
-            yield from admission.report(outcome, outcome.ended - attempt.started)
-        elif refusal is None:
+        if answer is not None:
+            outcome = refused(run, answer, admission.refused_by)
+            admission.refuse(answer)
+        elif attempt.started >= run.deadline:
             outcome = too_late(run)
             admission.release()
         else:
-            outcome = refused(run, refusal, admission.refused_by)
-            details["rejection"] = refusal.reason
-            run.budget_refund()
+            admission.begin()
+            if EventType.STARTED in run.wanted:
+                yield Publish(run.event(EventType.STARTED))
+            outcome = yield Send(attempt)
+            outcome.ended = now = run.now()
+            for transition in admission.report(outcome, now - attempt.started, now):
+                yield Publish(run.transition_event(transition))
     except BaseException:
         admission.release()
         raise
-    outcome.attempt, outcome.release = attempt, admission.release
+    outcome.attempt, outcome.admission = attempt, admission
     outcome.ended = outcome.ended or attempt.started
-    if admission.gate_wait:
-        details["gate_wait"] = admission.gate_wait
-    if admission.circuit is not None:
-        details["circuit"] = admission.circuit
-    outcome.details = details
     return outcome

@@ -1,6 +1,6 @@
 """Copies of an attempt that is slow to be answered: the first answer wins."""
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from typed_async_client.engine.guarded import guarded_attempt
 from typed_async_client.engine.run import Run
@@ -8,9 +8,6 @@ from typed_async_client.engine.steps import Cancel, Child, Discard, Flow, Join, 
 from typed_async_client.events import EventType, HedgeDetails
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.hedge import HedgePlan, HedgeState
-
-if TYPE_CHECKING:
-    from typed_async_client.engine.shared import Scoped
 
 __all__ = ["hedged_attempt"]
 
@@ -56,8 +53,10 @@ def _race(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[Child]:
 
 def _send_copy(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[float | None]:
     """Send a copy, if the budgets allow it; return when the next one is due."""
-    if not (run.budget_withdraw() and _state(run).spend()):
-        run.budget_refund()
+    if not run.withdraw():
+        return None
+    if not _state(run).spend():
+        run.refund()
         return None
     copy = len(children)
     yield from Publish(run.event(EventType.HEDGED, HedgeDetails(run.attempts, copy, plan.delay)))
@@ -66,8 +65,8 @@ def _send_copy(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[float |
 
 
 def _state(run: Run) -> HedgeState:
-    hedges = cast("Scoped[HedgeState]", run.policies.hedge)
-    return hedges.at(run.record.origin, run.now())
+    state: HedgeState = run.states["hedge"]
+    return state
 
 
 def _is_answer(run: Run, child: Child) -> bool:
@@ -83,5 +82,5 @@ def _stop(run: Run, losers: list[Child]) -> Flow[None]:
     for outcome in (yield from Cancel(losers)):
         if outcome.response is not None:
             yield from Discard(outcome.response)
-        outcome.release()
+        outcome.admission.release()
         run.keep(outcome)

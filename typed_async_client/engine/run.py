@@ -4,7 +4,7 @@ It decides nothing and waits for nothing. The order of the steps is up to ``flow
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from typed_async_client.attempts import Attempt, AttemptRecord
@@ -13,6 +13,7 @@ from typed_async_client.events import AsyncEvent, EventType, RetryDetails
 from typed_async_client.outcome import AttemptHistory, Outcome
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import GiveUp, RetryAfter
+from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.redact import error_line
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from typed_async_client.record import RequestRecord
 
 __all__ = ["Run"]
+
+_NO_STATES: Mapping[str, Any] = {}
+
+_CIRCUIT_EVENTS = {
+    CircuitState.OPEN: EventType.CIRCUIT_OPENED,
+    CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
+    CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
+}
 
 
 class Run:
@@ -44,6 +53,7 @@ class Run:
         history: the attempts that have ended, in order.
         retry: the decision that led to the current attempt; None for the first.
         started: when it began, in monotonic seconds.
+        states: the states of its policies for its origin, by the name of the policy.
         wanted: the event types that somebody listens to.
         withdrawn: when it took its last retry from the budget; None if it took none.
     """
@@ -64,6 +74,7 @@ class Run:
         "record",
         "retry",
         "started",
+        "states",
         "wanted",
         "withdrawn",
     )
@@ -96,6 +107,7 @@ class Run:
         self.record: RequestRecord = record
         self.retry: RetryAfter | None = None
         self.started: float = now()
+        self.states: Mapping[str, Any] = _NO_STATES
         self.wanted: frozenset[EventType] = wanted
         self.withdrawn: float | None = None
         self._seq = 0
@@ -109,19 +121,27 @@ class Run:
         for admission in [*self.admissions]:
             admission.release()
 
+    def enter_policies(self) -> None:
+        """Look the states of the policies up, and count the request in its budget."""
+        now = self.started
+        self.states = self.policies.states_at(self.record.origin, now)
+        if "budget" in self.states:
+            self.states["budget"].deposit(now)
+
     def new_attempt(self, copy: int = 0) -> Attempt:
         """Prepare an attempt, which starts now."""
+        if copy == 0:
+            self.attempts += 1
         now = self.now()
+        attempt = Attempt(self.attempts, copy, self.idempotent, self.deadline, started=now)
         options = self.policies.options
-        attempt = Attempt(
-            self.attempts, copy, idempotent=self.idempotent, until=self.deadline, started=now
-        )
         limit = options.attempt_timeout
         if limit is not None and now + limit < self.deadline:
             attempt.until = now + limit
         else:
             attempt.is_last_moment = True
-        attempt.headers = self._headers(now)
+        if self.policies.adds_headers or self.key is not None:
+            attempt.headers = self._headers(now)
         return attempt
 
     def _headers(self, now: float) -> tuple[tuple[str, str], ...]:
@@ -141,50 +161,52 @@ class Run:
 
         Args:
             outcome: what it ended with.
-            decision: what follows; None for a copy that came too late.
+            decision: what follows; None after a success, and for a copy that came too late.
         """
         attempt = cast("Attempt", outcome.attempt)
-        started, duration = attempt.started - self.started, outcome.ended - attempt.started
-        retry = self.retry if attempt.copy == 0 else None
-        if outcome.error is None and retry is None and not outcome.details:
-            kept = AttemptRecord.plain(attempt.number, started, duration, outcome.facts)
-        else:
-            kept = AttemptRecord(
-                number=attempt.number,
-                copy=attempt.copy,
-                started=started,
-                duration=duration,
-                delay=0.0 if retry is None else retry.delay,
-                delay_source=None if retry is None else retry.source,
-                facts=outcome.facts,
-                error=_described(outcome.error),
-                decision=decision,
-                budget_left=self.budget_balance(),
-                **(outcome.details or {}),
-            )
+        details: dict[str, Any] = {}
+        if outcome.admission is not None:
+            details = outcome.admission.details()
+        if decision is not None:
+            details["decision"] = decision
+        if self.retry is not None and attempt.copy == 0:
+            details["delay"], details["delay_source"] = self.retry.delay, self.retry.source
+        if attempt.copy:
+            details["copy"] = attempt.copy
+        if outcome.error is not None:
+            details["error"] = _described(outcome.error)
+        if "budget" in self.states and decision is not None:
+            details["budget_left"] = self.states["budget"].balance(self.now())
+        kept = AttemptRecord.of(
+            attempt.number,
+            attempt.started - self.started,
+            outcome.ended - attempt.started,
+            outcome.facts,
+            details,
+        )
         self.history = (*self.history, kept)
 
-    def budget_withdraw(self) -> bool:
-        """Take a retry from the budget, when its wait starts; return whether it may be made."""
-        budget, now = self.policies.budget, self.now()
-        if budget is None:
+    def keep_success(self, outcome: Outcome) -> None:
+        """Add the record of an attempt that needs no other, and give its retry back to the budget."""
+        self.keep(outcome)
+        if self.withdrawn is not None:
+            self.refund()
+
+    def withdraw(self) -> bool:
+        """Take an extra request from the budget, when its wait starts; return whether it may be sent."""
+        if "budget" not in self.states:
             return True
-        if not budget.at(self.record.origin, now).withdraw(now):
+        now = self.now()
+        if not self.states["budget"].withdraw(now):
             return False
         self.withdrawn = now
         return True
 
-    def budget_refund(self) -> None:
-        """Give back what the last retry took, because it succeeded or was never sent."""
-        budget, now = self.policies.budget, self.now()
-        if budget is not None and self.withdrawn is not None:
-            budget.at(self.record.origin, now).refund(self.withdrawn, now=now)
+    def refund(self) -> None:
+        """Give back what the last extra request took, because it succeeded or was never sent."""
+        if self.withdrawn is not None:
+            self.states["budget"].refund(self.withdrawn, now=self.now())
             self.withdrawn = None
-
-    def budget_balance(self) -> float | None:
-        """Return how many extra requests the budget allows now; None without a budget."""
-        budget, now = self.policies.budget, self.now()
-        return None if budget is None else budget.at(self.record.origin, now).balance(now)
 
     def as_history(self) -> AttemptHistory:
         """Return the attempts so far, for an extension of the response."""
@@ -206,6 +228,10 @@ class Run:
             return self.event(EventType.REJECTED, error=outcome.error)
         kind = EventType.TIMEOUT if outcome.facts.fault is Fault.TIMEOUT else EventType.ERROR
         return self.event(kind, error=outcome.error)
+
+    def transition_event(self, transition: Transition) -> AsyncEvent:
+        """Create the event of a circuit that has changed its state because of the request."""
+        return self.event(_CIRCUIT_EVENTS[transition.state], transition)
 
     def failed_event(self, error: Exception) -> AsyncEvent:
         """Create the terminal event of a request during which the caller's own code has raised."""

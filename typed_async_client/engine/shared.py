@@ -11,11 +11,7 @@ from typed_async_client.policies.resilience import Resilience
 from typed_async_client.policies.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from typed_async_client.policies.budget import BudgetState
-    from typed_async_client.policies.gates import Permit
     from typed_async_client.policies.hedge import HedgeState
-    from typed_async_client.policies.pushback import PushbackState
-    from typed_async_client.policies.rate_limit import Slot
 
 __all__ = ["Policies", "Scoped", "SharedPolicies"]
 
@@ -46,39 +42,38 @@ class Scoped(Generic[StateT]):
 
 
 class Policies:
-    """The policies that apply to a request, with their states; each is None if it is off.
+    """The policies that apply to a request, with their states.
 
     Attributes:
+        adds_headers: whether they add headers to each attempt.
+        gates: the names of those that admit an attempt, outermost first.
+        hedge: what is known about response times; None without hedging.
+        is_plain: whether there is no policy but ``retry``.
         options: the options.
         retry: decides which attempts are followed by another.
-        is_plain: whether there is no policy but ``retry``.
     """
 
-    __slots__ = (
-        "adaptive",
-        "budget",
-        "bulkhead",
-        "circuit",
-        "hedge",
-        "is_plain",
-        "options",
-        "pushback",
-        "rate_limit",
-        "retry",
-    )
+    __slots__ = ("_states", "adds_headers", "gates", "hedge", "is_plain", "options", "retry")
 
     def __init__(self, options: Resilience, states: Callable[[Any], Any]) -> None:
         self.options = options
         self.retry: RetryPolicy = options.retry or _NO_RETRIES
-        self.budget: Scoped[BudgetState] | None = states(options.budget)
-        self.pushback: Scoped[PushbackState] | None = states(options.pushback)
-        self.rate_limit: Scoped[GateQueue[Slot]] | None = states(options.rate_limit)
-        self.circuit: Scoped[Circuit] | None = states(options.circuit)
-        self.bulkhead: Scoped[GateQueue[Permit]] | None = states(options.bulkhead)
-        self.adaptive: Scoped[GateQueue[Permit]] | None = states(options.adaptive)
-        self.hedge: Scoped[HedgeState] | None = states(options.hedge)
         self.is_plain: bool = options.is_plain
+        self.adds_headers: bool = bool(options.attempt_header or options.deadline_header)
+        chosen = {name: getattr(options, name) for name in (*_GATES, "budget", "hedge")}
+        self._states: dict[str, Scoped[Any]] = {
+            name: states(each) for name, each in chosen.items() if each is not None
+        }
+        self.gates: tuple[str, ...] = tuple(name for name in _GATES if name in self._states)
+        self.hedge: Scoped[HedgeState] | None = self._states.get("hedge")
 
+    def states_at(self, origin: str, now: float) -> dict[str, Any]:
+        """Return the states for requests to an origin, by the name of the policy."""
+        return {name: scoped.at(origin, now) for name, scoped in self._states.items()}
+
+
+_GATES = ("pushback", "rate_limit", "circuit", "bulkhead", "adaptive")
+"""What admits an attempt, outermost first."""
 
 _NO_RETRIES = RetryPolicy(max_retries=0, statuses=(), faults=(), retry_unprocessed=False)
 

@@ -155,9 +155,12 @@ class RetryPolicy:
 
     def is_content_with(self, facts: Facts) -> bool:
         """Whether a response is so plainly final that there is nothing to decide."""
-        if facts.wanted is not None or facts.should_retry is not None:
-            return False
-        return facts.status not in self.statuses
+        return (
+            facts.fault is None
+            and self.when is None
+            and facts.should_retry is None
+            and facts.status not in self.statuses
+        )
 
     def matches(self, error: BaseException) -> bool:
         """Whether an error is of a class in ``on``, for ``Facts.matches``."""

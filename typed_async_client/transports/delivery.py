@@ -17,7 +17,7 @@ from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
 from typed_async_client.pool.response import WholeResponse
 
-__all__ = ["Delivery", "hand_over"]
+__all__ = ["Delivery", "hand_over", "is_in_memory"]
 
 
 class Delivery:
@@ -49,25 +49,23 @@ class Delivery:
         if time.monotonic() > self.deadline:
             raise _too_late()
 
-    def forget(self) -> None:
-        """Do nothing when the body ends: the flow goes on without waiting for it."""
-        self._flow = None
-
     def __del__(self) -> None:  # a response that is dropped unread holds its permits no longer
         self.end()
 
 
-def hand_over(response: httpx.Response, delivery: Delivery) -> bool:
-    """Let the body of a response resume the flow; return False if there is nothing to wait for."""
-    if response.is_closed or isinstance(response.stream, httpx.ByteStream):
-        return False
+def is_in_memory(response: httpx.Response) -> bool:
+    """Whether there is no body to wait for."""
+    return response.is_closed or isinstance(response.stream, httpx.ByteStream)
+
+
+def hand_over(response: httpx.Response, delivery: Delivery) -> None:
+    """Let the body of a response resume the flow when it ends."""
     if isinstance(response, WholeResponse):
         response.replace_body(lambda body: AsyncDeliveredBody(body, delivery))
     elif isinstance(response.stream, httpx.AsyncByteStream):
         response.stream = AsyncDeliveredBody(response.stream, delivery)
     else:
         response.stream = DeliveredBody(response.stream, delivery)
-    return True
 
 
 class AsyncDeliveredBody(httpx.AsyncByteStream):

@@ -40,7 +40,6 @@ from typed_async_client.request_options import (
 from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
 from typed_async_client.sources import aclose_source, close_source
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, refuse
-from typed_async_client.transports.described_body import describe_body
 from typed_async_client.transports.environment import proxied_backend
 from typed_async_client.transports.pair import (
     AnyTransport,
@@ -65,6 +64,8 @@ CONTEXT = "request_context"
 """Request extension: the ``RequestContext`` to use in place of a new one."""
 
 _CONNECT_ONLY = Resilience.connect_only()
+
+_NO_OPTIONS = OwnOptions()
 
 _GRACE = 1.0
 """Seconds that running callbacks get to finish when the transport is closed."""
@@ -195,14 +196,14 @@ class ResilientTransport(WrappingTransport):
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
         run = self._prepare(request, time.monotonic)
-        check_sync(run.policies.options)
+        if not run.policies.is_plain or run.policies.retry.when is not None:
+            check_sync(run.policies.options)
         events = self._events()
         sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)
         driver = SyncDriver(sender, events.publish, self._lock)
         outer = keep_attempt()
         try:
-            response = driver.drive(self._locked(run))
-            return describe_body(response, request)
+            return sender.completed(driver.drive(self._locked(run)))
         finally:
             end_attempt(outer)
             del run, sender, driver, events  # the error of the last event refers to this frame
@@ -223,8 +224,7 @@ class ResilientTransport(WrappingTransport):
         outer = keep_attempt()
         has_sent = type(self.wrapped) is httpx.AsyncHTTPTransport
         try:
-            response = await driver.drive(self._locked(run))
-            return describe_body(response, request)
+            return sender.completed(await driver.drive(self._locked(run)))
         except BaseException:
             has_sent = True
             raise
@@ -264,20 +264,23 @@ class ResilientTransport(WrappingTransport):
         check_request(request)
         extensions = request.extensions
         policies, defaults = self._policies, self._defaults
-        own, _ = OwnOptions.split(extensions)
+        own = _NO_OPTIONS
+        if len(extensions) > 1:  # nearly all requests bring their timeouts only
+            own, _ = OwnOptions.split(extensions)
         if own.resilience is not None:
             policies = self._shared.of(own.resilience)
             defaults = limits_of(own.resilience, {})
         given = extensions.get(CONTEXT)
         seconds = own.deadline_of(policies.options)
-        is_safe = is_idempotent(request.method, request.headers.raw)
+        method = request.method
+        is_safe = is_idempotent(method) or is_idempotent(method, request.headers.raw)
         key = own.key_for(policies.options, is_idempotent=is_safe)
         return Run(
             defaults.renew() if given is None else checked_context(given).clone(),
             policies=policies,
             now=now,
             random=self._random,
-            record=RequestRecord(request.method, request.url),
+            record=RequestRecord(method, request.url),
             idempotent=is_safe or key is not None,
             deadline=math.inf if seconds is None else now() + seconds,
             key=key,

@@ -14,7 +14,8 @@ from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
 from typed_async_client.policies.deadline import Deadline
 from typed_async_client.sent import SentLog, attempt_log, begin_attempt
-from typed_async_client.transports.delivery import Delivery, hand_over
+from typed_async_client.transports.delivery import Delivery, hand_over, is_in_memory
+from typed_async_client.transports.described_body import describe_body
 from typed_async_client.watched_body import WatchedBody, watch_body
 
 __all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender"]
@@ -52,6 +53,7 @@ class _Sender:
         self.outer: SentLog | None = attempt_log()
         self.record = run.record
         self._answered = answered
+        self._is_described = False
         self._is_sending = is_sending
         self._publish = publish
         self._request = request
@@ -71,13 +73,23 @@ class _Sender:
         return log
 
     def hand_over(self, response: httpx.Response, flow: Flow[Any]) -> httpx.Response | None:
-        """Attach the history of the request; let an open body resume the flow."""
+        """Let an open body resume the flow."""
+        if is_in_memory(response):
+            return None
+        self._describe(response)
+        hand_over(response, Delivery(flow, self._publish, self._run.deadline))
+        return response
+
+    def completed(self, response: httpx.Response) -> httpx.Response:
+        """Return the response of the request, with its history."""
+        if not self._is_described:
+            self._describe(response)
+        return response
+
+    def _describe(self, response: httpx.Response) -> None:
+        self._is_described = True
         response.extensions[ATTEMPTS] = self._run.as_history()
-        delivery = Delivery(flow, self._publish, self._run.deadline)
-        if hand_over(response, delivery):
-            return response
-        delivery.forget()
-        return None
+        describe_body(response, self._request)
 
     def _adapted(self, attempt: Attempt) -> httpx.Request:
         """Return the request of an attempt: a copy if it has headers or a time limit of its own."""
