@@ -50,18 +50,19 @@ class EventType(enum.StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Whether this is the last event of its request."""
-        return self in _TERMINAL
+        return self._is_terminal
+
+    _is_terminal: bool
 
 
-_TERMINAL = frozenset(
-    {
+for _kind in EventType:
+    _kind._is_terminal = _kind in {  # noqa: SLF001 - its own; read several times per request
         EventType.SUCCESS,
         EventType.ERROR,
         EventType.TIMEOUT,
         EventType.CANCELLED,
         EventType.REJECTED,
     }
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)

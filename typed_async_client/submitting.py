@@ -18,7 +18,7 @@ from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.options import RequestOptions, may_copy, snapshot
-from typed_async_client.policies.classify import is_idempotent
+from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
@@ -200,11 +200,20 @@ class Submitting(Reporting, Verbs):
     ) -> tuple[Run, RequestSender]:
         """Check what the caller passed; return the state of the request, and what sends it."""
         engine, policies, defaults = self._engine, self._policies, self._defaults
-        own: OwnOptions = _NO_OPTIONS
-        chosen: Any = {}
-        if options:
-            own, given = OwnOptions.split(options)
-            chosen = snapshot(given, self._client)
+        if not options and policies.is_plain:  # nearly every request of a plain client
+            record = RequestRecord(method, url, None, self._client)
+            run = Run(
+                defaults.renew() if context is None else checked_context(context).clone(),
+                policies,
+                engine.now,
+                engine.random,
+                record,
+                method in IDEMPOTENT,
+                engine.callbacks.wanted,
+            )
+            return run, RequestSender(self._sender, record, url, _NOTHING)
+        own, given = OwnOptions.split(options)
+        chosen = snapshot(given, self._client)
         if own.resilience is not None:
             policies = engine.policies.of(own.resilience)
             defaults = limits_of(own.resilience, {})
@@ -214,19 +223,18 @@ class Submitting(Reporting, Verbs):
             headers is not None and is_idempotent(method, raw_headers(headers))
         )
         key = own.key_for(policies.options, is_idempotent=is_safe)
-        now = engine.now
         seconds = own.deadline_of(policies.options)
         run = Run(
             defaults.renew() if context is None else checked_context(context).clone(),
-            policies=policies,
-            now=now,
-            random=engine.random,
-            record=record,
-            idempotent=is_safe or key is not None,
-            deadline=math.inf if seconds is None else now() + seconds,
+            policies,
+            engine.now,
+            engine.random,
+            record,
+            is_safe or key is not None,
+            engine.callbacks.wanted,
+            deadline=math.inf if seconds is None else engine.now() + seconds,
             key=key,
             may_copy=policies.hedge is not None and may_copy(chosen),
-            wanted=engine.callbacks.wanted,
         )
         return run, RequestSender(self._sender, record, url, chosen)
 
@@ -258,4 +266,4 @@ class ClientView(Submitting):
     """A client with other policies by default, made by ``with_options()``."""
 
 
-_NO_OPTIONS = OwnOptions()
+_NOTHING: dict[str, Any] = {}

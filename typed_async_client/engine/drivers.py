@@ -39,6 +39,8 @@ __all__ = ["AsyncDriver", "AsyncSender", "finish"]
 
 T = TypeVar("T")
 
+_NEVER = math.inf
+
 
 class AsyncSender(Protocol):
     """Makes the attempts of one request."""
@@ -89,7 +91,7 @@ class AsyncDriver:
                 answer = None
                 try:
                     match step:
-                        case Send(attempt=attempt) if attempt.until == math.inf:
+                        case Send(attempt=attempt) if attempt.until == _NEVER:
                             log = sender.begin(attempt)
                             try:
                                 response = await sender.send(attempt)

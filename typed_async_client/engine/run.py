@@ -43,6 +43,7 @@ class Run:
         random: returns a number in [0, 1), for the jitter.
         record: the request's method and URL.
         idempotent: whether it may be sent twice, by its method or the caller's key.
+        wanted: the event types that somebody listens to.
         deadline: when it must have ended, in monotonic seconds; infinite for never.
         key: the idempotency key to send with each attempt; None for none.
         may_copy: whether two attempts can run at the same time, as far as its body is concerned.
@@ -54,7 +55,7 @@ class Run:
         retry: the decision that led to the current attempt; None for the first.
         started: when it began, in monotonic seconds.
         states: the states of its policies for its origin, by the name of the policy.
-        wanted: the event types that somebody listens to.
+        wanted: the same.
         withdrawn: when it took its last retry from the budget; None if it took none.
     """
 
@@ -79,19 +80,19 @@ class Run:
         "withdrawn",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - positional for speed: called for every request
         self,
         context: "RequestContext",
-        *,
         policies: "Policies",
         now: Callable[[], float],
         random: Callable[[], float],
         record: "RequestRecord",
-        idempotent: bool = False,
+        idempotent: bool,  # noqa: FBT001 - positional for speed
+        wanted: frozenset[EventType],
+        *,
         deadline: float = math.inf,
         key: str | None = None,
         may_copy: bool = False,
-        wanted: frozenset[EventType] = frozenset(),
     ) -> None:
         self.admissions: list[Admission] = []
         self.attempts: int = 0

@@ -277,15 +277,15 @@ class ResilientTransport(WrappingTransport):
         key = own.key_for(policies.options, is_idempotent=is_safe)
         return Run(
             defaults.renew() if given is None else checked_context(given).clone(),
-            policies=policies,
-            now=now,
-            random=self._random,
-            record=RequestRecord(method, request.url),
-            idempotent=is_safe or key is not None,
+            policies,
+            now,
+            self._random,
+            RequestRecord(method, request.url),
+            is_safe or key is not None,
+            self._callbacks.wanted,
             deadline=math.inf if seconds is None else now() + seconds,
             key=key,
             may_copy=isinstance(request.stream, httpx.ByteStream),
-            wanted=self._callbacks.wanted,
         )
 
     def _events(self) -> TransportEvents:
