@@ -11,6 +11,7 @@ from store_kit import KEY, admitted, report, reserved
 
 from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.circuit import CircuitBreaker
+from typed_async_client.policies.gates import Rejected
 from typed_async_client.policies.health import Health
 from typed_async_client.policies.rate_limit import RateLimit
 from typed_async_client.stores import Admission, RedisStore, Reservation
@@ -138,3 +139,32 @@ async def test_a_slot_that_redis_gives_too_late_is_given_back(server: RedisServe
         server.resume()
     async with RedisStore(server.url, timeout=60.0) as store:
         assert (await reserved(store, LIMIT)).wait == 0.0
+
+
+async def test_a_refusal_that_is_cancelled_gives_nothing_back(server: RedisServer) -> None:
+    """There is nothing to give back."""
+    limit = RateLimit(rate=1, per=SLOW, max_waiting=0)
+    breaker = CircuitBreaker(minimum_calls=1, reset_timeout=300.0)
+    async with RedisStore(server.url, timeout=60.0) as store:
+        await reserved(store, limit)
+        await store.withdraw(KEY, BUDGET, now=0.0)
+        await report(store, breaker, await admitted(store, breaker), Health.FAILING)
+        server.suspend()
+        await cancel_after(5, store.take_slot(KEY, limit, now=0.0))
+        await cancel_after(5, store.withdraw(KEY, BUDGET, now=0.0))
+        await cancel_after(5, store.admit(KEY, breaker, now=0.0))
+        server.resume()
+        assert isinstance(await store.take_slot(KEY, limit, now=0.0), Rejected)
+        assert await store.withdraw(KEY, BUDGET, now=0.0) is None
+        assert isinstance(await store.admit(KEY, breaker, now=0.0), Rejected)
+
+
+async def test_a_call_that_is_cancelled_while_redis_dies_leaves_nothing_behind() -> None:
+    """Nothing is logged about an error that nobody waits for."""
+    with running_redis() as server:
+        async with RedisStore(server.url, timeout=60.0) as store:
+            await store.withdraw(KEY, BUDGET, now=0.0)
+            server.suspend()
+            await cancel_after(5, store.take_slot(KEY, LIMIT, now=0.0))
+            server.stop()
+        assert store.is_shared  # it hasn't been asked since

@@ -125,6 +125,18 @@ async def test_a_redis_that_hangs_costs_one_timeout(
     await store.aclose()
 
 
+async def test_those_that_wait_for_their_turn_do_not_wait_for_a_redis_that_hangs(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first of them have found out, and each still gets a slot of its own."""
+    async with RedisStore(server.url, check_every=NEVER, timeout=0.05) as store:
+        server.suspend()
+        slots = await asyncio.gather(*(reserved(store, LIMIT) for _ in range(200)))
+        assert len({-(-slot.wait // SLOW) for slot in slots}) == 200
+        assert levels(caplog) == ["WARNING"]
+        server.resume()
+
+
 async def test_a_redis_that_refuses_to_write_does_not_decide(
     server: RedisServer, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

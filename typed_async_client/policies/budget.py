@@ -11,12 +11,12 @@ from typing import Final, get_args
 from typed_async_client.policies.checks import require_number, require_one_of
 from typed_async_client.policies.hosts import Retention, Scope
 
-__all__ = ["ENOUGH", "SLICES", "BudgetState", "RetryBudget"]
+__all__ = ["BudgetState", "RetryBudget"]
 
-SLICES: Final = 10
+_SLICES: Final = 10
 """Parts of the window, which are forgotten one at a time."""
 
-ENOUGH: Final = 1 - 1e-9
+_ENOUGH: Final = 1 - 1e-9
 """One extra request, whatever rounding leaves of five deposits of 0.2."""
 
 
@@ -82,10 +82,10 @@ class BudgetState:
     def __init__(self, options: RetryBudget) -> None:
         self._ratio = options.ratio
         self._reserve = options.min_per_second * options.ttl
-        self._slice = options.ttl / SLICES
+        self._slice = options.ttl / _SLICES
         self._newest = 0  # number of the current slice since the clock's zero
-        self._deposits = [0] * SLICES
-        self._withdrawals = [0] * SLICES
+        self._deposits = [0] * _SLICES
+        self._withdrawals = [0] * _SLICES
         self._total_deposits = 0
         self._total_withdrawals = 0
         self.refused: int = 0
@@ -109,7 +109,7 @@ class BudgetState:
             now: monotonic seconds.
         """
         position = self._advance(now)
-        if self._balance() < ENOUGH:
+        if self._balance() < _ENOUGH:
             self.refused += 1
             return False
         self._withdrawals[position] += 1
@@ -125,8 +125,8 @@ class BudgetState:
         """
         self._advance(now)
         number = int(withdrawn // self._slice)
-        position = number % SLICES
-        if number > self._newest - SLICES and self._withdrawals[position] > 0:
+        position = number % _SLICES
+        if number > self._newest - _SLICES and self._withdrawals[position] > 0:
             self._withdrawals[position] -= 1
             self._total_withdrawals -= 1
 
@@ -152,10 +152,10 @@ class BudgetState:
         number = int(now // self._slice)
         passed = number - self._newest
         if passed > 0:
-            for each in range(max(self._newest + 1, number - SLICES + 1), number + 1):
-                self._forget(each % SLICES)
+            for each in range(max(self._newest + 1, number - _SLICES + 1), number + 1):
+                self._forget(each % _SLICES)
             self._newest = number
-        return self._newest % SLICES
+        return self._newest % _SLICES
 
     def _forget(self, position: int) -> None:
         self._total_deposits -= self._deposits[position]

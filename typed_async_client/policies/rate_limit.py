@@ -69,19 +69,17 @@ class RateLimit:
 
 
 class Slot:
-    """The right to begin one attempt, now or after a wait."""
+    """The right to begin one attempt now."""
 
-    __slots__ = ("after", "before", "is_cancelled", "wait")
+    __slots__ = ("after", "before", "is_cancelled")
 
-    def __init__(self, before: int, after: int, wait: float = 0.0) -> None:
+    def __init__(self, before: int, after: int) -> None:
         self.before = before
         """When the burst would be full again without it, in ticks of the gate."""
         self.after = after
         """When the burst is full again, in ticks of the gate."""
         self.is_cancelled = False
         """Whether it was given back."""
-        self.wait = wait
-        """Seconds until the attempt may begin; 0 unless the slot was reserved."""
 
 
 class RateGate:
@@ -145,31 +143,6 @@ class RateGate:
         self.leave(waiter)
         return self._take(ticks)
 
-    def reserve(self, now: float, deadline: float = math.inf) -> Slot | Rejected:
-        """Take the next slot, even if it begins later.
-
-        For attempts that keep no queue together, such as those of several processes: each is told
-        its turn at once, and can't be served earlier if another gives up. A gate serves either
-        these attempts or those that are admitted.
-
-        Args:
-            now: monotonic seconds.
-            deadline: when the request must have ended, in monotonic seconds.
-
-        Returns:
-            The slot, whose ``wait`` must pass before the attempt begins; or why the attempt may not
-            be made, which uses nothing up.
-        """
-        ticks = self._ticks(now)
-        early = self._early(ticks, ahead=0)
-        wait = self._seconds(early)
-        if wait:
-            waiting = -(-(early - self._tolerance) // self._interval) - 1
-            answer = self._queue.admit(waiting=waiting, estimate=wait, now=now, deadline=deadline)
-            if isinstance(answer, Rejected):
-                return answer
-        return self._take(ticks, wait)
-
     def leave(self, waiter: Waiter) -> None:
         """Give up a place in the queue, so that those behind it are served earlier.
 
@@ -210,10 +183,10 @@ class RateGate:
         full_at = max(self._full_at, ticks)
         return full_at + ahead * self._interval - self._allowance - ticks
 
-    def _take(self, ticks: int, wait: float = 0.0) -> Slot:
+    def _take(self, ticks: int) -> Slot:
         before = self._full_at
         self._full_at = max(before, ticks) + self._interval
-        return Slot(before, self._full_at, wait)
+        return Slot(before, self._full_at)
 
     def _seconds(self, ticks: int) -> float:
         return ticks / (self._scale * _NANOSECONDS) if ticks > self._tolerance else 0.0

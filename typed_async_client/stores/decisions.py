@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
-from typed_async_client.policies.budget import ENOUGH, SLICES, RetryBudget
+from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.circuit import CircuitBreaker
 from typed_async_client.policies.gates import Rejected, RejectionReason
 from typed_async_client.policies.health import Health
@@ -37,6 +37,12 @@ __all__ = [
 
 _NO_LIMIT: Final = sys.float_info.max
 """Infinity for Lua, whose spelling of it depends on the platform."""
+
+_SLICES: Final = 10
+"""Parts of the window of a budget, as in ``policies/budget.py``."""
+
+_ENOUGH: Final = 1 - 1e-9
+"""One extra request, whatever rounding leaves of five deposits of 0.2."""
 
 _SPARE: Final = 60.0
 """Seconds for which a closed circuit is kept after its window, for attempts that take long."""
@@ -159,7 +165,7 @@ def deposit(key: StateKey, budget: RetryBudget) -> Decision[None]:
     return Decision(
         script=DEPOSIT,
         key=_budget_key(key, budget),
-        arguments=(budget.ttl / SLICES,),
+        arguments=(budget.ttl / _SLICES,),
         decode=lambda reply: None,  # noqa: ARG005 - nothing is answered
         locally=lambda local, at: local.deposit(key, budget, now=at),
     )
@@ -171,7 +177,7 @@ def withdraw(key: StateKey, budget: RetryBudget) -> Decision[Withdrawal | None]:
     return Decision(
         script=WITHDRAW,
         key=_budget_key(key, budget),
-        arguments=(budget.ttl / SLICES, budget.ratio, _finite(reserve), ENOUGH),
+        arguments=(budget.ttl / _SLICES, budget.ratio, _finite(reserve), _ENOUGH),
         decode=lambda reply: Withdrawal(receipt=_Receipt(_text(reply))) if reply else None,
         locally=lambda local, at: local.withdraw(key, budget, now=at),
         undo=lambda taken: None if taken is None else refund(key, budget, taken),
@@ -186,7 +192,7 @@ def refund(key: StateKey, budget: RetryBudget, withdrawal: Withdrawal) -> Decisi
     return Decision(
         script=REFUND,
         key=_budget_key(key, budget),
-        arguments=(budget.ttl / SLICES, *receipt.values),
+        arguments=(budget.ttl / _SLICES, *receipt.values),
         decode=lambda reply: None,  # noqa: ARG005 - nothing is answered
         locally=lambda local, at: local.refund(key, budget, withdrawal, now=at),
     )

@@ -1,5 +1,6 @@
 """Keeps the state of policies in this process: the policies themselves, one per key."""
 
+import functools
 import math
 import threading
 from collections.abc import Callable, Hashable
@@ -10,7 +11,8 @@ from typed_async_client.policies.circuit import Circuit, CircuitBreaker
 from typed_async_client.policies.gates import Rejected
 from typed_async_client.policies.health import Health
 from typed_async_client.policies.hosts import DEFAULT_MAX_HOSTS, Hosts, Retention, StateT
-from typed_async_client.policies.rate_limit import RateGate, RateLimit, Slot
+from typed_async_client.policies.rate_limit import RateLimit
+from typed_async_client.policies.reservations import ReservedSlot, SlotBook
 from typed_async_client.policies.transitions import Ticket, Transition
 from typed_async_client.stores.protocol import Admission, Reservation, StateKey, Withdrawal
 
@@ -71,10 +73,10 @@ class SyncLocalStore:
         (Reservation(wait=0.0), Reservation(wait=0.5))
     """
 
-    __slots__ = ("_budgets", "_circuits", "_gates", "_lock")
+    __slots__ = ("_books", "_budgets", "_circuits", "_lock")
 
     def __init__(self, *, max_hosts: int = DEFAULT_MAX_HOSTS) -> None:
-        self._gates: _Places[RateGate] = _Places(max_hosts)
+        self._books: _Places[SlotBook] = _Places(max_hosts)
         self._circuits: _Places[Circuit] = _Places(max_hosts)
         self._budgets: _Places[BudgetState] = _Places(max_hosts)
         self._lock = threading.Lock()
@@ -84,17 +86,17 @@ class SyncLocalStore:
     ) -> Reservation | Rejected:
         """Reserve the next slot of a rate limit; return why if it would come too late."""
         with self._lock:
-            slot = self._gates.at((key, limit), now, limit.start).reserve(now, deadline)
+            slot = self._book(key, limit, now).reserve(now, deadline)
         return slot if isinstance(slot, Rejected) else Reservation(wait=slot.wait, receipt=slot)
 
     def cancel_slot(
         self, key: StateKey, limit: RateLimit, reservation: Reservation, *, now: float
     ) -> bool:
         """Give back a slot that isn't used; return whether that was possible."""
-        if not isinstance(reservation.receipt, Slot):
+        if not isinstance(reservation.receipt, ReservedSlot):
             return False
         with self._lock:
-            return self._gates.at((key, limit), now, limit.start).cancel(reservation.receipt)
+            return self._book(key, limit, now).give_back(reservation.receipt)
 
     def admit(self, key: StateKey, breaker: CircuitBreaker, *, now: float) -> Admission | Rejected:
         """Ask a circuit for a new attempt, which must be reported once."""
@@ -126,12 +128,12 @@ class SyncLocalStore:
     def deposit(self, key: StateKey, budget: RetryBudget, *, now: float) -> None:
         """Count a request in a retry budget; its retries aren't counted again."""
         with self._lock:
-            self._budgets.at((key, budget), now, budget.new_state).deposit(now)
+            self._budget(key, budget, now).deposit(now)
 
     def withdraw(self, key: StateKey, budget: RetryBudget, *, now: float) -> Withdrawal | None:
         """Take an extra request out of a retry budget; return None if not enough is left."""
         with self._lock:
-            is_allowed = self._budgets.at((key, budget), now, budget.new_state).withdraw(now)
+            is_allowed = self._budget(key, budget, now).withdraw(now)
         return Withdrawal(receipt=_Withdrawn(now)) if is_allowed else None
 
     def refund(
@@ -142,10 +144,16 @@ class SyncLocalStore:
         with self._lock:
             if isinstance(taken, _Withdrawn) and not taken.is_refunded:
                 taken.is_refunded = True
-                self._budgets.at((key, budget), now, budget.new_state).refund(taken.at, now=now)
+                self._budget(key, budget, now).refund(taken.at, now=now)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
+
+    def _book(self, key: StateKey, limit: RateLimit, now: float) -> SlotBook:
+        return self._books.at((key, limit), now, functools.partial(SlotBook, limit))
+
+    def _budget(self, key: StateKey, budget: RetryBudget, now: float) -> BudgetState:
+        return self._budgets.at((key, budget), now, functools.partial(BudgetState, budget))
 
 
 class LocalStore:

@@ -27,7 +27,7 @@ class Outage:
         self._check_every = check_every
         self._check_at = 0.0
         self._lock = threading.Lock()
-        self.is_down = False
+        self.is_down: bool = False
         """Whether the server didn't answer when it was last asked."""
 
     def begin(self, error: BaseException) -> None:

@@ -24,7 +24,7 @@ class Script:
     __slots__ = ("sha", "text")
 
     def __init__(self, *parts: str) -> None:
-        self.text = "\n".join(part.strip("\n") for part in parts)
+        self.text: str = "\n".join(part.strip("\n") for part in parts)
         """What ``EVAL`` takes."""
-        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self.sha: str = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
         """What ``EVALSHA`` takes."""
