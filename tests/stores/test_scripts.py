@@ -179,37 +179,45 @@ def assert_same(here: Transition | None, there: Transition | None) -> None:
 @EXAMPLES
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from("ddwwr"), st.sampled_from([0.0, 0.0, 1.0, 100.0, 400.0])),
-        max_size=60,
+        st.tuples(
+            st.sampled_from("ddwwr"),
+            st.sampled_from([0.0, 0.0, 1.0, 100.0, 400.0]),
+            st.integers(1, 12),
+        ),
+        max_size=30,
     ),
     ratio=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
     reserve=st.sampled_from([0, 1, 3]),
 )
 def test_budgets_are_those_of_the_policy(
-    client: redis.Redis, steps: list[tuple[str, float]], ratio: float, reserve: int
+    client: redis.Redis, steps: list[tuple[str, float, int]], ratio: float, reserve: int
 ) -> None:
     """The same withdrawals are refused."""
     pair = Pair(client)
     budget = RetryBudget(ratio=ratio, min_per_second=reserve / 1000, ttl=1000.0)
     taken: list[tuple[Withdrawal, Withdrawal]] = []
-    for action, seconds in steps:
+    for action, seconds, times in steps:
         pair.pass_time(seconds)
-        if action == "d":
-            pair.ask(decisions.deposit(KEY, budget))
-            pair.local.deposit(KEY, budget, now=pair.now)
-        elif action == "r" and taken:
-            shared, own = taken.pop(0)
-            refund = decisions.refund(KEY, budget, shared)
-            assert refund is not None
-            pair.ask(refund)
-            pair.local.refund(KEY, budget, own, now=pair.now)
-        else:
-            here = pair.ask(decisions.withdraw(KEY, budget))
-            there = pair.local.withdraw(KEY, budget, now=pair.now)
-            if here is None or there is None:
-                assert here is there
-            else:
-                taken.append((here, there))
+        for _ in range(times):
+            if action == "d":
+                pair.ask(decisions.deposit(KEY, budget))
+                pair.local.deposit(KEY, budget, now=pair.now)
+            elif action == "w":
+                here = pair.ask(decisions.withdraw(KEY, budget))
+                there = pair.local.withdraw(KEY, budget, now=pair.now)
+                assert (here is None) == (there is None)
+                if here is not None and there is not None:
+                    taken.append((here, there))
+            elif taken:
+                refund_both(pair, budget, *taken.pop(0))
+
+
+def refund_both(pair: Pair, budget: RetryBudget, here: Withdrawal, there: Withdrawal) -> None:
+    """Give an extra request back to Redis and to the local store."""
+    refund = decisions.refund(KEY, budget, here)
+    assert refund is not None
+    pair.ask(refund)
+    pair.local.refund(KEY, budget, there, now=pair.now)
 
 
 def test_a_rate_does_not_drift(client: redis.Redis) -> None:
