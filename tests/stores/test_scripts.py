@@ -32,7 +32,9 @@ EXAMPLES: Final = settings(
 )
 
 steps = st.lists(
-    st.tuples(st.sampled_from("tttcw"), st.sampled_from([0.0, 0.5, 1.0, 30.0, 700.0])), max_size=40
+    st.tuples(st.sampled_from("tttcw"), st.sampled_from([0.0, 0.5, 1.0, 30.0, 700.0])),
+    min_size=10,
+    max_size=40,
 )
 
 
@@ -116,6 +118,7 @@ outcomes = st.lists(
         st.sampled_from([0.0, 0.0, 1.0, 300.0, 1500.0]),
         st.floats(0, 0.999),
     ),
+    min_size=15,
     max_size=60,
 )
 
@@ -184,6 +187,7 @@ def assert_same(here: Transition | None, there: Transition | None) -> None:
             st.sampled_from([0.0, 0.0, 1.0, 100.0, 400.0]),
             st.integers(1, 12),
         ),
+        min_size=8,
         max_size=30,
     ),
     ratio=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
