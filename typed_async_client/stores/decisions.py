@@ -41,8 +41,8 @@ _NO_LIMIT: Final = sys.float_info.max
 _SLICES: Final = 10
 """Parts of the window of a budget, as in ``policies/budget.py``."""
 
-_ENOUGH: Final = 1 - 1e-9
-"""One extra request, whatever rounding leaves of five deposits of 0.2."""
+_ROUNDING: Final = 1e-9
+"""What rounding may take from five deposits of 0.2."""
 
 _SPARE: Final = 60.0
 """Seconds for which a closed circuit is kept after its window, for attempts that take long."""
@@ -177,7 +177,7 @@ def withdraw(key: StateKey, budget: RetryBudget) -> Decision[Withdrawal | None]:
     return Decision(
         script=WITHDRAW,
         key=_budget_key(key, budget),
-        arguments=(budget.ttl / _SLICES, budget.ratio, _finite(reserve), _ENOUGH),
+        arguments=(budget.ttl / _SLICES, budget.ratio, _finite(reserve), _ROUNDING),
         decode=lambda reply: Withdrawal(receipt=_Receipt(_text(reply))) if reply else None,
         locally=lambda local, at: local.withdraw(key, budget, now=at),
         undo=lambda taken: None if taken is None else refund(key, budget, taken),

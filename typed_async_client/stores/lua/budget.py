@@ -44,19 +44,29 @@ WITHDRAW: Final = Script(
     CLOCK,
     _PARTS,
     """
-local ratio, reserve, enough = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local deposits, withdrawals = 0, 0
+local ratio, reserve, rounding = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local current_deposits, current_withdrawals = current()
+local deposits, busiest = 0, 0
+local taken = {current_withdrawals + 1}
 for _, part in ipairs(redis.call('HVALS', key)) do
     local n, d, w = read(part)
     if n > number - 10 then
-        deposits, withdrawals = deposits + d, withdrawals + w
+        deposits, busiest = deposits + d, math.max(busiest, d)
+        if n ~= number then
+            table.insert(taken, w)
+        end
     end
 end
-if reserve + ratio * deposits - withdrawals < enough then
+
+local pace = math.max(1, ratio * busiest)
+local burst, withdrawals = 0, 0
+for _, w in ipairs(taken) do
+    burst, withdrawals = burst + math.max(0, w - pace), withdrawals + w
+end
+if burst > reserve + rounding or withdrawals > reserve + ratio * deposits + rounding then
     return ''
 end
-local d, w = current()
-write(number, d, w + 1)
+write(number, current_deposits, current_withdrawals + 1)
 redis.call('PEXPIRE', key, expiry(slice * 10000))
 return string.format('%.0f', number)
 """,
