@@ -43,7 +43,7 @@ def run_nested(
             is_success = below is not None and (yield from below.request())
             return answered(200 if is_success else 503)
 
-        state = None if budget is None else budget.new_state()
+        state = None if budget is None else budget.start()
         return Client(clock, random, attempt, policy, state)
 
     front = service(0)

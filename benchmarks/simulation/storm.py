@@ -69,7 +69,7 @@ def run_storm(
             return Facts(fault=Fault.TIMEOUT, sent=Sent.UNANSWERED, idempotent=True)
         return answered(reply.value)
 
-    state = None if budget is None else budget.new_state()
+    state = None if budget is None else budget.start()
     client = Client(clock, random, attempt, policy, state)
 
     def request() -> Process[None]:

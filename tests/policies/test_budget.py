@@ -44,7 +44,7 @@ def test_rounding_costs_no_retry(ratio: float) -> None:
 
 def test_what_was_saved_up_is_spent_at_the_pace_of_the_requests() -> None:
     """A fifth of the requests of each second, and 10 more once; 210 in 10 seconds all the same."""
-    budget = RetryBudget().new_state()
+    budget = RetryBudget().start()
     for number in range(2_000):
         budget.deposit(now=number / 100)
     spent = []
@@ -57,7 +57,7 @@ def test_what_was_saved_up_is_spent_at_the_pace_of_the_requests() -> None:
 
 def test_a_client_that_sends_little_may_always_retry_once_in_a_while() -> None:
     """One retry in each second, although that is more than a fifth of its requests."""
-    budget = RetryBudget(min_per_second=0.0).new_state()
+    budget = RetryBudget(min_per_second=0.0).start()
     for second in range(10):
         budget.deposit(now=float(second))
     assert [withdrawals(budget, now) for now in (9.1, 9.2, 9.3)] == [1, 0, 0]
