@@ -102,8 +102,8 @@ def settled(run: Run) -> Flow[None]:
     if "budget" not in run.policies.shared:
         return
     yield from _deposited(run)
-    withdrawal, run.refundable = run.refundable, None
-    if withdrawal is not None:
+    withdrawals, run.refundable = run.refundable, ()
+    for withdrawal in withdrawals:
         yield from _ask(run, "refund", "budget", "budget", withdrawal=withdrawal)
 
 
