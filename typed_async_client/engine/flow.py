@@ -164,8 +164,8 @@ def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
         decision = GiveUp(GiveUpReason.BUDGET, outcome.facts.retry_after)
     if isinstance(decision, RetryAfter) or decision.is_counted:
         run.context = context.increment_attempt()
-    elif outcome.error is None and outcome.admission is not None:
-        outcome.admission.refund()
+    elif outcome.error is None:
+        run.refund_success(outcome)
     return decision
 
 

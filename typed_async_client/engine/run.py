@@ -198,14 +198,18 @@ class Run:
         self.history = (*self.history, kept)
 
     def keep_success(self, outcome: Outcome) -> None:
-        """Add the record of an attempt that needs no other, and give its retry back to the budget.
+        """Add the record of an attempt that needs no other, and give its retry back to the budget."""
+        self.refund_success(outcome)
+        self.keep(outcome)
+
+    def refund_success(self, outcome: Outcome) -> None:
+        """Give back what a retry took that was answered well.
 
         What a copy took isn't given back: if copies that are answered cost nothing, every slow
         request could have one.
         """
         if outcome.admission is not None and cast("Attempt", outcome.attempt).copy == 0:
             outcome.admission.refund()
-        self.keep(outcome)
 
     def withdraw(self) -> bool:
         """Take an extra request from the budget, when its wait starts; return whether it may be sent."""
