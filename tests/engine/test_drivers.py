@@ -173,7 +173,7 @@ def test_a_timeout_of_a_synchronous_attempt_is_its_deadline_if_that_has_passed(
         for attempt in script.sent:
             attempt.until = time.monotonic() + seconds
 
-    script.during_send = pass_time  # type: ignore[method-assign]  # called without the instance
+    script.during_send = pass_time
     with pytest.raises(error):
         drive_sync(script)
     assert script.kinds == ["timeout"]
@@ -243,7 +243,7 @@ def test_what_a_driver_cannot_do_is_thrown_into_the_flow(name: str) -> None:
         raise ZeroDivisionError
 
     if name == "Send":
-        script.begin = fail  # type: ignore[method-assign]  # as a transport might
+        script.begin = fail  # type: ignore[assignment]  # as a transport might
     else:
         script.events = type("Failing", (list,), {"append": fail})()
     with pytest.raises(ZeroDivisionError):

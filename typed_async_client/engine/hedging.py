@@ -6,7 +6,7 @@ from typing import cast
 from typed_async_client.engine.fleet import withdrawn
 from typed_async_client.engine.guarded import guarded_attempt, judged
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.steps import Cancel, Child, Discard, Flow, Join, Publish, Spawn
+from typed_async_client.engine.steps import Cancel, Child, Discard, Flow, Join, Publish, Spawn, Step
 from typed_async_client.events import EventType, HedgeDetails
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.hedge import HedgePlan, HedgeState
@@ -95,7 +95,7 @@ def _stop(run: Run, losers: list[Child], children: list[Child]) -> Flow[None]:
     """
     if not losers:
         return
-    yield from Cancel(losers)
+    interruptions = [(yield from _performed(Cancel(losers)))]
     for child in losers:
         children.remove(child)
         outcome = child.outcome
@@ -103,5 +103,22 @@ def _stop(run: Run, losers: list[Child], children: list[Child]) -> Flow[None]:
             continue
         run.keep(outcome)
         if outcome.response is not None:
-            yield from Discard(outcome.response)
+            interruptions.append((yield from _performed(Discard(outcome.response))))
         outcome.admission.release()
+    try:
+        for interruption in interruptions:
+            if interruption is not None:
+                raise interruption
+    finally:
+        del interruptions, interruption  # they refer to this frame
+
+
+def _performed(step: Step[None]) -> Flow[BaseException | None]:
+    """Have a step performed, and return what interrupted it: the others must be performed first."""
+    try:
+        yield from step
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised later
+        return error
+    return None
