@@ -4,15 +4,18 @@ import asyncio
 
 import httpx
 import pytest
+from driver_kit import AsyncScript
 from flow_kit import play
-from run_kit import START, Clock
+from run_kit import START, Clock, new_run
 
-from typed_async_client import EventType, Resilience
+from typed_async_client import BulkheadFullError, EventType, Resilience
+from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.policies.bulkhead import Bulkhead
 from typed_async_client.policies.hedge import Hedge
 from typed_async_client.policies.rate_limit import RateLimit
 from typed_async_client.policies.retry import RetryPolicy
+from typed_async_client.testing import run_virtual
 
 HEDGED = Resilience(
     hedge=Hedge(after=1.0, max_copies=2),
@@ -143,3 +146,22 @@ def test_each_copy_starts_and_is_announced() -> None:
     """STARTED comes once for each of them."""
     played = play(HEDGED, (9.0, "ok"), (0.5, "ok"), wanted=frozenset({EventType.STARTED}))
     assert played.kinds == ["started", "hedged", "started", "success"]
+
+
+def test_copies_that_a_policy_refuses_at_once_end_the_request_as_refused() -> None:
+    """They end before their first step; the error is that of the first attempt."""
+    resilience = Resilience(
+        hedge=Hedge(after=1.0), bulkhead=Bulkhead(max_concurrent=1, max_waiting=0)
+    )
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        shared = SharedPolicies()
+        gate = shared.of(resilience).states_at("http://a.test", 0.0)["bulkhead"]
+        gate.admit(0.0, 9.0)
+        script = AsyncScript(new_run(resilience, clock=loop.time, shared=shared))
+        with pytest.raises(BulkheadFullError):
+            await script.drive(request_flow(script.run))
+        return script.kinds
+
+    assert run_virtual(main()) == ["rejected"]

@@ -85,9 +85,10 @@ class AsyncDriver:
             BaseException: what the flow raises, such as the error of the request.
         """
         sender = self._sender
-        step = next(flow)
         answer: Any = None
+        step: Any = None
         try:
+            step = next(flow)  # it may end at once: a copy that a policy refuses
             while True:
                 answer = None
                 try:

@@ -113,9 +113,10 @@ class SyncDriver:
         Raises:
             BaseException: what the flow raises, such as the error of the request.
         """
-        step = next(flow)
         answer: Any = None
+        step: Any = None
         try:
+            step = next(flow)  # it may end at once: a copy that a policy refuses
             while True:
                 answer = None
                 try:
