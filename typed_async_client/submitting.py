@@ -189,7 +189,9 @@ class Submitting(Reporting, Verbs):
         if deadline is not None:
             chosen = dataclasses.replace(chosen, deadline=deadline)
         defaults = self._defaults if resilience is None else limits_of(chosen, {})
-        return ClientView(self._engine, self._sender, defaults, chosen)
+        view = ClientView(self._engine, self._sender, defaults, chosen)
+        view._origin = self  # noqa: SLF001 - of its own kind
+        return view
 
     def _prepare(
         self,
@@ -211,7 +213,7 @@ class Submitting(Reporting, Verbs):
                 method in IDEMPOTENT,
                 engine.callbacks.wanted,
             )
-            return run, RequestSender(self._sender, record, url, _NOTHING)
+            return run, RequestSender(self._sender, record, url, _NOTHING, self)
         own, given = OwnOptions.split(options)
         chosen = snapshot(given, self._client)
         if own.resilience is not None:
@@ -236,7 +238,7 @@ class Submitting(Reporting, Verbs):
             key=key,
             may_copy=policies.hedge is not None and may_copy(chosen),
         )
-        return run, RequestSender(self._sender, record, url, chosen)
+        return run, RequestSender(self._sender, record, url, chosen, self)
 
     async def _admission(self, run: Run) -> None:
         """Wait until the request may be launched, at most until its deadline.
@@ -263,7 +265,9 @@ class Submitting(Reporting, Verbs):
 
 
 class ClientView(Submitting):
-    """A client with other policies by default, made by ``with_options()``."""
+    """A client with other policies by default, made by ``with_options()``; it keeps the client."""
+
+    _origin: Submitting
 
 
 _NOTHING: dict[str, Any] = {}

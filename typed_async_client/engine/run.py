@@ -233,6 +233,8 @@ class Run:
 
     def end_event(self, outcome: Outcome) -> AsyncEvent:
         """Create the terminal event of a request that wasn't interrupted."""
+        if outcome.interruption is not None:
+            return self.cancelled_event(outcome.interruption)
         if outcome.error is None:
             return self.event(EventType.SUCCESS, outcome.response)
         if isinstance(outcome.error, RejectedError):

@@ -24,9 +24,10 @@ class RequestSender:
         record: the request's method and URL.
         url: the URL, as it was passed.
         options: the options for httpx.
+        kept: what must not be freed before the request has ended: the client.
     """
 
-    __slots__ = ("_options", "_owner", "_url", "record")
+    __slots__ = ("_kept", "_options", "_owner", "_url", "record")
 
     def __init__(
         self,
@@ -34,7 +35,9 @@ class RequestSender:
         record: RequestRecord,
         url: httpx.URL | str,
         options: Mapping[str, Any],
+        kept: object,
     ) -> None:
+        self._kept = kept
         self._options = options
         self._owner = owner
         self._url = url
