@@ -1,7 +1,9 @@
 """Submits requests to the engine: what a client and its views with other options have in common."""
 
 import asyncio
+import contextvars
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Never, Unpack
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, Unpack
 import httpx
 
 from typed_async_client.context import RequestContext, checked_context
+from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.run import Run
@@ -164,6 +167,19 @@ class Submitting(Reporting, Verbs):
         check_names("new_context() argument", unknown, chosen)
         given = {name: value for name, value in chosen.items() if value is not None}
         return dataclasses.replace(self._defaults.renew(), **given)
+
+    def circuit(self, origin: str) -> CircuitControl:
+        """Return the circuit of a host, to look at it, or to open and close it by hand.
+
+        Args:
+            origin: scheme, name and port of the host, as in ``https://api.example.org``.
+
+        Raises:
+            ValueError: the client has no circuit breaker, or a store keeps its state.
+        """
+        engine = self._engine
+        publish = functools.partial(engine.monitor.publish, caller=contextvars.copy_context())
+        return circuit_control(self._policies, origin, engine.now(), publish)
 
     def with_options(
         self, *, resilience: Resilience | None = None, deadline: float | None = None
