@@ -5,7 +5,6 @@ around any other transport. It sees one hop at a time: redirects, authentication
 handled by the httpx client above it.
 """
 
-import inspect
 import math
 import random as random_module
 import threading
@@ -52,7 +51,11 @@ from typed_async_client.transports.senders import (
     AsyncTransportSender,
     SyncTransportSender,
 )
-from typed_async_client.transports.transport_events import SettlesCallbacks, TransportEvents
+from typed_async_client.transports.transport_events import (
+    SettlesCallbacks,
+    TransportEvents,
+    is_async,
+)
 
 if TYPE_CHECKING:
     from typed_async_client.engine.shared import Policies
@@ -157,9 +160,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
-        self._has_async_callback = any(
-            map(inspect.iscoroutinefunction, (on_event, _call_method_of(on_event)))
-        )
+        self._has_async_callback = is_async(on_event)
         if isinstance(transport, str):
             check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
             transport, trust_env = proxied_backend(transport, trust_env=trust_env), True
@@ -277,7 +278,3 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         """Return the flow of a request, which holds the lock if it uses shared policies."""
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
-
-
-def _call_method_of(on_event: object) -> object:
-    return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
