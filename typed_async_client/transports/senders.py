@@ -80,7 +80,7 @@ class _Sender:
         if is_in_memory(response):
             return None
         self._describe(response)
-        hand_over(response, Delivery(flow, self._publish, self._run.deadline))
+        hand_over(response, Delivery(flow, self._publish, self._run))
         return response
 
     def completed(self, response: httpx.Response) -> httpx.Response:
