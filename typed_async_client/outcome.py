@@ -31,7 +31,7 @@ __all__ = ["AttemptHistory", "Outcome"]
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Outcome:
-    """What an attempt ended with: a response, or else an error.
+    """What an attempt ended with: a response, or else an error, or both if the body broke later.
 
     Attributes:
         facts: what is known about the attempt.
@@ -43,6 +43,7 @@ class Outcome:
         admission: what the policies have granted to it; None without policies.
         request: the request that failed; None if unknown, or if it was answered.
         is_judged: whether the caller's own functions have been asked about it.
+        interruption: what interrupted the reading of the body, such as a cancellation.
     """
 
     facts: Facts
@@ -54,6 +55,7 @@ class Outcome:
     admission: Any = None
     request: Any = None
     is_judged: bool = False
+    interruption: BaseException | None = None
 
     @property
     def answered_by(self) -> str:
@@ -63,11 +65,6 @@ class Outcome:
             return origin_of(response.request)
         return self.origin
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether there is no body to wait for: it has been read, or there is no response."""
-        return self.response is None or self.response.is_closed
-
     @classmethod
     def of_response(cls, response: httpx.Response, attempt: Attempt) -> Self:
         """Read the facts about an attempt that was answered."""
@@ -75,9 +72,14 @@ class Outcome:
         return cls(facts, response, None, "", attempt)
 
     @classmethod
-    def of_broken_body(cls, answered: "Outcome", error: Exception) -> Self:
-        """Return the outcome of an attempt whose response was handed over, and broke later."""
-        return cls(facts_of_broken_body(answered.facts, error), None, error)
+    def of_broken_body(cls, answered: "Outcome", error: BaseException) -> Self:
+        """Return the outcome of an attempt whose response was handed over, and broke later.
+
+        It has a response and an error, which the reader of the body has got already.
+        """
+        if not isinstance(error, Exception):
+            return cls(answered.facts, answered.response, interruption=error)
+        return cls(facts_of_broken_body(answered.facts, error), answered.response, error)
 
     @classmethod
     def of_error(

@@ -12,14 +12,11 @@ from typed_async_client.engine.queues import GateQueue, Turn
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Acquire, Flow, Publish, Sleep
 from typed_async_client.events import EventType, ThrottleDetails
-from typed_async_client.outcome import Outcome
 from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.gates import Rejected, RejectionReason
-from typed_async_client.policies.health import Health, health_of
 from typed_async_client.policies.transitions import CircuitState, Transition
 
 if TYPE_CHECKING:
-    from typed_async_client.attempts import Attempt
     from typed_async_client.engine.fleet import FleetAdmission
 
 __all__ = ["Admission", "Waiting"]
@@ -136,15 +133,6 @@ class Admission(Grants):
         self.release()
         if self.fleet is not None:
             yield from self.fleet.give_back()
-
-    def report_to_fleet(self, outcome: Outcome) -> Flow[tuple[Transition, ...]]:
-        """Tell the shared circuit how the attempt has ended; return what that has changed."""
-        fleet = cast("FleetAdmission", self.fleet)
-        attempt = cast("Attempt", outcome.attempt)
-        is_asked = outcome.answered_by in {"", self._run.record.origin}
-        health = health_of(outcome.facts) if is_asked else Health.OK
-        transition = yield from fleet.report(health, outcome.ended - attempt.started)
-        return _NO_TRANSITIONS if transition is None else (transition,)
 
     def _ask_fleet(self, name: str) -> Flow[Rejected | Waiting | None]:
         answer = yield from cast("FleetAdmission", self.fleet).ask(name)

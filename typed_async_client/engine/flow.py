@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["request_flow"]
 
 
-def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - called for every request
+def request_flow(run: Run) -> Flow["httpx.Response"]:
     """Yield the steps of one request.
 
     The last step always publishes the terminal event, even if a cancellation is thrown in at any
@@ -45,15 +45,14 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - called 
             outcome.ended = run.now()
         else:
             outcome = yield from _guarded(run)
-        if not policies.retry.is_content_with(outcome.facts):
+        if outcome.facts.fault is not None or not policies.retry.is_content_with(outcome.facts):
             outcome = yield from _retried(run, outcome)
-        elif policies.is_plain:
-            run.keep(outcome)
         else:
             run.keep_success(outcome)
         if policies.shared:
             yield from settled(run)
-        if not outcome.is_whole:
+        response = outcome.response
+        if response is not None and not response.is_closed:
             outcome = yield from _delivered(outcome)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
@@ -64,12 +63,12 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - called 
         if run.admissions or run.withdrawal is not None:
             run.release()
     yield Publish(run.end_event(outcome))
-    if outcome.error is not None:
+    if outcome.response is None:
         try:
-            raise outcome.error
+            raise cast("Exception", outcome.error)
         finally:
             del outcome  # the error refers to this frame
-    return cast("httpx.Response", outcome.response)
+    return outcome.response
 
 
 def _interrupted(run: Run, error: BaseException) -> Flow[None]:
@@ -179,8 +178,4 @@ def _delivered(outcome: Outcome) -> Flow[Outcome]:
     except BaseException:  # it couldn't be handed over
         yield from Discard(response)
         raise
-    if error is None:
-        return outcome
-    if not isinstance(error, Exception):
-        raise error
-    return Outcome.of_broken_body(outcome, error)
+    return outcome if error is None else Outcome.of_broken_body(outcome, error)

@@ -38,9 +38,11 @@ def _attempted(run: Run, copy: int, admission: Admission) -> Flow[Outcome]:
         attempt = run.new_attempt(copy)
         if answer is not None:
             outcome = refused(run, answer, admission.refused_by)
+            run.attempts -= copy == 0  # it isn't made
             yield from admission.refuse(answer)
         elif attempt.started >= run.deadline:
             outcome = too_late(run)
+            run.attempts -= copy == 0
             yield from admission.leave()
         else:
             outcome = yield from _sent(run, attempt, admission)
@@ -62,10 +64,11 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     admission.begin(attempt.started)
     outcome: Outcome = yield Send(attempt)
     try:
-        outcome.ended = now = run.now()
+        outcome.attempt, outcome.ended = attempt, (now := run.now())
         transitions = admission.report(outcome, now - attempt.started, now)
         if admission.fleet is not None:
-            transitions += yield from admission.report_to_fleet(outcome)
+            changed = yield from admission.fleet.report(outcome)
+            transitions += () if changed is None else (changed,)
         for transition in transitions:
             yield Publish(run.transition_event(transition))
     except GeneratorExit:
