@@ -127,6 +127,20 @@ def test_copies_queue_like_any_attempt() -> None:
     assert queue.gate.waiting == 0
 
 
+def test_a_timer_that_is_early_sends_no_copy_yet() -> None:
+    """A loop may wake a little before the time that it was asked for."""
+    clock = Clock()
+    late: list[float] = []
+
+    def wake_early(step: object) -> None:
+        if type(step).__name__ == "Join" and len(late) < 2:
+            late.append(clock.now)
+            clock.now -= 1e-9
+
+    played = play(HEDGED, (9.0, "ok"), (0.5, "ok"), clock=clock, after_step=wake_early)
+    assert played.kinds == ["hedged", "success"]
+
+
 @pytest.mark.parametrize("wins", [True, False])
 def test_the_time_of_a_slow_attempt_counts_although_a_copy_was_faster(*, wins: bool) -> None:
     """Or the delay, a percentile of those times, would become shorter and shorter."""

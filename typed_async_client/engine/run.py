@@ -309,8 +309,6 @@ class Run:
         )
 
 
-def _described(error: Exception | None) -> str | None:
-    if error is None:
-        return None
+def _described(error: Exception) -> str:
     message = error_line(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
