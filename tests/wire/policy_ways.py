@@ -60,7 +60,7 @@ async def open_way(
     resilience: Resilience,
     *,
     on_retry: Callable[[], Awaitable[None]] | None = None,
-    limits: httpx.Limits = httpx.Limits(max_connections=100),
+    limits: httpx.Limits | None = None,
     **options: Any,
 ) -> AsyncIterator[Way]:
     """Open a client, and close it at the end.
@@ -72,6 +72,7 @@ async def open_way(
         limits: the limits of its pool.
         **options: options for the client or the transport that retries.
     """
+    limits = limits or httpx.Limits(max_connections=100)
     events: list[AsyncEvent] = []
     loop = asyncio.get_running_loop()
 
@@ -86,50 +87,43 @@ async def open_way(
 
     async with contextlib.AsyncExitStack() as stack:
         if name in CLIENTS:
-            yield await _open_client(stack, name, resilience, events, on_event, limits, options)
+            inner = _external(name, limits)
+            if inner is None:
+                options |= {"verify": client_context(), "trust_env": False, "limits": limits}
+            else:
+                options["http_client"] = await stack.enter_async_context(inner)
+            client = AsyncResilientClient(resilience=resilience, **options)
+            await stack.enter_async_context(client)
+            for kind in EventType:
+                client.add_event_callback(kind, on_event)
+            library = httpx2 if name == "external httpx2" else httpx
+            yield Way(client.request, events, client, library)
         else:
-            yield await _open_transport(stack, name, resilience, events, on_event, limits, options)
+            options |= {"resilience": resilience, "on_event": on_event}
+            transport = ResilientTransport(_wrapped(name, limits), **options)
+            yield Way(await _sender(stack, name, transport), events, transport)
 
 
-async def _open_client(
-    stack: contextlib.AsyncExitStack,
-    name: str,
-    resilience: Resilience,
-    events: list[AsyncEvent],
-    on_event: Callable[[AsyncEvent], Any],
-    limits: httpx.Limits,
-    options: dict[str, Any],
-) -> Way:
+def _external(name: str, limits: httpx.Limits) -> Any:
     if name == "client":
-        own = {"verify": client_context(), "trust_env": False, "limits": limits}
-        client = AsyncResilientClient(resilience=resilience, **own, **options)
-    else:
-        library: Any = httpx if name == "external httpx" else httpx2
-        pool = library.Limits(max_connections=limits.max_connections)
-        inner = library.AsyncClient(verify=client_context(), trust_env=False, limits=pool)
-        inner = await stack.enter_async_context(inner)
-        client = AsyncResilientClient(http_client=inner, resilience=resilience, **options)
-    client = await stack.enter_async_context(client)
-    for kind in EventType:
-        client.add_event_callback(kind, on_event)
-    return Way(client.request, events, client, httpx2 if name.endswith("2") else httpx)
+        return None
+    library: Any = httpx if name == "external httpx" else httpx2
+    pool = library.Limits(max_connections=limits.max_connections)
+    return library.AsyncClient(verify=client_context(), trust_env=False, limits=pool)
 
 
-async def _open_transport(
-    stack: contextlib.AsyncExitStack,
-    name: str,
-    resilience: Resilience,
-    events: list[AsyncEvent],
-    on_event: Callable[[AsyncEvent], Any],
-    limits: httpx.Limits,
-    options: dict[str, Any],
-) -> Way:
-    wrapped: Any = {
+def _wrapped(name: str, limits: httpx.Limits) -> Any:
+    kinds: dict[str, Any] = {
         "async transport": AsyncPoolTransport,
         "httpx transport": httpx.AsyncHTTPTransport,
         "sync transport": httpx.HTTPTransport,
-    }[name](verify=client_context(), limits=limits)
-    transport = ResilientTransport(wrapped, resilience=resilience, on_event=on_event, **options)
+    }
+    return kinds[name](verify=client_context(), limits=limits)
+
+
+async def _sender(
+    stack: contextlib.AsyncExitStack, name: str, transport: ResilientTransport
+) -> Callable[..., Awaitable[httpx.Response]]:
     if name == "sync transport":
         sync_client = stack.enter_context(httpx.Client(transport=transport))
 
@@ -144,7 +138,7 @@ async def _open_transport(
         ours = {key: more.pop(key) for key in _OURS & more.keys()}
         return send(method, url, extensions={**more.pop("extensions", {}), **ours}, **more)
 
-    return Way(request, events, transport)
+    return request
 
 
 _OURS = {"deadline", "idempotency_key", "resilience"}

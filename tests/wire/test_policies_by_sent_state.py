@@ -149,7 +149,7 @@ async def test_a_name_that_is_unknown_for_a_moment_is_looked_up_again(
 
 
 @pytest.mark.parametrize("fault", ["RST", "silence"])
-@pytest.mark.parametrize("kind", REQUESTS)
+@pytest.mark.parametrize("kind", ["GET", "POST"])
 @pytest.mark.parametrize("way", ALL_WAYS)
 async def test_a_request_whose_tls_handshake_failed_arrives_once(
     way: str, kind: str, fault: str
@@ -228,7 +228,7 @@ async def test_an_automatic_key_makes_a_post_safe_and_is_the_same_in_all_attempt
         assert server.requests[-1].headers["idempotency-key"] == "mine"
 
 
-@pytest.mark.parametrize("kind", REQUESTS)
+@pytest.mark.parametrize("kind", ["POST", "POST with idempotency_key"])
 @pytest.mark.parametrize("way", ALL_WAYS)
 async def test_an_attempt_that_timed_out_before_it_was_sent_is_made_again(
     way: str, kind: str
@@ -245,7 +245,7 @@ async def test_an_attempt_that_timed_out_before_it_was_sent_is_made_again(
         assert [request.method for request in server.requests] == [method]
 
 
-@pytest.mark.parametrize("kind", REQUESTS)
+@pytest.mark.parametrize("kind", ["POST", "POST with idempotency_key"])
 @pytest.mark.parametrize("way", ALL_WAYS)
 async def test_an_attempt_that_timed_out_after_it_was_sent_is_made_again_if_that_is_safe(
     way: str, kind: str
