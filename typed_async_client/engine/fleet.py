@@ -68,7 +68,7 @@ class FleetAdmission:
     def report(self, outcome: Outcome) -> Flow[Transition | None]:
         """Tell the circuit how the attempt has ended; return what that has changed."""
         attempt = cast("Attempt", outcome.attempt)
-        is_asked = outcome.origin in {"", self._run.record.origin}
+        is_asked = outcome.answered_by in {"", self._run.record.origin}
         health = health_of(outcome.facts) if is_asked else Health.OK
         return (yield from self._report(health, outcome.ended - attempt.started))
 
@@ -112,8 +112,8 @@ def settled(run: Run) -> Flow[None]:
     if "budget" not in run.policies.shared:
         return
     yield from _deposited(run)
-    withdrawal, run.refundable = run.refundable, None
-    if withdrawal is not None:
+    withdrawals, run.refundable = run.refundable, ()
+    for withdrawal in withdrawals:
         yield from _ask(run, "refund", "budget", "budget", withdrawal=withdrawal)
 
 

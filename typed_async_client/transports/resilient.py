@@ -195,7 +195,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             check_sync(run.policies.options)
         events = self._events()
         sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)
-        driver = SyncDriver(sender, events.publish, self._lock)
+        driver = SyncDriver(sender, events.publish)
         outer = keep_attempt()
         try:
             return sender.completed(driver.drive(self._locked(run)))
