@@ -89,7 +89,8 @@ async def open_way(
         if name in CLIENTS:
             inner = _external(name, limits)
             if inner is None:
-                options |= {"verify": client_context(), "trust_env": False, "limits": limits}
+                own = {"verify": client_context(), "trust_env": False, "limits": limits}
+                options = own | options
             else:
                 options["http_client"] = await stack.enter_async_context(inner)
             client = AsyncResilientClient(resilience=resilience, **options)
