@@ -216,10 +216,10 @@ def raw_headers(headers: HeaderTypes | None) -> list[tuple[bytes, bytes]]:
     return httpx.Headers(headers).raw
 
 
-def request_of(error: Exception) -> httpx.Request | None:
-    """Return the request that an httpx error belongs to; None if it has none."""
+def request_of(value: object) -> httpx.Request | None:
+    """Return the request that an error or a response of httpx belongs to; None if it has none."""
     try:
-        request: httpx.Request | None = getattr(error, "request", None)
+        request: httpx.Request | None = getattr(value, "request", None)
     except RuntimeError:  # httpx raises this if it was never set
         return None
     return request

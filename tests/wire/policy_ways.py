@@ -1,6 +1,7 @@
 """Sends requests under policies in each of the ways that the package offers, with one interface."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -128,8 +129,11 @@ async def _sender(
     if name == "sync transport":
         sync_client = stack.enter_context(httpx.Client(transport=transport))
 
+        threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(32))
+
         def send(*args: Any, **more: Any) -> Awaitable[httpx.Response]:
-            return asyncio.to_thread(functools.partial(sync_client.request, *args, **more))
+            call = functools.partial(sync_client.request, *args, **more)
+            return asyncio.get_running_loop().run_in_executor(threads, call)
 
     else:
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport))

@@ -43,6 +43,7 @@ async def test_a_circuit_opens_for_one_origin_and_nothing_reaches_it(way: str) -
                 await client.request("GET", failing.url)
         assert 40.0 <= (raised.value.retry_after or 0.0) <= 75.0
         assert raised.value.history[-1].rejection == "circuit_open"
+        assert isinstance(raised.value, client.library.TransportError)
         assert (len(failing.requests), failing.connections) == (2, connections)
         assert (await client.request("GET", healthy.url)).status_code == 200
         assert client.kinds().count("circuit_opened") == 1
@@ -134,9 +135,7 @@ async def test_trouble_of_the_client_itself_never_opens_a_circuit(way: str) -> N
         timeout = client.library.Timeout(30.0, pool=0.05)
         with pytest.raises((httpx.PoolTimeout, client.library.PoolTimeout)):
             await client.request("GET", server.url, timeout=timeout)
-        waiting = asyncio.ensure_future(
-            client.request("GET", server.url, deadline=1.0, timeout=30)
-        )
+        waiting = asyncio.ensure_future(client.request("GET", server.url, deadline=1.0, timeout=30))
         await wait_until(lambda: client.kinds().count("started") == 3)
         with pytest.raises(BulkheadFullError):
             await client.request("GET", server.url)
@@ -154,7 +153,9 @@ async def test_trouble_of_the_client_itself_never_opens_a_circuit(way: str) -> N
 
 async def test_the_states_of_many_origins_stay_bounded() -> None:
     """5,000 hosts are asked; the client remembers the last 1,000, but those in use for sure."""
-    policies = Resilience(circuit=CircuitBreaker(minimum_calls=1), bulkhead=Bulkhead(max_concurrent=2))
+    policies = Resilience(
+        circuit=CircuitBreaker(minimum_calls=1), bulkhead=Bulkhead(max_concurrent=2)
+    )
     names = {f"http://h{number}.test" for number in range(5000)}
 
     def respond(request: httpx.Request) -> httpx.Response:

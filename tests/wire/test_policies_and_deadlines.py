@@ -202,6 +202,7 @@ async def test_a_deadline_ends_the_wait_at_a_gate(
         with pytest.raises(error) as raised:
             await client.request("GET", server.url, deadline=0.1)
         assert raised.value.history[-1].rejection is not None
+        assert isinstance(raised.value, client.library.TransportError)
         with pytest.raises((httpx.ReadTimeout, client.library.ReadTimeout)):
             await first
         assert len(server.requests) == 1
