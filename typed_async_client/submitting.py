@@ -253,6 +253,7 @@ class Submitting(Reporting, Verbs):
             deadline=math.inf if seconds is None else engine.now() + seconds,
             key=key,
             may_copy=policies.hedge is not None and may_copy(chosen),
+            client=self._client,
         )
         return run, RequestSender(self._sender, record, url, chosen, self)
 
@@ -271,7 +272,8 @@ class Submitting(Reporting, Verbs):
                 raise
             raise DeadlineExceededError(
                 f"{run.record.method}: the deadline passed before the client had room for the "
-                "request: raise max_concurrent_requests, or submit fewer at a time"
+                "request: raise max_concurrent_requests, or submit fewer at a time",
+                client=self._client,
             ) from error
 
     async def _initialize_client(self) -> None:

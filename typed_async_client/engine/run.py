@@ -51,6 +51,8 @@ class Run:
         deadline: when it must have ended, in monotonic seconds; infinite for never.
         key: the idempotency key to send with each attempt; None for none.
         may_copy: whether two attempts can run at the same time, as far as its body is concerned.
+        client: the client of httpx or httpx2 that sends it, whose library errors belong to; None
+            if that isn't known.
 
     Attributes:
         admissions: what the policies have granted to its attempts, until it is given back.
@@ -70,6 +72,7 @@ class Run:
         "_seq",
         "admissions",
         "attempts",
+        "client",
         "context",
         "deadline",
         "history",
@@ -102,9 +105,11 @@ class Run:
         deadline: float = math.inf,
         key: str | None = None,
         may_copy: bool = False,
+        client: Any = None,
     ) -> None:
         self.admissions: list[Grants] = []
         self.attempts: int = 0
+        self.client: Any = client
         self.context: RequestContext = context
         self.deadline: float = deadline
         self.history: tuple[AttemptRecord, ...] = ()
