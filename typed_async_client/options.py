@@ -135,6 +135,7 @@ class _OwnOptions(TypedDict, total=False):
     backoff_factor: float | None
     max_delay: float | None
     resilience: Resilience | None
+    middleware: "Iterable[Callable[[Any, Any], Awaitable[httpx.Response]]]"
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int

@@ -56,7 +56,7 @@ class Run:
         started: when it began, in monotonic seconds.
         states: the states of its policies for its origin, by the name of the policy.
         wanted: the same.
-        is_deposited: whether a shared budget has counted it.
+        is_deposited: whether the budget has counted it, if that is shared or it has middleware.
         refundable: what a shared budget gets back when it ends; None for nothing.
         withdrawal: what it took last from a shared budget; None for nothing.
         withdrawn: when it took its last retry from the budget; None if it took none.
@@ -133,9 +133,9 @@ class Run:
 
     def enter_policies(self) -> None:
         """Look the states of the policies up, and count the request in its budget."""
-        now = self.started
+        now = self.now()
         self.states = self.policies.states_at(self.record.origin, now)
-        if "budget" in self.states:
+        if "budget" in self.states and not self.is_deposited:
             self.states["budget"].deposit(now)
 
     def new_attempt(self, copy: int = 0) -> Attempt:
