@@ -98,7 +98,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
         policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        chain, _ = checked_middleware(middleware, "async")
+        chain = checked_middleware(middleware, "async")
         given = {
             "max_retries": max_retries,
             "base_delay": base_delay,

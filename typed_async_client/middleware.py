@@ -27,6 +27,7 @@ __all__ = [
     "Kind",
     "Middleware",
     "TransportMiddleware",
+    "check_kind",
     "check_response",
     "checked_middleware",
 ]
@@ -166,8 +167,8 @@ It is an ``async def`` for asynchronous clients, and a ``def`` for synchronous o
 """
 
 
-def checked_middleware(given: object, kind: Kind | None) -> tuple[tuple[Any, ...], Kind | None]:
-    """Check the middleware of a client or of a transport; return it, and its kind.
+def checked_middleware(given: object, kind: Kind | None) -> tuple[Any, ...]:
+    """Check the middleware of a client or of a transport, and return it.
 
     Args:
         given: what was passed.
@@ -184,12 +185,27 @@ def checked_middleware(given: object, kind: Kind | None) -> tuple[tuple[Any, ...
     entries = tuple(given)
     for entry in entries:
         _check_shape(entry)
-        is_async = _is_async(entry)
-        found: Kind = "async" if is_async else "sync"
-        if kind is not None and found != kind:
-            raise TypeError(_wrong_kind(entry, kind))
-        kind = found
-    return entries, kind
+    if entries:
+        check_kind(entries, kind or _kind_of(entries[0]))
+    return entries
+
+
+def check_kind(entries: Iterable[Any], kind: Kind) -> None:
+    """Check that middleware is for a kind of client.
+
+    Raises:
+        TypeError: an entry is for the other kind; the message names it.
+    """
+    for entry in entries:
+        if _kind_of(entry) != kind:
+            raise TypeError(f"middleware {_name_of(entry)} {_WRONG_KIND[kind]}")
+
+
+_WRONG_KIND: Final = {
+    "async": "isn't async, which an asynchronous client needs: use an async def",
+    "sync": "is async, which a synchronous client can't run: use a def",
+}
+"""What is wrong with an entry for a kind of client."""
 
 
 def _check_shape(entry: Any) -> None:
@@ -215,22 +231,10 @@ def _check_shape(entry: Any) -> None:
         ) from error
 
 
-def _is_async(entry: Any) -> bool:
+def _kind_of(entry: Any) -> Kind:
     method = getattr(type(entry), "__call__", None)  # noqa: B004 - inspected, never called
-    return inspect.iscoroutinefunction(entry) or inspect.iscoroutinefunction(method)
-
-
-def _wrong_kind(entry: Any, kind: Kind) -> str:
-    name = _name_of(entry)
-    if kind == "sync":
-        return (
-            f"middleware {name} is async, which a synchronous client can't run: use a def. All "
-            "middleware of a transport must be of the same kind"
-        )
-    return (
-        f"middleware {name} isn't async, which an asynchronous client needs: use an async def. All "
-        "middleware of a transport must be of the same kind"
-    )
+    is_async = inspect.iscoroutinefunction(entry) or inspect.iscoroutinefunction(method)
+    return "async" if is_async else "sync"
 
 
 def check_response(response: object, middleware: object) -> None:

@@ -177,7 +177,7 @@ class Submitting(Preparing, Verbs):
         defaults = self._defaults if resilience is None else limits_of(chosen, {})
         own = self._middleware
         if middleware is not None:
-            own, _ = checked_middleware(middleware, "async")
+            own = checked_middleware(middleware, "async")
         return ClientView(self._engine, self._sender, defaults, chosen, own)
 
     async def _admission(self, run: Run) -> None:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from typed_async_client.engine.around import CallRun, Chain
 from typed_async_client.engine.drivers import AsyncDriver, AsyncSender
 from typed_async_client.engine.flow import request_flow
-from typed_async_client.engine.steps import Flow
-from typed_async_client.engine.sync_driver import SyncDriver, SyncSender
+from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver, SyncSender
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
 from typed_async_client.middleware import check_response
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
     from typed_async_client.engine.run import Run
+    from typed_async_client.engine.steps import Flow
 
 __all__ = ["AsyncCalls", "AsyncChain", "SyncCalls", "SyncChain"]
 
@@ -44,8 +44,13 @@ class AsyncCalls(Protocol):
 
     kind: type
 
-    def begin(self, call: Any) -> tuple[CallRun, AsyncSender]:
+    def begin(
+        self, call: Any, publish: Callable[[AsyncEvent], None]
+    ) -> tuple[CallRun, AsyncSender]:
         """Return the state of a call, and what makes its attempts."""
+
+    def receive(self, call: Any, sender: Any, response: Any) -> Any:
+        """Return the response of a call, as a middleware gets it."""
 
     async def complete(self, call: Any, response: Any) -> None:
         """Complete the response that a request ends with."""
@@ -60,11 +65,11 @@ class SyncCalls(Protocol):
 
     kind: type
 
-    def begin(self, call: Any) -> tuple[CallRun, SyncSender]:
+    def begin(self, call: Any, publish: Callable[[AsyncEvent], None]) -> tuple[CallRun, SyncSender]:
         """Return the state of a call, and what makes its attempts."""
 
-    def complete(self, call: Any, response: Any) -> None:
-        """Complete the response that a request ends with."""
+    def receive(self, call: Any, sender: Any, response: Any) -> Any:
+        """Return the response of a call, as a middleware gets it."""
 
 
 class _Answered:
@@ -99,6 +104,7 @@ class AsyncChain(Chain):
         middleware: the middleware, outermost first.
         calls: prepares the calls.
         publish: publishes an event of the request.
+        lock: is held while the flow of a call runs; None if no other thread shares its policies.
     """
 
     def __init__(
@@ -107,10 +113,12 @@ class AsyncChain(Chain):
         middleware: Sequence[Callable[[Any, Any], Awaitable[Any]]],
         calls: AsyncCalls,
         publish: Callable[[AsyncEvent], None],
+        lock: "threading.RLock | None" = None,
     ) -> None:
         super().__init__(publish)
         self._answered = _Answered()
         self._calls = calls
+        self._lock = lock
         self._middleware = middleware
         self._run = run
         self._running: list[tuple[asyncio.Task[Any] | None, asyncio.Future[None]]] = []
@@ -160,19 +168,23 @@ class AsyncChain(Chain):
 
     async def _send(self, call: Any) -> "httpx.Response":
         """Make the attempts of one call."""
-        run, sender = self._calls.begin(call)
+        run, sender = self._calls.begin(call, self.emit)
         ended = asyncio.get_running_loop().create_future()
         running = (asyncio.current_task(), ended)
         self._running.append(running)
         own = keep_attempt()
+        flow: Flow[httpx.Response] = request_flow(run)
+        if self._lock is not None:
+            flow = LockedFlow(flow, self._lock)
         try:
-            response = await AsyncDriver(sender, self.emit).drive(request_flow(run))
+            response = await AsyncDriver(sender, self.emit).drive(flow)
         finally:
             end_attempt(own)
             self._running.remove(running)
             ended.set_result(None)
         self._answered.add(sender, response)
-        return response
+        received: httpx.Response = self._calls.receive(call, sender, response)
+        return received
 
     async def _end(self, response: "httpx.Response | None") -> None:
         """End what the middleware has left behind, except the response that it has returned."""
@@ -222,7 +234,6 @@ class SyncChain(Chain):
         calls: prepares the calls.
         publish: publishes an event of the request.
         lock: as for ``SyncDriver``.
-        locked: makes a flow hold that lock while it runs.
     """
 
     def __init__(
@@ -231,13 +242,11 @@ class SyncChain(Chain):
         calls: SyncCalls,
         publish: Callable[[AsyncEvent], None],
         lock: "threading.RLock",
-        locked: Callable[[Flow[Any]], Flow[Any]],
     ) -> None:
         super().__init__(publish)
         self._answered = _Answered()
         self._calls = calls
         self._lock = lock
-        self._locked = locked
         self._middleware = middleware
 
     def __call__(self, call: Any) -> "httpx.Response":
@@ -252,7 +261,6 @@ class SyncChain(Chain):
         begin_attempt()  # what a middleware sends itself is no part of an attempt
         try:
             response = self._next(0, call)
-            self._calls.complete(call, response)
         finally:
             self.is_over = True
             end_attempt(outer)
@@ -271,12 +279,13 @@ class SyncChain(Chain):
 
     def _send(self, call: Any) -> "httpx.Response":
         """Make the attempts of one call."""
-        run, sender = self._calls.begin(call)
+        run, sender = self._calls.begin(call, self.emit)
         own = keep_attempt()
         try:
             driver = SyncDriver(sender, self.emit, self._lock)
-            response = driver.drive(self._locked(request_flow(run)))
+            response = driver.drive(LockedFlow(request_flow(run), self._lock))
         finally:
             end_attempt(own)
         self._answered.add(sender, response)
-        return response
+        received: httpx.Response = self._calls.receive(call, sender, response)
+        return received

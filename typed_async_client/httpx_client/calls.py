@@ -58,7 +58,7 @@ class ClientCalls:
         self._run = run
         self._sent: list[tuple[Any, CallSender]] = []  # bodies that can be read only once
 
-    def begin(self, call: Call) -> tuple[CallRun, CallSender]:
+    def begin(self, call: Call, publish: object) -> tuple[CallRun, CallSender]:  # noqa: ARG002 - for bodies that are open
         """Return the state of a call, and what makes its attempts.
 
         Raises:
@@ -83,6 +83,10 @@ class ClientCalls:
         if hasattr(content, "__anext__"):
             self._sent.append((content, sender))
         return run, sender
+
+    def receive(self, call: Call, sender: object, response: Any) -> Any:  # noqa: ARG002 - transports need them
+        """Return the response of a call, which has been read."""
+        return response
 
     async def complete(self, call: Call, response: Any) -> None:
         """Read the response that a request ends with, and give it a request if it has none."""

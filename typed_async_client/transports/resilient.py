@@ -6,40 +6,37 @@ handled by the httpx client above it.
 """
 
 import asyncio
+import functools
 import inspect
-import math
 import random as random_module
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import httpx
 
 from typed_async_client.binding import running_loop
-from typed_async_client.context import checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver
 from typed_async_client.events import EventType
-from typed_async_client.libraries import check_request
-from typed_async_client.options import BackendName
-from typed_async_client.policies.classify import is_idempotent
-from typed_async_client.policies.resilience import Resilience
-from typed_async_client.record import RequestRecord
-from typed_async_client.request_options import (
-    OwnOptions,
-    check_sync,
-    checked_resilience,
-    limits_of,
+from typed_async_client.middleware import (
+    Kind,
+    TransportMiddleware,
+    check_kind,
+    checked_middleware,
 )
+from typed_async_client.options import BackendName
+from typed_async_client.policies.resilience import Resilience
+from typed_async_client.request_options import check_sync, checked_resilience, limits_of
 from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
 from typed_async_client.sources import aclose_source, close_source
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, refuse
+from typed_async_client.transports.calls import AsyncTransportCalls, SyncTransportCalls
 from typed_async_client.transports.environment import proxied_backend
 from typed_async_client.transports.pair import (
     AnyTransport,
@@ -52,20 +49,15 @@ from typed_async_client.transports.senders import (
     AsyncTransportSender,
     SyncTransportSender,
 )
+from typed_async_client.transports.starting import Starting, check_run_sync
 from typed_async_client.transports.transport_events import TransportEvents
 
 if TYPE_CHECKING:
-    from typed_async_client.engine.shared import Policies
     from typed_async_client.engine.steps import Flow
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
-CONTEXT = "request_context"
-"""Request extension: the ``RequestContext`` to use in place of a new one."""
-
 _CONNECT_ONLY = Resilience.connect_only()
-
-_NO_OPTIONS = OwnOptions()
 
 _GRACE = 1.0
 """Seconds that running callbacks get to finish when the transport is closed."""
@@ -102,6 +94,9 @@ class ResilientTransport(WrappingTransport):
         on_event: called with a clone of each ``AsyncEvent``; an exception it raises is logged once
             and otherwise ignored. ``SUCCESS`` is published when the body has been read, or the
             response closed. With asynchronous clients it may be async.
+        middleware: functions ``m(request, call_next)``, called around each request with its retries,
+            outermost first: ``async def`` for asynchronous clients, ``def`` for synchronous ones.
+            The body of the response that ``call_next`` returns hasn't been read.
         max_connections: how many connections a wrapped ``httpx.AsyncHTTPTransport`` allows; None
             reads the limit from the transport.
         trust_env: whether the environment counts for a transport made here, as in httpx's clients:
@@ -114,7 +109,8 @@ class ResilientTransport(WrappingTransport):
     Raises:
         ValueError: an option is out of range or doesn't apply to ``transport``, or the backend is
             unknown; the message names it.
-        TypeError: ``transport`` isn't an httpx transport, or ``on_event`` isn't callable.
+        TypeError: ``transport`` isn't an httpx transport, ``on_event`` isn't callable, or an entry
+            of ``middleware`` isn't one.
         ImportError: the backend, or a proxy of the environment, needs an extra that isn't
             installed.
 
@@ -133,6 +129,7 @@ class ResilientTransport(WrappingTransport):
         backoff_factor: float | None = None,
         max_delay: float | None = None,
         on_event: Callback | None = None,
+        middleware: Iterable[TransportMiddleware] = (),
         max_connections: int | None = None,
         trust_env: bool = True,
         resend_on_closed: bool = True,
@@ -149,26 +146,18 @@ class ResilientTransport(WrappingTransport):
             "backoff_factor": backoff_factor,
             "max_delay": max_delay,
         }
-        self._defaults = limits_of(chosen, given)
-        self._lock = threading.RLock()
-        self._shared = SharedPolicies()
-        self._policies: Policies = self._shared.of(chosen)
         self._callbacks = Callbacks()
-        self._random = random
+        self._lock = threading.RLock()
+        self._prepare = Starting(chosen, limits_of(chosen, given), self._callbacks, random)
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
+        self._middleware = checked_middleware(middleware, _kind_of(transport))
         self._has_async_callback = any(
             map(inspect.iscoroutinefunction, (on_event, _call_method_of(on_event)))
         )
         if isinstance(transport, str):
-            if max_connections is not None:
-                option = f"max_connections={max_connections!r}"
-                raise refuse(
-                    transport, option, "that tells the limit of an httpx.AsyncHTTPTransport"
-                )
-            if not resend_on_closed:
-                raise refuse(transport, "resend_on_closed=False", NEVER_RESENDS)
+            _refuse_pool_options(transport, max_connections, resend_on_closed=resend_on_closed)
             transport, trust_env = proxied_backend(transport, trust_env=trust_env), True
         super().__init__(
             transport,
@@ -188,26 +177,31 @@ class ResilientTransport(WrappingTransport):
             ConnectError: every allowed attempt to connect has failed.
             RejectedError: a policy has refused the request.
             GaveUpError: a policy allows no other attempt.
-            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients;
-                or the client is an httpx2 client, see ``for_httpx2()``.
+            TypeError: the wrapped transport, ``on_event`` or ``middleware`` only supports asynchronous
+                clients; or the client is an httpx2 client, see ``for_httpx2()``.
             Exception: whatever else the wrapped transport raises.
         """
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
-        run = self._prepare(request, time.monotonic)
-        if not run.policies.is_plain or run.policies.retry.when is not None:
-            check_sync(run.policies.options)
+        run: Run = self._prepare(request, time.monotonic)
+        check_run_sync(run)
         events = self._events()
         sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)
         driver = SyncDriver(sender, events.publish, self._lock)
+        calls: SyncTransportCalls | None = None
+        if self._middleware:
+            check_kind(self._middleware, "sync")
+            make_sender = functools.partial(SyncTransportSender, transport, **self._traits)
+            calls = SyncTransportCalls(run, request, self._prepare, make_sender, sender.outer)
         outer = keep_attempt()
         try:
-            return sender.completed(driver.drive(self._locked(run)))
+            return sender.completed(driver.drive(self._flow(run, calls, events)))
         finally:
             end_attempt(outer)
             del run, sender, driver, events  # the error of the last event refers to this frame
-            close_source(request.stream)
+            for sent in [request] if calls is None else calls.requests:
+                close_source(sent.stream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of an asynchronous client; raises the same as ``handle_request``.
@@ -217,14 +211,19 @@ class ResilientTransport(WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
-        run = self._prepare(request, loop.time)
+        run: Run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
         driver = AsyncDriver(sender, events.publish)
+        calls: AsyncTransportCalls | None = None
+        if self._middleware:
+            check_kind(self._middleware, "async")
+            make_sender = functools.partial(AsyncTransportSender, transport, **self._traits)
+            calls = AsyncTransportCalls(run, request, self._prepare, make_sender, sender.outer)
         outer = keep_attempt()
         has_sent = type(self.wrapped) is httpx.AsyncHTTPTransport
         try:
-            return sender.completed(await driver.drive(self._locked(run)))
+            return sender.completed(await driver.drive(self._flow(run, calls, events)))
         except BaseException:
             has_sent = True
             raise
@@ -232,7 +231,8 @@ class ResilientTransport(WrappingTransport):
             end_attempt(outer)
             del run, sender, driver, events  # the error of the last event refers to this frame
             if has_sent:  # others, ours included, may go on sending beside a response
-                await aclose_source(request.stream)
+                for sent in [request] if calls is None else calls.requests:
+                    await aclose_source(sent.stream)
 
     async def aclose(self) -> None:
         """Give running async callbacks one second to finish, then close the wrapped transport."""
@@ -259,43 +259,41 @@ class ResilientTransport(WrappingTransport):
         await self._callbacks.settle(_GRACE, excluding=caller)
         await self._callbacks.cancel(excluding=caller)
 
-    def _prepare(self, request: httpx.Request, now: Callable[[], float]) -> Run:
-        """Check the request and what it brings; return the state that it starts in."""
-        check_request(request)
-        extensions = request.extensions
-        policies, defaults = self._policies, self._defaults
-        own = _NO_OPTIONS
-        if len(extensions) > 1:  # nearly all requests bring their timeouts only
-            own, _ = OwnOptions.split(extensions)
-        if own.resilience is not None:
-            policies = self._shared.of(own.resilience)
-            defaults = limits_of(own.resilience, {})
-        given = extensions.get(CONTEXT)
-        seconds = own.deadline_of(policies.options)
-        method = request.method
-        is_safe = is_idempotent(method) or is_idempotent(method, request.headers.raw)
-        key = own.key_for(policies.options, is_idempotent=is_safe)
-        return Run(
-            defaults.renew() if given is None else checked_context(given).clone(),
-            policies,
-            now,
-            self._random,
-            RequestRecord(method, request.url),
-            is_safe or key is not None,
-            self._callbacks.wanted,
-            deadline=math.inf if seconds is None else now() + seconds,
-            key=key,
-            may_copy=isinstance(request.stream, httpx.ByteStream),
-        )
-
     def _events(self) -> TransportEvents:
         return TransportEvents(self._callbacks, is_nested=attempt_log() is not None)
 
-    def _locked(self, run: Run) -> "Flow[httpx.Response]":
+    def _flow(
+        self,
+        run: Run,
+        calls: SyncTransportCalls | AsyncTransportCalls | None,
+        events: TransportEvents,
+    ) -> "Flow[httpx.Response]":
         """Return the flow of a request, which holds the lock if it uses shared policies."""
+        if calls is not None:
+            return calls.flow(self._middleware, events.publish, self._lock)
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
 
 
+def _refuse_pool_options(
+    backend: str, max_connections: int | None, *, resend_on_closed: bool
+) -> None:
+    if max_connections is not None:
+        option = f"max_connections={max_connections!r}"
+        raise refuse(backend, option, "that tells the limit of an httpx.AsyncHTTPTransport")
+    if not resend_on_closed:
+        raise refuse(backend, "resend_on_closed=False", NEVER_RESENDS)
+
+
 def _call_method_of(on_event: object) -> object:
     return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
+
+
+def _kind_of(transport: object) -> Kind | None:
+    """Return the only kind of client that a transport serves; None if it is both."""
+    is_sync, is_async = (
+        isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
+    )
+    if isinstance(transport, str) or (is_async and not is_sync):
+        return "async"
+    return "sync" if is_sync and not is_async else None
