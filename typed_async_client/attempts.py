@@ -28,6 +28,7 @@ class Attempt:
             attempt.
         headers: headers to add to those of the request.
         started: when it was sent, in monotonic seconds.
+        phases: filled with the seconds spent by phase; None if nobody asks.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Attempt:
     is_last_moment: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     started: float = 0.0
+    phases: dict[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

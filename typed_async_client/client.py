@@ -19,7 +19,8 @@ from typed_async_client.httpx_client.packed_error import PackedError
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.options import HttpClient, HttpxClientOptions, check_client_options
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.request_options import checked_resilience, limits_of
+from typed_async_client.request_options import check_store, checked_resilience, limits_of
+from typed_async_client.stores import StateStore
 from typed_async_client.submitting import Submitting
 from typed_async_client.unclosed import WarnsUnclosed
 
@@ -40,6 +41,8 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
             request waits, >= 1.
         resilience: the policies of all requests, such as ``Resilience.standard()``; None for
             ``Resilience.connect_only()``, which retries connect failures and nothing else.
+        store: keeps the state of rate limits, circuits and budgets for several processes, such as a
+            ``RedisStore``; the caller closes it. None keeps it in this client.
         middleware: functions ``async def m(call, call_next)``, called around each request, outermost
             first; see ``Call``.
         max_retries: retries after the first attempt. This and the next three options apply to
@@ -82,6 +85,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
         *,
         event_queue_size: int = 1000,
         resilience: Resilience | None = None,
+        store: StateStore | None = None,
         middleware: Iterable[Middleware] = (),
         max_retries: int | None = None,
         base_delay: float | None = None,
@@ -98,6 +102,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
         policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
+        check_store(store, is_async=True)
         chain = checked_middleware(middleware, "async")
         given = {
             "max_retries": max_retries,
@@ -117,6 +122,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
             max_concurrent_requests=max_concurrent_requests,
             grace=grace,
             random=random,
+            store=store,
         )
         external = ExternalClient.of(http_client, httpx_client_kwargs)
         sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))

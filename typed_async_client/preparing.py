@@ -83,7 +83,7 @@ class Preparing(Reporting):
                 method in IDEMPOTENT,
                 engine.callbacks.wanted,
             )
-            return run, make_sender(self._sender, record, url, _NOTHING)
+            return run, make_sender(self._sender, record, url, _NOTHING, self)
         own, given = OwnOptions.split(options)
         chosen = snapshot(given, self._client)
         if own.resilience is not None:
@@ -108,7 +108,7 @@ class Preparing(Reporting):
             key=key,
             may_copy=policies.hedge is not None and may_copy(chosen),
         )
-        return run, make_sender(self._sender, record, url, chosen)
+        return run, make_sender(self._sender, record, url, chosen, self)
 
     def _around(self, run: Run, url: httpx.URL | str, options: Mapping[str, Any]) -> "Around":
         """Return what calls the middleware around a request.

@@ -1,7 +1,9 @@
 """Submits requests to the engine: what a client and its views with other options have in common."""
 
 import asyncio
+import contextvars
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Never, Unpack
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, Unpack
 import httpx
 
 from typed_async_client.context import RequestContext
+from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.run import Run
 from typed_async_client.errors import DeadlineExceededError
@@ -146,6 +149,19 @@ class Submitting(Preparing, Verbs):
         given = {name: value for name, value in chosen.items() if value is not None}
         return dataclasses.replace(self._defaults.renew(), **given)
 
+    def circuit(self, origin: str) -> CircuitControl:
+        """Return the circuit of a host, to look at it, or to open and close it by hand.
+
+        Args:
+            origin: scheme, name and port of the host, as in ``https://api.example.org``.
+
+        Raises:
+            ValueError: the client has no circuit breaker, or a store keeps its state.
+        """
+        engine = self._engine
+        publish = functools.partial(engine.monitor.publish, caller=contextvars.copy_context())
+        return circuit_control(self._policies, origin, engine.now(), publish)
+
     def with_options(
         self,
         *,
@@ -178,7 +194,9 @@ class Submitting(Preparing, Verbs):
         own = self._middleware
         if middleware is not None:
             own = checked_middleware(middleware, "async")
-        return ClientView(self._engine, self._sender, defaults, chosen, own)
+        view = ClientView(self._engine, self._sender, defaults, chosen, own)
+        view._origin = self  # noqa: SLF001 - of its own kind
+        return view
 
     async def _admission(self, run: Run) -> None:
         """Wait until the request may be launched, at most until its deadline.
@@ -205,4 +223,6 @@ class Submitting(Preparing, Verbs):
 
 
 class ClientView(Submitting):
-    """A client with other policies or middleware by default, made by ``with_options()``."""
+    """A client with other policies or middleware, made by ``with_options()``; it keeps the client."""
+
+    _origin: Submitting

@@ -150,8 +150,7 @@ def around_flow(run: Run, chain: Chain, call: Any) -> Flow["httpx.Response"]:
     """
     try:
         response: httpx.Response = yield from Consult(chain, call)
-        if not response.is_closed:
-            yield from _delivered(response)
+        broken = None if response.is_closed else (yield from Deliver(response))
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
     except Exception as error:
@@ -160,12 +159,23 @@ def around_flow(run: Run, chain: Chain, call: Any) -> Flow["httpx.Response"]:
     except BaseException as interruption:
         yield Publish(run.cancelled_event(interruption))
         raise
-    yield Publish(run.event(EventType.SUCCESS, response))
+    yield Publish(_end_event(run, chain, response, broken))
     return response
 
 
-def _delivered(response: "httpx.Response") -> Flow[None]:
-    """Hand a response over; raise what has broken its body."""
-    error = yield from Deliver(response)
-    if error is not None:
-        raise error
+def _end_event(
+    run: Run, chain: Chain, response: "httpx.Response", broken: BaseException | None
+) -> AsyncEvent:
+    """Create the terminal event of a request that was answered.
+
+    Args:
+        run: the state of the request.
+        chain: its middleware.
+        response: the response.
+        broken: what has broken its body, once that was handed over; None for nothing.
+    """
+    if broken is None:
+        return run.event(EventType.SUCCESS, response)
+    if isinstance(broken, Exception):
+        return run.event(chain.take_kind(broken), error=broken)
+    return run.cancelled_event(broken)

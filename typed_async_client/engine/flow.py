@@ -70,12 +70,12 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: C901, PLR0912 - c
         if run.admissions:
             run.release()
     yield Publish(run.end_event(outcome))
-    if outcome.error is not None:
+    if outcome.response is None:
         try:
-            raise outcome.error
+            raise cast("Exception", outcome.error)
         finally:
             del outcome  # the error refers to this frame
-    return cast("httpx.Response", outcome.response)
+    return outcome.response
 
 
 def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:
@@ -157,8 +157,4 @@ def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
 def _delivered(outcome: Outcome) -> Flow[Outcome]:
     """Hand the response over, and return the outcome with its body."""
     error = yield from Deliver(cast("httpx.Response", outcome.response))
-    if error is None:
-        return outcome
-    if not isinstance(error, Exception):
-        raise error
-    return Outcome.of_broken_body(outcome, error)
+    return outcome if error is None else Outcome.of_broken_body(outcome, error)

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from typed_async_client.engine.shared import Policies
     from typed_async_client.record import RequestRecord
 
-__all__ = ["Run"]
+__all__ = ["CIRCUIT_EVENTS", "Run"]
 
 _NO_STATES: Mapping[str, Any] = {}
 
-_CIRCUIT_EVENTS = {
+CIRCUIT_EVENTS = {
     CircuitState.OPEN: EventType.CIRCUIT_OPENED,
     CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
     CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
+    CircuitState.ISOLATED: EventType.CIRCUIT_OPENED,
 }
+"""What the event of a circuit that has changed its state is called, by its new state."""
 
 
 class Run:
@@ -150,6 +152,8 @@ class Run:
             attempt.until = now + limit
         else:
             attempt.is_last_moment = True
+        if not self.policies.is_plain:
+            attempt.phases = {}
         if self.policies.adds_headers or self.key is not None:
             attempt.headers = self._headers(now)
         return attempt
@@ -181,6 +185,8 @@ class Run:
             details["decision"] = decision
         if self.retry is not None and attempt.copy == 0:
             details["delay"], details["delay_source"] = self.retry.delay, self.retry.source
+        if attempt.phases:
+            details["phases"] = attempt.phases
         if attempt.copy:
             details["copy"] = attempt.copy
         if outcome.error is not None:
@@ -233,6 +239,8 @@ class Run:
 
     def end_event(self, outcome: Outcome) -> AsyncEvent:
         """Create the terminal event of a request that wasn't interrupted."""
+        if outcome.interruption is not None:
+            return self.cancelled_event(outcome.interruption)
         if outcome.error is None:
             return self.event(EventType.SUCCESS, outcome.response)
         if isinstance(outcome.error, RejectedError):
@@ -242,7 +250,7 @@ class Run:
 
     def transition_event(self, transition: Transition) -> AsyncEvent:
         """Create the event of a circuit that has changed its state because of the request."""
-        return self.event(_CIRCUIT_EVENTS[transition.state], transition)
+        return self.event(CIRCUIT_EVENTS[transition.state], transition)
 
     def failed_event(self, error: Exception) -> AsyncEvent:
         """Create the terminal event of a request during which the caller's own code has raised."""

@@ -104,7 +104,7 @@ class SharedPolicies:
     """
 
     def __init__(self, store: Any = None) -> None:
-        self._store = store
+        self.store = store
         self._policies: OrderedDict[Resilience, Policies] = OrderedDict()
         self._states: OrderedDict[Hashable, Scoped[Any]] = OrderedDict()
 
@@ -113,7 +113,7 @@ class SharedPolicies:
         known = _recall(self._policies, options)
         if known is None:
             known = _remember(
-                self._policies, options, Policies(options, self._states_of, self._store)
+                self._policies, options, Policies(options, self._states_of, self.store)
             )
         return known
 

@@ -5,20 +5,19 @@ around any other transport. It sees one hop at a time: redirects, authentication
 handled by the httpx client above it.
 """
 
-import asyncio
 import functools
 import inspect
 import random as random_module
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import httpx
 
 from typed_async_client.binding import running_loop
 from typed_async_client.engine.callbacks import Callback, Callbacks
+from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.run import Run
@@ -32,12 +31,17 @@ from typed_async_client.middleware import (
 )
 from typed_async_client.options import BackendName
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.request_options import check_sync, checked_resilience, limits_of
+from typed_async_client.request_options import (
+    check_store,
+    check_sync,
+    checked_resilience,
+    limits_of,
+)
 from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
 from typed_async_client.sources import aclose_source, close_source
-from typed_async_client.transports.backends.foreign import NEVER_RESENDS, refuse
+from typed_async_client.stores import StateStore, SyncStateStore
 from typed_async_client.transports.calls import AsyncTransportCalls, SyncTransportCalls
-from typed_async_client.transports.environment import proxied_backend
+from typed_async_client.transports.environment import check_backend_options, proxied_backend
 from typed_async_client.transports.pair import (
     AnyTransport,
     WrappingTransport,
@@ -50,7 +54,7 @@ from typed_async_client.transports.senders import (
     SyncTransportSender,
 )
 from typed_async_client.transports.starting import Starting, check_run_sync
-from typed_async_client.transports.transport_events import TransportEvents
+from typed_async_client.transports.transport_events import SettlesCallbacks, TransportEvents
 
 if TYPE_CHECKING:
     from typed_async_client.engine.steps import Flow
@@ -59,11 +63,8 @@ __all__ = ["ATTEMPTS", "ResilientTransport"]
 
 _CONNECT_ONLY = Resilience.connect_only()
 
-_GRACE = 1.0
-"""Seconds that running callbacks get to finish when the transport is closed."""
 
-
-class ResilientTransport(WrappingTransport):
+class ResilientTransport(SettlesCallbacks, WrappingTransport):
     """A transport that retries what may be retried, around any transport, for either httpx client.
 
     It applies the policies of ``resilience``, as ``AsyncResilientClient`` does; by default it
@@ -86,6 +87,7 @@ class ResilientTransport(WrappingTransport):
         resilience: the policies, such as ``Resilience.standard()``; None for
             ``Resilience.connect_only()``. A request can bring its own, a deadline and a key:
             ``extensions={"resilience": ..., "deadline": 5.0, "idempotency_key": "..."}``.
+        store: as for ``AsyncResilientClient``; ``SyncRedisStore`` for synchronous clients.
         max_retries: retries after the first attempt. This and the next three options replace the
             numbers of the retry policy.
         base_delay: seconds before the first retry.
@@ -124,6 +126,7 @@ class ResilientTransport(WrappingTransport):
         transport: AnyTransport | BackendName | None = None,
         *,
         resilience: Resilience | None = None,
+        store: StateStore | SyncStateStore | None = None,
         max_retries: int | None = None,
         base_delay: float | None = None,
         backoff_factor: float | None = None,
@@ -148,16 +151,16 @@ class ResilientTransport(WrappingTransport):
         }
         self._callbacks = Callbacks()
         self._lock = threading.RLock()
-        self._prepare = Starting(chosen, limits_of(chosen, given), self._callbacks, random)
+        limits = limits_of(chosen, given)
+        self._prepare = Starting(chosen, limits, self._callbacks, random, store)
+        self._store = store
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
         self._middleware = checked_middleware(middleware, _kind_of(transport))
-        self._has_async_callback = any(
-            map(inspect.iscoroutinefunction, (on_event, _call_method_of(on_event)))
-        )
+        self._has_async_callback = _is_async(on_event)
         if isinstance(transport, str):
-            _refuse_pool_options(transport, max_connections, resend_on_closed=resend_on_closed)
+            check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
             transport, trust_env = proxied_backend(transport, trust_env=trust_env), True
         super().__init__(
             transport,
@@ -184,6 +187,7 @@ class ResilientTransport(WrappingTransport):
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
+        check_store(self._store, is_async=False)
         run: Run = self._prepare(request, time.monotonic)
         check_run_sync(run)
         events = self._events()
@@ -211,6 +215,7 @@ class ResilientTransport(WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
+        check_store(self._store, is_async=True)
         run: Run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
@@ -234,30 +239,19 @@ class ResilientTransport(WrappingTransport):
                 for sent in [request] if calls is None else calls.requests:
                     await aclose_source(sent.stream)
 
-    async def aclose(self) -> None:
-        """Give running async callbacks one second to finish, then close the wrapped transport."""
-        try:
-            await self._settle_callbacks()
-        finally:
-            await super().aclose()
+    def circuit(self, origin: str) -> CircuitControl:
+        """Return the circuit of a host, to look at it, or to open and close it by hand.
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        try:
-            await self._settle_callbacks()
-        finally:
-            await super().__aexit__(exc_type, exc, traceback)
+        Args:
+            origin: scheme, name and port of the host, as in ``https://api.example.org``.
 
-    async def _settle_callbacks(self) -> None:
-        if not self._callbacks.running:
-            return
-        caller = asyncio.current_task()
-        await self._callbacks.settle(_GRACE, excluding=caller)
-        await self._callbacks.cancel(excluding=caller)
+        Raises:
+            ValueError: the transport has no circuit breaker, or a store keeps its state.
+        """
+        publish = self._events().publish
+        return circuit_control(
+            self._prepare.policies, origin, time.monotonic(), publish, self._lock
+        )
 
     def _events(self) -> TransportEvents:
         return TransportEvents(self._callbacks, is_nested=attempt_log() is not None)
@@ -275,18 +269,9 @@ class ResilientTransport(WrappingTransport):
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
 
 
-def _refuse_pool_options(
-    backend: str, max_connections: int | None, *, resend_on_closed: bool
-) -> None:
-    if max_connections is not None:
-        option = f"max_connections={max_connections!r}"
-        raise refuse(backend, option, "that tells the limit of an httpx.AsyncHTTPTransport")
-    if not resend_on_closed:
-        raise refuse(backend, "resend_on_closed=False", NEVER_RESENDS)
-
-
-def _call_method_of(on_event: object) -> object:
-    return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
+def _is_async(on_event: object) -> bool:
+    method = getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
+    return any(map(inspect.iscoroutinefunction, (on_event, method)))
 
 
 def _kind_of(transport: object) -> Kind | None:

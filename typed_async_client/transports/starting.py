@@ -14,6 +14,7 @@ from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
 from typed_async_client.request_options import OwnOptions, check_sync, limits_of
+from typed_async_client.stores import StateStore, SyncStateStore
 
 if TYPE_CHECKING:
     from typed_async_client.engine.callbacks import Callbacks
@@ -37,6 +38,10 @@ class Starting:
         defaults: the context that requests without their own start from.
         callbacks: receive the events.
         random: returns a number in [0, 1), for the jitter.
+        store: keeps the state of some policies for several processes; None for none.
+
+    Attributes:
+        policies: the policies of requests that bring none.
     """
 
     def __init__(
@@ -45,12 +50,13 @@ class Starting:
         defaults: RequestContext,
         callbacks: "Callbacks",
         random: Callable[[], float],
+        store: StateStore | SyncStateStore | None,
     ) -> None:
         self._callbacks = callbacks
         self._defaults = defaults
         self._random = random
-        self._shared = SharedPolicies()
-        self._policies: Policies = self._shared.of(resilience)
+        self._shared = SharedPolicies(store)
+        self.policies: Policies = self._shared.of(resilience)
 
     def __call__(
         self,
@@ -61,7 +67,7 @@ class Starting:
         """Check the request and what it brings; return the state that it starts in."""
         check_request(request)
         extensions = request.extensions
-        policies, defaults = self._policies, self._defaults
+        policies, defaults = self.policies, self._defaults
         own = _NO_OPTIONS
         if len(extensions) > 1:  # nearly all requests bring their timeouts only
             own, _ = OwnOptions.split(extensions)
