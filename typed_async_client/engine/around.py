@@ -82,15 +82,11 @@ class Chain(abc.ABC):
 
     Args:
         publish: publishes an event of the request.
-
-    Attributes:
-        is_over: whether it has returned or raised, so that no other call may begin.
     """
 
     def __init__(self, publish: Callable[[AsyncEvent], None]) -> None:
-        self.is_over: bool = False
         self._failure: AsyncEvent | None = None
-        self._publish = publish
+        self._publish: Callable[[AsyncEvent], None] | None = publish
 
     @abc.abstractmethod
     def __call__(self, call: Any) -> Any:
@@ -100,8 +96,20 @@ class Chain(abc.ABC):
         """Publish an event of a call, unless it is the last one of the call, or comes too late."""
         if event.event_type.is_terminal:
             self._failure = None if event.error is None else event
-        elif not self.is_over:
+        elif self._publish is not None:
             self._publish(event)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the middleware has returned or raised, so that no other call may begin."""
+        return self._publish is None
+
+    def close(self) -> None:
+        """Let no other call begin, and publish nothing more.
+
+        The error of the request refers to this object, which mustn't refer to who keeps the error.
+        """
+        self._publish = None
 
     def take_kind(self, error: Exception) -> EventType:
         """Return the kind of the terminal event of a request that ends with an error; forget it.

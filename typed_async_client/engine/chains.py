@@ -134,7 +134,8 @@ class AsyncChain(Chain):
         outer = keep_attempt()
         begin_attempt()  # what a middleware sends itself is no part of an attempt
         try:
-            response = await self._in_time(call)
+            is_limited = self._run.deadline != math.inf
+            response = await (self._answer_in_time if is_limited else self._answer)(call)
         except BaseException:
             await self._end(None)
             raise
@@ -143,19 +144,23 @@ class AsyncChain(Chain):
         await self._end(response)
         return response
 
-    async def _in_time(self, call: Any) -> "httpx.Response":
-        until = self._run.deadline
+    async def _answer(self, call: Any) -> "httpx.Response":
+        response = await self._next(0, call)
+        await self._calls.complete(call, response)
+        return response
+
+    async def _answer_in_time(self, call: Any) -> "httpx.Response":
         try:
-            async with asyncio.timeout_at(None if until == math.inf else until + _GRACE) as limit:
-                response = await self._next(0, call)
-                await self._calls.complete(call, response)
-                return response
+            async with asyncio.timeout_at(self._run.deadline + _GRACE) as limit:
+                return await self._answer(call)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise DeadlineExceededError(
                 f"{self._run.record.method}: the deadline passed while its middleware was running"
             ) from error
+        finally:
+            del limit  # it refers to the task, and the error of the task to this frame
 
     async def _next(self, index: int, call: Any) -> "httpx.Response":
         self.check(call, self._calls.kind)
@@ -182,13 +187,14 @@ class AsyncChain(Chain):
             end_attempt(own)
             self._running.remove(running)
             ended.set_result(None)
+            del running  # it refers to the task, and the error of the task to this frame
         self._answered.add(sender, response)
         received: httpx.Response = self._calls.receive(call, sender, response)
         return received
 
     async def _end(self, response: "httpx.Response | None") -> None:
         """End what the middleware has left behind, except the response that it has returned."""
-        self.is_over = True
+        self.close()
         try:
             if self._running:
                 await self._cancel_running()
@@ -262,7 +268,7 @@ class SyncChain(Chain):
         try:
             response = self._next(0, call)
         finally:
-            self.is_over = True
+            self.close()
             end_attempt(outer)
             for sender, unused in self._answered.take_unused(response):
                 sender.discard(unused)
