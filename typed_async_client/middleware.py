@@ -221,7 +221,7 @@ def _check_shape(entry: Any) -> None:
         raise TypeError(f"middleware {name} is a generator function: it must return, not yield")
     try:
         signature = inspect.signature(entry)
-    except (TypeError, ValueError):  # of a builtin, which has none
+    except ValueError:  # of a builtin, which has none
         return
     try:
         signature.bind(None, None)
@@ -243,7 +243,7 @@ def check_response(response: object, middleware: object) -> None:
     Raises:
         TypeError: it isn't a response; the message names the middleware.
     """
-    if hasattr(response, "status_code"):  # of httpx, of httpx2, or what an external client returns
+    if hasattr(response, "status_code"):  # of httpx, or of httpx2
         return
     if inspect.iscoroutine(response):
         response.close()  # Python would warn that it was never awaited

@@ -98,3 +98,49 @@ async def test_an_external_client_is_used_by_each_call() -> None:
         assert (await client.request("GET", URL)).status_code == 200
     assert [request.headers["x-tenant"] for request in app.requests] == ["blue", "blue"]
     assert log == ["m in", "m out"]
+
+
+@in_virtual_time
+async def test_a_response_of_its_own_has_a_request_beside_any_client() -> None:
+    """One without a method to build requests, too; a request that it has is kept."""
+
+    class Sending:
+        async def request(self, method: str, url: str, **_: Any) -> httpx.Response:
+            return httpx.Response(200, request=httpx.Request(method, url))
+
+    async def cached(call: Call, call_next: CallNext) -> httpx.Response:
+        if call.url == URL:
+            return httpx.Response(200, text="cached")
+        return await call_next(call)
+
+    async with AsyncResilientClient(http_client=Sending(), middleware=[cached]) as client:
+        first = await client.request("GET", URL, params={"page": 1})
+        second = await client.request("GET", "https://other.test/")
+    assert str(first.raise_for_status().url) == f"{URL}?page=1"
+    assert str(second.url) == "https://other.test/"
+
+
+@in_virtual_time
+async def test_a_body_of_its_own_that_breaks_is_closed() -> None:
+    """The error of the body is that of the request."""
+
+    class Broken(httpx.AsyncByteStream):
+        is_closed = False
+
+        async def __aiter__(self) -> Any:
+            yield b"part"
+            raise httpx.ReadError("cut")
+
+        async def aclose(self) -> None:
+            self.is_closed = True
+
+    body = Broken()
+
+    async def streaming(_: Call, __: CallNext) -> httpx.Response:
+        return httpx.Response(200, stream=body)
+
+    async with watched_client(App(), [streaming]) as watched:
+        with pytest.raises(httpx.ReadError, match="cut"):
+            await watched.client.request("GET", URL)
+        assert await watched.kinds() == ["error"]
+    assert body.is_closed

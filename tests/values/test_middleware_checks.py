@@ -70,6 +70,7 @@ def name_of(entry: Any) -> str:
         ("passing", "middleware must be a list"),
         (None, "middleware must be a list"),
         ([dict.get], "middleware dict.get isn't async"),
+        ([min], "middleware min isn't async"),  # it has no signature
         ([type], "middleware type is a class"),
     ],
 )

@@ -223,13 +223,12 @@ class AsyncChain(Chain):
 
 async def _discard(responses: "list[tuple[Any, httpx.Response]]") -> None:
     """Discard responses, all of them even if this is cancelled."""
-    while responses:
+    if responses:
         sender, response = responses.pop()
         try:
             await sender.discard(response)
-        except BaseException:
+        finally:
             await _discard(responses)
-            raise
 
 
 class SyncChain(Chain):

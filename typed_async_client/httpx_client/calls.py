@@ -95,7 +95,7 @@ class ClientCalls:
                 _ = response.request
             except RuntimeError:
                 response.request = self._request_of(call)
-        if getattr(response, "is_closed", True):
+        if response.is_closed:
             return
         try:
             await response.aread()
@@ -106,8 +106,7 @@ class ClientCalls:
 
     def _request_of(self, call: Call) -> httpx.Request:
         """Return the request that a response made by a middleware seems to answer."""
-        build = self._client.build_request if hasattr(self._client, "build_request") else None
-        request = build and build(call.method, call.url, params=call.options.get("params"))
-        if isinstance(request, httpx.Request):
-            return request
-        return httpx.Request(call.method, call.url)
+        params = call.options.get("params")
+        if isinstance(self._client, httpx.AsyncClient):
+            return self._client.build_request(call.method, call.url, params=params)
+        return httpx.Request(call.method, call.url, params=params)
