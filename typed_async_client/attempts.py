@@ -41,8 +41,21 @@ class Attempt:
     phases: dict[str, float] | None = None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AttemptRecord:
+class _Defaults:
+    """Gives fields of a record that weren't set their defaults, so that they needn't be stored."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker would accept any attribute of a record
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _DEFAULTS:
+                return _DEFAULTS[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord(_Defaults):
     """One attempt of a request, and the decision that followed it.
 
     The events of a request, its result, its error and its response refer to the same records.
@@ -112,3 +125,10 @@ class AttemptRecord:
     def sent(self) -> Sent:
         """How far the attempt got."""
         return self.facts.sent
+
+
+_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(AttemptRecord)
+    if field.default is not dataclasses.MISSING
+}

@@ -52,10 +52,11 @@ def _lines(result: Any) -> Iterator[str]:
         yield f"  {_attempt(record)}"
     if result.resends:
         yield f"  resent {result.resends} time(s) because a reused connection was lost"
-    last = result.history[-1] if result.history else None
-    if last is not None and isinstance(last.decision, GiveUp) and last.rejection is None:
-        if result.error is not None or last.decision.is_counted:
-            yield f"  ended: {_REASONS[last.decision.reason]}"
+    last = result.history[-1].decision if result.history else None
+    if not isinstance(last, GiveUp) or result.history[-1].rejection is not None:
+        return
+    if result.error is not None or last.is_counted:
+        yield f"  ended: {_REASONS[last.reason]}"
 
 
 def _ending(result: Any) -> str:

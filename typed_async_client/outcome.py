@@ -55,11 +55,6 @@ class Outcome:
     request: Any = None
     interruption: BaseException | None = None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether there is no body to wait for: it has been read, or there is no response."""
-        return self.response is None or self.response.is_closed
-
     @classmethod
     def of_response(cls, response: httpx.Response, attempt: Attempt) -> Self:
         """Read the facts about an attempt that was answered."""

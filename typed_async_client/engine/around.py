@@ -65,6 +65,10 @@ class CallRun(Run):
         super().keep(outcome, decision)
         self._request.history = self.history
 
+    def keep_success(self, outcome: "Outcome") -> None:
+        """Add the record of an attempt that needs no other; earlier calls may have made some."""
+        self.keep(outcome)
+
     def event(
         self, kind: EventType, data: Any = None, error: BaseException | None = None
     ) -> AsyncEvent:

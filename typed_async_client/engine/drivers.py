@@ -28,6 +28,7 @@ from typed_async_client.engine.steps import (
     Spawn,
 )
 from typed_async_client.events import AsyncEvent
+from typed_async_client.facts import facts_of_response
 from typed_async_client.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class AsyncDriver:
                             except Exception as error:  # noqa: BLE001 - httpx may raise any
                                 answer = Outcome.of_error(error, attempt, log, sender.record)
                             else:
-                                answer = Outcome.of_response(response, attempt)
+                                facts = facts_of_response(response, idempotent=attempt.idempotent)
+                                answer = Outcome(facts, response, None, "", attempt)
                                 del response  # the ledger may drop it before this frame ends
                         case Publish():  # the event isn't captured: it may refer to an error
                             self._publish(step.event)
@@ -114,7 +116,8 @@ class AsyncDriver:
                 else:
                     step = flow.send(answer)
         except StopIteration as finished:
-            return cast("T", finished.value)
+            result: T = finished.value
+            return result
         finally:
             del answer, flow, self, sender, step  # the error of the request refers to this frame
 

@@ -46,13 +46,12 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: C901, PLR0912 - c
         else:
             run.enter_policies()
             outcome = yield from _guarded(run)
-        if not policies.retry.is_content_with(outcome.facts):
+        if outcome.facts.fault is not None or not policies.retry.is_content_with(outcome.facts):
             outcome = yield from _retried(run, outcome)
-        elif policies.is_plain:
-            run.keep(outcome)
         else:
             run.keep_success(outcome)
-        if not outcome.is_whole:
+        response = outcome.response
+        if response is not None and not response.is_closed:
             outcome = yield from _delivered(outcome)
         if policies.shared:
             yield from settled(run)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CIRCUIT_EVENTS", "Run"]
 
 _NO_STATES: Mapping[str, Any] = {}
+_NO_DETAILS: Mapping[str, Any] = {}
 
 CIRCUIT_EVENTS = {
     CircuitState.OPEN: EventType.CIRCUIT_OPENED,
@@ -144,9 +145,11 @@ class Run:
         """Prepare an attempt, which starts now."""
         if copy == 0:
             self.attempts += 1
-        now = self.now()
+        policies, now = self.policies, self.now()
         attempt = Attempt(self.attempts, copy, self.idempotent, self.deadline, started=now)
-        options = self.policies.options
+        if policies.is_plain and self.deadline == math.inf and self.key is None:
+            return attempt
+        options = policies.options
         limit = options.attempt_timeout
         if limit is not None and now + limit < self.deadline:
             attempt.until = now + limit
@@ -203,10 +206,16 @@ class Run:
         self.history = (*self.history, kept)
 
     def keep_success(self, outcome: Outcome) -> None:
-        """Add the record of an attempt that needs no other, and give its retry back to the budget."""
-        self.keep(outcome)
-        if self.retry is not None:
-            self.refund()
+        """Add the record of a first attempt that needs no other."""
+        if outcome.admission is not None:
+            self.keep(outcome)
+            return
+        attempt = cast("Attempt", outcome.attempt)
+        started = attempt.started
+        kept = AttemptRecord.of(
+            1, started - self.started, outcome.ended - started, outcome.facts, _NO_DETAILS
+        )
+        self.history = (kept,)
 
     def withdraw(self) -> bool:
         """Take an extra request from the budget, when its wait starts; return whether it may be sent."""

@@ -42,7 +42,7 @@ class RequestSender:
         self._options = options
         self._owner = owner
         self._url = url
-        self.record = record
+        self.record: RequestRecord = record
 
     def begin(self, attempt: Attempt) -> SentLog:  # noqa: ARG002 - senders of transports need it
         """Start a new log of what the running task sends."""

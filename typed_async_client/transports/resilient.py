@@ -6,7 +6,6 @@ handled by the httpx client above it.
 """
 
 import functools
-import inspect
 import random as random_module
 import threading
 import time
@@ -54,7 +53,11 @@ from typed_async_client.transports.senders import (
     SyncTransportSender,
 )
 from typed_async_client.transports.starting import Starting, check_run_sync
-from typed_async_client.transports.transport_events import SettlesCallbacks, TransportEvents
+from typed_async_client.transports.transport_events import (
+    SettlesCallbacks,
+    TransportEvents,
+    is_async,
+)
 
 if TYPE_CHECKING:
     from typed_async_client.engine.steps import Flow
@@ -153,12 +156,11 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         self._lock = threading.RLock()
         limits = limits_of(chosen, given)
         self._prepare = Starting(chosen, limits, self._callbacks, random, store)
-        self._store = store
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
         self._middleware = checked_middleware(middleware, _kind_of(transport))
-        self._has_async_callback = _is_async(on_event)
+        self._has_async_callback = is_async(on_event)
         if isinstance(transport, str):
             check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
             transport, trust_env = proxied_backend(transport, trust_env=trust_env), True
@@ -187,7 +189,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
-        check_store(self._store, is_async=False)
+        check_store(self._prepare.store, is_async=False)
         run: Run = self._prepare(request, time.monotonic)
         check_run_sync(run)
         events = self._events()
@@ -215,7 +217,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
-        check_store(self._store, is_async=True)
+        check_store(self._prepare.store, is_async=True)
         run: Run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
@@ -269,16 +271,11 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
 
 
-def _is_async(on_event: object) -> bool:
-    method = getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
-    return any(map(inspect.iscoroutinefunction, (on_event, method)))
-
-
 def _kind_of(transport: object) -> Kind | None:
     """Return the only kind of client that a transport serves; None if it is both."""
-    is_sync, is_async = (
+    for_sync, for_async = (
         isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
     )
-    if isinstance(transport, str) or (is_async and not is_sync):
+    if isinstance(transport, str) or (for_async and not for_sync):
         return "async"
-    return "sync" if is_sync and not is_async else None
+    return "sync" if for_sync and not for_async else None

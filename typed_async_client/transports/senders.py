@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -18,6 +18,9 @@ from typed_async_client.sent import SentLog, attempt_log, begin_attempt
 from typed_async_client.transports.delivery import Delivery, hand_over, is_in_memory
 from typed_async_client.transports.described_body import describe_body
 from typed_async_client.watched_body import WatchedBody, watch_body
+
+if TYPE_CHECKING:
+    from typed_async_client.record import RequestRecord
 
 __all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender"]
 
@@ -54,7 +57,7 @@ class _Sender:
         is_sending: bool,
     ) -> None:
         self.outer: SentLog | None = attempt_log()
-        self.record = run.record
+        self.record: RequestRecord = run.record
         self._answered = answered
         self._is_described = False
         self._is_sending = is_sending
@@ -80,7 +83,7 @@ class _Sender:
         if is_in_memory(response):
             return None
         self._describe(response)
-        hand_over(response, Delivery(flow, self._publish, self._run.deadline))
+        hand_over(response, Delivery(flow, self._publish, self._run))
         return response
 
     def completed(self, response: httpx.Response) -> httpx.Response:

@@ -41,6 +41,7 @@ class Starting:
         store: keeps the state of some policies for several processes; None for none.
 
     Attributes:
+        store: the same.
         policies: the policies of requests that bring none.
     """
 
@@ -56,6 +57,7 @@ class Starting:
         self._defaults = defaults
         self._random = random
         self._shared = SharedPolicies(store)
+        self.store = store
         self.policies: Policies = self._shared.of(resilience)
 
     def __call__(

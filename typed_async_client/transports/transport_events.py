@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 from types import TracebackType
 
 from typed_async_client.engine.callbacks import Callbacks
@@ -9,10 +10,16 @@ from typed_async_client.engine.log import log_event
 from typed_async_client.events import AsyncEvent
 from typed_async_client.transports.pair import WrappingTransport
 
-__all__ = ["SettlesCallbacks", "TransportEvents"]
+__all__ = ["SettlesCallbacks", "TransportEvents", "is_async"]
 
 _GRACE = 1.0
 """Seconds that running callbacks get to finish when the transport is closed."""
+
+
+def is_async(on_event: object) -> bool:
+    """Whether a callback is an async function, or an object with an async ``__call__``."""
+    call = getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
+    return inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(call)
 
 
 class TransportEvents:
