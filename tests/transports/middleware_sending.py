@@ -1,6 +1,7 @@
 """Sends through a ``ResilientTransport`` with middleware, with either kind of client."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -92,7 +93,7 @@ def both(function: Callable[[Any], Any]) -> dict[str, Any]:
         try:
             call = next(steps)
             while True:
-                call = steps.send(call_next(call))
+                call = _advanced(steps, functools.partial(call_next, call))
         except StopIteration as finished:
             return finished.value
 
@@ -101,11 +102,36 @@ def both(function: Callable[[Any], Any]) -> dict[str, Any]:
         try:
             call = next(steps)
             while True:
-                call = steps.send(await call_next(call))
+                outcome = await _settled(call_next(call))
+                call = _advanced(steps, functools.partial(_raised, outcome))
         except StopIteration as finished:
             return finished.value
 
     return {"sync": sync, "async": asynchronous}
+
+
+def _advanced(steps: Any, answer: Callable[[], Any]) -> Any:
+    """Send a generator an answer, or throw in the error that takes its place."""
+    try:
+        response = answer()
+    except Exception as error:  # noqa: BLE001 - the generator handles or raises it
+        return steps.throw(error)
+    return steps.send(response)
+
+
+async def _settled(call: Awaitable[Any]) -> Any:
+    """Return the response of a call, or its error."""
+    try:
+        return await call
+    except Exception as error:  # noqa: BLE001 - raised by the caller
+        return error
+
+
+def _raised(outcome: Any) -> Any:
+    """Return an outcome, or raise it."""
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 def passing(request: httpx.Request) -> Any:

@@ -154,6 +154,27 @@ async def test_another_request_is_sent_in_its_place(kind: str) -> None:
     assert (sending.events[-1].method, sending.events[-1].url) == ("POST", URL)
 
 
+async def test_all_calls_belong_to_one_request(kind: str) -> None:
+    """One id and one history, whatever is retried; a call has retries of its own."""
+
+    def again(request: httpx.Request) -> Any:
+        try:
+            yield request
+        except httpx.ConnectError:
+            return (yield request)
+        raise AssertionError
+
+    refused = [httpx.ConnectError("refused")] * 3
+    sending = Sending(kind, Server(*refused), again, base_delay=0.0, max_retries=1)
+    response = await sending.open()
+    await sending.read(response)
+    assert sending.kinds == ["retry", "retry", "success"]
+    assert len({event.context.request_id for event in sending.events}) == 1
+    history = response.extensions[ATTEMPTS]
+    assert [record.number for record in history.records] == [1, 2, 3, 4]
+    assert history.request_id == sending.events[0].context.request_id
+
+
 async def test_each_call_sends_the_same_key(kind: str) -> None:
     """One key for the request, which the policies have made."""
 

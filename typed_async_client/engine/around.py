@@ -6,6 +6,7 @@ or raised.
 """
 
 import abc
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,11 @@ class CallRun(Run):
     ) -> None:
         super().__init__(*args, deadline=min(deadline, request.deadline), **options)
         self._request = request
+        own = request.context
+        if self.context.request_id != own.request_id:  # in a transport, calls bring no context
+            self.context = dataclasses.replace(
+                self.context, request_id=own.request_id, created_at=own.created_at
+            )
         self.started = request.started
         self.is_deposited, request.is_deposited = request.is_deposited, True
 
