@@ -62,7 +62,7 @@ class Run:
         started: when it began, in monotonic seconds.
         states: the states of its policies for its origin, by the name of the policy.
         wanted: the same.
-        is_deposited: whether a shared budget has counted it.
+        is_deposited: whether the budget has counted it, if that is shared or it has middleware.
         refundable: what a shared budget gets back when it ends.
         withdrawal: what it has taken from its budget for an extra request that no attempt stands
             for yet; None for nothing.
@@ -146,7 +146,7 @@ class Run:
         """
         now = self.now()
         self.states = self.policies.states_at(self.record.origin, now)
-        if self.attempts == 0 and "budget" in self.states:
+        if self.attempts == 0 and "budget" in self.states and not self.is_deposited:
             self.states["budget"].deposit(now)
 
     def new_attempt(self, copy: int = 0) -> Attempt:
