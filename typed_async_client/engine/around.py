@@ -21,7 +21,6 @@ from typed_async_client.policies.classify import Fault
 if TYPE_CHECKING:
     import httpx
 
-    from typed_async_client.attempts import Attempt
     from typed_async_client.outcome import Outcome
     from typed_async_client.policies.retry import GiveUp, RetryAfter
 
@@ -42,13 +41,14 @@ class CallRun(Run):
         **options: as for ``Run``.
     """
 
-    __slots__ = ("_request",)
+    __slots__ = ("_number", "_request")
 
     def __init__(
         self, request: Run, *args: Any, deadline: float = math.inf, **options: Any
     ) -> None:
-        super().__init__(*args, deadline=min(deadline, request.deadline), **options)
+        self._number = 0
         self._request = request
+        super().__init__(*args, deadline=min(deadline, request.deadline), **options)
         own = request.context
         if self.context.request_id != own.request_id:  # in a transport, calls bring no context
             self.context = dataclasses.replace(
@@ -57,13 +57,19 @@ class CallRun(Run):
         self.started = request.started
         self.is_deposited, request.is_deposited = request.is_deposited, True
 
-    def new_attempt(self, copy: int = 0) -> "Attempt":
-        """Prepare an attempt; its number counts all attempts of the request."""
-        if copy == 0:  # another call may be running, so a copy keeps the number of its attempt
-            self.attempts = self._request.attempts
-        attempt = super().new_attempt(copy)
-        self._request.attempts = max(self.attempts, self._request.attempts)
-        return attempt
+    @property
+    def attempts(self) -> int:
+        """The number of the current attempt, among all attempts of the request."""
+        return self._number
+
+    @attempts.setter
+    def attempts(self, value: int) -> None:
+        if value > self._number:  # the next one, whatever number other calls have reached
+            self._request.attempts += 1
+            self._number = self._request.attempts
+        elif value < self._number:  # it isn't made
+            self._request.attempts -= 1
+            self._number = value
 
     def keep(self, outcome: "Outcome", decision: "RetryAfter | GiveUp | None" = None) -> None:
         """Add the record of an attempt to the history of the request."""
@@ -73,6 +79,7 @@ class CallRun(Run):
 
     def keep_success(self, outcome: "Outcome") -> None:
         """Add the record of an attempt that needs no other; earlier calls may have made some."""
+        self.refund_success(outcome)
         self.keep(outcome)
 
     def event(
