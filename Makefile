@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo test bulk test-all check lint types format bench chart clean
+.PHONY: demo test bulk test-all check lint types format bench chart simulate clean
 
 demo: $(VENV)/.installed
 	$(BIN)/typed-async-client demo
@@ -51,6 +51,9 @@ bench: $(VENV)/.peers
 
 chart: $(BIN)/python
 	$(BIN)/python benchmarks/chart.py build/compare.json docs/benchmark.svg
+
+simulate: $(VENV)/.installed
+	$(BIN)/python benchmarks/simulate.py
 
 clean:
 	rm -rf $(VENV) build dist

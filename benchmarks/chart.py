@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-__all__ = ["draw"]
+__all__ = ["MARGIN", "ROLE", "STYLE", "WIDTH", "draw", "text"]
 
 BASELINE = "httpx"
 WIDTH, MARGIN = 960, 24
@@ -135,20 +135,21 @@ def _times(ratio: float) -> str:
     return f"{ratio:.{digits}f}{TIMES}"
 
 
-def _text(x: float, y: float, content: str, css_class: str = "") -> str:
+def text(x: float, y: float, content: str, css_class: str = "") -> str:
+    """Return a ``text`` element."""
     attribute = f' class="{css_class}"' if css_class else ""
     return f'  <text{attribute} x="{x:.1f}" y="{y:.1f}">{escape(content)}</text>'
 
 
 def _heading() -> Iterator[str]:
-    yield _text(MARGIN, 38, "Requests per second, relative to httpx", "title")
-    yield _text(
+    yield text(MARGIN, 38, "Requests per second, relative to httpx", "title")
+    yield text(
         MARGIN, 60, f"httpx itself is 1{TIMES}; longer is faster; the scale is logarithmic", "small"
     )
     yield f'  <rect class="ours" x="{WIDTH - 290}" y="27" width="{BAR}" height="{BAR}" rx="2"/>'
-    yield _text(WIDTH - 272, 38, "typed_async_client", "mine")
+    yield text(WIDTH - 272, 38, "typed_async_client", "mine")
     yield f'  <rect class="peer" x="{WIDTH - 130}" y="27" width="{BAR}" height="{BAR}" rx="2"/>'
-    yield _text(WIDTH - 112, 38, "other clients")
+    yield text(WIDTH - 112, 38, "other clients")
 
 
 def _names(report: dict[str, Any], rows: Sequence[str | None]) -> Iterator[str]:
@@ -156,9 +157,9 @@ def _names(report: dict[str, Any], rows: Sequence[str | None]) -> Iterator[str]:
     for number, name in enumerate(rows):
         y = TOP + ROW * number + 15
         if name is None:
-            yield _text(MARGIN, y + 1, next(titles), "head")
+            yield text(MARGIN, y + 1, next(titles), "head")
         else:
-            yield _text(MARGIN, y, name, "mine" if report["clients"][name]["is_ours"] else "")
+            yield text(MARGIN, y, name, "mine" if report["clients"][name]["is_ours"] else "")
 
 
 def _group_keys(report: dict[str, Any]) -> set[bool]:
@@ -174,16 +175,16 @@ def _panel(
 ) -> Iterator[str]:
     """Draw the panel of one concurrency: its heading, its grid and its bars."""
     panel = report["results"][concurrency]
-    yield _text(left, 92, f"{concurrency} concurrent", "head")
+    yield text(left, 92, f"{concurrency} concurrent", "head")
     if "requests_per_second" in panel[BASELINE]:
         rate = panel[BASELINE]["requests_per_second"]
-        yield _text(left, 109, f"httpx: {rate:,.0f} requests/s", "small")
+        yield text(left, 109, f"httpx: {rate:,.0f} requests/s", "small")
     bottom = TOP + ROW * len(rows)
     for tick in scale.ticks():
         x = left + scale(tick)
         css_class = "one" if tick == 1 else "grid"
         yield f'  <path class="{css_class}" d="M{x:.1f} {TOP - 8}V{bottom}"/>'
-        yield _text(x, bottom + 16, f"{tick:g}{TIMES}", "small mid")
+        yield text(x, bottom + 16, f"{tick:g}{TIMES}", "small mid")
     for number, name in enumerate(rows):
         if name is not None:
             css_class = "ours" if report["clients"][name]["is_ours"] else "peer"
@@ -197,7 +198,7 @@ def _bar(
     one = left + scale(1)
     if ratio is None:
         label = "failed" if "error" in row else f"{row['requests_per_second']:,.0f}/s"
-        yield _text(one + 6, top + 15, label, "small")
+        yield text(one + 6, top + 15, label, "small")
         return
     end = left + scale(ratio)
     start, stop = sorted((one, end))
@@ -205,20 +206,20 @@ def _bar(
         f'  <rect class="{css_class}" x="{start:.1f}" y="{top + (ROW - BAR) / 2:.1f}"'
         f' width="{stop - start:.1f}" height="{BAR}"/>'
     )
-    yield _text(stop + 5, top + 15, _times(ratio), "value mine" if css_class == "ours" else "value")
+    yield text(stop + 5, top + 15, _times(ratio), "value mine" if css_class == "ours" else "value")
 
 
 def _foot(report: dict[str, Any], height: float) -> Iterator[str]:
     machine = report["machine"]
     rounds = report["schedule"]["rounds"]
-    yield _text(
+    yield text(
         MARGIN,
         height - 36,
         f"{machine['cpu']}, {machine['cores']}; {machine['python']}; {machine['system']}; "
         f"{report['server']}, on the same machine.",
         "small",
     )
-    yield _text(
+    yield text(
         MARGIN,
         height - 18,
         "GET of a small JSON body over HTTP/1.1, with one keep-alive connection per concurrent request; "

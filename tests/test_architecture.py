@@ -36,6 +36,7 @@ LAYERS = (
     ("described",),
     ("events", "explanation", "options", "request_options"),
     ("outcome", "results"),
+    ("stores",),
     ("engine",),
     ("net", "wire"),
     ("http1", "http2"),
@@ -86,6 +87,7 @@ OPTIONAL = {
     "pyreqwest": "transports/backends/pyreqwest.py",
     "typing_extensions": "events.py",  # for type checkers only
     "httpx2": "transports/httpx2.py",
+    "redis": "stores/connect.py",
 }
 """The only file that imports each optional library."""
 

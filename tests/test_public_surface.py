@@ -41,7 +41,7 @@ def test_importing_the_package_loads_no_extra() -> None:
     """Nor does it load the command line or the testing module."""
     program = (
         "import sys, typed_async_client; "
-        "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'pyreqwest', 'pytest', "
+        "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'pyreqwest', 'pytest', 'redis', "
         "'typed_async_client.cli', 'typed_async_client.testing') if name in sys.modules])"
     )
     printed = subprocess.run(

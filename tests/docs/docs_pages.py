@@ -29,6 +29,7 @@ TWINS: Final = {
     "docs/limits.md": "docs/fr/limits.md",
     "docs/migrating.md": "docs/fr/migrating.md",
     "docs/performance.md": "docs/fr/performance.md",
+    "docs/simulations.md": "docs/fr/simulations.md",
     "docs/testing.md": "docs/fr/testing.md",
     "docs/transports.md": "docs/fr/transports.md",
     "docs/usage.md": "docs/fr/usage.md",

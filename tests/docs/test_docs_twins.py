@@ -124,7 +124,7 @@ def test_blocks_are_in_a_language_that_a_test_executes(name: str) -> None:
     assert {block.language for block in read_page(name).blocks} <= _TESTED_LANGUAGES
 
 
-@pytest.mark.parametrize("name", ["architecture.svg", "benchmark.svg"])
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "docs").glob("*.svg")))
 def test_pictures_describe_themselves_and_fetch_nothing(name: str) -> None:
     """They have a title, a description and colors for light and dark, and no external resource."""
     text = (ROOT / "docs" / name).read_text("utf-8")

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from typed_async_client.engine.state import RequestState
 
 from typed_async_client import AsyncEvent, ConnectError, EventType, RequestContext
 from typed_async_client.engine.drivers import drive, drive_sync
 from typed_async_client.engine.flow import Flow, request_flow
-from typed_async_client.engine.state import RequestState
 from typed_async_client.record import RequestRecord
 from typed_async_client.testing import run_virtual
 

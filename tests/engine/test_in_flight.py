@@ -3,12 +3,13 @@
 import asyncio
 import contextvars
 
+from typed_async_client.engine.state import RequestState
+
 from typed_async_client import AsyncEvent, EventType, RequestContext
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.in_flight import InFlight, InFlightRequests, wait_for_tasks
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
-from typed_async_client.engine.state import RequestState
 from typed_async_client.record import RequestRecord
 from typed_async_client.testing import in_virtual_time
 

@@ -4,35 +4,14 @@ import math
 from typing import Any
 
 import pytest
+from adaptive_kit import admitted, gate_with, run_window
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.policies.adaptive import AdaptiveGate, AdaptiveLimit
+from typed_async_client.policies.adaptive import AdaptiveLimit
 from typed_async_client.policies.gates import Permit, Rejected, RejectionReason, Waiter
 from typed_async_client.policies.health import Health
 from typed_async_client.policies.hosts import Retention
-
-
-def gate_with(**options: Any) -> AdaptiveGate:
-    """Return a gate whose windows end at the first response, unless told otherwise."""
-    return AdaptiveLimit(**{"initial": 10, "window": 1.0, "minimum_samples": 1, **options}).start()
-
-
-def admitted(gate: AdaptiveGate, number: int, now: float) -> list[Permit]:
-    """Return the permits of attempts that must be admitted."""
-    permits = [gate.admit(now) for _ in range(number)]
-    assert all(isinstance(permit, Permit) for permit in permits)
-    return [permit for permit in permits if isinstance(permit, Permit)]
-
-
-def run_window(gate: AdaptiveGate, number: int, *, begin: float, duration: float = 0.1) -> None:
-    """Run attempts at the same time; their responses come when the window begins and ends."""
-    permits = admitted(gate, number, begin)
-    for permit in permits:
-        gate.report(permit, Health.OK, duration=duration, now=begin)
-    gate.report(permits[0], Health.OK, duration=duration, now=begin + 1.0)
-    for permit in permits:
-        gate.release(permit, begin + 1.0)
 
 
 @pytest.mark.parametrize(
@@ -147,56 +126,6 @@ def test_a_window_with_overload_does_not_count_for_growth() -> None:
     assert gate.report(permits[2], Health.OK, duration=0.1, now=1.9) is None
     assert gate.report(permits[3], Health.OK, duration=0.1, now=2.8) is None
     assert gate.report(permits[4], Health.OK, duration=0.1, now=2.9) == 10
-
-
-def test_the_gradient_grows_the_limit_while_response_times_stay() -> None:
-    """By the headroom times the smoothing: 0.8 per window by default."""
-    gate = gate_with(algorithm="gradient")
-    limits = []
-    for window in range(5):
-        run_window(gate, 10, begin=window * 10.0)
-        limits.append(gate.limit)
-    assert limits == [10, 11, 12, 13, 14]
-
-
-def test_the_gradient_shrinks_the_limit_when_response_times_grow() -> None:
-    """By a tenth per window at most, as a gradient below a half counts as a half."""
-    gate = gate_with(algorithm="gradient", initial=100, headroom=1.0)
-    for window in range(5):
-        run_window(gate, 100, begin=window * 10.0)
-    assert gate.limit == 101
-    run_window(gate, 101, begin=60.0, duration=10.0)
-    assert gate.limit == 91
-    run_window(gate, 91, begin=70.0, duration=0.1)
-    assert gate.limit == 91
-
-
-def test_the_gradient_tolerates_small_changes() -> None:
-    """Up to one and a half times the long-run average by default."""
-    gate = gate_with(algorithm="gradient", initial=100)
-    for window in range(12):
-        run_window(gate, 100, begin=window * 10.0)
-    before = gate.limit
-    run_window(gate, 100, begin=200.0, duration=0.145)
-    assert gate.limit >= before
-
-
-def test_the_long_run_follows_when_response_times_become_short_again() -> None:
-    """Otherwise a slow time would hide the next one for ten minutes."""
-    gate = gate_with(algorithm="gradient", initial=100, max_limit=100)
-    for window in range(30):
-        run_window(gate, 100, begin=window * 10.0, duration=1.0)
-    for window in range(30, 60):
-        run_window(gate, 50, begin=window * 10.0, duration=0.1)
-    assert gate._long_run < 0.25
-
-
-def test_responses_that_take_no_time_are_no_trouble() -> None:
-    """A virtual clock may not move."""
-    gate = gate_with(algorithm="gradient")
-    for window in range(3):
-        run_window(gate, 10, begin=window * 10.0, duration=0.0)
-    assert gate.limit == 12
 
 
 def test_a_limit_that_was_learnt_is_kept_if_possible() -> None:

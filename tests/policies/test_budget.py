@@ -42,6 +42,29 @@ def test_rounding_costs_no_retry(ratio: float) -> None:
     assert withdrawals(budget, now=0.0) == round(100 * ratio)
 
 
+def test_what_was_saved_up_is_spent_at_the_pace_of_the_requests() -> None:
+    """A fifth of the requests of each second, and 10 more once; 210 in 10 seconds all the same."""
+    budget = RetryBudget().start()
+    for number in range(2_000):
+        budget.deposit(now=number / 100)
+    spent = []
+    for second in range(20, 32):
+        for _ in range(100):
+            budget.deposit(now=second + 0.1)
+        spent.append(withdrawals(budget, now=second + 0.5))
+    assert spent == [30, 20, 20, 20, 20, 20, 20, 20, 20, 20, 30, 20]
+
+
+def test_a_client_that_sends_little_may_always_retry_once_in_a_while() -> None:
+    """One retry in each second, although that is more than a fifth of its requests."""
+    budget = RetryBudget(min_per_second=0.0).start()
+    for second in range(10):
+        budget.deposit(now=float(second))
+    assert [withdrawals(budget, now) for now in (9.1, 9.2, 9.3)] == [1, 0, 0]
+    budget.deposit(now=10.0)
+    assert withdrawals(budget, now=10.1) == 1
+
+
 @pytest.mark.parametrize(("now", "expected"), [(8.9, 2), (9.9, 2), (10.0, 0), (1e9, 0)])
 def test_a_request_counts_for_the_length_of_the_window(now: float, expected: int) -> None:
     """After that, its retries would no longer be a share of what is sent."""
@@ -150,13 +173,22 @@ class BudgetMachine(RuleBasedStateMachine):
             self.budget.deposit(self.now)
             self.deposits.append(self.now)
 
-    @rule()
-    def withdraw(self) -> None:
-        """Ask for an extra request."""
-        balance = 3 + 0.25 * self.count(self.deposits) - self.count(self.withdrawals)
-        assert self.budget.withdraw(self.now) is (balance >= 1)
-        if balance >= 1:
-            self.withdrawals.append(self.now)
+    def by_slice(self, instants: list[float]) -> collections.Counter[int]:
+        """Return how many of the instants are in each slice of the window."""
+        slices = [math.floor(each * 2) for each in instants]
+        return collections.Counter(each for each in slices if each > math.floor(self.now * 2) - 10)
+
+    @rule(count=st.integers(1, 9))
+    def withdraw(self, count: int) -> None:
+        """Ask for extra requests."""
+        for _ in range(count):
+            balance = 3 + 0.25 * self.count(self.deposits) - self.count(self.withdrawals)
+            pace = max(1.0, 0.25 * max(self.by_slice(self.deposits).values(), default=0))
+            spent = self.by_slice([*self.withdrawals, self.now]).values()
+            is_expected = balance >= 1 and sum(max(0.0, each - pace) for each in spent) <= 3
+            assert self.budget.withdraw(self.now) is is_expected
+            if is_expected:
+                self.withdrawals.append(self.now)
 
     @precondition(lambda self: self.withdrawals)
     @rule(data=st.data())

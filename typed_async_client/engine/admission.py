@@ -5,8 +5,9 @@ granted is given back, however the attempt ends; a cancellation can arrive at ev
 """
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from typed_async_client.engine.fleet import FleetAdmission
 from typed_async_client.engine.queues import GateQueue, Turn
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Acquire, Flow, Publish, Sleep
@@ -16,6 +17,9 @@ from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.gates import Permit, Rejected, RejectionReason
 from typed_async_client.policies.health import Health, health_of
 from typed_async_client.policies.transitions import CircuitState, Ticket, Transition
+
+if TYPE_CHECKING:
+    from typed_async_client.attempts import Attempt
 
 __all__ = ["Admission", "Waiting"]
 
@@ -31,12 +35,14 @@ class Waiting:
         seconds: how long, as far as is known.
         turn: its place in the queue; None for a hold.
         queue: the queue.
+        is_shared: whether the store of shared state is to be asked instead.
     """
 
     policy: str
     seconds: float
     turn: Turn[Any] | None = None
     queue: Any = None
+    is_shared: bool = False
 
 
 class Admission:
@@ -47,6 +53,7 @@ class Admission:
 
     Attributes:
         circuit: the state of the circuit when it was admitted; None without one.
+        fleet: what a store of shared state has granted; None without one.
         gate_wait: seconds that it has waited.
         refused_by: the policy that has refused it; empty if none has.
         rejection: why; None if none has.
@@ -61,6 +68,7 @@ class Admission:
         "_slot",
         "_ticket",
         "circuit",
+        "fleet",
         "gate_wait",
         "refused_by",
         "rejection",
@@ -69,6 +77,7 @@ class Admission:
 
     def __init__(self, run: Run) -> None:
         self.circuit: CircuitState | None = None
+        self.fleet: FleetAdmission | None = FleetAdmission(run) if run.policies.shared else None
         self.gate_wait: float = 0.0
         self.refused_by: str = ""
         self.rejection: RejectionReason | None = None
@@ -92,6 +101,8 @@ class Admission:
         now = run.now()
         while self._asked < len(names):
             name = names[self._asked]
+            if name in run.policies.shared:
+                return Waiting(name, 0.0, is_shared=True)
             state = run.states[name]
             answer: Rejected | Waiting | None
             if name == "circuit":
@@ -109,6 +120,8 @@ class Admission:
 
     def wait(self, waiting: Waiting) -> Flow[Rejected | Waiting | None]:
         """Wait, and ask again."""
+        if waiting.is_shared:
+            return (yield from self._ask_fleet(waiting.policy))
         run, began = self._run, self._run.now()
         turn, queue = waiting.turn, waiting.queue
         try:
@@ -136,12 +149,43 @@ class Admission:
     def begin(self) -> None:
         """Record that the attempt is sent now, which uses up its turn under the rate limit."""
         self._slot = None
+        if self.fleet is not None:
+            self.fleet.begin()
 
-    def refuse(self, refusal: Rejected) -> None:
+    def refuse(self, refusal: Rejected) -> Flow[None]:
         """Record that a policy has refused the attempt, and give back what the others have granted."""
         self.rejection = refusal.reason
-        self.release()
         self._run.refund()
+        yield from self.leave()
+
+    def leave(self) -> Flow[None]:
+        """Give everything back, also to the store of shared state."""
+        self.release()
+        if self.fleet is not None:
+            yield from self.fleet.give_back()
+
+    def report_to_fleet(self, outcome: Outcome) -> Flow[tuple[Transition, ...]]:
+        """Tell the shared circuit how the attempt has ended; return what that has changed."""
+        fleet = cast("FleetAdmission", self.fleet)
+        attempt = cast("Attempt", outcome.attempt)
+        is_asked = outcome.origin in {"", self._run.record.origin}
+        health = health_of(outcome.facts) if is_asked else Health.OK
+        transition = yield from fleet.report(health, outcome.ended - attempt.started)
+        return _NO_TRANSITIONS if transition is None else (transition,)
+
+    def _ask_fleet(self, name: str) -> Flow[Rejected | Waiting | None]:
+        answer = yield from cast("FleetAdmission", self.fleet).ask(name)
+        if isinstance(answer, Rejected):
+            self.refused_by = name
+            return answer
+        if isinstance(answer, float):
+            self.gate_wait += answer
+        else:
+            self.circuit = CircuitState.HALF_OPEN if answer.is_probe else CircuitState.CLOSED
+            if answer.transition is not None:
+                self.transitions = (*self.transitions, answer.transition)
+        self._asked += 1
+        return self.ask()
 
     def report(self, outcome: Outcome, duration: float, now: float) -> tuple[Transition, ...]:
         """Tell the policies how the attempt has ended; return what that has changed.

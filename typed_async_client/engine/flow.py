@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, cast
 
 from typed_async_client.engine.ending import concluded
+from typed_async_client.engine.fleet import settled, withdrawn
 from typed_async_client.engine.guarded import guarded_attempt
 from typed_async_client.engine.hedging import hedged_attempt
 from typed_async_client.engine.run import Run
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["request_flow"]
 
 
-def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - called for every request
+def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: C901, PLR0912 - called for every request
     """Yield the steps of one request.
 
     The last step always publishes the terminal event, even if a cancellation is thrown in at any
@@ -53,12 +54,16 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - called 
             run.keep_success(outcome)
         if not outcome.is_whole:
             outcome = yield from _delivered(outcome)
+        if policies.shared:
+            yield from settled(run)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
     except Exception as error:
         yield Publish(run.failed_event(error))
         raise
     except BaseException as interruption:
+        if run.policies.shared:
+            yield from settled(run)
         yield Publish(run.cancelled_event(interruption))
         raise
     finally:
@@ -140,7 +145,7 @@ def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
         max_retries=context.max_retries,
         backoff=context.backoff,
     )
-    if isinstance(decision, RetryAfter) and not run.withdraw():
+    if isinstance(decision, RetryAfter) and not (yield from withdrawn(run)):
         decision = GiveUp(GiveUpReason.BUDGET, outcome.facts.retry_after)
     if isinstance(decision, RetryAfter) or decision.is_counted:
         run.context = context.increment_attempt()

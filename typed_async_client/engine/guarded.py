@@ -31,20 +31,26 @@ def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
         attempt = run.new_attempt(copy)
         if answer is not None:
             outcome = refused(run, answer, admission.refused_by)
-            admission.refuse(answer)
+            yield from admission.refuse(answer)
         elif attempt.started >= run.deadline:
             outcome = too_late(run)
-            admission.release()
+            yield from admission.leave()
         else:
             admission.begin()
             if EventType.STARTED in run.wanted:
                 yield Publish(run.event(EventType.STARTED))
             outcome = yield Send(attempt)
             outcome.ended = now = run.now()
-            for transition in admission.report(outcome, now - attempt.started, now):
+            transitions = admission.report(outcome, now - attempt.started, now)
+            if admission.fleet is not None:
+                transitions += yield from admission.report_to_fleet(outcome)
+            for transition in transitions:
                 yield Publish(run.transition_event(transition))
-    except BaseException:
+    except GeneratorExit:
         admission.release()
+        raise
+    except BaseException:
+        yield from admission.leave()
         raise
     outcome.attempt, outcome.admission = attempt, admission
     outcome.ended = outcome.ended or attempt.started

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from typed_async_client.engine.fleet import withdrawn
 from typed_async_client.engine.guarded import guarded_attempt
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Cancel, Child, Discard, Flow, Join, Publish, Spawn
@@ -53,7 +54,7 @@ def _race(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[Child]:
 
 def _send_copy(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[float | None]:
     """Send a copy, if the budgets allow it; return when the next one is due."""
-    if not run.withdraw():
+    if not (yield from withdrawn(run)):
         return None
     if not _state(run).spend():
         run.refund()

@@ -56,6 +56,9 @@ class Run:
         started: when it began, in monotonic seconds.
         states: the states of its policies for its origin, by the name of the policy.
         wanted: the same.
+        is_deposited: whether a shared budget has counted it.
+        refundable: what a shared budget gets back when it ends; None for nothing.
+        withdrawal: what it took last from a shared budget; None for nothing.
         withdrawn: when it took its last retry from the budget; None if it took none.
     """
 
@@ -67,16 +70,19 @@ class Run:
         "deadline",
         "history",
         "idempotent",
+        "is_deposited",
         "key",
         "may_copy",
         "now",
         "policies",
         "random",
         "record",
+        "refundable",
         "retry",
         "started",
         "states",
         "wanted",
+        "withdrawal",
         "withdrawn",
     )
 
@@ -110,6 +116,9 @@ class Run:
         self.started: float = now()
         self.states: Mapping[str, Any] = _NO_STATES
         self.wanted: frozenset[EventType] = wanted
+        self.is_deposited: bool = False
+        self.refundable: Any = None
+        self.withdrawal: Any = None
         self.withdrawn: float | None = None
         self._seq = 0
 
@@ -190,7 +199,7 @@ class Run:
     def keep_success(self, outcome: Outcome) -> None:
         """Add the record of an attempt that needs no other, and give its retry back to the budget."""
         self.keep(outcome)
-        if self.withdrawn is not None:
+        if self.retry is not None:
             self.refund()
 
     def withdraw(self) -> bool:
@@ -205,6 +214,7 @@ class Run:
 
     def refund(self) -> None:
         """Give back what the last extra request took, because it succeeded or was never sent."""
+        self.refundable, self.withdrawal = self.withdrawal or self.refundable, None
         if self.withdrawn is not None:
             self.states["budget"].refund(self.withdrawn, now=self.now())
             self.withdrawn = None

@@ -51,26 +51,44 @@ class Policies:
         is_plain: whether there is no policy but ``retry``.
         options: the options.
         retry: decides which attempts are followed by another.
+        shared: the names of those whose state is in the store.
+        store: keeps state for several processes; None without one.
     """
 
-    __slots__ = ("_states", "adds_headers", "gates", "hedge", "is_plain", "options", "retry")
+    __slots__ = (
+        "_states",
+        "adds_headers",
+        "gates",
+        "hedge",
+        "is_plain",
+        "options",
+        "retry",
+        "shared",
+        "store",
+    )
 
-    def __init__(self, options: Resilience, states: Callable[[Any], Any]) -> None:
+    def __init__(self, options: Resilience, states: Callable[[Any], Any], store: Any) -> None:
         self.options = options
         self.retry: RetryPolicy = options.retry or _NO_RETRIES
         self.is_plain: bool = options.is_plain
         self.adds_headers: bool = bool(options.attempt_header or options.deadline_header)
         chosen = {name: getattr(options, name) for name in (*_GATES, "budget", "hedge")}
+        enabled = {name: each for name, each in chosen.items() if each is not None}
+        self.store = store
+        self.shared: frozenset[str] = frozenset() if store is None else _SHARED & enabled.keys()
         self._states: dict[str, Scoped[Any]] = {
-            name: states(each) for name, each in chosen.items() if each is not None
+            name: states(each) for name, each in enabled.items() if name not in self.shared
         }
-        self.gates: tuple[str, ...] = tuple(name for name in _GATES if name in self._states)
+        self.gates: tuple[str, ...] = tuple(name for name in _GATES if name in enabled)
         self.hedge: Scoped[HedgeState] | None = self._states.get("hedge")
 
     def states_at(self, origin: str, now: float) -> dict[str, Any]:
         """Return the states for requests to an origin, by the name of the policy."""
         return {name: scoped.at(origin, now) for name, scoped in self._states.items()}
 
+
+_SHARED = frozenset({"budget", "circuit", "rate_limit"})
+"""What a store keeps."""
 
 _GATES = ("pushback", "rate_limit", "circuit", "bulkhead", "adaptive")
 """What admits an attempt, outermost first."""
@@ -79,9 +97,14 @@ _NO_RETRIES = RetryPolicy(max_retries=0, statuses=(), faults=(), retry_unprocess
 
 
 class SharedPolicies:
-    """The policies by their options: requests with equal options share what is known of hosts."""
+    """The policies by their options: requests with equal options share what is known of hosts.
 
-    def __init__(self) -> None:
+    Args:
+        store: keeps the state of some policies for several processes; None for none.
+    """
+
+    def __init__(self, store: Any = None) -> None:
+        self._store = store
         self._policies: OrderedDict[Resilience, Policies] = OrderedDict()
         self._states: OrderedDict[Hashable, Scoped[Any]] = OrderedDict()
 
@@ -89,7 +112,9 @@ class SharedPolicies:
         """Return the policies with some options."""
         known = _recall(self._policies, options)
         if known is None:
-            known = _remember(self._policies, options, Policies(options, self._states_of))
+            known = _remember(
+                self._policies, options, Policies(options, self._states_of, self._store)
+            )
         return known
 
     def circuits(self) -> list[Hosts[Circuit]]:

@@ -1,7 +1,10 @@
 """How many attempts may run at the same time, learnt from how the server copes.
 
-Pure: the time is an argument. The algorithms are those of Netflix's concurrency-limits: AIMD, which
-TCP uses too (RFC 5681), and Gradient2.
+Pure: the time is an argument. AIMD is what TCP uses too (RFC 5681). The gradient is that of Netflix's
+concurrency-limits (Gradient2), but the response times that it compares with are measured at half the
+limit now and then, as Envoy's adaptive concurrency does at its lowest one. A long-run average, as
+in Gradient2, takes the time that requests queue at the server for normal after a while, so under
+steady load the limit would never stop growing.
 """
 
 import dataclasses
@@ -15,14 +18,18 @@ from typed_async_client.policies.hosts import Retention, Scope
 
 __all__ = ["AdaptiveGate", "AdaptiveLimit"]
 
-_LONG_RUN: Final = 600
-"""Windows that the long-run average covers."""
-
 _WARM_UP: Final = 10
-"""Windows for which the long-run average is a plain one."""
+"""Windows whose response times are the first baseline."""
+
+_PROBED_EVERY: Final = 60
+"""Windows after which the baseline is measured at half the limit."""
+
+_WEIGHT_OF_PROBE: Final = 1 / 2
+_WEIGHT: Final = 1 / _WARM_UP
+"""Of a window in which less than half the limit was used."""
 
 _RECOVERY: Final = 0.95
-"""What the long-run average is multiplied by while it is more than twice the latest one."""
+"""What the baseline is multiplied by while it is more than twice the latest response times."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +40,9 @@ class AdaptiveLimit:
     429, 503, 504 or 529, a timeout, or a response later than ``slow_duration``. All attempts that
     were in flight then shrink it once. After each window without such a sign, and only if at least
     half the limit was used, ``"aimd"`` adds one to it. ``"gradient"`` also compares the
-    response times of the window with those of the long run, and shrinks the limit if they grew,
-    before the server fails. Local trouble and other failures don't change the limit.
+    response times of the window with those at half the limit, which it measures every 60 windows,
+    and shrinks the limit if they are longer, before the server fails. Local trouble and other
+    failures don't change the limit.
 
     Args:
         algorithm: ``"aimd"`` or ``"gradient"``.
@@ -43,8 +51,8 @@ class AdaptiveLimit:
         max_limit: upper bound of the limit, >= ``min_limit``.
         shrink_factor: what the limit is multiplied by when it shrinks, > 0 and < 1.
         slow_duration: seconds above which a response shows too much work, > 0; None if none does.
-        tolerance: how many times the long-run average response times may be without shrinking the
-            limit, >= 1; for ``"gradient"``.
+        tolerance: how many times longer than at half the limit response times may be without
+            shrinking it, >= 1; for ``"gradient"``.
         smoothing: how fast the limit follows the response times, > 0 and <= 1; for ``"gradient"``.
         headroom: what is added to the limit per window while response times don't grow, before
             smoothing, >= 1; for ``"gradient"``.
@@ -70,7 +78,7 @@ class AdaptiveLimit:
     max_limit: int = 200
     shrink_factor: float = 0.9
     slow_duration: float | None = None
-    tolerance: float = 1.5
+    tolerance: float = 1.1
     smoothing: float = 0.2
     headroom: float = 4.0
     window: float = 1.0
@@ -111,17 +119,20 @@ class AdaptiveGate(ConcurrencyGate):
     """
 
     __slots__ = (
+        "_baseline",
+        "_before_probe",
+        "_counts_from",
         "_durations",
         "_exact_limit",
         "_initial",
-        "_long_run",
         "_most_in_flight",
         "_options",
         "_samples",
         "_shrunk_at",
         "_slow_above",
+        "_until_probe",
+        "_warm_up",
         "_window_ends",
-        "_windows",
     )
 
     def __init__(self, options: AdaptiveLimit) -> None:
@@ -132,8 +143,11 @@ class AdaptiveGate(ConcurrencyGate):
         self._slow_above = math.inf if options.slow_duration is None else options.slow_duration
         self._exact_limit = float(self._initial)
         self._shrunk_at = -math.inf
-        self._long_run = 0.0  # average response time in seconds
-        self._windows = 0  # how many it covers, as long as they aren't many
+        self._baseline = 0.0  # average response time in seconds while the server isn't busy
+        self._warm_up = 0  # how many windows it covers, up to _WARM_UP
+        self._until_probe = _PROBED_EVERY
+        self._counts_from = -math.inf  # when the server has finished what a probe found there
+        self._before_probe: float | None = None  # the limit that a probe has halved
         self._begin_window()
 
     def report(self, permit: Permit, health: Health, *, duration: float, now: float) -> int | None:
@@ -171,12 +185,16 @@ class AdaptiveGate(ConcurrencyGate):
         self._most_in_flight = 0
 
     def _shrink(self, now: float) -> None:
+        limit = self._exact_limit if self._before_probe is None else self._before_probe
+        self._before_probe = None
         self._shrunk_at = now
         self._begin_window()
-        self._set_limit(int(self.limit * self._options.shrink_factor), now)
+        self._set_limit(int(int(limit) * self._options.shrink_factor), now)
 
     def _sample(self, permit: Permit, duration: float, now: float) -> None:
         """Count a response, and change the limit if the window is complete."""
+        if now < self._counts_from:
+            return
         if self._window_ends is None:
             self._window_ends = now + self._options.window
         self._samples += 1
@@ -189,29 +207,51 @@ class AdaptiveGate(ConcurrencyGate):
         average = self._durations / self._samples
         is_used = self._most_in_flight * 2 >= self._exact_limit
         self._begin_window()
-        if self._options.algorithm == "aimd":
-            target = self._exact_limit + 1
-        else:
-            target = self._follow(average)
-        if is_used:
-            self._set_limit(target, now)
+        if self._options.algorithm == "gradient":
+            self._follow(average, now, is_used=is_used)
+        elif is_used:
+            self._set_limit(self._exact_limit + 1, now)
 
-    def _follow(self, average: float) -> float:
+    def _follow(self, average: float, now: float, *, is_used: bool) -> None:
+        """Do what the response times of a window call for."""
+        if self._before_probe is not None:
+            self._baseline += (average - self._baseline) * _WEIGHT_OF_PROBE
+            self._set_limit(self._before_probe, now)
+            self._before_probe = None
+            return
+        self._learn(average, is_used=is_used)
+        if not is_used:
+            return
+        self._until_probe -= 1
+        if self._until_probe == 0:
+            self._probe(now)
+        else:
+            self._set_limit(self._target(average), now)
+
+    def _learn(self, average: float, *, is_used: bool) -> None:
+        """Add the response times of a window to the baseline, unless requests may have queued."""
+        if self._warm_up < _WARM_UP:
+            self._warm_up += 1
+            self._baseline += (average - self._baseline) / self._warm_up
+        elif not is_used:
+            self._baseline += (average - self._baseline) * _WEIGHT
+        elif self._baseline > 2 * average:
+            self._baseline *= _RECOVERY
+
+    def _probe(self, now: float) -> None:
+        """Halve the limit for a window, so that it shows the response times without a queue."""
+        self._until_probe = _PROBED_EVERY
+        self._counts_from = now + max(self._options.window, 2 * self._baseline)
+        self._before_probe = self._exact_limit
+        self._set_limit(self._exact_limit / 2, now)
+
+    def _target(self, average: float) -> float:
         """Return the limit that the response times of a window call for."""
         options = self._options
-        self._learn(average)
-        growth = options.tolerance * self._long_run / average if average else 1.0
-        if average and self._long_run / average > 2:  # noqa: PLR2004 - twice
-            self._long_run *= _RECOVERY
-        gradient = max(0.5, min(1.0, growth))
+        ratio = options.tolerance * self._baseline / average if average else 1.0
+        gradient = max(0.5, min(1.0, ratio))
         target = self._exact_limit * gradient + options.headroom
         return self._exact_limit * (1 - options.smoothing) + target * options.smoothing
-
-    def _learn(self, average: float) -> None:
-        """Add the average of a window to that of the long run."""
-        self._windows = min(self._windows + 1, _WARM_UP + 1)
-        weight = 1 / self._windows if self._windows <= _WARM_UP else 2 / (_LONG_RUN + 1)
-        self._long_run += (average - self._long_run) * weight
 
     def _set_limit(self, limit: float, now: float) -> None:
         self._exact_limit = float(max(self._options.min_limit, min(limit, self._options.max_limit)))

@@ -16,13 +16,18 @@ __all__ = ["BudgetState", "RetryBudget"]
 _SLICES: Final = 10
 """Parts of the window, which are forgotten one at a time."""
 
-_ENOUGH: Final = 1 - 1e-9
-"""One extra request, whatever rounding leaves of five deposits of 0.2."""
+_ROUNDING: Final = 1e-9
+"""What rounding may take from five deposits of 0.2."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudget:
     """Limits retries, hedged copies and resumed streams together.
+
+    What was saved up can't be spent at once, because the burst alone could overload a server that
+    has just recovered. In each tenth of ``ttl``, extra requests are limited to ``ratio`` times the
+    requests of its busiest tenth, or to one; what exceeds that is limited to
+    ``min_per_second * ttl`` in all.
 
     Args:
         ratio: extra requests allowed per request of the last ``ttl`` seconds, >= 0 and <= 10.
@@ -109,7 +114,8 @@ class BudgetState:
             now: monotonic seconds.
         """
         position = self._advance(now)
-        if self._balance() < _ENOUGH:
+        is_burst = self._burst(position) > self._reserve + _ROUNDING
+        if is_burst or self._balance() < 1 - _ROUNDING:
             self.refused += 1
             return False
         self._withdrawals[position] += 1
@@ -131,7 +137,7 @@ class BudgetState:
             self._total_withdrawals -= 1
 
     def balance(self, now: float) -> float:
-        """Return how many extra requests could be sent at ``now``.
+        """Return how many extra requests could be sent from ``now`` on, if not at once.
 
         It is negative while withdrawals count whose deposits have been forgotten.
         """
@@ -146,6 +152,13 @@ class BudgetState:
 
     def _balance(self) -> float:
         return self._reserve + self._ratio * self._total_deposits - self._total_withdrawals
+
+    def _burst(self, position: int) -> float:
+        """Return how many withdrawals, one more included, are above the pace of the requests."""
+        pace = max(1.0, self._ratio * max(self._deposits))
+        withdrawals = self._withdrawals.copy()
+        withdrawals[position] += 1
+        return sum([each - pace for each in withdrawals if each > pace])
 
     def _advance(self, now: float) -> int:
         """Forget what is older than the window; return the position of the current slice."""

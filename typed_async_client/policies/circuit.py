@@ -133,13 +133,13 @@ class Circuit:
         self._window: Window = options.new_window()  # of the probes while half-open
         self._until = 0.0  # open: when probes are sent; half-open: when they are replaced
         self._left = 0  # probes that may still be admitted
-        self.state = CircuitState.CLOSED
+        self.state: CircuitState = CircuitState.CLOSED
         """Whether attempts are admitted; it changes when one is admitted or reported."""
-        self.epoch = 0
+        self.epoch: int = 0
         """Number of the state, which grows with each transition."""
-        self.trips = 0
+        self.trips: int = 0
         """How often the circuit has opened since it was last closed."""
-        self.in_flight = 0
+        self.in_flight: int = 0
         """How many attempts were admitted and not reported yet, in whatever epoch."""
 
     def admit(self, now: float) -> Ticket | Rejected:

@@ -55,11 +55,11 @@ class Permit:
     __slots__ = ("in_flight", "is_held", "since")
 
     def __init__(self, in_flight: int, since: float) -> None:
-        self.in_flight = in_flight
+        self.in_flight: int = in_flight
         """How many attempts were running when this one was admitted, itself included."""
-        self.since = since
+        self.since: float = since
         """When it was given, in monotonic seconds."""
-        self.is_held = True
+        self.is_held: bool = True
         """Whether it hasn't been given back."""
 
 
@@ -69,11 +69,11 @@ class Waiter:
     __slots__ = ("estimate", "is_waiting", "until")
 
     def __init__(self, until: float, estimate: float) -> None:
-        self.until = until
+        self.until: float = until
         """When to give up, in monotonic seconds; infinite for never."""
-        self.estimate = estimate
+        self.estimate: float = estimate
         """How long the wait will probably be, in seconds; 0 if unknown."""
-        self.is_waiting = True
+        self.is_waiting: bool = True
         """Whether it has neither been admitted nor given up."""
 
 
@@ -163,11 +163,11 @@ class ConcurrencyGate:
         self._queue = queue
         self._interval = 0.0  # seconds between two releases while all permits are wanted
         self._changed = 0.0  # when the last permit was taken, or one was released since
-        self.limit = limit
+        self.limit: int = limit
         """How many attempts may run at the same time."""
-        self.in_flight = 0
+        self.in_flight: int = 0
         """How many are running."""
-        self.waiting = 0
+        self.waiting: int = 0
         """How many wait."""
 
     def admit(self, now: float, deadline: float = math.inf) -> Permit | Waiter | Rejected:

@@ -77,7 +77,7 @@ class Hosts(Generic[StateT]):
         self._create = create
         self._max_hosts = max_hosts
         self._states: OrderedDict[Hashable, StateT] = OrderedDict()
-        self.forgotten = 0
+        self.forgotten: int = 0
         """How many hosts were forgotten to make room for others."""
 
     def __len__(self) -> int:

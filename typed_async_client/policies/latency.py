@@ -37,7 +37,7 @@ class LatencyHistogram:
         self._total = 0.0
         self._value = 0.0
         self._value_at = 0  # number of samples at which the value was computed
-        self.samples = 0
+        self.samples: int = 0
         """How many durations were recorded."""
 
     def record(self, duration: float) -> None:

@@ -57,11 +57,11 @@ class Ticket:
     def __init__(
         self, epoch: int, *, is_probe: bool = False, transition: Transition | None = None
     ) -> None:
-        self.epoch = epoch
+        self.epoch: int = epoch
         """Number of the circuit's state; a report about an earlier state doesn't count."""
-        self.is_probe = is_probe
+        self.is_probe: bool = is_probe
         """Whether the outcome decides if the circuit closes; such an attempt needs no copies."""
-        self.transition = transition
+        self.transition: Transition | None = transition
         """The transition that the admission caused, to be published; None if it caused none."""
-        self.is_reported = False
+        self.is_reported: bool = False
         """Whether the attempt has been reported."""

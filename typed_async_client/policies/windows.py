@@ -36,11 +36,11 @@ class CountWindow:
     def __init__(self, size: int) -> None:
         self._ring = bytearray(size)
         self._next = 0
-        self.calls = 0
+        self.calls: int = 0
         """How many attempts are counted."""
-        self.failures = 0
+        self.failures: int = 0
         """How many of them failed."""
-        self.slow = 0
+        self.slow: int = 0
         """How many of them were slow."""
 
     def record(self, now: float, *, failed: bool, slow: bool) -> None:  # noqa: ARG002 - TimeWindow's needs the time
@@ -74,11 +74,11 @@ class TimeWindow:
         self._begin = 0.0  # of the current bucket
         self._buckets = [[0, 0, 0] for _ in range(BUCKETS)]
         self._current = 0
-        self.calls = 0
+        self.calls: int = 0
         """How many attempts are counted."""
-        self.failures = 0
+        self.failures: int = 0
         """How many of them failed."""
-        self.slow = 0
+        self.slow: int = 0
         """How many of them were slow."""
 
     def record(self, now: float, *, failed: bool, slow: bool) -> None:

@@ -1,0 +1,1 @@
+"""Simulations of the policies on a virtual clock; ``simulate.py`` runs them."""
