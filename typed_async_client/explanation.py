@@ -32,6 +32,8 @@ _REASONS = {
     GiveUpReason.BUDGET: "the retry budget was used up",
 }
 
+_FINAL = GiveUpReason.FINAL
+
 
 def explain(result: Any) -> str:
     """Return the text of ``RequestResult.explain()``.
@@ -53,7 +55,7 @@ def _lines(result: Any) -> Iterator[str]:
     if result.resends:
         yield f"  resent {result.resends} time(s) because a reused connection was lost"
     last = result.history[-1].decision if result.history else None
-    if isinstance(last, GiveUp) and (result.error is not None or last.is_counted):
+    if isinstance(last, GiveUp) and (result.error is not None or last.reason is not _FINAL):
         yield f"  ended: {_REASONS[last.reason]}"
 
 
@@ -82,6 +84,8 @@ def _attempt(record: AttemptRecord) -> str:
 def _outcome(record: AttemptRecord) -> str:
     if record.rejection is not None:
         return f"refused ({record.rejection}): {record.error}"
+    if record.error is None and record.status is None:
+        return f"cancelled after {record.duration:.3f} s, as a copy was faster"
     if record.error is None:
         return f"status {record.status} after {record.duration:.3f} s"
     return f"{record.error} after {record.duration:.3f} s ({_SENT[record.sent]})"

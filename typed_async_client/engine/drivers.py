@@ -98,7 +98,7 @@ class AsyncDriver:
                             except Exception as error:  # noqa: BLE001 - httpx may raise any
                                 answer = Outcome.of_error(error, attempt, log, sender.record)
                             else:
-                                answer = Outcome.of_response(response, attempt)
+                                answer = Outcome.of_response(response, attempt, log)
                                 del response  # the ledger may drop it before this frame ends
                         case Publish(event=event):
                             self._publish(event)
@@ -147,7 +147,7 @@ class AsyncDriver:
         log = sender.begin(attempt)
         try:
             async with asyncio.timeout_at(attempt.until) as limit:
-                return Outcome.of_response(await sender.send(attempt), attempt)
+                return Outcome.of_response(await sender.send(attempt), attempt, log)
         except TimeoutError as error:
             if limit.expired():
                 return Outcome.of_expiry(error, attempt, log, sender.record)

@@ -158,7 +158,7 @@ class SyncDriver:
     def _send(self, attempt: Attempt) -> Outcome:
         log = self._sender.begin(attempt)
         try:
-            return Outcome.of_response(self._sender.send(attempt), attempt)
+            return Outcome.of_response(self._sender.send(attempt), attempt, log)
         except Exception as error:  # noqa: BLE001 - httpx may raise any
             return Outcome.of_error(error, attempt, log, self._sender.record)
 
