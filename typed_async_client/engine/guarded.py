@@ -1,5 +1,6 @@
 """One attempt behind the policies that admit it, and what its outcome tells them."""
 
+from typed_async_client.attempts import Attempt
 from typed_async_client.engine.admission import Admission
 from typed_async_client.engine.ending import refused, too_late
 from typed_async_client.engine.run import Run
@@ -11,7 +12,9 @@ from typed_async_client.policies.gates import Rejected
 __all__ = ["guarded_attempt"]
 
 
-def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
+def guarded_attempt(  # noqa: C901 - called for every attempt
+    run: Run, copy: int = 0, sent: list[Attempt] | None = None
+) -> Flow[Outcome]:
     """Make one attempt when every policy has admitted it, and report how it has ended.
 
     The permits of an attempt that was answered are held until ``run.release()``, since its body
@@ -20,6 +23,7 @@ def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
     Args:
         run: the request.
         copy: 0, or the number of a hedged copy.
+        sent: receives the attempt when it is sent; None if nobody needs to know.
     """
     admission = Admission(run)
     try:
@@ -37,6 +41,8 @@ def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
             yield from admission.leave()
         else:
             admission.begin()
+            if sent is not None:
+                sent.append(attempt)
             if EventType.STARTED in run.wanted:
                 yield Publish(run.event(EventType.STARTED))
             outcome = yield Send(attempt)
