@@ -5,7 +5,7 @@ granted is given back, however the attempt ends; a cancellation can arrive at ev
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from typed_async_client.engine.fleet import FleetAdmission
 from typed_async_client.engine.queues import GateQueue, Turn
@@ -17,9 +17,6 @@ from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.gates import Permit, Rejected, RejectionReason
 from typed_async_client.policies.health import Health, health_of
 from typed_async_client.policies.transitions import CircuitState, Ticket, Transition
-
-if TYPE_CHECKING:
-    from typed_async_client.attempts import Attempt
 
 __all__ = ["Admission", "Waiting"]
 
@@ -163,15 +160,6 @@ class Admission:
         self.release()
         if self.fleet is not None:
             yield from self.fleet.give_back()
-
-    def report_to_fleet(self, outcome: Outcome) -> Flow[tuple[Transition, ...]]:
-        """Tell the shared circuit how the attempt has ended; return what that has changed."""
-        fleet = cast("FleetAdmission", self.fleet)
-        attempt = cast("Attempt", outcome.attempt)
-        is_asked = outcome.origin in {"", self._run.record.origin}
-        health = health_of(outcome.facts) if is_asked else Health.OK
-        transition = yield from fleet.report(health, outcome.ended - attempt.started)
-        return _NO_TRANSITIONS if transition is None else (transition,)
 
     def _ask_fleet(self, name: str) -> Flow[Rejected | Waiting | None]:
         answer = yield from cast("FleetAdmission", self.fleet).ask(name)

@@ -5,6 +5,7 @@ exception that interrupted the step. Every wait within a request takes place her
 """
 
 import asyncio
+import contextlib
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +28,7 @@ from typed_async_client.engine.steps import (
     Spawn,
 )
 from typed_async_client.events import AsyncEvent
+from typed_async_client.facts import facts_of_response
 from typed_async_client.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -98,12 +100,15 @@ class AsyncDriver:
                             except Exception as error:  # noqa: BLE001 - httpx may raise any
                                 answer = Outcome.of_error(error, attempt, log, sender.record)
                             else:
-                                answer = Outcome.of_response(response, attempt, log)
+                                facts = facts_of_response(
+                                    response, log, idempotent=attempt.idempotent
+                                )
+                                answer = Outcome(facts, response, None, "", attempt)
                                 del response  # the ledger may drop it before this frame ends
-                        case Publish(event=event):
-                            self._publish(event)
-                        case Deliver(response=response):
-                            open_response = sender.hand_over(response, flow)
+                        case Publish():  # the event isn't captured: it may refer to an error
+                            self._publish(step.event)
+                        case Deliver():
+                            open_response = sender.hand_over(step.response, flow)
                             if open_response is not None:
                                 return cast("T", open_response)
                         case _:
@@ -113,9 +118,10 @@ class AsyncDriver:
                 else:
                     step = flow.send(answer)
         except StopIteration as finished:
-            return cast("T", finished.value)
+            result: T = finished.value
+            return result
         finally:
-            del answer, step  # the error of the request refers to this frame
+            del answer, flow, self, sender, step  # the error of the request refers to this frame
 
     async def _perform(self, step: Any) -> Any:  # noqa: PLR0911 - one per kind of step
         """Perform one of the steps that a plain request doesn't need."""
@@ -144,6 +150,7 @@ class AsyncDriver:
     async def _send_in_time(self, attempt: Attempt) -> Outcome:
         """Make an attempt that may take a limited time."""
         sender = self._sender
+        del self  # the error of the request refers to this frame
         log = sender.begin(attempt)
         try:
             async with asyncio.timeout_at(attempt.until) as limit:
@@ -166,16 +173,11 @@ def finish(
         error: what broke the body; None if it ended, or was closed.
         publish: publishes an event.
     """
-    try:
+    with contextlib.suppress(StopIteration):
         step = flow.send(error)
         while True:
             publish(cast("Publish", step).event)
             step = next(flow)
-    except StopIteration:
-        pass
-    except BaseException as raised:
-        if raised is not error:  # else the reader of the body gets it
-            raise
 
 
 async def _wait_for(turn: Turn[T], queue: GateQueue[T]) -> T | None:

@@ -46,13 +46,12 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: C901, PLR0912 - c
         else:
             run.enter_policies()
             outcome = yield from _guarded(run)
-        if not policies.retry.is_content_with(outcome.facts):
+        if outcome.facts.fault is not None or not policies.retry.is_content_with(outcome.facts):
             outcome = yield from _retried(run, outcome)
-        elif policies.is_plain:
-            run.keep(outcome)
         else:
             run.keep_success(outcome)
-        if not outcome.is_whole:
+        response = outcome.response
+        if response is not None and not response.is_closed:
             outcome = yield from _delivered(outcome)
         if policies.shared:
             yield from settled(run)
@@ -70,12 +69,12 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: C901, PLR0912 - c
         if run.admissions:
             run.release()
     yield Publish(run.end_event(outcome))
-    if outcome.error is not None:
+    if outcome.response is None:
         try:
-            raise outcome.error
+            raise cast("Exception", outcome.error)
         finally:
             del outcome  # the error refers to this frame
-    return cast("httpx.Response", outcome.response)
+    return outcome.response
 
 
 def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:
@@ -157,8 +156,4 @@ def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
 def _delivered(outcome: Outcome) -> Flow[Outcome]:
     """Hand the response over, and return the outcome with its body."""
     error = yield from Deliver(cast("httpx.Response", outcome.response))
-    if error is None:
-        return outcome
-    if not isinstance(error, Exception):
-        raise error
-    return Outcome.of_broken_body(outcome, error)
+    return outcome if error is None else Outcome.of_broken_body(outcome, error)

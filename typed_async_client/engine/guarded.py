@@ -35,9 +35,11 @@ def guarded_attempt(  # noqa: C901 - called for every attempt
         attempt = run.new_attempt(copy)
         if answer is not None:
             outcome = refused(run, answer, admission.refused_by)
+            run.attempts -= copy == 0  # it isn't made
             yield from admission.refuse(answer)
         elif attempt.started >= run.deadline:
             outcome = too_late(run)
+            run.attempts -= copy == 0
             yield from admission.leave()
         else:
             admission.begin()
@@ -46,10 +48,11 @@ def guarded_attempt(  # noqa: C901 - called for every attempt
             if EventType.STARTED in run.wanted:
                 yield Publish(run.event(EventType.STARTED))
             outcome = yield Send(attempt)
-            outcome.ended = now = run.now()
+            outcome.attempt, outcome.ended = attempt, (now := run.now())
             transitions = admission.report(outcome, now - attempt.started, now)
             if admission.fleet is not None:
-                transitions += yield from admission.report_to_fleet(outcome)
+                changed = yield from admission.fleet.report(outcome)
+                transitions += () if changed is None else (changed,)
             for transition in transitions:
                 yield Publish(run.transition_event(transition))
     except GeneratorExit:

@@ -54,7 +54,7 @@ class Turn(Generic[PermitT]):
         self.ask_at: float = math.inf
         self.permit: PermitT | None = None
         self.until: float = waiter.until
-        self.waiter = waiter
+        self.waiter: Waiter = waiter
         self.wake: Callable[[], None] = _do_nothing
 
 
@@ -68,7 +68,7 @@ class GateQueue(Generic[PermitT]):
     __slots__ = ("_turns", "gate")
 
     def __init__(self, gate: QueuedGate[PermitT]) -> None:
-        self.gate = gate
+        self.gate: QueuedGate[PermitT] = gate
         self._turns: deque[Turn[PermitT]] = deque()
 
     def admit(self, now: float, deadline: float) -> PermitT | Turn[PermitT] | Rejected:

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from typed_async_client.engine.shared import Policies
     from typed_async_client.record import RequestRecord
 
-__all__ = ["Run"]
+__all__ = ["CIRCUIT_EVENTS", "Run"]
 
 _NO_STATES: Mapping[str, Any] = {}
+_NO_DETAILS: Mapping[str, Any] = {}
 
-_CIRCUIT_EVENTS = {
+CIRCUIT_EVENTS = {
     CircuitState.OPEN: EventType.CIRCUIT_OPENED,
     CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
     CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
+    CircuitState.ISOLATED: EventType.CIRCUIT_OPENED,
 }
+"""What the event of a circuit that has changed its state is called, by its new state."""
 
 
 class Run:
@@ -142,14 +145,18 @@ class Run:
         """Prepare an attempt, which starts now."""
         if copy == 0:
             self.attempts += 1
-        now = self.now()
+        policies, now = self.policies, self.now()
         attempt = Attempt(self.attempts, copy, self.idempotent, self.deadline, started=now)
-        options = self.policies.options
+        if policies.is_plain and self.deadline == math.inf and self.key is None:
+            return attempt
+        options = policies.options
         limit = options.attempt_timeout
         if limit is not None and now + limit < self.deadline:
             attempt.until = now + limit
         else:
             attempt.is_last_moment = True
+        if not self.policies.is_plain:
+            attempt.phases = {}
         if self.policies.adds_headers or self.key is not None:
             attempt.headers = self._headers(now)
         return attempt
@@ -181,6 +188,8 @@ class Run:
             details["decision"] = decision
         if self.retry is not None and attempt.copy == 0:
             details["delay"], details["delay_source"] = self.retry.delay, self.retry.source
+        if attempt.phases:
+            details["phases"] = attempt.phases
         if attempt.copy:
             details["copy"] = attempt.copy
         if outcome.error is not None:
@@ -197,10 +206,16 @@ class Run:
         self.history = (*self.history, kept)
 
     def keep_success(self, outcome: Outcome) -> None:
-        """Add the record of an attempt that needs no other, and give its retry back to the budget."""
-        self.keep(outcome)
-        if self.retry is not None:
-            self.refund()
+        """Add the record of a first attempt that needs no other."""
+        if outcome.admission is not None:
+            self.keep(outcome)
+            return
+        attempt = cast("Attempt", outcome.attempt)
+        started = attempt.started
+        kept = AttemptRecord.of(
+            1, started - self.started, outcome.ended - started, outcome.facts, _NO_DETAILS
+        )
+        self.history = (kept,)
 
     def withdraw(self) -> bool:
         """Take an extra request from the budget, when its wait starts; return whether it may be sent."""
@@ -233,6 +248,8 @@ class Run:
 
     def end_event(self, outcome: Outcome) -> AsyncEvent:
         """Create the terminal event of a request that wasn't interrupted."""
+        if outcome.interruption is not None:
+            return self.cancelled_event(outcome.interruption)
         if outcome.error is None:
             return self.event(EventType.SUCCESS, outcome.response)
         if isinstance(outcome.error, RejectedError):
@@ -242,7 +259,7 @@ class Run:
 
     def transition_event(self, transition: Transition) -> AsyncEvent:
         """Create the event of a circuit that has changed its state because of the request."""
-        return self.event(_CIRCUIT_EVENTS[transition.state], transition)
+        return self.event(CIRCUIT_EVENTS[transition.state], transition)
 
     def failed_event(self, error: Exception) -> AsyncEvent:
         """Create the terminal event of a request during which the caller's own code has raised."""

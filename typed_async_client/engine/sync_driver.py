@@ -135,7 +135,7 @@ class SyncDriver:
         except StopIteration as finished:
             return cast("T", finished.value)
         finally:
-            del answer, step  # the error of the request refers to this frame
+            del answer, flow, self, step  # the error of the request refers to this frame
 
     def _perform(self, step: Any) -> Any:
         match step:
