@@ -14,6 +14,7 @@ from typed_async_client import (
     RequestResult,
     ResultStatus,
     RetryDetails,
+    Transition,
     create_async_resilient_client,
     simple_async_request,
 )
@@ -62,6 +63,25 @@ async def test_the_data_of_an_event_has_the_type_of_its_kind() -> None:
         await client.request("GET", URL)
         await client.wait_for_all_requests()
     assert sorted(seen) == ["GET", "OK", "hello"]
+
+
+async def test_the_data_of_the_events_of_policies_is_typed() -> None:
+    """A type checker knows what a throttled, a hedged and a circuit's event say."""
+
+    def on_change(event: AsyncEvent[Transition]) -> None:
+        assert_type(event.data.failure_rate, float)
+
+    def on_refusal(event: AsyncEvent[None]) -> None:
+        assert event.error is not None
+
+    client = mocked()
+    client.add_event_callback("throttled", lambda event: assert_type(event.data.delay, float))
+    client.add_event_callback(EventType.HEDGED, lambda event: assert_type(event.data.copy, int))
+    client.add_event_callback(EventType.CIRCUIT_OPENED, on_change)
+    client.add_event_callback("circuit_closed", on_change)
+    client.add_event_callback(EventType.REJECTED, on_refusal)
+    client.add_event_callback("started", lambda event: assert_type(event.data, None))
+    await client.close()
 
 
 def status_of(result: RequestResult) -> int | str:
