@@ -10,10 +10,12 @@ from typed_async_client import (
     AsyncResilientClient,
     EventType,
     FailureResult,
+    HedgeDetails,
     RequestContext,
     RequestResult,
     ResultStatus,
     RetryDetails,
+    ThrottleDetails,
     Transition,
     create_async_resilient_client,
     simple_async_request,
@@ -74,13 +76,19 @@ async def test_the_data_of_the_events_of_policies_is_typed() -> None:
     def on_refusal(event: AsyncEvent[None]) -> None:
         assert event.error is not None
 
+    def on_throttled(event: AsyncEvent[ThrottleDetails]) -> None:
+        assert_type(event.data.delay, float)
+
+    def on_hedged(event: AsyncEvent[HedgeDetails]) -> None:
+        assert_type(event.data.copy, int)
+
     client = mocked()
-    client.add_event_callback("throttled", lambda event: assert_type(event.data.delay, float))
-    client.add_event_callback(EventType.HEDGED, lambda event: assert_type(event.data.copy, int))
+    client.add_event_callback("throttled", on_throttled)
+    client.add_event_callback(EventType.HEDGED, on_hedged)
     client.add_event_callback(EventType.CIRCUIT_OPENED, on_change)
     client.add_event_callback("circuit_closed", on_change)
     client.add_event_callback(EventType.REJECTED, on_refusal)
-    client.add_event_callback("started", lambda event: assert_type(event.data, None))
+    client.add_event_callback("started", on_refusal)
     await client.close()
 
 
