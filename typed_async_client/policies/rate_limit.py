@@ -23,7 +23,7 @@ They are no gain: the next attempt still begins a whole interval after the exact
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class RateLimit:
     """Limit how many attempts begin in a period of time.
 
@@ -50,6 +50,7 @@ class RateLimit:
     """
 
     rate: float
+    _: dataclasses.KW_ONLY
     per: float = 1.0
     burst: int = 1
     max_waiting: int | None = None
