@@ -95,7 +95,7 @@ class FleetAdmission:
         reservation, self._reservation = self._reservation, None
         try:
             if reservation is not None:
-                arguments = {"reservation": reservation}
+                arguments: dict[str, Any] = {"reservation": reservation}
                 yield from _ask(self._run, "cancel_slot", "rate_limit", "limit", **arguments)
         except GeneratorExit:  # no driver will perform another step
             raise
@@ -144,10 +144,16 @@ def _reported_at(
 def _report(
     run: Run, admission: Admission, health: Health, duration: float, origin: str | None = None
 ) -> Flow[Transition | None]:
-    arguments = {"admission": admission, "health": health, "duration": duration}
-    random = run.random()
     changed: Transition | None = yield from _ask(
-        run, "report", "circuit", "breaker", origin, random=random, **arguments
+        run,
+        "report",
+        "circuit",
+        "breaker",
+        origin,
+        admission=admission,
+        health=health,
+        duration=duration,
+        random=run.random(),
     )
     return changed
 
