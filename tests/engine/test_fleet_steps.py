@@ -20,15 +20,14 @@ class Interruption(BaseException):
 def run_with(store: SyncLocalStore) -> Run:
     """Return a request at the time 0.0."""
     chosen = SharedPolicies(store).of(policies(rate_limit=SLOW, circuit=BREAKER))
-    record = RequestRecord("GET", ORIGIN)
     return Run(
         RequestContext(),
         chosen,
         lambda: 0.0,
         lambda: 0.5,
-        record,
-        True,
-        frozenset(),
+        RequestRecord("GET", ORIGIN),
+        idempotent=True,
+        wanted=frozenset(),
     )
 
 
