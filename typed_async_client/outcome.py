@@ -42,6 +42,7 @@ class Outcome:
         ended: when it ended, in monotonic seconds.
         admission: what the policies have granted to it; None without policies.
         request: the request that failed; None if unknown, or if it was answered.
+        is_judged: whether the caller's own functions have been asked about it.
         interruption: what interrupted the reading of the body, such as a cancellation.
     """
 
@@ -53,7 +54,16 @@ class Outcome:
     ended: float = 0.0
     admission: Any = None
     request: Any = None
+    is_judged: bool = False
     interruption: BaseException | None = None
+
+    @property
+    def answered_by(self) -> str:
+        """The origin that has answered, or failed to, after redirects; empty for the one asked."""
+        response = self.response
+        if response is not None and response.history:
+            return origin_of(response.request)
+        return self.origin
 
     @classmethod
     def of_response(cls, response: httpx.Response, attempt: Attempt) -> Self:
@@ -92,7 +102,7 @@ class Outcome:
 
     @classmethod
     def of_expiry(
-        cls, expiry: TimeoutError, attempt: Attempt, log: SentLog, record: "RequestRecord"
+        cls, expiry: Exception, attempt: Attempt, log: SentLog, record: "RequestRecord"
     ) -> Self:
         """Describe an attempt that took longer than it may.
 

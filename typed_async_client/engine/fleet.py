@@ -73,7 +73,7 @@ class FleetAdmission:
         """
         if self._admission is None:
             return None
-        run, origin = self._run, outcome.origin
+        run, origin = self._run, outcome.answered_by
         health = health_of(outcome.facts)
         duration = outcome.ended - cast("Attempt", outcome.attempt).started
         if origin in {"", run.record.origin}:
@@ -110,6 +110,7 @@ def withdrawn(run: Run) -> Flow[bool]:
     if "budget" not in run.policies.shared:
         return run.withdraw()
     yield from _deposited(run)
+    yield from _refunded(run)
     run.withdrawal = yield from _ask(run, "withdraw", "budget", "budget")
     return run.withdrawal is not None
 
@@ -119,8 +120,13 @@ def settled(run: Run) -> Flow[None]:
     if "budget" not in run.policies.shared:
         return
     yield from _deposited(run)
-    withdrawal, run.refundable = run.refundable, None
-    if withdrawal is not None:
+    yield from _refunded(run)
+
+
+def _refunded(run: Run) -> Flow[None]:
+    while run.refundable:  # one by one: what is left if it is cancelled is given back later
+        withdrawal, *others = run.refundable
+        run.refundable = tuple(others)
         yield from _ask(run, "refund", "budget", "budget", withdrawal=withdrawal)
 
 

@@ -30,7 +30,7 @@ class QueuedGate(Protocol[PermitT]):
     def leave(self, waiter: Waiter) -> None:
         """Give up a place in the queue."""
 
-    def release(self, permit: PermitT, now: float) -> None:
+    def release(self, permit: PermitT, now: float) -> object:
         """Give a permit back."""
 
     def retention(self, now: float) -> Retention:

@@ -131,9 +131,7 @@ class SharedPolicies:
             if type(options).__name__ == "CircuitBreaker"
         ]
 
-    def _states_of(self, options: Any) -> "Scoped[Any] | None":
-        if options is None:
-            return None
+    def _states_of(self, options: Any) -> "Scoped[Any]":
         known = _recall(self._states, options)
         return _remember(self._states, options, _scoped(options)) if known is None else known
 
