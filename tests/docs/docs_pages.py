@@ -40,6 +40,7 @@ TWINS: Final = {
     "README.md": "README.fr.md",
     "docs/README.md": "docs/fr/README.md",
     "docs/design.md": "docs/fr/design.md",
+    "docs/fleet.md": "docs/fr/fleet.md",
     "docs/limits.md": "docs/fr/limits.md",
     "docs/middleware.md": "docs/fr/middleware.md",
     "docs/migrating.md": "docs/fr/migrating.md",
