@@ -60,10 +60,15 @@ class CallRun(Run):
     def new_attempt(self, copy: int = 0) -> "Attempt":
         """Prepare an attempt; its number counts all attempts of the request."""
         if copy == 0:  # another call may be running, so a copy keeps the number of its attempt
-            self.attempts = self._request.attempts
+            self.attempts = self._request.attempts + 1
         attempt = super().new_attempt(copy)
         self._request.attempts = max(self.attempts, self._request.attempts)
         return attempt
+
+    def unmake_attempt(self) -> None:
+        """Count an attempt as not made."""
+        super().unmake_attempt()
+        self._request.unmake_attempt()
 
     def keep(self, outcome: "Outcome", decision: "RetryAfter | GiveUp | None" = None) -> None:
         """Add the record of an attempt to the history of the request."""

@@ -38,11 +38,13 @@ def _attempted(run: Run, copy: int, admission: Admission) -> Flow[Outcome]:
         attempt = run.new_attempt(copy)
         if answer is not None:
             outcome = refused(run, answer, admission.refused_by)
-            run.attempts -= copy == 0  # it isn't made
+            if copy == 0:
+                run.unmake_attempt()
             yield from admission.refuse(answer)
         elif attempt.started >= run.deadline:
             outcome = too_late(run)
-            run.attempts -= copy == 0
+            if copy == 0:
+                run.unmake_attempt()
             yield from admission.leave()
         else:
             outcome = yield from _sent(run, attempt, admission)

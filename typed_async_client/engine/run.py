@@ -1,4 +1,4 @@
-"""The state of one request: its counters, its records, and the events created from them.
+"""The state of one request: its counters and its records.
 
 It decides nothing and waits for nothing. The order of the steps is up to ``flow.py``.
 """
@@ -8,13 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from typed_async_client.attempts import Attempt, AttemptRecord
-from typed_async_client.errors import RejectedError
-from typed_async_client.events import AsyncEvent, EventType, RetryDetails
-from typed_async_client.facts import fault_of
+from typed_async_client.engine.announcing import Announcing
+from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.outcome import AttemptHistory, Outcome
-from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import GiveUp, RetryAfter
-from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.redact import error_line
 
 if TYPE_CHECKING:
@@ -23,21 +20,13 @@ if TYPE_CHECKING:
     from typed_async_client.engine.shared import Policies
     from typed_async_client.record import RequestRecord
 
-__all__ = ["CIRCUIT_EVENTS", "Run"]
+__all__ = ["Run"]
 
 _NO_STATES: Mapping[str, Any] = {}
 _NO_DETAILS: Mapping[str, Any] = {}
 
-CIRCUIT_EVENTS = {
-    CircuitState.OPEN: EventType.CIRCUIT_OPENED,
-    CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
-    CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
-    CircuitState.ISOLATED: EventType.CIRCUIT_OPENED,
-}
-"""What the event of a circuit that has changed its state is called, by its new state."""
 
-
-class Run:
+class Run(Announcing):
     """The state of one request.
 
     Args:
@@ -167,6 +156,10 @@ class Run:
             attempt.headers = self._headers(now)
         return attempt
 
+    def unmake_attempt(self) -> None:
+        """Count an attempt as not made, because it was refused before it was sent."""
+        self.attempts -= 1
+
     def _headers(self, now: float) -> tuple[tuple[str, str], ...]:
         """Return what the policies add to the headers of an attempt that starts now."""
         options = self.policies.options
@@ -265,42 +258,6 @@ class Run:
         """Return the attempts so far, for an extension of the response."""
         elapsed = self.now() - self.started
         return AttemptHistory(self.context.request_id, self.history, elapsed, self.record.resends)
-
-    def retry_event(self, outcome: Outcome, decision: RetryAfter) -> AsyncEvent:
-        """Create the event that announces a retry."""
-        details = RetryDetails(
-            self.attempts, decision.delay, decision.source, outcome.error, outcome.facts.status
-        )
-        return self.event(EventType.RETRY, details, outcome.error)
-
-    def end_event(self, outcome: Outcome) -> AsyncEvent:
-        """Create the terminal event of a request that wasn't interrupted."""
-        if outcome.interruption is not None:
-            return self.cancelled_event(outcome.interruption)
-        if outcome.error is None:
-            return self.event(EventType.SUCCESS, outcome.response)
-        return self.failed_event(outcome.error)
-
-    def transition_event(self, transition: Transition) -> AsyncEvent:
-        """Create the event of a circuit that has changed its state because of the request."""
-        return self.event(CIRCUIT_EVENTS[transition.state], transition)
-
-    def failed_event(self, error: Exception) -> AsyncEvent:
-        """Create the terminal event of a request that ends with an error."""
-        if isinstance(error, RejectedError):
-            return self.event(EventType.REJECTED, error=error)
-        kind = EventType.TIMEOUT if fault_of(error) is Fault.TIMEOUT else EventType.ERROR
-        return self.event(kind, error=error)
-
-    def interrupted_event(self, error: BaseException) -> AsyncEvent:
-        """Create the terminal event of a request that ends with an exception."""
-        if isinstance(error, Exception):
-            return self.failed_event(error)
-        return self.cancelled_event(error)
-
-    def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
-        """Create the terminal event of a request that was cancelled or interrupted."""
-        return self.event(EventType.CANCELLED, error=interruption)
 
     def event(
         self, kind: EventType, data: Any = None, error: BaseException | None = None
