@@ -85,9 +85,9 @@ def _interrupted(run: Run, error: BaseException) -> Flow[None]:
     except GeneratorExit:
         raise
     except BaseException as another:
-        yield Publish(run.interrupted_event(another))
+        yield Publish(run.failed_event(another))
         raise
-    yield Publish(run.interrupted_event(error))
+    yield Publish(run.failed_event(error))
 
 
 def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:

@@ -159,20 +159,8 @@ class Run:
         if not self.policies.is_plain:
             attempt.phases = {}
         if self.policies.adds_headers or self.key is not None:
-            attempt.headers = self._headers(now)
+            attempt.headers = policies.headers_of(attempt, self.key, self.deadline - now)
         return attempt
-
-    def _headers(self, now: float) -> tuple[tuple[str, str], ...]:
-        """Return what the policies add to the headers of an attempt that starts now."""
-        options = self.policies.options
-        headers = []
-        if self.key is not None:
-            headers.append(("Idempotency-Key", self.key))
-        if options.attempt_header is not None:
-            headers.append((options.attempt_header, str(self.attempts)))
-        if options.deadline_header is not None and self.deadline != math.inf:
-            headers.append((options.deadline_header, f"{max(0.0, self.deadline - now):.3f}"))
-        return tuple(headers)
 
     def keep(self, outcome: Outcome, decision: RetryAfter | GiveUp | None = None) -> None:
         """Add the record of an attempt that has ended.
@@ -280,18 +268,14 @@ class Run:
         """Create the event of a circuit that has changed its state because of the request."""
         return self.event(CIRCUIT_EVENTS[transition.state], transition)
 
-    def failed_event(self, error: Exception) -> AsyncEvent:
-        """Create the terminal event of a request that ends with an error."""
+    def failed_event(self, error: BaseException) -> AsyncEvent:
+        """Create the terminal event of a request that ends with an error, or a cancellation."""
+        if not isinstance(error, Exception):
+            return self.cancelled_event(error)
         if isinstance(error, RejectedError):
             return self.event(EventType.REJECTED, error=error)
         kind = EventType.TIMEOUT if fault_of(error) is Fault.TIMEOUT else EventType.ERROR
         return self.event(kind, error=error)
-
-    def interrupted_event(self, error: BaseException) -> AsyncEvent:
-        """Create the terminal event of a request that ends with an exception."""
-        if isinstance(error, Exception):
-            return self.failed_event(error)
-        return self.cancelled_event(error)
 
     def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
         """Create the terminal event of a request that was cancelled or interrupted."""
