@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typed_async_client.attempts import Attempt, AttemptRecord
 from typed_async_client.errors import RejectedError
-from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent, EventType, RetryDetails
 from typed_async_client.facts import fault_of
 from typed_async_client.outcome import AttemptHistory, Outcome
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import GiveUp, RetryAfter
-from typed_async_client.policies.transitions import CircuitState, Transition
+from typed_async_client.policies.transitions import Transition
 from typed_async_client.redact import error_line
 
 if TYPE_CHECKING:
@@ -23,18 +23,10 @@ if TYPE_CHECKING:
     from typed_async_client.engine.shared import Policies
     from typed_async_client.record import RequestRecord
 
-__all__ = ["CIRCUIT_EVENTS", "Run"]
+__all__ = ["Run"]
 
 _NO_STATES: Mapping[str, Any] = {}
 _NO_DETAILS: Mapping[str, Any] = {}
-
-CIRCUIT_EVENTS = {
-    CircuitState.OPEN: EventType.CIRCUIT_OPENED,
-    CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
-    CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
-    CircuitState.ISOLATED: EventType.CIRCUIT_OPENED,
-}
-"""What the event of a circuit that has changed its state is called, by its new state."""
 
 
 class Run:
@@ -148,6 +140,10 @@ class Run:
         self.states = self.policies.states_at(self.record.origin, now)
         if self.attempts == 0 and "budget" in self.states and not self.is_deposited:
             self.states["budget"].deposit(now)
+
+    def count_attempt(self, by: int = 1) -> None:
+        """Count an attempt that is about to be made; -1 if it wasn't."""
+        self.attempts += by
 
     def new_attempt(self, copy: int = 0) -> Attempt:
         """Prepare an attempt, which starts now."""
