@@ -1,4 +1,4 @@
-"""The state of one request: its counters and its records.
+"""The state of one request: its counters, its records, and the events created from them.
 
 It decides nothing and waits for nothing. The order of the steps is up to ``flow.py``.
 """
@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from typed_async_client.attempts import Attempt, AttemptRecord
-from typed_async_client.engine.announcing import Announcing
-from typed_async_client.events import AsyncEvent, EventType
+from typed_async_client.errors import RejectedError
+from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent, EventType, RetryDetails
+from typed_async_client.facts import fault_of
 from typed_async_client.outcome import AttemptHistory, Outcome
+from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import GiveUp, RetryAfter
+from typed_async_client.policies.transitions import Transition
 from typed_async_client.redact import error_line
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ _NO_STATES: Mapping[str, Any] = {}
 _NO_DETAILS: Mapping[str, Any] = {}
 
 
-class Run(Announcing):
+class Run:
     """The state of one request.
 
     Args:
@@ -138,6 +141,10 @@ class Run(Announcing):
         if self.attempts == 0 and "budget" in self.states and not self.is_deposited:
             self.states["budget"].deposit(now)
 
+    def count_attempt(self, by: int = 1) -> None:
+        """Count an attempt that is about to be made; -1 if it wasn't."""
+        self.attempts += by
+
     def new_attempt(self, copy: int = 0) -> Attempt:
         """Prepare an attempt, which starts now."""
         policies, now = self.policies, self.now()
@@ -153,24 +160,8 @@ class Run(Announcing):
         if not self.policies.is_plain:
             attempt.phases = {}
         if self.policies.adds_headers or self.key is not None:
-            attempt.headers = self._headers(now)
+            attempt.headers = policies.headers_of(attempt, self.key, self.deadline - now)
         return attempt
-
-    def unmake_attempt(self) -> None:
-        """Count an attempt as not made, because it was refused before it was sent."""
-        self.attempts -= 1
-
-    def _headers(self, now: float) -> tuple[tuple[str, str], ...]:
-        """Return what the policies add to the headers of an attempt that starts now."""
-        options = self.policies.options
-        headers = []
-        if self.key is not None:
-            headers.append(("Idempotency-Key", self.key))
-        if options.attempt_header is not None:
-            headers.append((options.attempt_header, str(self.attempts)))
-        if options.deadline_header is not None and self.deadline != math.inf:
-            headers.append((options.deadline_header, f"{max(0.0, self.deadline - now):.3f}"))
-        return tuple(headers)
 
     def keep(self, outcome: Outcome, decision: RetryAfter | GiveUp | None = None) -> None:
         """Add the record of an attempt that has ended.
@@ -258,6 +249,38 @@ class Run(Announcing):
         """Return the attempts so far, for an extension of the response."""
         elapsed = self.now() - self.started
         return AttemptHistory(self.context.request_id, self.history, elapsed, self.record.resends)
+
+    def retry_event(self, outcome: Outcome, decision: RetryAfter) -> AsyncEvent:
+        """Create the event that announces a retry."""
+        details = RetryDetails(
+            self.attempts, decision.delay, decision.source, outcome.error, outcome.facts.status
+        )
+        return self.event(EventType.RETRY, details, outcome.error)
+
+    def end_event(self, outcome: Outcome) -> AsyncEvent:
+        """Create the terminal event of a request that wasn't interrupted."""
+        if outcome.interruption is not None:
+            return self.cancelled_event(outcome.interruption)
+        if outcome.error is None:
+            return self.event(EventType.SUCCESS, outcome.response)
+        return self.failed_event(outcome.error)
+
+    def transition_event(self, transition: Transition) -> AsyncEvent:
+        """Create the event of a circuit that has changed its state because of the request."""
+        return self.event(CIRCUIT_EVENTS[transition.state], transition)
+
+    def failed_event(self, error: BaseException) -> AsyncEvent:
+        """Create the terminal event of a request that ends with an error, or a cancellation."""
+        if not isinstance(error, Exception):
+            return self.cancelled_event(error)
+        if isinstance(error, RejectedError):
+            return self.event(EventType.REJECTED, error=error)
+        kind = EventType.TIMEOUT if fault_of(error) is Fault.TIMEOUT else EventType.ERROR
+        return self.event(kind, error=error)
+
+    def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
+        """Create the terminal event of a request that was cancelled or interrupted."""
+        return self.event(EventType.CANCELLED, error=interruption)
 
     def event(
         self, kind: EventType, data: Any = None, error: BaseException | None = None
