@@ -119,13 +119,17 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def facts_of_response(response: Any, *, idempotent: bool) -> Facts:
+def facts_of_response(response: Any, *, idempotent: bool, log: SentLog | None = None) -> Facts:
     """Return the facts about an attempt that was answered.
 
     Args:
         response: the response, of httpx or httpx2.
         idempotent: whether the request may be sent twice.
+        log: what the attempt has sent; None if its body can be sent again.
     """
+    if log is not None and (log.body_consumed or log.unrepeatable):
+        facts = facts_of_response(response, idempotent=idempotent and not log.unrepeatable)
+        return dataclasses.replace(facts, replayable=not log.body_consumed)
     status = response.status_code
     if status < _ERRORS_FROM:
         return _plain_facts(status, idempotent)

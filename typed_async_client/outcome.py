@@ -66,9 +66,11 @@ class Outcome:
         return self.origin
 
     @classmethod
-    def of_response(cls, response: httpx.Response, attempt: Attempt) -> Self:
-        """Read the facts about an attempt that was answered."""
-        facts = facts_of_response(response, idempotent=attempt.idempotent)
+    def of_response(
+        cls, response: httpx.Response, attempt: Attempt, log: SentLog | None = None
+    ) -> Self:
+        """Read the facts about an attempt that was answered; see ``facts_of_response``."""
+        facts = facts_of_response(response, idempotent=attempt.idempotent, log=log)
         return cls(facts, response, None, "", attempt)
 
     @classmethod
