@@ -41,14 +41,13 @@ class CallRun(Run):
         **options: as for ``Run``.
     """
 
-    __slots__ = ("_number", "_request")
+    __slots__ = ("_request",)
 
     def __init__(
         self, request: Run, *args: Any, deadline: float = math.inf, **options: Any
     ) -> None:
-        self._number = 0
-        self._request = request
         super().__init__(*args, deadline=min(deadline, request.deadline), **options)
+        self._request = request
         own = request.context
         if self.context.request_id != own.request_id:  # in a transport, calls bring no context
             self.context = dataclasses.replace(
@@ -57,19 +56,10 @@ class CallRun(Run):
         self.started = request.started
         self.is_deposited, request.is_deposited = request.is_deposited, True
 
-    @property
-    def attempts(self) -> int:
-        """The number of the current attempt, among all attempts of the request."""
-        return self._number
-
-    @attempts.setter
-    def attempts(self, value: int) -> None:
-        if value > self._number:  # the next one, whatever number other calls have reached
-            self._request.attempts += 1
-            self._number = self._request.attempts
-        elif value < self._number:  # it isn't made
-            self._request.attempts -= 1
-            self._number = value
+    def count_attempt(self, by: int = 1) -> None:
+        """Count an attempt; its number counts all attempts of the request."""
+        self._request.attempts += by
+        self.attempts = self._request.attempts
 
     def keep(self, outcome: "Outcome", decision: "RetryAfter | GiveUp | None" = None) -> None:
         """Add the record of an attempt to the history of the request."""
