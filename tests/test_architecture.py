@@ -17,6 +17,7 @@ LAYERS = (
     (
         "libraries",
         "limit_checks",
+        "phases",
         "policies",
         "private",
         "private_names",
@@ -34,9 +35,10 @@ LAYERS = (
     ("reasons", "watched_body"),
     ("binding", "bodies", "context", "copies", "facts"),
     ("described",),
-    ("events", "explanation", "options", "request_options"),
-    ("outcome", "results"),
     ("stores",),
+    ("events", "explanation", "request_options"),
+    ("options",),
+    ("outcome", "results"),
     ("engine",),
     ("net", "wire"),
     ("http1", "http2"),
@@ -199,6 +201,7 @@ def test_httpcore_is_imported_only_by_the_wire_and_where_errors_are_classified()
     assert {file for file in users if file.partition("/")[0] not in WIRE} == {
         "errors.py",
         "facts.py",
+        "reasons.py",
         "private.py",
     }
 

@@ -51,7 +51,7 @@ def test_importing_the_package_loads_no_extra() -> None:
 
 
 CLIENT = """
-    active_tasks_count add_event_callback clear_old_results close delete event_queue_size get
+    active_tasks_count add_event_callback circuit clear_old_results close delete event_queue_size get
     get_all_results get_result head is_closed new_context options patch post put
     remove_event_callback request request_async results_count statistics wait_for_all_requests
     wait_for_request with_options
@@ -65,7 +65,7 @@ def test_the_client_and_the_transports_have_no_other_public_names() -> None:
         (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics"),
         (
             typed_async_client.ResilientTransport,
-            "aclose close handle_async_request handle_request wrapped",
+            "aclose circuit close handle_async_request handle_request wrapped",
         ),
     ):
         assert {name for name in dir(kind) if not name.startswith("_")} == set(names.split())

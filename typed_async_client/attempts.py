@@ -28,6 +28,7 @@ class Attempt:
             attempt.
         headers: headers to add to those of the request.
         started: when it was sent, in monotonic seconds.
+        phases: filled with the seconds spent by phase; None if nobody asks.
     """
 
     number: int
@@ -37,10 +38,24 @@ class Attempt:
     is_last_moment: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     started: float = 0.0
+    phases: dict[str, float] | None = None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AttemptRecord:
+class _Defaults:
+    """Gives fields of a record that weren't set their defaults, so that they needn't be stored."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker would accept any attribute of a record
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _DEFAULTS:
+                return _DEFAULTS[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord(_Defaults):
     """One attempt of a request, and the decision that followed it.
 
     The events of a request, its result, its error and its response refer to the same records.
@@ -110,3 +125,10 @@ class AttemptRecord:
     def sent(self) -> Sent:
         """How far the attempt got."""
         return self.facts.sent
+
+
+_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(AttemptRecord)
+    if field.default is not dataclasses.MISSING
+}

@@ -18,7 +18,8 @@ from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.httpx_client.packed_error import PackedError
 from typed_async_client.options import HttpClient, HttpxClientOptions, check_client_options
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.request_options import checked_resilience, limits_of
+from typed_async_client.request_options import check_store, checked_resilience, limits_of
+from typed_async_client.stores import StateStore
 from typed_async_client.submitting import Submitting
 from typed_async_client.unclosed import WarnsUnclosed
 
@@ -39,6 +40,8 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
             request waits, >= 1.
         resilience: the policies of all requests, such as ``Resilience.standard()``; None for
             ``Resilience.connect_only()``, which retries connect failures and nothing else.
+        store: keeps the state of rate limits, circuits and budgets for several processes, such as a
+            ``RedisStore``; the caller closes it. None keeps it in this client.
         max_retries: retries after the first attempt. This and the next three options apply to
             requests without their own context, and replace the numbers of the retry policy, which
             are 2 retries, 1 s, 2 and 60 s without ``resilience``.
@@ -78,6 +81,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
         *,
         event_queue_size: int = 1000,
         resilience: Resilience | None = None,
+        store: StateStore | None = None,
         max_retries: int | None = None,
         base_delay: float | None = None,
         backoff_factor: float | None = None,
@@ -93,6 +97,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
         policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
+        check_store(store, is_async=True)
         given = {
             "max_retries": max_retries,
             "base_delay": base_delay,
@@ -111,6 +116,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
             max_concurrent_requests=max_concurrent_requests,
             grace=grace,
             random=random,
+            store=store,
         )
         external = ExternalClient.of(http_client, httpx_client_kwargs)
         sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))

@@ -47,16 +47,12 @@ class EventType(enum.StrEnum):
     def _missing_(cls, value: object) -> "EventType | None":
         return cls.__members__.get(value.upper()) if isinstance(value, str) else None
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether this is the last event of its request."""
-        return self._is_terminal
-
-    _is_terminal: bool
+    is_terminal: bool  # set below, once: it is read several times per request
+    """Whether this is the last event of its request."""
 
 
 for _kind in EventType:
-    _kind._is_terminal = _kind in {  # noqa: SLF001 - its own; read several times per request
+    _kind.is_terminal = _kind in {
         EventType.SUCCESS,
         EventType.ERROR,
         EventType.TIMEOUT,

@@ -53,7 +53,9 @@ def _lines(result: Any) -> Iterator[str]:
     if result.resends:
         yield f"  resent {result.resends} time(s) because a reused connection was lost"
     last = result.history[-1].decision if result.history else None
-    if isinstance(last, GiveUp) and (result.error is not None or last.is_counted):
+    if not isinstance(last, GiveUp) or result.history[-1].rejection is not None:
+        return
+    if result.error is not None or last.is_counted:
         yield f"  ended: {_REASONS[last.reason]}"
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from typed_async_client.stores import StateStore
+
 __all__ = [
     "REDIRECT_OPTIONS",
     "BackendName",
@@ -135,6 +137,7 @@ class _OwnOptions(TypedDict, total=False):
     backoff_factor: float | None
     max_delay: float | None
     resilience: Resilience | None
+    store: "StateStore | None"
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int

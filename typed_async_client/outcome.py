@@ -31,7 +31,7 @@ __all__ = ["AttemptHistory", "Outcome"]
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Outcome:
-    """What an attempt ended with: a response, or else an error.
+    """What an attempt ended with: a response, or else an error, or both if the body broke later.
 
     Attributes:
         facts: what is known about the attempt.
@@ -42,6 +42,8 @@ class Outcome:
         ended: when it ended, in monotonic seconds.
         admission: what the policies have granted to it; None without policies.
         request: the request that failed; None if unknown, or if it was answered.
+        is_judged: whether the caller's own functions have been asked about it.
+        interruption: what interrupted the reading of the body, such as a cancellation.
     """
 
     facts: Facts
@@ -52,11 +54,16 @@ class Outcome:
     ended: float = 0.0
     admission: Any = None
     request: Any = None
+    is_judged: bool = False
+    interruption: BaseException | None = None
 
     @property
-    def is_whole(self) -> bool:
-        """Whether there is no body to wait for: it has been read, or there is no response."""
-        return self.response is None or self.response.is_closed
+    def answered_by(self) -> str:
+        """The origin that has answered, or failed to, after redirects; empty for the one asked."""
+        response = self.response
+        if response is not None and response.history:
+            return origin_of(response.request)
+        return self.origin
 
     @classmethod
     def of_response(cls, response: httpx.Response, attempt: Attempt) -> Self:
@@ -65,9 +72,14 @@ class Outcome:
         return cls(facts, response, None, "", attempt)
 
     @classmethod
-    def of_broken_body(cls, answered: "Outcome", error: Exception) -> Self:
-        """Return the outcome of an attempt whose response was handed over, and broke later."""
-        return cls(facts_of_broken_body(answered.facts, error), None, error)
+    def of_broken_body(cls, answered: "Outcome", error: BaseException) -> Self:
+        """Return the outcome of an attempt whose response was handed over, and broke later.
+
+        It has a response and an error, which the reader of the body has got already.
+        """
+        if not isinstance(error, Exception):
+            return cls(answered.facts, answered.response, interruption=error)
+        return cls(facts_of_broken_body(answered.facts, error), answered.response, error)
 
     @classmethod
     def of_error(
@@ -90,7 +102,7 @@ class Outcome:
 
     @classmethod
     def of_expiry(
-        cls, expiry: TimeoutError, attempt: Attempt, log: SentLog, record: "RequestRecord"
+        cls, expiry: Exception, attempt: Attempt, log: SentLog, record: "RequestRecord"
     ) -> Self:
         """Describe an attempt that took longer than it may.
 

@@ -10,7 +10,7 @@ from typed_async_client.context import RequestContext
 from typed_async_client.policies.checks import require_number, wrong_option
 from typed_async_client.policies.resilience import Resilience
 
-__all__ = ["OwnOptions", "check_sync", "checked_resilience", "limits_of"]
+__all__ = ["OwnOptions", "check_store", "check_sync", "checked_resilience", "limits_of"]
 
 _UNSET: Final = -1.0
 """Stands for a deadline that wasn't given: None means that there is none."""
@@ -92,6 +92,27 @@ def check_sync(policies: Resilience) -> None:
         raise TypeError(
             "the function that decides about retries (when) is async, which a synchronous client "
             "can't run: use a def"
+        )
+
+
+def check_store(store: object, *, is_async: bool) -> None:
+    """Refuse a store that isn't one, or that is for the other kind of client.
+
+    Raises:
+        TypeError: it is.
+    """
+    if store is None:
+        return
+    asks = getattr(store, "take_slot", None)
+    if not callable(asks):
+        raise TypeError(f"store must be a StateStore, such as RedisStore(...), got {store!r:.100}")
+    if inspect.iscoroutinefunction(asks) != is_async:
+        kinds = (
+            ("an asynchronous", "RedisStore") if is_async else ("a synchronous", "SyncRedisStore")
+        )
+        raise TypeError(
+            f"{type(store).__name__} is for the other kind of client: {kinds[0]} one needs a store "
+            f"such as {kinds[1]}"
         )
 
 

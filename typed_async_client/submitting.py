@@ -1,7 +1,9 @@
 """Submits requests to the engine: what a client and its views with other options have in common."""
 
 import asyncio
+import contextvars
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Never, Unpack
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, Unpack
 import httpx
 
 from typed_async_client.context import RequestContext, checked_context
+from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.run import Run
@@ -165,6 +168,19 @@ class Submitting(Reporting, Verbs):
         given = {name: value for name, value in chosen.items() if value is not None}
         return dataclasses.replace(self._defaults.renew(), **given)
 
+    def circuit(self, origin: str) -> CircuitControl:
+        """Return the circuit of a host, to look at it, or to open and close it by hand.
+
+        Args:
+            origin: scheme, name and port of the host, as in ``https://api.example.org``.
+
+        Raises:
+            ValueError: the client has no circuit breaker, or a store keeps its state.
+        """
+        engine = self._engine
+        publish = functools.partial(engine.monitor.publish, caller=contextvars.copy_context())
+        return circuit_control(self._policies, origin, engine.now(), publish)
+
     def with_options(
         self, *, resilience: Resilience | None = None, deadline: float | None = None
     ) -> "ClientView":
@@ -189,7 +205,9 @@ class Submitting(Reporting, Verbs):
         if deadline is not None:
             chosen = dataclasses.replace(chosen, deadline=deadline)
         defaults = self._defaults if resilience is None else limits_of(chosen, {})
-        return ClientView(self._engine, self._sender, defaults, chosen)
+        view = ClientView(self._engine, self._sender, defaults, chosen)
+        view._origin = self  # noqa: SLF001 - of its own kind
+        return view
 
     def _prepare(
         self,
@@ -211,7 +229,7 @@ class Submitting(Reporting, Verbs):
                 method in IDEMPOTENT,
                 engine.callbacks.wanted,
             )
-            return run, RequestSender(self._sender, record, url, _NOTHING)
+            return run, RequestSender(self._sender, record, url, _NOTHING, self)
         own, given = OwnOptions.split(options)
         chosen = snapshot(given, self._client)
         if own.resilience is not None:
@@ -236,7 +254,7 @@ class Submitting(Reporting, Verbs):
             key=key,
             may_copy=policies.hedge is not None and may_copy(chosen),
         )
-        return run, RequestSender(self._sender, record, url, chosen)
+        return run, RequestSender(self._sender, record, url, chosen, self)
 
     async def _admission(self, run: Run) -> None:
         """Wait until the request may be launched, at most until its deadline.
@@ -263,7 +281,9 @@ class Submitting(Reporting, Verbs):
 
 
 class ClientView(Submitting):
-    """A client with other policies by default, made by ``with_options()``."""
+    """A client with other policies by default, made by ``with_options()``; it keeps the client."""
+
+    _origin: Submitting
 
 
 _NOTHING: dict[str, Any] = {}

@@ -3,26 +3,29 @@
 import asyncio
 import contextvars
 
-from typed_async_client.engine.state import RequestState
-
-from typed_async_client import AsyncEvent, EventType, RequestContext
+from typed_async_client import AsyncEvent, EventType, RequestContext, Resilience
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.in_flight import InFlight, InFlightRequests, wait_for_tasks
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.monitor import Monitor
+from typed_async_client.engine.run import Run
+from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.record import RequestRecord
 from typed_async_client.testing import in_virtual_time
 
 
 def new_request(requests: InFlightRequests, ledger: Ledger) -> InFlight:
     """Create a request that has no task yet, like an eager one while it starts."""
-    state = RequestState(
+    run = Run(
         RequestContext(request_id="r"),
-        now=lambda: 0.0,
-        random=lambda: 0.5,
-        record=RequestRecord("GET", "http://a.test"),
+        SharedPolicies().of(Resilience.connect_only()),
+        lambda: 0.0,
+        lambda: 0.5,
+        RequestRecord("GET", "http://a.test"),
+        True,  # noqa: FBT003 - positional for speed: idempotent
+        frozenset(),
     )
-    request = InFlight(state, Monitor(ledger, Callbacks(), queue_size=1), requests.remove)
+    request = InFlight(run, Monitor(ledger, Callbacks(), queue_size=1), requests.remove)
     requests.add(request)
     return request
 

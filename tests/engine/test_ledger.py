@@ -35,7 +35,7 @@ def terminal_event(
     """Create a terminal event."""
     context = RequestContext(request_id=request_id)
     return AsyncEvent.adopt(
-        kind, context, None, None, 0, attempts, 0.5, RequestRecord("GET", "http://a.test")
+        kind, context, None, None, 0, attempts, 0.5, RequestRecord("GET", "http://a.test"), ()
     )
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from typed_async_client import AsyncEvent, EventType, RequestContext, RetryDetails
 from typed_async_client.engine.log import log_event
+from typed_async_client.engine.run import CIRCUIT_EVENTS
+from typed_async_client.policies.transitions import CircuitState, Transition, TransitionReason
 from typed_async_client.record import RequestRecord
 
 TARGET = RequestRecord("POST", "https://ann:pw@a.test/pay?token=t")
@@ -27,6 +29,7 @@ def event(kind: EventType, error: BaseException | None = CAUSE) -> AsyncEvent:
         (EventType.RETRY, "INFO", "attempt 2 of 3 failed, retry in 1.25 s"),
         (EventType.ERROR, "WARNING", "gave up after 2 attempts in 3.50 s"),
         (EventType.TIMEOUT, "WARNING", "gave up after 2 attempts in 3.50 s"),
+        (EventType.REJECTED, "WARNING", "refused by a policy"),
     ],
 )
 def test_a_failed_attempt_is_one_line_without_secrets(
@@ -41,6 +44,43 @@ def test_a_failed_attempt_is_one_line_without_secrets(
         f"POST https://REDACTED:REDACTED@a.test/pay?token=REDACTED: {what_happened} "
         "(ConnectError: cannot reach https://REDACTED:REDACTED@a.test/ at all)"
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "what_happened"),
+    [
+        (CircuitState.OPEN, "WARNING", "has opened"),
+        (CircuitState.ISOLATED, "WARNING", "has opened"),
+        (CircuitState.HALF_OPEN, "INFO", "is half-open"),
+        (CircuitState.CLOSED, "INFO", "has closed"),
+    ],
+)
+def test_a_circuit_that_changes_its_state_is_one_line(
+    state: CircuitState, level: str, what_happened: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its host, and the reason."""
+    transition = Transition(
+        state=state,
+        previous=CircuitState.CLOSED,
+        reason=TransitionReason.FAILURE_RATE,
+        calls=20,
+        failure_rate=0.5,
+        slow_rate=0.0,
+    )
+    changed = AsyncEvent(CIRCUIT_EVENTS[state], RequestContext(), data=transition, request=TARGET)
+    with caplog.at_level(logging.INFO, logger="typed_async_client"):
+        log_event(changed)
+    [record] = caplog.records
+    assert record.levelname == level
+    assert f": the circuit of https://a.test {what_happened} (failure_rate)" in record.getMessage()
+
+
+def test_a_retry_of_a_response_tells_its_status(caplog: pytest.LogCaptureFixture) -> None:
+    """There is no error."""
+    details = RetryDetails(1, 1.0, "server", status=503)
+    with caplog.at_level(logging.INFO, logger="typed_async_client"):
+        log_event(AsyncEvent(EventType.RETRY, RequestContext(), data=details, attempts=1))
+    assert "retry in 1.00 s (status 503)" in caplog.text
 
 
 def test_an_error_without_a_message_is_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -73,7 +73,9 @@ def test_options_are_values(options: Any) -> None:
 
 def test_by_default_there_is_no_policy() -> None:
     """Each of them is chosen by the caller."""
-    assert set(dataclasses.asdict(Resilience()).values()) == {None}
+    assert set(dataclasses.asdict(Resilience()).values()) == {None, False}
+    assert Resilience.connect_only().is_plain
+    assert not Resilience.standard().is_plain
 
 
 def test_a_preset_can_be_changed() -> None:
@@ -97,6 +99,9 @@ def test_a_preset_can_be_changed() -> None:
         ({"hedge": 0.5}, "hedge must be None or a Hedge, .*, got 0.5"),
         ({"budget": 0.2}, "budget must be None or a RetryBudget, .*, got 0.2"),
         ({"pushback": True}, "pushback must be None or a Pushback, .*, got True"),
+        ({"automatic_key": 1}, "automatic_key must be True or False, got 1"),
+        ({"attempt_header": "X: y"}, "attempt_header must be the name of a header, or None, got "),
+        ({"deadline_header": ""}, "deadline_header must be the name of a header, or None, got ''"),
     ],
 )
 def test_an_option_of_another_type_is_refused(options: dict[str, Any], message: str) -> None:

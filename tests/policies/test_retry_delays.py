@@ -13,6 +13,7 @@ from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter, 
 
 REFUSED = Facts(fault=Fault.CONNECT, sent=Sent.NOTHING)
 STANDARD = RetryPolicy(jitter="none")
+"""It waits for a quarter of a second, then for half a second."""
 
 
 def throttled(retry_after: float | None) -> Facts:
@@ -23,8 +24,8 @@ def throttled(retry_after: float | None) -> Facts:
 @pytest.mark.parametrize(
     ("retry", "expected"),
     [
-        (1, RetryAfter(0.5)),
-        (2, RetryAfter(1.0)),
+        (1, RetryAfter(0.25)),
+        (2, RetryAfter(0.5)),
         (3, GiveUp(GiveUpReason.RETRIES)),
         (2000, GiveUp(GiveUpReason.RETRIES)),
     ],
@@ -96,8 +97,8 @@ def test_without_a_cap_any_wait_is_allowed() -> None:
     [
         (0.0, GiveUp(GiveUpReason.DEADLINE)),
         (-1.0, GiveUp(GiveUpReason.DEADLINE)),
-        (0.5, GiveUp(GiveUpReason.DEADLINE)),
-        (0.6, RetryAfter(0.5)),
+        (0.25, GiveUp(GiveUpReason.DEADLINE)),
+        (0.3, RetryAfter(0.25)),
     ],
 )
 def test_a_backoff_that_would_pass_the_deadline_fails_now(
@@ -140,7 +141,7 @@ def test_the_caller_may_compute_the_delay() -> None:
     def delay(facts: Facts, retry: int) -> float:
         return 30.0 if facts.status else 2.0 * retry
 
-    policy = RetryPolicy(jitter=delay)
+    policy = RetryPolicy(jitter=delay, max_delay=20.0)
     assert policy.decide(REFUSED, retry=2, random=0.5) == RetryAfter(4.0, "custom")
     assert policy.decide(throttled(None), retry=2, random=0.5) == RetryAfter(20.0, "custom")
     assert policy.decide(throttled(1.0), retry=2, random=0.0) == RetryAfter(1.0, "server")
@@ -149,7 +150,7 @@ def test_the_caller_may_compute_the_delay() -> None:
 @pytest.mark.parametrize("delay", [0, 0.5, 20.0])
 def test_a_delay_function_may_return_any_number_of_seconds(delay: float) -> None:
     """Including none."""
-    policy = RetryPolicy(jitter=lambda _facts, _retry: delay)
+    policy = RetryPolicy(jitter=lambda _facts, _retry: delay, max_delay=20.0)
     assert policy.decide(REFUSED, retry=1, random=0.5) == RetryAfter(delay, "custom")
 
 

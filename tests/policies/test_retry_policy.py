@@ -8,20 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.context import RequestContext
-from typed_async_client.policies.backoff import Backoff
-from typed_async_client.policies.classify import Fault, classify
+from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry import (
     GiveUp,
     GiveUpReason,
     RetryAfter,
     RetryPolicy,
-    decide,
 )
 
 STANDARD = RetryPolicy(jitter="none")
-CONNECT_ONLY = RetryPolicy.connect_only()
 
 
 def after(policy: RetryPolicy, facts: Facts) -> str:
@@ -105,8 +101,9 @@ def test_a_body_that_was_read_and_can_be_read_only_once_is_never_sent_again(
     facts = Facts(
         fault=fault, sent=sent, status=None if fault else 503, idempotent=True, replayable=False
     )
-    everything = RetryPolicy(assume_idempotent=True, when=lambda _: True)
-    assert after(STANDARD, facts) == after(everything, facts) == "not_replayable"
+    wanted = dataclasses.replace(facts, wanted=True)
+    everything = RetryPolicy(assume_idempotent=True)
+    assert after(STANDARD, facts) == after(everything, wanted) == "not_replayable"
 
 
 @pytest.mark.parametrize(
@@ -154,19 +151,31 @@ def test_the_caller_may_choose_what_is_retried() -> None:
 def test_a_predicate_of_the_caller_decides_first(
     status: int, expected: str, *, answer: bool | None
 ) -> None:
-    """It is asked about every outcome, and can't make a retry safe."""
-    policy = RetryPolicy(when=lambda _: answer)
-    assert after(policy, response(status, idempotent=True)) == expected
+    """The engine asks it about every response; its answer can't make a retry safe."""
+    assert after(STANDARD, response(status, wanted=answer, idempotent=True)) == expected
     if answer:
-        assert after(policy, response(status)) == "unsafe"
+        assert after(STANDARD, response(status, wanted=answer)) == "unsafe"
 
 
-def test_a_predicate_sees_the_facts() -> None:
-    """The same value that the policy decides from."""
-    seen: list[Facts] = []
-    facts = response(503, idempotent=True)
-    RetryPolicy(when=seen.append).decide(facts, retry=1, random=0.5)
-    assert seen == [facts]
+@pytest.mark.parametrize(
+    ("policy", "facts", "is_content"),
+    [
+        (STANDARD, response(200), True),
+        (STANDARD, response(404), True),
+        (STANDARD, response(503), False),
+        (STANDARD, response(200, should_retry=False), False),
+        (STANDARD, Facts(fault=Fault.LOST, sent=Sent.ANSWERED, status=200), False),
+        (RetryPolicy(when=lambda _: None), response(200), False),
+        (RetryPolicy(statuses={404}), response(404), False),
+    ],
+)
+def test_a_response_that_is_plainly_final_needs_no_decision(
+    policy: RetryPolicy, facts: Facts, *, is_content: bool
+) -> None:
+    """Most requests end with one; any other is looked at more closely."""
+    assert policy.is_content_with(facts) is is_content
+    if is_content:
+        assert policy.decide(facts, retry=1, random=0.5) == GiveUp(GiveUpReason.FINAL)
 
 
 def test_a_refusal_by_one_of_our_own_policies_is_not_retried() -> None:
@@ -188,6 +197,7 @@ any_facts = st.builds(
     idempotent=st.booleans(),
     replayable=st.booleans(),
     matches=st.booleans(),
+    wanted=st.none() | st.booleans(),
     local=st.booleans(),
 )
 randoms = st.floats(0, 1, exclude_max=True)
@@ -198,7 +208,7 @@ def test_nothing_that_may_have_been_processed_is_repeated_unless_that_is_safe(
     facts: Facts, retry: int, random: float, remaining: float
 ) -> None:
     """Nor what can't be sent again, nor past the limits on retries and time."""
-    policy = RetryPolicy(max_retries=5, when=lambda facts: facts.matches or None)
+    policy = RetryPolicy(max_retries=5)
     decision = policy.decide(facts, retry=retry, random=random, remaining=remaining)
     if isinstance(decision, RetryAfter):
         assert facts.idempotent or not facts.may_have_been_processed
@@ -207,40 +217,6 @@ def test_nothing_that_may_have_been_processed_is_repeated_unless_that_is_safe(
         assert 0 <= decision.delay < remaining
         assert decision.delay >= (facts.retry_after or 0)
         assert decision.delay <= (policy.max_delay if decision.source == "backoff" else 60)
-
-
-@given(any_facts, st.integers(1, 9), st.integers(0, 9), randoms)
-def test_the_connect_only_policy_decides_as_without_a_policy(
-    facts: Facts, retry: int, max_retries: int, random: float
-) -> None:
-    """The same delays, with the same jitter, and the same reasons."""
-    fault = facts.fault or Fault.OTHER
-    sent = Sent.NOTHING if fault is Fault.CONNECT else Sent.ANSWERED
-    failure = Facts(fault=fault, sent=sent, idempotent=facts.idempotent)
-    backoff = CONNECT_ONLY.backoff
-    limits: Any = {"retry": retry, "max_retries": max_retries, "backoff": backoff, "random": random}
-    decided = CONNECT_ONLY.decide(failure, **limits)
-    before = decide(classify(fault, idempotent=facts.idempotent), **limits)
-    if isinstance(before, GiveUp):
-        assert isinstance(decided, GiveUp)
-        assert decided.exhausted == before.exhausted
-    else:
-        assert decided == before
-
-
-def test_the_connect_only_policy_has_the_limits_of_a_context() -> None:
-    """A request that brings none of its own waits for 1 and for 2 seconds."""
-    context = RequestContext()
-    assert CONNECT_ONLY.max_retries == context.max_retries == 2
-    assert CONNECT_ONLY.backoff == context.backoff == Backoff(1.0, 2.0, 60.0)
-
-
-@given(any_facts)
-def test_the_connect_only_policy_retries_no_response(facts: Facts) -> None:
-    """Whatever the server says."""
-    answered = dataclasses.replace(facts, fault=None, matches=False)
-    decision = CONNECT_ONLY.decide(answered, retry=1, random=0.5)
-    assert decision == GiveUp(GiveUpReason.FINAL, facts.retry_after)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,15 @@ def test_an_unknown_event_type_raises(unknown: Any) -> None:
         AsyncEvent(unknown, RequestContext())
 
 
-def test_all_but_retry_are_terminal() -> None:
-    """Nothing follows a terminal event."""
-    assert [kind for kind in EventType if not kind.is_terminal] == [EventType.RETRY]
+def test_only_the_end_of_a_request_is_terminal() -> None:
+    """Nothing follows a terminal event; the others report what happens on the way."""
+    assert {kind for kind in EventType if kind.is_terminal} == {
+        EventType.SUCCESS,
+        EventType.ERROR,
+        EventType.TIMEOUT,
+        EventType.CANCELLED,
+        EventType.REJECTED,
+    }
 
 
 def test_an_event_is_frozen_and_takes_positional_arguments() -> None:

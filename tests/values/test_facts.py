@@ -14,11 +14,17 @@ from typed_async_client import ConnectError
 from typed_async_client.described import explain_connect_failure
 from typed_async_client.facts import (
     as_httpx_error,
-    classify_error,
+    facts_of_broken_body,
+    facts_of_error,
+    facts_of_response,
+    fault_of,
     map_httpcore_error,
+    origin_of,
 )
-from typed_async_client.outcome import Failed
 from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.facts import Facts, Sent
+from typed_async_client.record import RequestRecord
+from typed_async_client.sent import SentLog
 
 
 def caused(error: Exception, cause: BaseException) -> Exception:
@@ -48,7 +54,11 @@ def connect_error(origin: Exception) -> Exception:
         (httpx.PoolTimeout("full"), Fault.TIMEOUT),
         (httpcore.ReadTimeout("slow"), Fault.TIMEOUT),
         (TimeoutError("slow"), Fault.TIMEOUT),
-        (httpx.ReadError("cut"), Fault.OTHER),
+        (httpx.ReadError("cut"), Fault.LOST),
+        (httpcore.WriteError("cut"), Fault.LOST),
+        (httpx.RemoteProtocolError("malformed"), Fault.LOST),
+        (httpx.RemoteProtocolError("Invalid URL in location header: x"), Fault.OTHER),
+        (httpx.LocalProtocolError("malformed"), Fault.OTHER),
         (httpx.UnsupportedProtocol("ftp"), Fault.OTHER),
         (httpx.ProxyError("407"), Fault.OTHER),
         (ValueError("the user's own"), Fault.OTHER),
@@ -57,20 +67,104 @@ def connect_error(origin: Exception) -> Exception:
 )
 def test_each_error_is_classified_as_a_fault(error: Exception, fault: Fault) -> None:
     """Connect failures are divided by whether another attempt could succeed."""
-    assert classify_error(error) is fault
+    assert fault_of(error) is fault
+    assert facts_of_error(error, SentLog(), idempotent=False).fault is fault
 
 
 def test_a_connect_error_of_exhausted_retries_is_not_retried_again() -> None:
     """A resilient transport in a resilient client would make nine attempts instead of three."""
-    assert Failed.of(ConnectError("given up")).fault is Fault.UNREACHABLE
-    assert Failed.of(httpx.ConnectError("no")).fault is Fault.CONNECT
+    given_up = ConnectError("given up")
+    assert facts_of_error(given_up, SentLog(), idempotent=True).fault is Fault.UNREACHABLE
+    assert fault_of(given_up) is Fault.CONNECT
+    assert fault_of(caused(given_up, ssl.SSLCertVerificationError("no"))) is Fault.UNREACHABLE
+
+
+def log_of(**fields: bool | int) -> SentLog:
+    """Create the log of an attempt."""
+    log = SentLog()
+    for name, value in fields.items():
+        setattr(log, name, value)
+    return log
+
+
+@pytest.mark.parametrize(
+    ("error", "log", "fault", "sent"),
+    [
+        (httpx.ConnectError("no"), log_of(hops=1), Fault.CONNECT, Sent.NOTHING),
+        (httpx.ConnectError("no"), log_of(hops=2), Fault.CONNECT_LATER, Sent.UNANSWERED),
+        (httpx.ConnectTimeout("no"), log_of(hops=1), Fault.TIMEOUT, Sent.NOTHING),
+        (httpx.PoolTimeout("no"), log_of(hops=1), Fault.TIMEOUT, Sent.NOTHING),
+        (httpx.ReadTimeout("no"), log_of(hops=1), Fault.TIMEOUT, Sent.UNANSWERED),
+        (httpx.ReadTimeout("no"), log_of(hops=1, in_body=True), Fault.TIMEOUT, Sent.ANSWERED),
+        (httpx.ReadError("no"), log_of(hops=1, has_sent_nothing=True), Fault.LOST, Sent.NOTHING),
+        (httpx.ReadError("no"), log_of(hops=1, is_refused=True), Fault.LOST, Sent.UNPROCESSED),
+        (httpx.ReadError("no"), log_of(hops=2, is_refused=True), Fault.LOST, Sent.UNANSWERED),
+        (httpx.WriteError("no"), log_of(hops=1, body_started=True), Fault.LOST, Sent.UNANSWERED),
+    ],
+    ids=repr,
+)
+def test_the_log_of_an_attempt_tells_how_far_it_got(
+    error: Exception, log: SentLog, fault: Fault, sent: Sent
+) -> None:
+    """The error alone doesn't prove that nothing was sent."""
+    facts = facts_of_error(error, log, idempotent=True)
+    assert (facts.fault, facts.sent) == (fault, sent)
+    assert facts.local is isinstance(error, httpx.PoolTimeout)
+
+
+def test_the_log_tells_whether_the_request_may_be_sent_again() -> None:
+    """A body that was consumed can't be; a POST that was redirected to a GET mustn't."""
+    error = httpx.ReadError("no")
+    facts = facts_of_error(error, log_of(body_consumed=True), idempotent=True)
+    assert (facts.idempotent, facts.replayable) == (True, False)
+    facts = facts_of_error(error, log_of(unrepeatable=True), idempotent=True)
+    assert (facts.idempotent, facts.replayable) == (False, True)
+
+
+def test_a_response_tells_its_status_and_what_the_server_asks_for() -> None:
+    """A response that isn't an error can ask for nothing."""
+    headers = {"Retry-After": "3", "x-should-retry": "false"}
+    throttled = facts_of_response(httpx.Response(429, headers=headers), idempotent=True)
+    assert throttled == Facts(
+        fault=None,
+        sent=Sent.ANSWERED,
+        status=429,
+        retry_after=3.0,
+        should_retry=False,
+        idempotent=True,
+    )
+    fine = facts_of_response(httpx.Response(200, headers=headers), idempotent=False)
+    assert fine == Facts(fault=None, sent=Sent.ANSWERED, status=200)
+
+
+def test_a_broken_body_is_a_fault_of_an_answered_attempt() -> None:
+    """Its status stays known."""
+    answered = facts_of_response(httpx.Response(200), idempotent=True)
+    broken = facts_of_broken_body(answered, httpx.ReadTimeout("slow"))
+    assert (broken.fault, broken.sent, broken.status) == (Fault.TIMEOUT, Sent.ANSWERED, 200)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://Ann:pw@A.Test:80/x?y", "http://a.test"),
+        ("https://a.test:8443", "https://a.test:8443"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("https://bücher.example/", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_the_origin_of_a_request_is_that_of_its_record(url: str, origin: str) -> None:
+    """Policies look their states up by the one, and compare it with the other."""
+    assert origin_of(httpx.Request("GET", url)) == origin
+    assert RequestRecord("GET", url).origin == origin
+    assert origin_of(None) == ""
 
 
 def test_a_cyclic_chain_of_causes_is_handled() -> None:
     """Two errors that are each other's cause don't lead to an infinite loop."""
     first, second = httpx.ConnectError("a"), OSError("b")
     first.__cause__, second.__cause__ = second, first
-    assert classify_error(first) is Fault.CONNECT
+    assert fault_of(first) is Fault.CONNECT
 
 
 @pytest.mark.parametrize(
@@ -97,7 +191,7 @@ def test_the_message_of_a_group_is_that_of_its_first_error() -> None:
     """The message of the group itself isn't helpful."""
     group = ExceptionGroup("outer", [ExceptionGroup("inner", [OverflowError("port 0-65535")])])
     assert str(as_httpx_error(group)) == "port 0-65535"
-    assert classify_error(as_httpx_error(group)) is Fault.UNREACHABLE
+    assert fault_of(as_httpx_error(group)) is Fault.UNREACHABLE
 
 
 @pytest.mark.parametrize(

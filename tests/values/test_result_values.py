@@ -19,7 +19,10 @@ from typed_async_client import (
     ResultStatus,
     SuccessResult,
 )
-from typed_async_client.events import RetryDetails
+from typed_async_client.attempts import AttemptRecord
+from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.facts import Facts, Sent
+from typed_async_client.policies.gates import RejectionReason
 from typed_async_client.record import RequestRecord
 from typed_async_client.results import ResultBase, result_of
 
@@ -59,21 +62,18 @@ def test_unwrapping_a_cancelled_result_does_not_cancel_the_caller() -> None:
     assert isinstance(raised.value.__cause__, asyncio.CancelledError)
 
 
-def test_an_attempt_history_has_the_duration_of_the_attempts() -> None:
-    """And not the age of the event it is created from."""
-    event = AsyncEvent.adopt(
-        EventType.SUCCESS,
-        RequestContext(request_id="a"),
-        None,
-        None,
-        2,
-        3,
-        7.5,
-        RequestRecord("GET", "http://a.test"),
+def test_an_attempt_history_counts_what_was_sent_and_not_its_copies() -> None:
+    """Nor an attempt that a policy refused before it was sent."""
+    facts = Facts(fault=None, sent=Sent.ANSWERED, status=503)
+    refused = Facts(fault=Fault.OTHER, sent=Sent.NOTHING, local=True)
+    records = (
+        AttemptRecord(number=1, facts=facts),
+        AttemptRecord(number=2, facts=facts),
+        AttemptRecord(number=2, copy=1, facts=facts),
+        AttemptRecord(number=3, facts=refused, rejection=RejectionReason.CIRCUIT_OPEN),
     )
-    cause = httpx.ConnectError("refused")
-    retries = tuple(RetryDetails(n, 1.0, "backoff", cause) for n in (1, 2))
-    assert AttemptHistory.of(event, retries) == AttemptHistory("a", 3, retries, 7.5)
+    assert AttemptHistory("a", records, 7.5).attempts == 2
+    assert AttemptHistory("a", (), 0.0).attempts == 0
 
 
 def test_a_result_has_an_age_and_can_be_pickled() -> None:
@@ -104,7 +104,15 @@ def test_a_result_reports_its_request_without_secrets() -> None:
     """Method, URL and origin, also in its repr and after pickling."""
     record = RequestRecord("GET", "https://ann:pw@a.test/x?token=t")
     event = AsyncEvent.adopt(
-        EventType.ERROR, RequestContext(), None, ValueError("http://ann:pw@a.test"), 0, 1, 2, record
+        EventType.ERROR,
+        RequestContext(),
+        None,
+        ValueError("http://ann:pw@a.test"),
+        0,
+        1,
+        2,
+        record,
+        (),
     )
     failed = result_of(event)
     assert (failed.method, failed.origin) == ("GET", "https://a.test")

@@ -69,7 +69,7 @@ async def test_a_port_that_opens_in_time_receives_one_request(kind: str, method:
         assert [request.body for request in server.requests] == [b"body"]
     history = response.extensions[ATTEMPTS]
     assert history.attempts == 3
-    assert [retry.attempt for retry in history.retries] == [1, 2]
+    assert [record.number for record in history.records] == [1, 2, 3]
     assert [event.event_type.value for event in events] == ["retry", "retry", "success"]
     assert [event.seq for event in events] == [0, 1, 2]
     assert {event.context.request_id for event in events} == {history.request_id}

@@ -7,19 +7,17 @@ granted is given back, however the attempt ends; a cancellation can arrive at ev
 import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
-from typed_async_client.engine.fleet import FleetAdmission
+from typed_async_client.engine.grants import Grants
 from typed_async_client.engine.queues import GateQueue, Turn
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Acquire, Flow, Publish, Sleep
 from typed_async_client.events import EventType, ThrottleDetails
-from typed_async_client.outcome import Outcome
 from typed_async_client.policies.circuit import Circuit
-from typed_async_client.policies.gates import Permit, Rejected, RejectionReason
-from typed_async_client.policies.health import Health, health_of
-from typed_async_client.policies.transitions import CircuitState, Ticket, Transition
+from typed_async_client.policies.gates import Rejected, RejectionReason
+from typed_async_client.policies.transitions import CircuitState, Transition
 
 if TYPE_CHECKING:
-    from typed_async_client.attempts import Attempt
+    from typed_async_client.engine.fleet import FleetAdmission
 
 __all__ = ["Admission", "Waiting"]
 
@@ -45,7 +43,7 @@ class Waiting:
     is_shared: bool = False
 
 
-class Admission:
+class Admission(Grants):
     """What the policies have granted to one attempt.
 
     Args:
@@ -53,42 +51,22 @@ class Admission:
 
     Attributes:
         circuit: the state of the circuit when it was admitted; None without one.
-        fleet: what a store of shared state has granted; None without one.
         gate_wait: seconds that it has waited.
         refused_by: the policy that has refused it; empty if none has.
         rejection: why; None if none has.
         transitions: what its admission has changed, to be published.
     """
 
-    __slots__ = (
-        "_adaptive",
-        "_asked",
-        "_permits",
-        "_run",
-        "_slot",
-        "_ticket",
-        "circuit",
-        "fleet",
-        "gate_wait",
-        "refused_by",
-        "rejection",
-        "transitions",
-    )
+    __slots__ = ("_asked", "circuit", "gate_wait", "refused_by", "rejection", "transitions")
 
     def __init__(self, run: Run) -> None:
+        super().__init__(run)
         self.circuit: CircuitState | None = None
-        self.fleet: FleetAdmission | None = FleetAdmission(run) if run.policies.shared else None
         self.gate_wait: float = 0.0
         self.refused_by: str = ""
         self.rejection: RejectionReason | None = None
         self.transitions: tuple[Transition, ...] = _NO_TRANSITIONS
-        self._adaptive: Permit | None = None
         self._asked = 0  # how many of the policies have admitted it
-        self._permits: list[tuple[GateQueue[Any], Any]] = []
-        self._run = run
-        self._slot: Any = None
-        self._ticket: Ticket | None = None
-        run.admissions.append(self)
 
     def ask(self) -> Rejected | Waiting | None:
         """Ask the policies that haven't admitted the attempt yet, in their order.
@@ -128,34 +106,26 @@ class Admission:
             if waiting.policy in {"pushback", "rate_limit"}:
                 details = ThrottleDetails(waiting.seconds, waiting.policy)
                 yield Publish(run.event(EventType.THROTTLED, details))
+            if turn is None:
+                yield from Sleep(waiting.seconds)
+            else:
+                yield from _turn_of(run, turn, queue)
         except BaseException:
             if turn is not None:
                 queue.leave(turn, run.now())
             raise
-        if turn is None:
-            yield from Sleep(waiting.seconds)
-        else:
-            permit = yield from Acquire(queue, turn)
-            if permit is None:
-                is_late = turn.until >= run.deadline
-                self.refused_by = waiting.policy
-                reason = RejectionReason.DEADLINE if is_late else RejectionReason.TOO_LONG
-                return Rejected(reason=reason)
-            self._keep(waiting.policy, queue, permit)
-            self._asked += 1
         self.gate_wait += run.now() - began
-        return self.ask()
-
-    def begin(self) -> None:
-        """Record that the attempt is sent now, which uses up its turn under the rate limit."""
-        self._slot = None
-        if self.fleet is not None:
-            self.fleet.begin()
+        if turn is not None:
+            if turn.permit is None:
+                queue.leave(turn, run.now())
+                return self._refuse_late(waiting.policy, turn)
+            self._keep(waiting.policy, queue, turn.permit)
+            self._asked += 1
+        return (yield from self._ask_again())
 
     def refuse(self, refusal: Rejected) -> Flow[None]:
         """Record that a policy has refused the attempt, and give back what the others have granted."""
         self.rejection = refusal.reason
-        self._run.refund()
         yield from self.leave()
 
     def leave(self) -> Flow[None]:
@@ -163,15 +133,6 @@ class Admission:
         self.release()
         if self.fleet is not None:
             yield from self.fleet.give_back()
-
-    def report_to_fleet(self, outcome: Outcome) -> Flow[tuple[Transition, ...]]:
-        """Tell the shared circuit how the attempt has ended; return what that has changed."""
-        fleet = cast("FleetAdmission", self.fleet)
-        attempt = cast("Attempt", outcome.attempt)
-        is_asked = outcome.origin in {"", self._run.record.origin}
-        health = health_of(outcome.facts) if is_asked else Health.OK
-        transition = yield from fleet.report(health, outcome.ended - attempt.started)
-        return _NO_TRANSITIONS if transition is None else (transition,)
 
     def _ask_fleet(self, name: str) -> Flow[Rejected | Waiting | None]:
         answer = yield from cast("FleetAdmission", self.fleet).ask(name)
@@ -185,54 +146,7 @@ class Admission:
             if answer.transition is not None:
                 self.transitions = (*self.transitions, answer.transition)
         self._asked += 1
-        return self.ask()
-
-    def report(self, outcome: Outcome, duration: float, now: float) -> tuple[Transition, ...]:
-        """Tell the policies how the attempt has ended; return what that has changed.
-
-        The attempt was admitted by the origin that was asked. If a redirect led to another, the
-        one that was asked has answered, and the other is told how it ended.
-
-        Args:
-            outcome: what it ended with.
-            duration: seconds until the response began, or until it failed.
-            now: monotonic seconds.
-        """
-        run, states = self._run, self._run.states
-        health = health_of(outcome.facts)
-        origin = outcome.origin
-        is_asked = not origin or origin == run.record.origin
-        others = states if is_asked else run.policies.states_at(origin, now)
-        if "pushback" in states:
-            others["pushback"].report(outcome.facts, now, sent=now - duration)
-        if self._adaptive is not None:
-            said = health if is_asked else Health.UNKNOWN
-            states["adaptive"].gate.report(self._adaptive, said, duration=duration, now=now)
-        if "hedge" in states and (health is Health.OK or health is Health.OVERLOADED):
-            states["hedge"].record(duration)
-        if outcome.error is not None:  # there is no body to wait for
-            self._give_back(now)
-        if self._ticket is None:
-            return _NO_TRANSITIONS
-        said = health if is_asked else Health.OK
-        transitions = [self._report(states["circuit"], self._ticket, said, duration, now)]
-        if not is_asked:
-            circuit = others["circuit"]
-            ticket = circuit.admit(now)
-            if isinstance(ticket, Ticket):
-                transitions.append(self._report(circuit, ticket, health, duration, now))
-        return tuple(each for each in transitions if each is not None)
-
-    def release(self) -> None:
-        """Give everything back, and report the attempt as unknown unless it was reported."""
-        run = self._run
-        if self not in run.admissions:
-            return
-        now = run.now()
-        ticket = self._ticket
-        if ticket is not None and not ticket.is_reported:
-            self._report(run.states["circuit"], ticket, Health.UNKNOWN, 0.0, now)
-        self._give_back(now)
+        return (yield from self._ask_again())
 
     def details(self) -> dict[str, Any]:
         """Return what the record of the attempt tells about its admission."""
@@ -245,12 +159,28 @@ class Admission:
             told["rejection"] = self.rejection
         return told
 
-    def _give_back(self, now: float) -> None:
-        self._run.admissions.remove(self)
-        if self._slot is not None:
-            self._slot[0].release(self._slot[1], now)
-        for queue, permit in self._permits:
-            queue.release(permit, now)
+    def _ask_again(self) -> Flow[Rejected | Waiting | None]:
+        """Ask the other policies; if all admit it, ask whether the host wants peace meanwhile.
+
+        If it does, the attempt starts over, and holds nothing while it waits.
+        """
+        answer, run = self.ask(), self._run
+        if answer is not None or "pushback" not in run.states:
+            return answer
+        now = run.now()
+        held = self._ask_pushback(run.states["pushback"], now)
+        if isinstance(held, Waiting):
+            self._drop_ticket(now)
+            self._drop_permits(now)
+            self._asked = 0
+            if self.fleet is not None:
+                yield from self.fleet.give_back()
+        return held
+
+    def _refuse_late(self, policy: str, turn: Turn[Any]) -> Rejected:
+        self.refused_by = policy
+        is_late = turn.until >= self._run.deadline
+        return Rejected(reason=RejectionReason.DEADLINE if is_late else RejectionReason.TOO_LONG)
 
     def _ask_pushback(self, state: Any, now: float) -> Rejected | Waiting | None:
         run = self._run
@@ -263,9 +193,7 @@ class Admission:
         return Waiting("pushback", hold)
 
     def _ask_circuit(self, circuit: Circuit, now: float) -> Rejected | None:
-        if self._ticket is not None:  # of a state of the circuit that has passed meanwhile
-            self._report(circuit, self._ticket, Health.UNKNOWN, 0.0, now)
-            self._ticket = None
+        self._drop_ticket(now)  # of a state of the circuit that has passed meanwhile
         answer = circuit.admit(now)
         self.circuit = circuit.state
         if isinstance(answer, Rejected):
@@ -291,16 +219,14 @@ class Admission:
         self._keep(name, queue, answer)
         return None
 
-    def _keep(self, name: str, queue: Any, permit: Any) -> None:
-        if name == "rate_limit":
-            self._slot = (queue, permit)
-            return
-        self._permits.append((queue, permit))
-        if name == "adaptive":
-            self._adaptive = permit
 
-    def _report(
-        self, circuit: Circuit, ticket: Ticket, health: Health, duration: float, now: float
-    ) -> Transition | None:
-        random = self._run.random()
-        return circuit.report(ticket, health, duration=duration, now=now, random=random)
+def _turn_of(run: Run, turn: Turn[Any], queue: GateQueue[Any]) -> Flow[None]:
+    """Wait until a turn has its permit, or has waited too long."""
+    while turn.permit is None:
+        now = run.now()
+        if now >= turn.until:
+            return
+        if now >= turn.ask_at:
+            queue.serve(now)
+        else:
+            yield from Acquire(turn)

@@ -5,13 +5,14 @@ exception that interrupted the step. Every wait within a request takes place her
 """
 
 import asyncio
+import contextlib
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
 from typed_async_client.attempts import Attempt
-from typed_async_client.engine.queues import GateQueue, Turn
+from typed_async_client.engine.queues import Turn
 from typed_async_client.engine.steps import (
     Acquire,
     Cancel,
@@ -27,6 +28,7 @@ from typed_async_client.engine.steps import (
     Spawn,
 )
 from typed_async_client.events import AsyncEvent
+from typed_async_client.facts import facts_of_response
 from typed_async_client.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -84,9 +86,10 @@ class AsyncDriver:
             BaseException: what the flow raises, such as the error of the request.
         """
         sender = self._sender
-        step = next(flow)
         answer: Any = None
+        step: Any = None
         try:
+            step = next(flow)  # it may end at once: a copy that a policy refuses
             while True:
                 answer = None
                 try:
@@ -98,12 +101,13 @@ class AsyncDriver:
                             except Exception as error:  # noqa: BLE001 - httpx may raise any
                                 answer = Outcome.of_error(error, attempt, log, sender.record)
                             else:
-                                answer = Outcome.of_response(response, attempt)
+                                facts = facts_of_response(response, idempotent=attempt.idempotent)
+                                answer = Outcome(facts, response, None, "", attempt)
                                 del response  # the ledger may drop it before this frame ends
-                        case Publish(event=event):
-                            self._publish(event)
-                        case Deliver(response=response):
-                            open_response = sender.hand_over(response, flow)
+                        case Publish():  # the event isn't captured: it may refer to an error
+                            self._publish(step.event)
+                        case Deliver():
+                            open_response = sender.hand_over(step.response, flow)
                             if open_response is not None:
                                 return cast("T", open_response)
                         case _:
@@ -113,11 +117,12 @@ class AsyncDriver:
                 else:
                     step = flow.send(answer)
         except StopIteration as finished:
-            return cast("T", finished.value)
+            result: T = finished.value
+            return result
         finally:
-            del answer, step  # the error of the request refers to this frame
+            del answer, flow, self, sender, step  # the error of the request refers to this frame
 
-    async def _perform(self, step: Any) -> Any:  # noqa: PLR0911 - one per kind of step
+    async def _perform(self, step: Any) -> Any:
         """Perform one of the steps that a plain request doesn't need."""
         match step:
             case Send(attempt=attempt):
@@ -126,17 +131,17 @@ class AsyncDriver:
                 await asyncio.sleep(seconds)
             case Discard(response=response):
                 await self._sender.discard(response)
-            case Acquire(queue=queue, turn=turn):
-                return await _wait_for(turn, queue)
+            case Acquire(turn=turn):
+                await _wait_for(turn)
             case Consult(function=function, argument=argument):
                 answer = function(argument)
                 return (await answer) if inspect.isawaitable(answer) else answer
             case Spawn(flow=flow):
-                return _RunningChild(self.drive(flow))
+                return _RunningChild(self, flow)
             case Join(children=children, until=until):
                 return await _first_of(cast("Sequence[_RunningChild]", children), until)
             case Cancel(children=children):
-                return await _cancel(cast("Sequence[_RunningChild]", children))
+                await _cancel(cast("Sequence[_RunningChild]", children))
             case _:
                 assert_never(step)
         return None
@@ -144,6 +149,7 @@ class AsyncDriver:
     async def _send_in_time(self, attempt: Attempt) -> Outcome:
         """Make an attempt that may take a limited time."""
         sender = self._sender
+        del self  # the error of the request refers to this frame
         log = sender.begin(attempt)
         try:
             async with asyncio.timeout_at(attempt.until) as limit:
@@ -166,44 +172,24 @@ def finish(
         error: what broke the body; None if it ended, or was closed.
         publish: publishes an event.
     """
-    try:
+    with contextlib.suppress(StopIteration):
         step = flow.send(error)
         while True:
             publish(cast("Publish", step).event)
             step = next(flow)
-    except StopIteration:
-        pass
-    except BaseException as raised:
-        if raised is not error:  # else the reader of the body gets it
-            raise
 
 
-async def _wait_for(turn: Turn[T], queue: GateQueue[T]) -> T | None:
-    """Wait for a turn; return the permit, or None if it took too long."""
+async def _wait_for(turn: Turn[Any]) -> None:
+    """Wait until a turn is woken, until it must be asked for again, or until it took too long."""
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
     turn.wake = _waker(woken, loop)
-    try:
-        while turn.permit is None:
-            now = loop.time()
-            if now >= turn.until:
-                break
-            if now >= turn.ask_at:
-                queue.serve(now)
-                continue
-            until = min(turn.until, turn.ask_at)
-            try:
-                async with asyncio.timeout(None if until == math.inf else until - now):
-                    await woken.wait()
-            except TimeoutError:
-                pass
-            woken.clear()
-    except BaseException:
-        queue.leave(turn, loop.time())
-        raise
-    if turn.permit is None:
-        queue.leave(turn, loop.time())
-    return turn.permit
+    if turn.permit is not None:  # another thread has given it before it could wake anybody
+        return
+    until = min(turn.until, turn.ask_at)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(None if until == math.inf else until):
+            await woken.wait()
 
 
 def _waker(woken: asyncio.Event, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
@@ -217,7 +203,8 @@ def _waker(woken: asyncio.Event, loop: asyncio.AbstractEventLoop) -> Callable[[]
         if is_here:
             woken.set()
         else:
-            loop.call_soon_threadsafe(woken.set)
+            with contextlib.suppress(RuntimeError):  # its loop was closed, and the task with it
+                loop.call_soon_threadsafe(woken.set)
 
     return wake
 
@@ -226,17 +213,19 @@ class _RunningChild:
     """A flow that runs as a task of its own.
 
     Args:
-        running: drives it.
+        driver: drives it.
+        flow: the flow, which never starts if the task is cancelled before.
     """
 
     __slots__ = ("outcome", "task")
 
-    def __init__(self, running: Any) -> None:
+    def __init__(self, driver: AsyncDriver, flow: Flow[Outcome]) -> None:
         self.outcome: Outcome | None = None
-        self.task: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._run(running))
+        running = self._run(driver, flow)
+        self.task: asyncio.Task[None] = asyncio.get_running_loop().create_task(running)
 
-    async def _run(self, running: Awaitable[Outcome]) -> None:
-        self.outcome = await running
+    async def _run(self, driver: AsyncDriver, flow: Flow[Outcome]) -> None:
+        self.outcome = await driver.drive(flow)
 
 
 async def _first_of(children: Sequence[_RunningChild], until: float) -> Child | None:
@@ -251,22 +240,22 @@ async def _first_of(children: Sequence[_RunningChild], until: float) -> Child | 
     return None
 
 
-async def _cancel(children: Sequence[_RunningChild]) -> list[Outcome]:
+async def _cancel(children: Sequence[_RunningChild]) -> None:
     """Cancel flows, and wait until they have ended, even if this task is cancelled meanwhile."""
     tasks = [child.task for child in children]
     for task in tasks:
         task.cancel()
-    is_interrupted = False
+    interruption: asyncio.CancelledError | None = None
     while pending := [task for task in tasks if not task.done()]:
         try:
             await asyncio.wait(pending)
-        except asyncio.CancelledError:
-            is_interrupted = True
+        except asyncio.CancelledError as error:
+            interruption = error
     for task in tasks:
         if not task.cancelled():
             task.exception()  # retrieved, so that asyncio doesn't log it
-    if is_interrupted:  # again, at the next wait: what has ended must be discarded first
-        current = cast("asyncio.Task[Any]", asyncio.current_task())
-        current.uncancel()
-        current.cancel()
-    return [child.outcome for child in children if child.outcome is not None]
+    if interruption is not None:
+        try:
+            raise interruption
+        finally:
+            del interruption  # it refers to this frame

@@ -43,8 +43,6 @@ _REFUSALS: "dict[str, tuple[type[RejectedError], str]]" = {
 }
 
 _REASONS = {
-    RejectionReason.CIRCUIT_OPEN: "",
-    RejectionReason.CIRCUIT_ISOLATED: "it was isolated by hand",
     RejectionReason.QUEUE_FULL: "and as many are waiting as may",
     RejectionReason.TOO_LONG: "and its turn would come later than max_wait",
     RejectionReason.DEADLINE: "and its turn would come after its deadline",
@@ -133,7 +131,9 @@ def _noted(run: Run, outcome: Outcome, decision: GiveUp) -> Outcome:
 def refused(run: Run, refusal: Rejected, policy: str) -> Outcome:
     """Return the outcome of an attempt that a policy has refused before it was sent."""
     kind, words = _REFUSALS[policy]
-    why = _REASONS[refusal.reason]
+    if refusal.reason is RejectionReason.CIRCUIT_ISOLATED:
+        words = "the circuit of {host} was opened by hand"
+    why = _REASONS.get(refusal.reason, "")
     wait = refusal.retry_after
     retry = "" if wait is None else f"; try again in {format_seconds(round(wait, 3))}"
     text = f"{', '.join(filter(None, (words.format(host=_host(run)), why)))}{retry}"

@@ -25,6 +25,7 @@ from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.results import RequestResult, result_of
+from typed_async_client.stores import StateStore
 
 __all__ = ["Engine"]
 
@@ -38,6 +39,7 @@ class Engine:
         max_concurrent_requests: maximum number of requests in flight, >= 1; None for no limit.
         grace: seconds to wait for cancelled requests and for running callbacks, >= 0.
         random: returns a number in [0, 1), for the jitter of each retry.
+        store: keeps the state of some policies for several processes; None for none.
 
     Attributes:
         callbacks: the callbacks that receive the events.
@@ -58,6 +60,7 @@ class Engine:
         max_concurrent_requests: int | None,
         grace: float,
         random: Callable[[], float],
+        store: StateStore | None = None,
     ) -> None:
         _check_limits(max_concurrent_requests, grace)
         self.callbacks: Callbacks = Callbacks()
@@ -67,7 +70,7 @@ class Engine:
         self.requests: InFlightRequests = InFlightRequests()
         limit = max_concurrent_requests
         self.now: Callable[[], float] = time.monotonic  # the loop's, once started
-        self.policies: SharedPolicies = SharedPolicies()
+        self.policies: SharedPolicies = SharedPolicies(store)
         self.random: Callable[[], float] = random
         self._permits = None if limit is None else asyncio.Semaphore(limit)
         self._binding = Binding()

@@ -5,16 +5,20 @@ never are.
 """
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Consult, Flow, Publish, Sleep
 from typed_async_client.events import EventType, ThrottleDetails
+from typed_async_client.outcome import Outcome
 from typed_async_client.policies.gates import Rejected
-from typed_async_client.policies.health import Health
+from typed_async_client.policies.health import Health, health_of
 from typed_async_client.policies.hosts import scope_key
 from typed_async_client.policies.transitions import Transition
 from typed_async_client.stores.protocol import Admission, Reservation, StateKey
+
+if TYPE_CHECKING:
+    from typed_async_client.attempts import Attempt
 
 __all__ = ["FleetAdmission", "settled", "withdrawn"]
 
@@ -61,8 +65,14 @@ class FleetAdmission:
         """Record that the attempt is sent now, which uses up its turn under the rate limit."""
         self._reservation = None
 
-    def report(self, health: Health, duration: float) -> Flow[Transition | None]:
+    def report(self, outcome: Outcome) -> Flow[Transition | None]:
         """Tell the circuit how the attempt has ended; return what that has changed."""
+        attempt = cast("Attempt", outcome.attempt)
+        is_asked = outcome.answered_by in {"", self._run.record.origin}
+        health = health_of(outcome.facts) if is_asked else Health.OK
+        return (yield from self._report(health, outcome.ended - attempt.started))
+
+    def _report(self, health: Health, duration: float) -> Flow[Transition | None]:
         admission, self._admission = self._admission, None
         if admission is None:
             return None
@@ -85,7 +95,7 @@ class FleetAdmission:
             yield from _ask(
                 self._run, "cancel_slot", "rate_limit", "limit", reservation=reservation
             )
-        yield from self.report(Health.UNKNOWN, 0.0)
+        yield from self._report(Health.UNKNOWN, 0.0)
 
 
 def withdrawn(run: Run) -> Flow[bool]:
@@ -102,8 +112,8 @@ def settled(run: Run) -> Flow[None]:
     if "budget" not in run.policies.shared:
         return
     yield from _deposited(run)
-    withdrawal, run.refundable = run.refundable, None
-    if withdrawal is not None:
+    withdrawals, run.refundable = run.refundable, ()
+    for withdrawal in withdrawals:
         yield from _ask(run, "refund", "budget", "budget", withdrawal=withdrawal)
 
 

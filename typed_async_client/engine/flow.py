@@ -5,15 +5,14 @@ Outermost first: deadline, retries within their budget, hedging, then for each a
 clock or random numbers itself; the drivers do, so one flow serves both kinds of client.
 """
 
-import dataclasses
 from typing import TYPE_CHECKING, cast
 
 from typed_async_client.engine.ending import concluded
 from typed_async_client.engine.fleet import settled, withdrawn
-from typed_async_client.engine.guarded import guarded_attempt
+from typed_async_client.engine.guarded import guarded_attempt, judged
 from typed_async_client.engine.hedging import hedged_attempt
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.steps import Consult, Deliver, Discard, Flow, Publish, Send, Sleep
+from typed_async_client.engine.steps import Deliver, Discard, Flow, Publish, Send, Sleep
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["request_flow"]
 
 
-def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: C901, PLR0912 - called for every request
+def request_flow(run: Run) -> Flow["httpx.Response"]:
     """Yield the steps of one request.
 
     The last step always publishes the terminal event, even if a cancellation is thrown in at any
@@ -41,41 +40,54 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: C901, PLR0912 - c
     try:
         policies = run.policies
         if policies.is_plain:  # nearly every request of a client without policies ends here
+            run.attempts = 1
             outcome: Outcome = yield Send(run.new_attempt())
             outcome.ended = run.now()
         else:
-            run.enter_policies()
             outcome = yield from _guarded(run)
-        if not policies.retry.is_content_with(outcome.facts):
+        if outcome.facts.fault is not None or not policies.retry.is_content_with(outcome.facts):
             outcome = yield from _retried(run, outcome)
-        elif policies.is_plain:
-            run.keep(outcome)
         else:
             run.keep_success(outcome)
-        if not outcome.is_whole:
-            outcome = yield from _delivered(outcome)
         if policies.shared:
             yield from settled(run)
+        response = outcome.response
+        if response is not None and not response.is_closed:
+            outcome = yield from _delivered(outcome)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
-    except Exception as error:
-        yield Publish(run.failed_event(error))
-        raise
-    except BaseException as interruption:
-        if run.policies.shared:
-            yield from settled(run)
-        yield Publish(run.cancelled_event(interruption))
+    except BaseException as error:
+        yield from _interrupted(run, error)
         raise
     finally:
-        if run.admissions:
+        if run.admissions or run.withdrawal is not None:
             run.release()
     yield Publish(run.end_event(outcome))
-    if outcome.error is not None:
+    if outcome.response is None:
         try:
-            raise outcome.error
+            raise cast("Exception", outcome.error)
         finally:
             del outcome  # the error refers to this frame
-    return cast("httpx.Response", outcome.response)
+    return outcome.response
+
+
+def _interrupted(run: Run, error: BaseException) -> Flow[None]:
+    """Publish the terminal event of a request that ends with an exception from outside its attempts.
+
+    Args:
+        run: the request.
+        error: what the caller's own code has raised, or a cancellation.
+    """
+    run.release()
+    try:
+        if run.policies.shared:
+            yield from settled(run)
+    except GeneratorExit:
+        raise
+    except BaseException as another:
+        yield Publish(run.interrupted_event(another))
+        raise
+    yield Publish(run.interrupted_event(error))
 
 
 def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:
@@ -86,56 +98,58 @@ def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:
         outcome: the outcome of its first attempt, which may be worth another.
     """
     while True:
-        try:
-            decision = yield from _decided(run, outcome)
-            run.keep(outcome, decision)
-        except GeneratorExit:
-            raise
-        except BaseException:  # the caller's own function has raised, or was cancelled
-            if outcome.response is not None:
-                yield from Discard(outcome.response)
-            raise
+        decision = yield from _announced(run, outcome)
         if isinstance(decision, GiveUp):
             return (yield from concluded(run, outcome, decision))
-        yield from _paused(run, outcome, decision)
+        if outcome.response is not None:
+            yield from Discard(outcome.response)
+        if outcome.admission is not None:
+            outcome.admission.release()
+        run.retry = decision
         del outcome  # its error refers to this frame
+        yield from Sleep(decision.delay)
         if run.policies.is_plain:
+            run.attempts += 1
             outcome = yield from Send(run.new_attempt())
             outcome.ended = run.now()
         else:
             outcome = yield from _guarded(run)
+        if run.policies.retry.is_content_with(outcome.facts):
+            run.keep_success(outcome)
+            return outcome
+
+
+def _announced(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
+    """Decide what follows an attempt, keep its record, and announce the retry if there is one."""
+    decision: RetryAfter | GiveUp | None = None
+    try:
+        decision = yield from _decided(run, outcome)
+        run.keep(outcome, decision)
+        if isinstance(decision, RetryAfter):
+            yield from Publish(run.retry_event(outcome, decision))
+    except GeneratorExit:
+        raise
+    except BaseException:  # the caller's own function has raised, or was cancelled
+        if decision is None:
+            run.keep(outcome)
+        if outcome.response is not None:
+            yield from Discard(outcome.response)
+        raise
+    return decision
 
 
 def _guarded(run: Run) -> Flow[Outcome]:
     """Make one attempt behind the policies, and copies of it if it is slow."""
+    run.enter_policies()
+    run.attempts += 1
     hedged = run.policies.hedge is not None
     return (yield from (hedged_attempt(run) if hedged else guarded_attempt(run)))
-
-
-def _paused(run: Run, outcome: Outcome, decision: RetryAfter) -> Flow[None]:
-    """Wait before the next attempt, and hold nothing meanwhile."""
-    yield from Publish(run.retry_event(outcome, decision))
-    if outcome.response is not None:
-        yield from Discard(outcome.response)
-    run.release()
-    run.retry = decision
-    try:
-        yield from Sleep(decision.delay)
-    except BaseException:
-        run.refund()  # the retry is never sent
-        raise
 
 
 def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
     """Decide what follows an attempt."""
     policy, context = run.policies.retry, run.context
-    if outcome.response is not None and policy.when is not None:
-        wanted = yield from Consult(policy.when, outcome.response)
-        if wanted is not None:
-            outcome.facts = dataclasses.replace(outcome.facts, wanted=bool(wanted))
-    elif outcome.error is not None and policy.on:
-        matches = policy.matches(outcome.error)
-        outcome.facts = dataclasses.replace(outcome.facts, matches=matches)
+    yield from judged(run, outcome)
     decision = policy.decide(
         outcome.facts,
         retry=context.current_attempt + 1,
@@ -150,15 +164,18 @@ def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
     if isinstance(decision, RetryAfter) or decision.is_counted:
         run.context = context.increment_attempt()
     elif outcome.error is None:
-        run.refund()
+        run.refund_success(outcome)
     return decision
 
 
 def _delivered(outcome: Outcome) -> Flow[Outcome]:
     """Hand the response over, and return the outcome with its body."""
-    error = yield from Deliver(cast("httpx.Response", outcome.response))
-    if error is None:
-        return outcome
-    if not isinstance(error, Exception):
-        raise error
-    return Outcome.of_broken_body(outcome, error)
+    response = cast("httpx.Response", outcome.response)
+    try:
+        error = yield from Deliver(response)
+    except GeneratorExit:
+        raise
+    except BaseException:  # it couldn't be handed over
+        yield from Discard(response)
+        raise
+    return outcome if error is None else Outcome.of_broken_body(outcome, error)

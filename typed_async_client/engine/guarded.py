@@ -1,27 +1,34 @@
 """One attempt behind the policies that admit it, and what its outcome tells them."""
 
+import dataclasses
+
+from typed_async_client.attempts import Attempt
 from typed_async_client.engine.admission import Admission
 from typed_async_client.engine.ending import refused, too_late
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.steps import Flow, Publish, Send
+from typed_async_client.engine.steps import Consult, Discard, Flow, Publish, Send
 from typed_async_client.events import EventType
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.gates import Rejected
 
-__all__ = ["guarded_attempt"]
+__all__ = ["guarded_attempt", "judged"]
 
 
 def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
     """Make one attempt when every policy has admitted it, and report how it has ended.
 
     The permits of an attempt that was answered are held until ``run.release()``, since its body
-    may not have been read yet.
+    may not have been read yet. What was taken from the budget for it is its own from now on, even
+    if the flow never starts.
 
     Args:
         run: the request.
         copy: 0, or the number of a hedged copy.
     """
-    admission = Admission(run)
+    return _attempted(run, copy, Admission(run))
+
+
+def _attempted(run: Run, copy: int, admission: Admission) -> Flow[Outcome]:
     try:
         answer = admission.ask()
         while answer is not None and not isinstance(answer, Rejected):
@@ -31,21 +38,14 @@ def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
         attempt = run.new_attempt(copy)
         if answer is not None:
             outcome = refused(run, answer, admission.refused_by)
+            run.attempts -= copy == 0  # it isn't made
             yield from admission.refuse(answer)
         elif attempt.started >= run.deadline:
             outcome = too_late(run)
+            run.attempts -= copy == 0
             yield from admission.leave()
         else:
-            admission.begin()
-            if EventType.STARTED in run.wanted:
-                yield Publish(run.event(EventType.STARTED))
-            outcome = yield Send(attempt)
-            outcome.ended = now = run.now()
-            transitions = admission.report(outcome, now - attempt.started, now)
-            if admission.fleet is not None:
-                transitions += yield from admission.report_to_fleet(outcome)
-            for transition in transitions:
-                yield Publish(run.transition_event(transition))
+            outcome = yield from _sent(run, attempt, admission)
     except GeneratorExit:
         admission.release()
         raise
@@ -55,3 +55,41 @@ def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
     outcome.attempt, outcome.admission = attempt, admission
     outcome.ended = outcome.ended or attempt.started
     return outcome
+
+
+def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
+    """Send an attempt that was admitted, and report how it has ended."""
+    if EventType.STARTED in run.wanted:
+        yield Publish(run.event(EventType.STARTED))
+    admission.begin(attempt.started)
+    outcome: Outcome = yield Send(attempt)
+    try:
+        outcome.attempt, outcome.ended = attempt, (now := run.now())
+        transitions = admission.report(outcome, now - attempt.started, now)
+        if admission.fleet is not None:
+            changed = yield from admission.fleet.report(outcome)
+            transitions += () if changed is None else (changed,)
+        for transition in transitions:
+            yield Publish(run.transition_event(transition))
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if outcome.response is not None:
+            yield from Discard(outcome.response)
+        raise
+    return outcome
+
+
+def judged(run: Run, outcome: Outcome) -> Flow[None]:
+    """Ask the caller's own functions about an outcome, once, and add what they say to its facts."""
+    policy = run.policies.retry
+    if outcome.is_judged:
+        return
+    outcome.is_judged = True
+    if outcome.response is not None and policy.when is not None:
+        wanted = yield from Consult(policy.when, outcome.response)
+        if wanted is not None:
+            outcome.facts = dataclasses.replace(outcome.facts, wanted=bool(wanted))
+    elif outcome.error is not None and policy.on:
+        matches = policy.matches(outcome.error)
+        outcome.facts = dataclasses.replace(outcome.facts, matches=matches)

@@ -1,11 +1,12 @@
 """Copies of an attempt that is slow to be answered: the first answer wins."""
 
+import math
 from typing import cast
 
 from typed_async_client.engine.fleet import withdrawn
-from typed_async_client.engine.guarded import guarded_attempt
+from typed_async_client.engine.guarded import guarded_attempt, judged
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.steps import Cancel, Child, Discard, Flow, Join, Publish, Spawn
+from typed_async_client.engine.steps import Cancel, Child, Discard, Flow, Join, Publish, Spawn, Step
 from typed_async_client.events import EventType, HedgeDetails
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.hedge import HedgePlan, HedgeState
@@ -24,13 +25,17 @@ def hedged_attempt(run: Run) -> Flow[Outcome]:
     children: list[Child] = []
     try:
         winner = yield from _race(run, plan, children)
+        outcome = cast("Outcome", winner.outcome)
+        for admission in run.admissions:
+            if admission is not outcome.admission:
+                admission.lose(run.now())
+        yield from _stop(run, [child for child in children if child is not winner], children)
     except GeneratorExit:
         raise
     except BaseException:
-        yield from _stop(run, children)
+        yield from _stop(run, [*children], children)
         raise
-    yield from _stop(run, [child for child in children if child is not winner])
-    return cast("Outcome", winner.outcome)
+    return outcome
 
 
 def _race(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[Child]:
@@ -40,13 +45,14 @@ def _race(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[Child]:
     due = plan.next_copy(last_sent=run.now(), copies=0)
     while True:
         running = [child for child in children if child not in failed]
-        until = run.deadline if due is None else min(due, run.deadline)
+        until = math.inf if due is None or due >= run.deadline else due
         ended = yield from Join(running, until)
-        if ended is None and due is not None and run.now() >= due:
-            due = yield from _send_copy(run, plan, children)
-        elif ended is not None and _is_answer(run, ended):
+        if ended is None:
+            if run.now() >= until:
+                due = yield from _send_copy(run, plan, children)
+        elif (yield from _is_answer(run, ended)):
             return ended
-        elif ended is not None:
+        else:
             failed.append(ended)
             if len(failed) == len(children):
                 return children[0]
@@ -57,7 +63,7 @@ def _send_copy(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[float |
     if not (yield from withdrawn(run)):
         return None
     if not _state(run).spend():
-        run.refund()
+        run.refund(run.take_withdrawal())
         return None
     copy = len(children)
     yield from Publish(run.event(EventType.HEDGED, HedgeDetails(run.attempts, copy, plan.delay)))
@@ -70,18 +76,49 @@ def _state(run: Run) -> HedgeState:
     return state
 
 
-def _is_answer(run: Run, child: Child) -> bool:
+def _is_answer(run: Run, child: Child) -> Flow[bool]:
     """Whether an attempt was answered with something that isn't worth another attempt."""
     outcome = cast("Outcome", child.outcome)
-    return outcome.error is None and run.policies.retry.is_content_with(outcome.facts)
+    if outcome.error is not None:
+        return False
+    yield from judged(run, outcome)
+    return not run.policies.retry.wants(outcome.facts)
 
 
-def _stop(run: Run, losers: list[Child]) -> Flow[None]:
-    """Cancel what still runs, and discard the responses that aren't needed."""
+def _stop(run: Run, losers: list[Child], children: list[Child]) -> Flow[None]:
+    """Cancel what still runs, and discard the responses that aren't needed.
+
+    Args:
+        run: the request.
+        losers: the attempts that aren't needed.
+        children: all of them; those that were stopped are removed.
+    """
     if not losers:
         return
-    for outcome in (yield from Cancel(losers)):
-        if outcome.response is not None:
-            yield from Discard(outcome.response)
-        outcome.admission.release()
+    interruptions = [(yield from _performed(Cancel(losers)))]
+    for child in losers:
+        children.remove(child)
+        outcome = child.outcome
+        if outcome is None:
+            continue
         run.keep(outcome)
+        if outcome.response is not None:
+            interruptions.append((yield from _performed(Discard(outcome.response))))
+        outcome.admission.release()
+    try:
+        for interruption in interruptions:
+            if interruption is not None:
+                raise interruption
+    finally:
+        del interruptions, interruption  # they refer to this frame
+
+
+def _performed(step: Step[None]) -> Flow[BaseException | None]:
+    """Have a step performed, and return what interrupted it: the others must be performed first."""
+    try:
+        yield from step
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised later
+        return error
+    return None

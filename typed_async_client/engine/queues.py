@@ -30,7 +30,7 @@ class QueuedGate(Protocol[PermitT]):
     def leave(self, waiter: Waiter) -> None:
         """Give up a place in the queue."""
 
-    def release(self, permit: PermitT, now: float) -> None:
+    def release(self, permit: PermitT, now: float) -> object:
         """Give a permit back."""
 
     def retention(self, now: float) -> Retention:
@@ -54,7 +54,7 @@ class Turn(Generic[PermitT]):
         self.ask_at: float = math.inf
         self.permit: PermitT | None = None
         self.until: float = waiter.until
-        self.waiter = waiter
+        self.waiter: Waiter = waiter
         self.wake: Callable[[], None] = _do_nothing
 
 
@@ -68,7 +68,7 @@ class GateQueue(Generic[PermitT]):
     __slots__ = ("_turns", "gate")
 
     def __init__(self, gate: QueuedGate[PermitT]) -> None:
-        self.gate = gate
+        self.gate: QueuedGate[PermitT] = gate
         self._turns: deque[Turn[PermitT]] = deque()
 
     def admit(self, now: float, deadline: float) -> PermitT | Turn[PermitT] | Rejected:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from typed_async_client.attempts import Attempt, AttemptRecord
 from typed_async_client.errors import RejectedError
 from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.facts import fault_of
 from typed_async_client.outcome import AttemptHistory, Outcome
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import GiveUp, RetryAfter
@@ -18,19 +19,22 @@ from typed_async_client.redact import error_line
 
 if TYPE_CHECKING:
     from typed_async_client.context import RequestContext
-    from typed_async_client.engine.admission import Admission
+    from typed_async_client.engine.grants import Grants
     from typed_async_client.engine.shared import Policies
     from typed_async_client.record import RequestRecord
 
-__all__ = ["Run"]
+__all__ = ["CIRCUIT_EVENTS", "Run"]
 
 _NO_STATES: Mapping[str, Any] = {}
+_NO_DETAILS: Mapping[str, Any] = {}
 
-_CIRCUIT_EVENTS = {
+CIRCUIT_EVENTS = {
     CircuitState.OPEN: EventType.CIRCUIT_OPENED,
     CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
     CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
+    CircuitState.ISOLATED: EventType.CIRCUIT_OPENED,
 }
+"""What the event of a circuit that has changed its state is called, by its new state."""
 
 
 class Run:
@@ -57,9 +61,9 @@ class Run:
         states: the states of its policies for its origin, by the name of the policy.
         wanted: the same.
         is_deposited: whether a shared budget has counted it.
-        refundable: what a shared budget gets back when it ends; None for nothing.
-        withdrawal: what it took last from a shared budget; None for nothing.
-        withdrawn: when it took its last retry from the budget; None if it took none.
+        refundable: what a shared budget gets back when it ends.
+        withdrawal: what it has taken from its budget for an extra request that no attempt stands
+            for yet; None for nothing.
     """
 
     __slots__ = (
@@ -83,7 +87,6 @@ class Run:
         "states",
         "wanted",
         "withdrawal",
-        "withdrawn",
     )
 
     def __init__(  # noqa: PLR0917 - positional for speed: called for every request
@@ -100,7 +103,7 @@ class Run:
         key: str | None = None,
         may_copy: bool = False,
     ) -> None:
-        self.admissions: list[Admission] = []
+        self.admissions: list[Grants] = []
         self.attempts: int = 0
         self.context: RequestContext = context
         self.deadline: float = deadline
@@ -117,9 +120,8 @@ class Run:
         self.states: Mapping[str, Any] = _NO_STATES
         self.wanted: frozenset[EventType] = wanted
         self.is_deposited: bool = False
-        self.refundable: Any = None
+        self.refundable: tuple[Any, ...] = ()
         self.withdrawal: Any = None
-        self.withdrawn: float | None = None
         self._seq = 0
 
     def remaining(self) -> float:
@@ -130,26 +132,32 @@ class Run:
         """Give back everything that the policies have granted and that wasn't given back yet."""
         for admission in [*self.admissions]:
             admission.release()
+        self.refund(self.take_withdrawal())
 
     def enter_policies(self) -> None:
-        """Look the states of the policies up, and count the request in its budget."""
-        now = self.started
+        """Look the states of the policies up, for each attempt: idle hosts may be forgotten.
+
+        The budget counts the request at its first attempt.
+        """
+        now = self.now()
         self.states = self.policies.states_at(self.record.origin, now)
-        if "budget" in self.states:
+        if self.attempts == 0 and "budget" in self.states:
             self.states["budget"].deposit(now)
 
     def new_attempt(self, copy: int = 0) -> Attempt:
         """Prepare an attempt, which starts now."""
-        if copy == 0:
-            self.attempts += 1
-        now = self.now()
+        policies, now = self.policies, self.now()
         attempt = Attempt(self.attempts, copy, self.idempotent, self.deadline, started=now)
-        options = self.policies.options
+        if policies.is_plain and self.deadline == math.inf and self.key is None:
+            return attempt
+        options = policies.options
         limit = options.attempt_timeout
         if limit is not None and now + limit < self.deadline:
             attempt.until = now + limit
         else:
             attempt.is_last_moment = True
+        if not self.policies.is_plain:
+            attempt.phases = {}
         if self.policies.adds_headers or self.key is not None:
             attempt.headers = self._headers(now)
         return attempt
@@ -181,11 +189,13 @@ class Run:
             details["decision"] = decision
         if self.retry is not None and attempt.copy == 0:
             details["delay"], details["delay_source"] = self.retry.delay, self.retry.source
+        if attempt.phases:
+            details["phases"] = attempt.phases
         if attempt.copy:
             details["copy"] = attempt.copy
         if outcome.error is not None:
             details["error"] = _described(outcome.error)
-        if "budget" in self.states and decision is not None:
+        if "budget" in self.states:
             details["budget_left"] = self.states["budget"].balance(self.now())
         kept = AttemptRecord.of(
             attempt.number,
@@ -198,9 +208,25 @@ class Run:
 
     def keep_success(self, outcome: Outcome) -> None:
         """Add the record of an attempt that needs no other, and give its retry back to the budget."""
-        self.keep(outcome)
-        if self.retry is not None:
-            self.refund()
+        if outcome.admission is not None or self.retry is not None:
+            self.refund_success(outcome)
+            self.keep(outcome)
+            return
+        attempt = cast("Attempt", outcome.attempt)
+        started = attempt.started
+        kept = AttemptRecord.of(
+            1, started - self.started, outcome.ended - started, outcome.facts, _NO_DETAILS
+        )
+        self.history = (kept,)
+
+    def refund_success(self, outcome: Outcome) -> None:
+        """Give back what a retry took that was answered well.
+
+        What a copy took isn't given back: if copies that are answered cost nothing, every slow
+        request could have one.
+        """
+        if outcome.admission is not None and cast("Attempt", outcome.attempt).copy == 0:
+            outcome.admission.refund()
 
     def withdraw(self) -> bool:
         """Take an extra request from the budget, when its wait starts; return whether it may be sent."""
@@ -209,15 +235,26 @@ class Run:
         now = self.now()
         if not self.states["budget"].withdraw(now):
             return False
-        self.withdrawn = now
+        self.withdrawal = now
         return True
 
-    def refund(self) -> None:
-        """Give back what the last extra request took, because it succeeded or was never sent."""
-        self.refundable, self.withdrawal = self.withdrawal or self.refundable, None
-        if self.withdrawn is not None:
-            self.states["budget"].refund(self.withdrawn, now=self.now())
-            self.withdrawn = None
+    def take_withdrawal(self) -> Any:
+        """Return what no attempt stands for yet, and leave it to the caller to give it back."""
+        withdrawal, self.withdrawal = self.withdrawal, None
+        return withdrawal
+
+    def refund(self, withdrawal: Any) -> None:
+        """Give back what an extra request took, because it succeeded or was never sent.
+
+        Args:
+            withdrawal: what it took; None for nothing.
+        """
+        if withdrawal is None:
+            return
+        if "budget" in self.states:
+            self.states["budget"].refund(withdrawal, now=self.now())
+        else:
+            self.refundable = (*self.refundable, withdrawal)
 
     def as_history(self) -> AttemptHistory:
         """Return the attempts so far, for an extension of the response."""
@@ -233,20 +270,28 @@ class Run:
 
     def end_event(self, outcome: Outcome) -> AsyncEvent:
         """Create the terminal event of a request that wasn't interrupted."""
+        if outcome.interruption is not None:
+            return self.cancelled_event(outcome.interruption)
         if outcome.error is None:
             return self.event(EventType.SUCCESS, outcome.response)
-        if isinstance(outcome.error, RejectedError):
-            return self.event(EventType.REJECTED, error=outcome.error)
-        kind = EventType.TIMEOUT if outcome.facts.fault is Fault.TIMEOUT else EventType.ERROR
-        return self.event(kind, error=outcome.error)
+        return self.failed_event(outcome.error)
 
     def transition_event(self, transition: Transition) -> AsyncEvent:
         """Create the event of a circuit that has changed its state because of the request."""
-        return self.event(_CIRCUIT_EVENTS[transition.state], transition)
+        return self.event(CIRCUIT_EVENTS[transition.state], transition)
 
     def failed_event(self, error: Exception) -> AsyncEvent:
-        """Create the terminal event of a request during which the caller's own code has raised."""
-        return self.event(EventType.ERROR, error=error)
+        """Create the terminal event of a request that ends with an error."""
+        if isinstance(error, RejectedError):
+            return self.event(EventType.REJECTED, error=error)
+        kind = EventType.TIMEOUT if fault_of(error) is Fault.TIMEOUT else EventType.ERROR
+        return self.event(kind, error=error)
+
+    def interrupted_event(self, error: BaseException) -> AsyncEvent:
+        """Create the terminal event of a request that ends with an exception."""
+        if isinstance(error, Exception):
+            return self.failed_event(error)
+        return self.cancelled_event(error)
 
     def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
         """Create the terminal event of a request that was cancelled or interrupted."""
@@ -264,8 +309,6 @@ class Run:
         )
 
 
-def _described(error: Exception | None) -> str | None:
-    if error is None:
-        return None
+def _described(error: Exception) -> str:
     message = error_line(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -9,6 +9,7 @@ from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.hosts import Hosts, HostState, Scope, scope_key
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.policies.retry import RetryPolicy
+from typed_async_client.stores import StateStore, SyncStateStore
 
 if TYPE_CHECKING:
     from typed_async_client.policies.hedge import HedgeState
@@ -67,14 +68,19 @@ class Policies:
         "store",
     )
 
-    def __init__(self, options: Resilience, states: Callable[[Any], Any], store: Any) -> None:
-        self.options = options
+    def __init__(
+        self,
+        options: Resilience,
+        states: Callable[[Any], Any],
+        store: StateStore | SyncStateStore | None,
+    ) -> None:
+        self.options: Resilience = options
         self.retry: RetryPolicy = options.retry or _NO_RETRIES
         self.is_plain: bool = options.is_plain
         self.adds_headers: bool = bool(options.attempt_header or options.deadline_header)
         chosen = {name: getattr(options, name) for name in (*_GATES, "budget", "hedge")}
         enabled = {name: each for name, each in chosen.items() if each is not None}
-        self.store = store
+        self.store: StateStore | SyncStateStore | None = store
         self.shared: frozenset[str] = frozenset() if store is None else _SHARED & enabled.keys()
         self._states: dict[str, Scoped[Any]] = {
             name: states(each) for name, each in enabled.items() if name not in self.shared
@@ -103,8 +109,8 @@ class SharedPolicies:
         store: keeps the state of some policies for several processes; None for none.
     """
 
-    def __init__(self, store: Any = None) -> None:
-        self._store = store
+    def __init__(self, store: StateStore | SyncStateStore | None = None) -> None:
+        self.store: StateStore | SyncStateStore | None = store
         self._policies: OrderedDict[Resilience, Policies] = OrderedDict()
         self._states: OrderedDict[Hashable, Scoped[Any]] = OrderedDict()
 
@@ -113,7 +119,7 @@ class SharedPolicies:
         known = _recall(self._policies, options)
         if known is None:
             known = _remember(
-                self._policies, options, Policies(options, self._states_of, self._store)
+                self._policies, options, Policies(options, self._states_of, self.store)
             )
         return known
 
@@ -125,9 +131,7 @@ class SharedPolicies:
             if type(options).__name__ == "CircuitBreaker"
         ]
 
-    def _states_of(self, options: Any) -> "Scoped[Any] | None":
-        if options is None:
-            return None
+    def _states_of(self, options: Any) -> "Scoped[Any]":
         known = _recall(self._states, options)
         return _remember(self._states, options, _scoped(options)) if known is None else known
 

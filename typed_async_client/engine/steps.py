@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from typed_async_client.attempts import Attempt
-from typed_async_client.engine.queues import GateQueue, Turn
+from typed_async_client.engine.queues import Turn
 from typed_async_client.events import AsyncEvent
 from typed_async_client.outcome import Outcome
 
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-PermitT = TypeVar("PermitT")
 
 
 class Step(Generic[T]):
@@ -68,11 +67,14 @@ class Send(Step[Outcome]):
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class Acquire(Step[PermitT | None]):
-    """Wait for a turn; the answer is the permit, or None if it took too long."""
+class Acquire(Step[None]):
+    """Wait until a turn in a queue is woken, or until the earlier of ``until`` and ``ask_at``.
 
-    queue: GateQueue[PermitT]
-    turn: Turn[PermitT]
+    The flow looks then whether the turn has its permit, and leaves the queue if it gives up, so no
+    driver has to touch what requests share.
+    """
+
+    turn: Turn[Any]
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -134,10 +136,11 @@ class Join(Step[Child | None]):
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class Cancel(Step[list[Outcome]]):
-    """Cancel flows and wait for their end; the answer are the outcomes of those that ended anyway.
+class Cancel(Step[None]):
+    """Cancel flows and wait for their end, even if that wait is interrupted.
 
-    A flow can end in the very turn in which it is cancelled, and its response must be discarded.
+    A flow can end in the very turn in which it is cancelled: then it has an outcome, whose response
+    must be discarded.
     """
 
     children: Sequence[Child]

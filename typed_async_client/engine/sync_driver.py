@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
+import httpx
+
 from typed_async_client.attempts import Attempt
-from typed_async_client.engine.queues import GateQueue, Turn
+from typed_async_client.engine.queues import Turn
 from typed_async_client.engine.steps import (
     Acquire,
     Consult,
@@ -27,8 +29,6 @@ from typed_async_client.events import AsyncEvent
 from typed_async_client.outcome import Outcome
 
 if TYPE_CHECKING:
-    import httpx
-
     from typed_async_client.record import RequestRecord
     from typed_async_client.sent import SentLog
 
@@ -92,20 +92,17 @@ class SyncDriver:
     Args:
         sender: makes the attempts; an exception that it raises becomes an outcome.
         publish: publishes an event.
-        lock: is held while a gate is asked again; the flow must hold it too, see ``LockedFlow``.
         sleep: sleeps for a number of seconds.
     """
 
-    __slots__ = ("_lock", "_publish", "_sender", "_sleep")
+    __slots__ = ("_publish", "_sender", "_sleep")
 
     def __init__(
         self,
         sender: SyncSender,
         publish: Callable[[AsyncEvent], None],
-        lock: "threading.RLock",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._lock = lock
         self._publish = publish
         self._sender = sender
         self._sleep = sleep
@@ -116,9 +113,10 @@ class SyncDriver:
         Raises:
             BaseException: what the flow raises, such as the error of the request.
         """
-        step = next(flow)
         answer: Any = None
+        step: Any = None
         try:
+            step = next(flow)  # it may end at once: a copy that a policy refuses
             while True:
                 answer = None
                 try:
@@ -135,7 +133,7 @@ class SyncDriver:
         except StopIteration as finished:
             return cast("T", finished.value)
         finally:
-            del answer, step  # the error of the request refers to this frame
+            del answer, flow, self, step  # the error of the request refers to this frame
 
     def _perform(self, step: Any) -> Any:
         match step:
@@ -147,8 +145,8 @@ class SyncDriver:
                 self._sleep(seconds)
             case Discard(response=response):
                 self._sender.discard(response)
-            case Acquire(queue=queue, turn=turn):
-                return self._wait_for(turn, queue)
+            case Acquire(turn=turn):
+                _wait_for(turn)
             case Consult(function=function, argument=argument):
                 return function(argument)
             case _:
@@ -157,33 +155,21 @@ class SyncDriver:
 
     def _send(self, attempt: Attempt) -> Outcome:
         log = self._sender.begin(attempt)
+        record = self._sender.record
         try:
             return Outcome.of_response(self._sender.send(attempt), attempt)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            if time.monotonic() >= attempt.until:  # the timeouts of httpx were shortened to it
+                return Outcome.of_expiry(error, attempt, log, record)
+            return Outcome.of_error(error, attempt, log, record)
         except Exception as error:  # noqa: BLE001 - httpx may raise any
-            return Outcome.of_error(error, attempt, log, self._sender.record)
+            return Outcome.of_error(error, attempt, log, record)
 
-    def _wait_for(self, turn: Turn[T], queue: GateQueue[T]) -> T | None:
-        """Wait for a turn; return the permit, or None if it took too long."""
-        woken = threading.Event()
-        turn.wake = woken.set
-        try:
-            while not self._has_ended(turn, queue):
-                until = min(turn.until, turn.ask_at)
-                woken.wait(None if until == math.inf else max(0.0, until - time.monotonic()))
-                woken.clear()
-        except BaseException:  # Control-C: the permit may have been given in the meantime
-            with self._lock:
-                queue.leave(turn, time.monotonic())
-            raise
-        return turn.permit
 
-    def _has_ended(self, turn: Turn[T], queue: GateQueue[T]) -> bool:
-        """Ask the gate again if it is time; return whether there is nothing more to wait for."""
-        with self._lock:
-            now = time.monotonic()
-            if turn.permit is None and turn.ask_at <= now < turn.until:
-                queue.serve(now)
-            if turn.permit is None and now >= turn.until:
-                queue.leave(turn, now)
-                return True
-            return turn.permit is not None
+def _wait_for(turn: Turn[Any]) -> None:
+    """Wait until a turn is woken, until it must be asked for again, or until it took too long."""
+    woken = threading.Event()
+    turn.wake = woken.set
+    if turn.permit is None:  # else another thread has given it before it could wake anybody
+        until = min(turn.until, turn.ask_at)
+        woken.wait(None if until == math.inf else max(0.0, until - time.monotonic()))

@@ -9,6 +9,7 @@ import httpx
 from typed_async_client.attempts import Attempt
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
+from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import Deadline
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog
@@ -24,9 +25,10 @@ class RequestSender:
         record: the request's method and URL.
         url: the URL, as it was passed.
         options: the options for httpx.
+        kept: what must not be freed before the request has ended: the client.
     """
 
-    __slots__ = ("_options", "_owner", "_url", "record")
+    __slots__ = ("_kept", "_options", "_owner", "_url", "record")
 
     def __init__(
         self,
@@ -34,11 +36,13 @@ class RequestSender:
         record: RequestRecord,
         url: httpx.URL | str,
         options: Mapping[str, Any],
+        kept: object,
     ) -> None:
+        self._kept = kept
         self._options = options
         self._owner = owner
         self._url = url
-        self.record = record
+        self.record: RequestRecord = record
 
     def begin(self, attempt: Attempt) -> SentLog:  # noqa: ARG002 - senders of transports need it
         """Start a new log of what the running task sends."""
@@ -47,7 +51,7 @@ class RequestSender:
     def send(self, attempt: Attempt) -> Awaitable[httpx.Response]:
         """Send the request once, and read its response."""
         options = self._options
-        if attempt.headers or attempt.until != math.inf:
+        if attempt.phases is not None or attempt.headers or attempt.until != math.inf:
             options = self._adapted(attempt)
         response: Awaitable[httpx.Response] = self._owner.client.request(
             self.record.method, self._url, **options
@@ -62,12 +66,16 @@ class RequestSender:
         """Return None: the body of the response has been read."""
 
     def _adapted(self, attempt: Attempt) -> dict[str, Any]:
-        """Return the options of an attempt with headers or a time limit of its own."""
+        """Return the options of an attempt with headers or a time limit of its own, or traced."""
         options = dict(self._options)
         if attempt.headers:
             headers = httpx.Headers(options.get("headers"))
             headers.update(dict(attempt.headers))
             options["headers"] = headers
+        if attempt.phases is not None:
+            given = options.get("extensions") or {}
+            trace = trace_phases(attempt.phases, given.get("trace"), is_async=True)
+            options["extensions"] = {**given, "trace": trace}
         timeout = options.get("timeout", httpx.USE_CLIENT_DEFAULT)
         if timeout is httpx.USE_CLIENT_DEFAULT:
             timeout = getattr(self._owner.client, "timeout", None)

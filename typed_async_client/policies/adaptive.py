@@ -255,5 +255,5 @@ class AdaptiveGate(ConcurrencyGate):
 
     def _set_limit(self, limit: float, now: float) -> None:
         self._exact_limit = float(max(self._options.min_limit, min(limit, self._options.max_limit)))
-        self.limit = int(self._exact_limit)
+        self.limit: int = int(self._exact_limit)
         self._changed = now  # the time since the last release says nothing about the new limit

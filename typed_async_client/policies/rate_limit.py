@@ -23,7 +23,7 @@ They are no gain: the next attempt still begins a whole interval after the exact
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class RateLimit:
     """Limit how many attempts begin in a period of time.
 
@@ -50,6 +50,7 @@ class RateLimit:
     """
 
     rate: float
+    _: dataclasses.KW_ONLY
     per: float = 1.0
     burst: int = 1
     max_waiting: int | None = None
@@ -74,11 +75,11 @@ class Slot:
     __slots__ = ("after", "before", "is_released")
 
     def __init__(self, before: int, after: int) -> None:
-        self.before = before
+        self.before: int = before
         """When the burst would be full again without it, in ticks of the gate."""
-        self.after = after
+        self.after: int = after
         """When the burst is full again, in ticks of the gate."""
-        self.is_released = False
+        self.is_released: bool = False
         """Whether it was given back."""
 
 
@@ -99,7 +100,7 @@ class RateGate:
         self._allowance = (options.burst - 1) * self._interval
         self._queue = QueueLimits(max_waiting=options.max_waiting, max_wait=options.max_wait)
         self._full_at = 0  # the tick at which the burst is full again
-        self.waiting = 0
+        self.waiting: int = 0
         """How many attempts wait."""
 
     def admit(self, now: float, deadline: float = math.inf) -> Slot | Waiter | Rejected:

@@ -162,6 +162,10 @@ class RetryPolicy:
             and facts.status not in self.statuses
         )
 
+    def wants(self, facts: Facts) -> bool:
+        """Whether another attempt may end differently, as far as the caller or the options say."""
+        return self._is_transient(facts) if facts.wanted is None else facts.wanted
+
     def matches(self, error: BaseException) -> bool:
         """Whether an error is of a class in ``on``, for ``Facts.matches``."""
         return isinstance(error, self.on)
@@ -213,8 +217,7 @@ class RetryPolicy:
 
     def _refusal(self, facts: Facts) -> GiveUpReason | None:
         """Return why the request mustn't be sent again; None if it may be."""
-        is_wanted = self._is_transient(facts) if facts.wanted is None else facts.wanted
-        if not is_wanted:
+        if not self.wants(facts):
             return GiveUpReason.FINAL
         if not facts.replayable:
             return GiveUpReason.NOT_REPLAYABLE

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from typed_async_client.engine.drivers import finish
+from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
@@ -26,15 +27,17 @@ class Delivery:
     Args:
         flow: the flow of the request, which has handed the response over.
         publish: publishes its last events.
+        run: the state of the request.
+
+    Attributes:
         deadline: when the request must have ended, in monotonic seconds.
     """
 
-    __slots__ = ("_flow", "_publish", "deadline")
+    __slots__ = ("_flow", "_publish", "_record", "deadline")
 
-    def __init__(
-        self, flow: Flow[Any], publish: Callable[[AsyncEvent], None], deadline: float
-    ) -> None:
-        self.deadline = deadline
+    def __init__(self, flow: Flow[Any], publish: Callable[[AsyncEvent], None], run: Run) -> None:
+        self.deadline: float = run.deadline
+        self._record = run.record
         self._flow: Flow[Any] | None = flow
         self._publish = publish
 
@@ -47,7 +50,14 @@ class Delivery:
     def check_deadline(self) -> None:
         """Raise ``DeadlineExceededError`` if the deadline has passed."""
         if time.monotonic() > self.deadline:
-            raise _too_late()
+            raise self.too_late()
+
+    def too_late(self) -> DeadlineExceededError:
+        """Return the error of a body that can't be read before the deadline."""
+        record = self._record
+        return DeadlineExceededError(
+            f"{record.method}: its deadline passed while the response from {record.origin} was read"
+        )
 
     def __del__(self) -> None:  # a response that is dropped unread holds its permits no longer
         self.end()
@@ -119,7 +129,7 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise _too_late() from error
+            raise self._delivery.too_late() from error
 
 
 class DeliveredBody(httpx.SyncByteStream):
@@ -147,7 +157,3 @@ class DeliveredBody(httpx.SyncByteStream):
             self._stream.close()
         finally:
             self._delivery.end()
-
-
-def _too_late() -> DeadlineExceededError:
-    return DeadlineExceededError("the deadline of the request passed while its response was read")

@@ -9,11 +9,16 @@ from typing import Generic, TypeVar
 import httpx
 
 from typed_async_client.pool.environment import ProxyRules
-from typed_async_client.transports.backends.foreign import BackendOptions
+from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.unclosed import WarnsUnclosed, owned
 
-__all__ = ["AsyncProxiedTransport", "ProxiedTransport", "proxied_backend"]
+__all__ = [
+    "AsyncProxiedTransport",
+    "ProxiedTransport",
+    "check_backend_options",
+    "proxied_backend",
+]
 
 _T = TypeVar("_T")
 
@@ -78,6 +83,21 @@ class AsyncProxiedTransport(_Proxied[httpx.AsyncBaseTransport], httpx.AsyncBaseT
         """Close every transport."""
         for transport in self._routes.all:
             await transport.aclose()
+
+
+def check_backend_options(
+    name: str, max_connections: int | None, *, resend_on_closed: bool
+) -> None:
+    """Refuse options of a transport that a backend doesn't have.
+
+    Raises:
+        ValueError: one of them was given.
+    """
+    if max_connections is not None:
+        option = f"max_connections={max_connections!r}"
+        raise refuse(name, option, "that tells the limit of an httpx.AsyncHTTPTransport")
+    if not resend_on_closed:
+        raise refuse(name, "resend_on_closed=False", NEVER_RESENDS)
 
 
 def proxied_backend(name: str, *, trust_env: bool) -> httpx.AsyncBaseTransport:

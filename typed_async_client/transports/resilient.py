@@ -5,14 +5,11 @@ around any other transport. It sees one hop at a time: redirects, authentication
 handled by the httpx client above it.
 """
 
-import asyncio
-import inspect
 import math
 import random as random_module
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,6 +17,7 @@ import httpx
 from typed_async_client.binding import running_loop
 from typed_async_client.context import checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
+from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.run import Run
@@ -33,14 +31,15 @@ from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
 from typed_async_client.request_options import (
     OwnOptions,
+    check_store,
     check_sync,
     checked_resilience,
     limits_of,
 )
 from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
 from typed_async_client.sources import aclose_source, close_source
-from typed_async_client.transports.backends.foreign import NEVER_RESENDS, refuse
-from typed_async_client.transports.environment import proxied_backend
+from typed_async_client.stores import StateStore, SyncStateStore
+from typed_async_client.transports.environment import check_backend_options, proxied_backend
 from typed_async_client.transports.pair import (
     AnyTransport,
     WrappingTransport,
@@ -52,7 +51,11 @@ from typed_async_client.transports.senders import (
     AsyncTransportSender,
     SyncTransportSender,
 )
-from typed_async_client.transports.transport_events import TransportEvents
+from typed_async_client.transports.transport_events import (
+    SettlesCallbacks,
+    TransportEvents,
+    is_async,
+)
 
 if TYPE_CHECKING:
     from typed_async_client.engine.shared import Policies
@@ -67,11 +70,8 @@ _CONNECT_ONLY = Resilience.connect_only()
 
 _NO_OPTIONS = OwnOptions()
 
-_GRACE = 1.0
-"""Seconds that running callbacks get to finish when the transport is closed."""
 
-
-class ResilientTransport(WrappingTransport):
+class ResilientTransport(SettlesCallbacks, WrappingTransport):
     """A transport that retries what may be retried, around any transport, for either httpx client.
 
     It applies the policies of ``resilience``, as ``AsyncResilientClient`` does; by default it
@@ -94,6 +94,7 @@ class ResilientTransport(WrappingTransport):
         resilience: the policies, such as ``Resilience.standard()``; None for
             ``Resilience.connect_only()``. A request can bring its own, a deadline and a key:
             ``extensions={"resilience": ..., "deadline": 5.0, "idempotency_key": "..."}``.
+        store: as for ``AsyncResilientClient``; ``SyncRedisStore`` for synchronous clients.
         max_retries: retries after the first attempt. This and the next three options replace the
             numbers of the retry policy.
         base_delay: seconds before the first retry.
@@ -128,6 +129,7 @@ class ResilientTransport(WrappingTransport):
         transport: AnyTransport | BackendName | None = None,
         *,
         resilience: Resilience | None = None,
+        store: StateStore | SyncStateStore | None = None,
         max_retries: int | None = None,
         base_delay: float | None = None,
         backoff_factor: float | None = None,
@@ -151,24 +153,16 @@ class ResilientTransport(WrappingTransport):
         }
         self._defaults = limits_of(chosen, given)
         self._lock = threading.RLock()
-        self._shared = SharedPolicies()
+        self._shared = SharedPolicies(store)
         self._policies: Policies = self._shared.of(chosen)
         self._callbacks = Callbacks()
         self._random = random
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
-        self._has_async_callback = any(
-            map(inspect.iscoroutinefunction, (on_event, _call_method_of(on_event)))
-        )
+        self._has_async_callback = is_async(on_event)
         if isinstance(transport, str):
-            if max_connections is not None:
-                option = f"max_connections={max_connections!r}"
-                raise refuse(
-                    transport, option, "that tells the limit of an httpx.AsyncHTTPTransport"
-                )
-            if not resend_on_closed:
-                raise refuse(transport, "resend_on_closed=False", NEVER_RESENDS)
+            check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
             transport, trust_env = proxied_backend(transport, trust_env=trust_env), True
         super().__init__(
             transport,
@@ -195,12 +189,13 @@ class ResilientTransport(WrappingTransport):
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
+        check_store(self._shared.store, is_async=False)
         run = self._prepare(request, time.monotonic)
         if not run.policies.is_plain or run.policies.retry.when is not None:
             check_sync(run.policies.options)
         events = self._events()
         sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)
-        driver = SyncDriver(sender, events.publish, self._lock)
+        driver = SyncDriver(sender, events.publish)
         outer = keep_attempt()
         try:
             return sender.completed(driver.drive(self._locked(run)))
@@ -217,6 +212,7 @@ class ResilientTransport(WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
+        check_store(self._shared.store, is_async=True)
         run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
@@ -234,30 +230,17 @@ class ResilientTransport(WrappingTransport):
             if has_sent:  # others, ours included, may go on sending beside a response
                 await aclose_source(request.stream)
 
-    async def aclose(self) -> None:
-        """Give running async callbacks one second to finish, then close the wrapped transport."""
-        try:
-            await self._settle_callbacks()
-        finally:
-            await super().aclose()
+    def circuit(self, origin: str) -> CircuitControl:
+        """Return the circuit of a host, to look at it, or to open and close it by hand.
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        try:
-            await self._settle_callbacks()
-        finally:
-            await super().__aexit__(exc_type, exc, traceback)
+        Args:
+            origin: scheme, name and port of the host, as in ``https://api.example.org``.
 
-    async def _settle_callbacks(self) -> None:
-        if not self._callbacks.running:
-            return
-        caller = asyncio.current_task()
-        await self._callbacks.settle(_GRACE, excluding=caller)
-        await self._callbacks.cancel(excluding=caller)
+        Raises:
+            ValueError: the transport has no circuit breaker, or a store keeps its state.
+        """
+        publish = self._events().publish
+        return circuit_control(self._policies, origin, time.monotonic(), publish, self._lock)
 
     def _prepare(self, request: httpx.Request, now: Callable[[], float]) -> Run:
         """Check the request and what it brings; return the state that it starts in."""
@@ -295,7 +278,3 @@ class ResilientTransport(WrappingTransport):
         """Return the flow of a request, which holds the lock if it uses shared policies."""
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
-
-
-def _call_method_of(on_event: object) -> object:
-    return getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called

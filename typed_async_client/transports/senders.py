@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -12,11 +12,15 @@ from typed_async_client.attempts import Attempt
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
+from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import Deadline
 from typed_async_client.sent import SentLog, attempt_log, begin_attempt
 from typed_async_client.transports.delivery import Delivery, hand_over, is_in_memory
 from typed_async_client.transports.described_body import describe_body
 from typed_async_client.watched_body import WatchedBody, watch_body
+
+if TYPE_CHECKING:
+    from typed_async_client.record import RequestRecord
 
 __all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender"]
 
@@ -41,6 +45,8 @@ class _Sender:
         is_sending: whether the transport sends nothing of its own meanwhile.
     """
 
+    _is_async = False
+
     def __init__(
         self,
         run: Run,
@@ -51,7 +57,7 @@ class _Sender:
         is_sending: bool,
     ) -> None:
         self.outer: SentLog | None = attempt_log()
-        self.record = run.record
+        self.record: RequestRecord = run.record
         self._answered = answered
         self._is_described = False
         self._is_sending = is_sending
@@ -77,7 +83,7 @@ class _Sender:
         if is_in_memory(response):
             return None
         self._describe(response)
-        hand_over(response, Delivery(flow, self._publish, self._run.deadline))
+        hand_over(response, Delivery(flow, self._publish, self._run))
         return response
 
     def completed(self, response: httpx.Response) -> httpx.Response:
@@ -92,15 +98,18 @@ class _Sender:
         describe_body(response, self._request)
 
     def _adapted(self, attempt: Attempt) -> httpx.Request:
-        """Return the request of an attempt: a copy if it has headers or a time limit of its own."""
+        """Return the request of an attempt: a copy if it is traced or has a time limit of its own."""
         request = self._request
-        if not attempt.headers and attempt.until == math.inf:
+        if attempt.phases is None and not attempt.headers and attempt.until == math.inf:
             return request
         headers = httpx.Headers(request.headers)
         headers.update(dict(attempt.headers))
         extensions = dict(request.extensions)
         timeouts = extensions.get("timeout", {})
         limits = {"connect": None, "read": None, "write": None, "pool": None, **timeouts}
+        if attempt.phases is not None:
+            inner = extensions.get("trace")
+            extensions["trace"] = trace_phases(attempt.phases, inner, is_async=self._is_async)
         extensions["timeout"] = Deadline(attempt.until).shrink(limits, now=attempt.started)
         return httpx.Request(
             request.method,
@@ -150,6 +159,8 @@ class AsyncTransportSender(_Sender):
         *args: as for ``_Sender``.
         **options: as for ``_Sender``.
     """
+
+    _is_async = True
 
     def __init__(
         self,

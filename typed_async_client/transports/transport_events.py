@@ -1,12 +1,25 @@
 """Publishes the events of a request that passes through a transport, which has no queue."""
 
+import asyncio
 import contextvars
+import inspect
+from types import TracebackType
 
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.log import log_event
 from typed_async_client.events import AsyncEvent
+from typed_async_client.transports.pair import WrappingTransport
 
-__all__ = ["TransportEvents"]
+__all__ = ["SettlesCallbacks", "TransportEvents", "is_async"]
+
+_GRACE = 1.0
+"""Seconds that running callbacks get to finish when the transport is closed."""
+
+
+def is_async(on_event: object) -> bool:
+    """Whether a callback is an async function, or an object with an async ``__call__``."""
+    call = getattr(type(on_event), "__call__", None)  # noqa: B004 - inspected, never called
+    return inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(call)
 
 
 class TransportEvents:
@@ -29,3 +42,34 @@ class TransportEvents:
             log_event(event)
         if event.event_type in self._callbacks.wanted:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
+
+
+class SettlesCallbacks(WrappingTransport):
+    """The part of a transport that lets its async callbacks finish before it is closed."""
+
+    _callbacks: Callbacks
+
+    async def aclose(self) -> None:
+        """Give running async callbacks one second to finish, then close the wrapped transport."""
+        try:
+            await self._settle_callbacks()
+        finally:
+            await super().aclose()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        try:
+            await self._settle_callbacks()
+        finally:
+            await super().__aexit__(exc_type, exc, traceback)
+
+    async def _settle_callbacks(self) -> None:
+        if not self._callbacks.running:
+            return
+        caller = asyncio.current_task()
+        await self._callbacks.settle(_GRACE, excluding=caller)
+        await self._callbacks.cancel(excluding=caller)

@@ -1,0 +1,154 @@
+"""What the policies have granted to one attempt, how that is given back, and what they are told.
+
+Whatever was granted is given back once, however the attempt ends.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from typed_async_client.engine.fleet import FleetAdmission
+from typed_async_client.engine.run import Run
+from typed_async_client.outcome import Outcome
+from typed_async_client.policies.circuit import Circuit
+from typed_async_client.policies.health import Health, health_of
+from typed_async_client.policies.transitions import Ticket, Transition
+
+if TYPE_CHECKING:
+    from typed_async_client.engine.queues import GateQueue
+    from typed_async_client.policies.gates import Permit
+
+__all__ = ["Grants"]
+
+
+class Grants:
+    """What the policies have granted to one attempt.
+
+    Args:
+        run: the request.
+
+    Attributes:
+        fleet: what a store of shared state has granted; None without one.
+    """
+
+    __slots__ = (
+        "_adaptive",
+        "_begun",
+        "_is_reported",
+        "_permits",
+        "_run",
+        "_slot",
+        "_ticket",
+        "_withdrawal",
+        "fleet",
+    )
+
+    def __init__(self, run: Run) -> None:
+        self.fleet: FleetAdmission | None = FleetAdmission(run) if run.policies.shared else None
+        self._adaptive: Permit | None = None
+        self._begun: float | None = None  # when it was sent
+        self._is_reported = False
+        self._permits: list[tuple[GateQueue[Any], Any]] = []
+        self._run = run
+        self._slot: Any = None
+        self._ticket: Ticket | None = None
+        self._withdrawal: Any = run.take_withdrawal()
+        run.admissions.append(self)
+
+    def begin(self, now: float) -> None:
+        """Record that the attempt is sent now, which uses up its turn and what it withdrew."""
+        self._begun = now
+        self._slot = None
+        if self.fleet is not None:
+            self.fleet.begin()
+
+    def refund(self) -> None:
+        """Give what the attempt took from the budget back, because it succeeded or wasn't sent."""
+        withdrawal, self._withdrawal = self._withdrawal, None
+        self._run.refund(withdrawal)
+
+    def lose(self, now: float) -> None:
+        """Record how long the attempt was in flight when a copy of it turned out to be faster."""
+        if self._begun is not None and not self._is_reported:
+            self._run.states["hedge"].record(now - self._begun)
+
+    def report(self, outcome: Outcome, duration: float, now: float) -> tuple[Transition, ...]:
+        """Tell the policies how the attempt has ended; return what that has changed.
+
+        The attempt was admitted by the origin that was asked. If a redirect led to another, the
+        one that was asked has answered, and the other is told how it ended.
+
+        Args:
+            outcome: what it ended with.
+            duration: seconds until the response began, or until it failed.
+            now: monotonic seconds.
+        """
+        run, states = self._run, self._run.states
+        health = health_of(outcome.facts)
+        self._is_reported = True
+        origin = outcome.answered_by
+        is_asked = not origin or origin == run.record.origin
+        others = states if is_asked else run.policies.states_at(origin, now)
+        if "pushback" in states:
+            others["pushback"].report(outcome.facts, now, sent=now - duration)
+        if self._adaptive is not None:
+            said = health if is_asked else Health.UNKNOWN
+            gate = states["adaptive"]
+            if gate.gate.report(self._adaptive, said, duration=duration, now=now) is not None:
+                gate.serve(now)  # it may have grown
+        if "hedge" in states and (health is Health.OK or health is Health.OVERLOADED):
+            states["hedge"].record(duration)
+        if outcome.error is not None:  # there is no body to wait for
+            self._give_back(now)
+        if self._ticket is None:
+            return ()
+        said = health if is_asked else Health.OK
+        transitions = [self._report(states["circuit"], self._ticket, said, duration, now)]
+        if not is_asked:
+            circuit = others["circuit"]
+            ticket = circuit.admit(now)
+            if isinstance(ticket, Ticket):
+                transitions.append(self._report(circuit, ticket, health, duration, now))
+        return tuple(each for each in transitions if each is not None)
+
+    def release(self) -> None:
+        """Give everything back, and report the attempt as unknown unless it was reported."""
+        run = self._run
+        if self not in run.admissions:
+            return
+        now = run.now()
+        self._drop_ticket(now)
+        self._give_back(now)
+        if self._begun is None:
+            self.refund()
+
+    def _give_back(self, now: float) -> None:
+        """Give back the turn and the permits, after which nothing is left to release."""
+        if self in self._run.admissions:
+            self._run.admissions.remove(self)
+        self._drop_permits(now)
+
+    def _drop_permits(self, now: float) -> None:
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot[0].release(slot[1], now)
+        permits, self._permits = self._permits, []
+        for queue, permit in permits:
+            queue.release(permit, now)
+
+    def _drop_ticket(self, now: float) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            self._report(self._run.states["circuit"], ticket, Health.UNKNOWN, 0.0, now)
+
+    def _keep(self, name: str, queue: Any, permit: Any) -> None:
+        if name == "rate_limit":
+            self._slot = (queue, permit)
+            return
+        self._permits.append((queue, permit))
+        if name == "adaptive":
+            self._adaptive = permit
+
+    def _report(
+        self, circuit: Circuit, ticket: Ticket, health: Health, duration: float, now: float
+    ) -> Transition | None:
+        random = self._run.random()
+        return circuit.report(ticket, health, duration=duration, now=now, random=random)

@@ -1,0 +1,62 @@
+"""How long the phases of an attempt took, as the ``trace`` extension of httpcore reports them."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["trace_phases"]
+
+_PHASES = {
+    "connect_tcp": "connect",
+    "start_tls": "tls",
+    "send_request_headers": "send",
+    "send_request_body": "send",
+    "receive_response_headers": "wait",
+    "receive_response_body": "receive",
+}
+"""What a record calls the steps of httpcore; a name lookup is part of ``connect``."""
+
+
+def trace_phases(phases: dict[str, float], inner: Any, *, is_async: bool) -> Callable[..., Any]:
+    """Return a ``trace`` extension that adds up the seconds spent in each phase.
+
+    Args:
+        phases: the seconds by phase, which grow while the attempt is made.
+        inner: the caller's own ``trace`` extension, which is called as before; None without one.
+        is_async: whether the extension is for an asynchronous client.
+    """
+    recorder = _Recorder(phases)
+    if not is_async:
+
+        def trace(name: str, info: dict[str, Any]) -> None:
+            recorder.record(name)
+            if inner is not None:
+                inner(name, info)
+
+        return trace
+
+    async def atrace(name: str, info: dict[str, Any]) -> None:
+        recorder.record(name)
+        if inner is not None:
+            await inner(name, info)
+
+    return atrace
+
+
+class _Recorder:
+    def __init__(self, phases: dict[str, float]) -> None:
+        self._began: dict[str, float] = {}
+        self._phases = phases
+
+    def record(self, name: str) -> None:
+        """Record an event such as ``connection.connect_tcp.started``."""
+        step, _, state = name.rpartition(".")
+        phase = _PHASES.get(step.rpartition(".")[2])
+        if phase is None:
+            return
+        now = time.perf_counter()
+        if state == "started":
+            self._began[phase] = now
+        elif phase in self._began:
+            spent = now - self._began.pop(phase)
+            self._phases[phase] = self._phases.get(phase, 0.0) + spent
