@@ -109,6 +109,7 @@ class _OfPolicies(httpx.TransportError):
         request: the request of the last attempt, an httpx or an httpx2 request; None if unknown.
         retry_after: seconds after which it may be worth trying again; None if unknown.
         response: the last response, whose body may have been discarded; None without one.
+        client: the client of httpx or httpx2 whose request it was, if ``request`` is unknown.
 
     Attributes:
         retry_after: the same.
@@ -116,9 +117,12 @@ class _OfPolicies(httpx.TransportError):
         history: one record per attempt.
     """
 
-    def __new__(cls, message: str = "", *, request: Any = None, **_: Any) -> Self:
-        """Create the error, which is httpx2's too if the request is an httpx2 request."""
-        created: Self = super().__new__(_class_for(cls, request), message)
+    def __new__(
+        cls, message: str = "", *, request: Any = None, client: Any = None, **_: Any
+    ) -> Self:
+        """Create the error, which is httpx2's too if the request, or the client, is of httpx2."""
+        source = client if request is None else request
+        created: Self = super().__new__(_class_for(cls, source), message)
         return created
 
     def __init__(
@@ -128,6 +132,7 @@ class _OfPolicies(httpx.TransportError):
         request: Any = None,
         retry_after: float | None = None,
         response: Any = None,
+        client: Any = None,  # noqa: ARG002 - see __new__
     ) -> None:
         super().__init__(message, request=request)
         self.retry_after: float | None = retry_after

@@ -51,6 +51,9 @@ _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
 _ERRORS_FROM: Final = 400
 """Smaller statuses tell nothing about sending a request again."""
 
+_MISDIRECTED: Final = 421
+"""The server isn't responsible for the URL (RFC 9110 section 15.5.20)."""
+
 _UNSENT: Final = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
 """Errors raised before a byte of the request has left, by the name of their class."""
 
@@ -129,7 +132,7 @@ def facts_of_response(response: Any, *, idempotent: bool) -> Facts:
     advice = read_retry_headers(response.headers.raw, status=status, wall=time.time())
     return Facts(
         fault=None,
-        sent=Sent.ANSWERED,
+        sent=Sent.UNPROCESSED if status == _MISDIRECTED else Sent.ANSWERED,
         status=status,
         retry_after=advice.retry_after,
         should_retry=advice.should_retry,
@@ -213,10 +216,10 @@ def raw_headers(headers: HeaderTypes | None) -> list[tuple[bytes, bytes]]:
     return httpx.Headers(headers).raw
 
 
-def request_of(error: Exception) -> httpx.Request | None:
-    """Return the request that an httpx error belongs to; None if it has none."""
+def request_of(value: object) -> httpx.Request | None:
+    """Return the request that an error or a response of httpx belongs to; None if it has none."""
     try:
-        request: httpx.Request | None = getattr(error, "request", None)
+        request: httpx.Request | None = getattr(value, "request", None)
     except RuntimeError:  # httpx raises this if it was never set
         return None
     return request

@@ -138,6 +138,7 @@ class _OwnOptions(TypedDict, total=False):
     max_delay: float | None
     resilience: Resilience | None
     store: "StateStore | None"
+    middleware: "Iterable[Callable[[Any, Any], Awaitable[httpx.Response]]]"
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int

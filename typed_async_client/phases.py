@@ -1,8 +1,10 @@
-"""How long the phases of an attempt took, as the ``trace`` extension of httpcore reports them."""
+"""What httpcore's ``trace`` extension tells about an attempt: its phases, and whether it was sent."""
 
 import time
 from collections.abc import Callable
 from typing import Any
+
+from typed_async_client.sent import current_log
 
 __all__ = ["trace_phases"]
 
@@ -16,9 +18,15 @@ _PHASES = {
 }
 """What a record calls the steps of httpcore; a name lookup is part of ``connect``."""
 
+_CONNECTING = ("connect", "tls")
+"""The phases before a byte of the request leaves."""
+
 
 def trace_phases(phases: dict[str, float], inner: Any, *, is_async: bool) -> Callable[..., Any]:
     """Return a ``trace`` extension that adds up the seconds spent in each phase.
+
+    It also records in the log of the running attempt that nothing was sent while the attempt
+    connects, which matters if it takes too long.
 
     Args:
         phases: the seconds by phase, which grow while the attempt is made.
@@ -46,6 +54,8 @@ def trace_phases(phases: dict[str, float], inner: Any, *, is_async: bool) -> Cal
 class _Recorder:
     def __init__(self, phases: dict[str, float]) -> None:
         self._began: dict[str, float] = {}
+        self._has_sent = False
+        self._log = current_log()
         self._phases = phases
 
     def record(self, name: str) -> None:
@@ -56,6 +66,8 @@ class _Recorder:
             return
         now = time.perf_counter()
         if state == "started":
+            self._has_sent = self._has_sent or phase not in _CONNECTING
+            self._log.has_sent_nothing = not self._has_sent
             self._began[phase] = now
         elif phase in self._began:
             spent = now - self._began.pop(phase)

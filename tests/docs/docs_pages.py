@@ -27,6 +27,7 @@ TWINS: Final = {
     "docs/README.md": "docs/fr/README.md",
     "docs/design.md": "docs/fr/design.md",
     "docs/limits.md": "docs/fr/limits.md",
+    "docs/middleware.md": "docs/fr/middleware.md",
     "docs/migrating.md": "docs/fr/migrating.md",
     "docs/performance.md": "docs/fr/performance.md",
     "docs/rescue.md": "docs/fr/rescue.md",
@@ -38,11 +39,18 @@ TWINS: Final = {
 """The English pages, each with its French twin."""
 
 WITH_EXAMPLES: Final = frozenset(
-    {"README.md", "docs/migrating.md", "docs/testing.md", "docs/transports.md", "docs/usage.md"}
+    {
+        "README.md",
+        "docs/middleware.md",
+        "docs/migrating.md",
+        "docs/testing.md",
+        "docs/transports.md",
+        "docs/usage.md",
+    }
 )
 """The English pages that have examples in Python."""
 
-WITH_TABLES: Final = frozenset(set(TWINS) - {"docs/testing.md"})
+WITH_TABLES: Final = frozenset(set(TWINS) - {"docs/middleware.md", "docs/testing.md"})
 """The English pages that have tables."""
 
 _LINK: Final = re.compile(r"\]\(([^)\s]+)\)|<(https?://[^>\s]+)>")

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import Rejected, RejectionReason
 from typed_async_client.policies.hosts import Retention
@@ -85,43 +84,6 @@ def test_a_later_answer_never_shortens_a_hold() -> None:
     assert state.until == 110.0
     state.report(answer(429, 20.0), now=103.0)
     assert state.until == 123.0
-
-
-def test_a_503_holds_nobody_back_while_requests_sent_after_it_are_served() -> None:
-    """One instance behind the host is unavailable, and the others work."""
-    state = Pushback().start()
-    state.report(answer(200, None), now=100.2, sent=100.1)
-    state.report(answer(503, 5.0), now=100.3, sent=100.0)
-    assert state.admit(100.3, random=0.0) == 0.0
-    state.report(answer(503, 5.0), now=100.5, sent=100.4)
-    assert state.admit(100.5, random=0.0) == 5.0
-
-
-def test_a_hold_after_a_503_ends_when_a_request_sent_after_it_is_served() -> None:
-    """One that was sent before it proves nothing, nor does one that failed or was refused."""
-    state = Pushback().start()
-    state.report(answer(503, 5.0), now=100.2, sent=100.1)
-    state.report(answer(503, 5.0), now=100.2, sent=100.0)
-    for sent, facts in [
-        (100.0, answer(200, None)),
-        (100.1, answer(200, None)),
-        (100.2, answer(502, None)),
-        (100.2, Facts(fault=Fault.LOST, sent=Sent.UNANSWERED)),
-        (None, answer(200, None)),
-    ]:
-        state.report(facts, now=100.3, sent=sent)
-        assert state.until == 105.2
-    state.report(answer(404, None), now=100.3, sent=100.15)
-    assert state.admit(100.3, random=0.0) == 0.0
-
-
-def test_a_429_holds_all_back_whatever_else_is_served() -> None:
-    """It's about how much the client sends, and a 503 besides changes nothing."""
-    state = Pushback().start()
-    state.report(answer(429, 2.0), now=100.0, sent=99.9)
-    state.report(answer(503, 5.0), now=100.0, sent=99.9)
-    state.report(answer(200, None), now=100.1, sent=100.0)
-    assert state.until == 102.0
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,7 @@ class AsyncDriver:
             case Acquire(turn=turn):
                 await _wait_for(turn)
             case Consult(function=function, argument=argument):
+                del self  # the error of the request may refer to this frame
                 answer = function(argument)
                 return (await answer) if inspect.isawaitable(answer) else answer
             case Spawn(flow=flow):

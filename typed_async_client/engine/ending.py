@@ -105,6 +105,7 @@ def _gave_up(
         request=_request_of(outcome),
         retry_after=retry_after,
         response=response,
+        client=run.client,
     )
     error.history = run.history
     error.__cause__ = last
@@ -137,16 +138,15 @@ def refused(run: Run, refusal: Rejected, policy: str) -> Outcome:
     wait = refusal.retry_after
     retry = "" if wait is None else f"; try again in {format_seconds(round(wait, 3))}"
     text = f"{', '.join(filter(None, (words.format(host=_host(run)), why)))}{retry}"
-    error = kind(_said_of(run, text), retry_after=wait)
+    error = kind(_said_of(run, text), retry_after=wait, client=run.client)
     return Outcome(_local_facts(run, Fault.OTHER), None, error)
 
 
 def too_late(run: Run) -> Outcome:
     """Return the outcome of an attempt whose deadline passed before it could be sent."""
     text = "its deadline passed before it could be sent"
-    return Outcome(
-        _local_facts(run, Fault.TIMEOUT), None, DeadlineExceededError(_said_of(run, text))
-    )
+    error = DeadlineExceededError(_said_of(run, text), client=run.client)
+    return Outcome(_local_facts(run, Fault.TIMEOUT), None, error)
 
 
 def _local_facts(run: Run, fault: Fault) -> Facts:
@@ -156,7 +156,7 @@ def _local_facts(run: Run, fault: Fault) -> Facts:
 def _request_of(outcome: Outcome) -> Any:
     if outcome.error is not None:
         return request_of(outcome.error) or outcome.request
-    return outcome.request
+    return outcome.request or request_of(outcome.response)
 
 
 def _said_of(run: Run, text: str) -> str:

@@ -51,6 +51,8 @@ class Run:
         deadline: when it must have ended, in monotonic seconds; infinite for never.
         key: the idempotency key to send with each attempt; None for none.
         may_copy: whether two attempts can run at the same time, as far as its body is concerned.
+        client: the client of httpx or httpx2 that sends it, whose library errors belong to; None
+            if that isn't known.
 
     Attributes:
         admissions: what the policies have granted to its attempts, until it is given back.
@@ -60,7 +62,7 @@ class Run:
         started: when it began, in monotonic seconds.
         states: the states of its policies for its origin, by the name of the policy.
         wanted: the same.
-        is_deposited: whether a shared budget has counted it.
+        is_deposited: whether the budget has counted it, if that is shared or it has middleware.
         refundable: what a shared budget gets back when it ends.
         withdrawal: what it has taken from its budget for an extra request that no attempt stands
             for yet; None for nothing.
@@ -70,6 +72,7 @@ class Run:
         "_seq",
         "admissions",
         "attempts",
+        "client",
         "context",
         "deadline",
         "history",
@@ -102,9 +105,11 @@ class Run:
         deadline: float = math.inf,
         key: str | None = None,
         may_copy: bool = False,
+        client: Any = None,
     ) -> None:
         self.admissions: list[Grants] = []
         self.attempts: int = 0
+        self.client: Any = client
         self.context: RequestContext = context
         self.deadline: float = deadline
         self.history: tuple[AttemptRecord, ...] = ()
@@ -141,7 +146,7 @@ class Run:
         """
         now = self.now()
         self.states = self.policies.states_at(self.record.origin, now)
-        if self.attempts == 0 and "budget" in self.states:
+        if self.attempts == 0 and "budget" in self.states and not self.is_deposited:
             self.states["budget"].deposit(now)
 
     def new_attempt(self, copy: int = 0) -> Attempt:

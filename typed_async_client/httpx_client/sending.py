@@ -76,17 +76,24 @@ class RequestSender:
             given = options.get("extensions") or {}
             trace = trace_phases(attempt.phases, given.get("trace"), is_async=True)
             options["extensions"] = {**given, "trace": trace}
-        timeout = options.get("timeout", httpx.USE_CLIENT_DEFAULT)
-        if timeout is httpx.USE_CLIENT_DEFAULT:
-            timeout = getattr(self._owner.client, "timeout", None)
         if attempt.until != math.inf:
-            options["timeout"] = _shrunk(timeout, attempt)
+            given = options.get("timeout", httpx.USE_CLIENT_DEFAULT)
+            default = getattr(self._owner.client, "timeout", None)
+            options["timeout"] = _shrunk(given, default, attempt)
         return options
 
 
-def _shrunk(timeout: Any, attempt: Attempt) -> Any:
-    """Return timeouts of which none is longer than the attempt may take."""
-    if not hasattr(timeout, "as_dict"):  # of httpx, and of httpx2
-        timeout = httpx.Timeout(timeout)
-    shrunk = Deadline(attempt.until).shrink(timeout.as_dict(), now=attempt.started)
-    return type(timeout)(**shrunk)
+def _shrunk(timeout: Any, default: Any, attempt: Attempt) -> Any:
+    """Return timeouts of which none is longer than the attempt may take.
+
+    Args:
+        timeout: those of the request.
+        default: those of the client, which are of httpx or httpx2, as the result is.
+        attempt: the attempt.
+    """
+    if timeout is httpx.USE_CLIENT_DEFAULT:
+        timeout = default
+    kind = type(default) if hasattr(default, "as_dict") else httpx.Timeout
+    if not hasattr(timeout, "as_dict"):
+        timeout = kind(timeout)
+    return kind(**Deadline(attempt.until).shrink(timeout.as_dict(), now=attempt.started))

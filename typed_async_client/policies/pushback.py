@@ -19,9 +19,6 @@ __all__ = ["PUSHBACK_STATUSES", "Pushback", "PushbackState"]
 PUSHBACK_STATUSES: Final = frozenset({429, 503})
 """Statuses whose ``Retry-After`` concerns every request to the host."""
 
-_UNAVAILABLE: Final = 503
-_SERVER_ERROR: Final = 500
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pushback:
@@ -29,10 +26,6 @@ class Pushback:
 
     Requests that arrive meanwhile wait, and their waits end at different times, not all at once. A
     request that would miss its deadline fails now, and nothing is sent.
-
-    A 503 doesn't hold back the others, or no longer, if a request that was sent after it is served:
-    only one instance behind the host is unavailable then. A 429 always does, as it's about what the
-    client sends.
 
     Args:
         max_hold: longest hold in seconds, >= 0, whatever the server asks for: one resource that is
@@ -70,29 +63,18 @@ class Pushback:
 
 
 class PushbackState:
-    """Until when the requests to a host are held back."""
+    """Until when the requests to a host are held back.
 
-    __slots__ = (
-        "_options",
-        "_served",
-        "_throttled",
-        "_unavailable",
-        "_unavailable_since",
-        "_window",
-    )
+    Attributes:
+        until: when the hold ends, in monotonic seconds; in the past, or minus infinity, without.
+    """
+
+    __slots__ = ("_options", "_window", "until")
 
     def __init__(self, options: Pushback) -> None:
         self._options = options
         self._window = 0.0
-        self._served = -math.inf  # when the latest of the requests that were served was sent
-        self._throttled = -math.inf
-        self._unavailable = -math.inf
-        self._unavailable_since = math.inf  # when the request was sent that was told so
-
-    @property
-    def until(self) -> float:
-        """When the hold ends, in monotonic seconds; in the past, or minus infinity, without."""
-        return max(self._throttled, self._unavailable)
+        self.until: float = -math.inf
 
     def admit(self, now: float, *, random: float, deadline: float = math.inf) -> "float | Rejected":
         """Return how long a request must wait before it asks again; 0 if it may be sent now.
@@ -104,46 +86,29 @@ class PushbackState:
             random: a number in [0, 1).
             deadline: when the request must have ended, in monotonic seconds.
         """
-        until = self.until
-        if now >= until:
+        if now >= self.until:
             return 0.0
-        if until >= deadline:
-            return Rejected(reason=RejectionReason.DEADLINE, retry_after=until - now)
-        window = min(self._window, (deadline - until) / 2)  # the request needs time as well
-        return until - now + random * window
+        if self.until >= deadline:
+            return Rejected(reason=RejectionReason.DEADLINE, retry_after=self.until - now)
+        window = min(self._window, (deadline - self.until) / 2)  # the request needs time as well
+        return self.until - now + random * window
 
-    def report(self, facts: Facts, now: float, *, sent: float | None = None) -> None:
-        """Hold requests back if the server asked for that; stop if it serves others meanwhile.
+    def report(self, facts: Facts, now: float) -> None:
+        """Hold requests back if the server asked for that.
 
-        Otherwise a hold is never cut short: a request that was answered earlier may report later.
+        A hold is never cut short: a request that was answered earlier may report later.
 
         Args:
             facts: what is known about an attempt.
             now: monotonic seconds.
-            sent: when the attempt was sent, in monotonic seconds; None if that isn't known.
         """
-        if facts.retry_after is not None and facts.status in self._options.statuses:
-            self._hold(facts.status, facts.retry_after, now, sent)
-        elif sent is not None and facts.fault is None and (facts.status or 0) < _SERVER_ERROR:
-            self._served = max(self._served, sent)
-            if self._served > self._unavailable_since:
-                self._unavailable, self._unavailable_since = -math.inf, math.inf
+        if facts.retry_after is None or facts.status not in self._options.statuses:
+            return
+        hold = min(facts.retry_after, self._options.max_hold)
+        if now + hold > self.until:
+            self.until = now + hold
+            self._window = hold * self._options.spread
 
     def retention(self, now: float) -> Retention:
         """Return whether anything would be lost if this state were forgotten at ``now``."""
         return Retention.USEFUL if now < self.until else Retention.DISPOSABLE
-
-    def _hold(self, status: int | None, asked: float, now: float, sent: float | None) -> None:
-        since = math.inf if sent is None else sent
-        if status == _UNAVAILABLE and self._served > since:
-            return
-        hold = min(asked, self._options.max_hold)
-        until = now + hold
-        if until > self.until:
-            self._window = hold * self._options.spread
-        if status != _UNAVAILABLE:
-            self._throttled = max(self._throttled, until)
-        else:
-            is_held = now < self._unavailable
-            self._unavailable_since = max(self._unavailable_since, since) if is_held else since
-            self._unavailable = max(self._unavailable, until)

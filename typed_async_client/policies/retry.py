@@ -159,6 +159,7 @@ class RetryPolicy:
             facts.fault is None
             and self.when is None
             and facts.should_retry is None
+            and facts.sent is Sent.ANSWERED
             and facts.status not in self.statuses
         )
 

@@ -83,6 +83,10 @@ class Wire:
         lines += [f"Content-Length: {len(body)}", "", ""]
         await self.send("\r\n".join(lines).encode() + body)
 
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Perform the server's side of a TLS handshake, before anything has been read."""
+        await self._writer.start_tls(context)
+
     async def finish(self) -> None:
         """Close the connection cleanly (FIN)."""
         self._writer.close()

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -133,19 +134,21 @@ class SyncTransportSender(_Sender):
         self, transport: Callable[[httpx.Request], httpx.Response], *args: Any, **options: Any
     ) -> None:
         super().__init__(*args, **options)
+        self._sent = self._request
         self._transport = transport
 
     def send(self, attempt: Attempt) -> httpx.Response:
         """Send the request once."""
-        return self._transport(self._adapted(attempt))
+        self._sent = self._adapted(attempt)
+        return self._transport(self._sent)
 
     def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
-        with contextlib.suppress(Exception):  # it is of no more interest
-            left = _MOST_DRAINED
+        with contextlib.suppress(Exception), _short_reads(self._sent):  # it is of no more interest
+            left, end = _MOST_DRAINED, time.monotonic() + _DRAIN_TIME
             for part in response.stream:  # type: ignore[union-attr]  # of a synchronous transport
                 left -= len(part)
-                if left < 0:
+                if left < 0 or time.monotonic() > end:
                     break
         with contextlib.suppress(Exception):
             response.close()
@@ -184,6 +187,21 @@ class AsyncTransportSender(_Sender):
         finally:
             with contextlib.suppress(Exception):
                 await response.aclose()
+
+
+@contextlib.contextmanager
+def _short_reads(request: httpx.Request) -> Iterator[None]:
+    """Let no read of the response take longer than a drain may, as far as the transport reads that.
+
+    httpcore looks the timeout up when it starts to read a body.
+    """
+    timeouts = request.extensions.get("timeout", {})
+    before = timeouts.get("read")
+    timeouts["read"] = _DRAIN_TIME if before is None else min(before, _DRAIN_TIME)
+    try:
+        yield
+    finally:
+        timeouts["read"] = before
 
 
 async def _drain(stream: Any) -> None:
