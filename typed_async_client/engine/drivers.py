@@ -101,7 +101,9 @@ class AsyncDriver:
                             except Exception as error:  # noqa: BLE001 - httpx may raise any
                                 answer = Outcome.of_error(error, attempt, log, sender.record)
                             else:
-                                facts = facts_of_response(response, idempotent=attempt.idempotent)
+                                facts = facts_of_response(
+                                    response, log, idempotent=attempt.idempotent
+                                )
                                 answer = Outcome(facts, response, None, "", attempt)
                                 del response  # the ledger may drop it before this frame ends
                         case Publish():  # the event isn't captured: it may refer to an error
@@ -154,7 +156,7 @@ class AsyncDriver:
         log = sender.begin(attempt)
         try:
             async with asyncio.timeout_at(attempt.until) as limit:
-                return Outcome.of_response(await sender.send(attempt), attempt)
+                return Outcome.of_response(await sender.send(attempt), attempt, log)
         except TimeoutError as error:
             if limit.expired():
                 return Outcome.of_expiry(error, attempt, log, sender.record)

@@ -61,7 +61,7 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     """Send an attempt that was admitted, and report how it has ended."""
     if EventType.STARTED in run.wanted:
         yield Publish(run.event(EventType.STARTED))
-    admission.begin(attempt.started)
+    admission.begin(attempt)
     outcome: Outcome = yield Send(attempt)
     try:
         outcome.attempt, outcome.ended = attempt, (now := run.now())

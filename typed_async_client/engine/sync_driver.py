@@ -157,7 +157,7 @@ class SyncDriver:
         log = self._sender.begin(attempt)
         record = self._sender.record
         try:
-            return Outcome.of_response(self._sender.send(attempt), attempt)
+            return Outcome.of_response(self._sender.send(attempt), attempt, log)
         except (httpx.TimeoutException, TimeoutError) as error:
             if time.monotonic() >= attempt.until:  # the timeouts of httpx were shortened to it
                 return Outcome.of_expiry(error, attempt, log, record)

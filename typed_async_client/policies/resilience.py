@@ -24,13 +24,13 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class Resilience:
     """The policies of a client, in the order in which they apply, outermost first.
 
-    Deadline, rate limit and pushback, retries within their budget, hedging, circuit, bulkhead or
-    adaptive limit, and the timeout of the attempt. Each one is off if it is None.
+    Deadline, retries within their budget, hedging, pushback, rate limit, circuit, bulkhead, adaptive
+    limit, and the timeout of the attempt. Each one is off if it is None.
 
     Args:
         deadline: seconds that a request may take in all: its waits, its attempts and the body of
             its response; > 0.
-        rate_limit: limits how many requests start per second.
+        rate_limit: limits how many attempts begin per second.
         pushback: holds back all requests to a host that asked its clients to wait.
         retry: decides which attempts are followed by another.
         budget: limits retries, hedged copies and resumed streams to a share of the requests.

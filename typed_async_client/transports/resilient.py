@@ -32,6 +32,7 @@ from typed_async_client.options import BackendName
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import (
     check_store,
+    check_store_kind,
     check_sync,
     checked_resilience,
     limits_of,
@@ -114,8 +115,8 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
     Raises:
         ValueError: an option is out of range or doesn't apply to ``transport``, or the backend is
             unknown; the message names it.
-        TypeError: ``transport`` isn't an httpx transport, ``on_event`` isn't callable, or an entry
-            of ``middleware`` isn't one.
+        TypeError: ``transport`` isn't an httpx transport, ``on_event`` isn't callable, an entry of
+            ``middleware`` isn't one, or ``store`` isn't a store for that kind of client.
         ImportError: the backend, or a proxy of the environment, needs an extra that isn't
             installed.
 
@@ -142,9 +143,13 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         random: Callable[[], float] = random_module.random,
     ) -> None:
         chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        if isinstance(transport, httpx.BaseTransport) and not isinstance(
-            transport, httpx.AsyncBaseTransport
-        ):
+        check_store(store)
+        is_sync, is_async_too = (
+            isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
+        )
+        if is_sync != is_async_too:
+            check_store_kind(store, is_async=is_async_too)
+        if is_sync and not is_async_too:
             check_sync(chosen)
         given = {
             "max_retries": max_retries,
@@ -182,14 +187,14 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             ConnectError: every allowed attempt to connect has failed.
             RejectedError: a policy has refused the request.
             GaveUpError: a policy allows no other attempt.
-            TypeError: the wrapped transport, ``on_event`` or ``middleware`` only supports asynchronous
-                clients; or the client is an httpx2 client, see ``for_httpx2()``.
+            TypeError: the wrapped transport, ``store``, ``on_event`` or ``middleware`` only supports
+                asynchronous clients; or the client is an httpx2 client, see ``for_httpx2()``.
             Exception: whatever else the wrapped transport raises.
         """
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
-        check_store(self._prepare.store, is_async=False)
+        check_store_kind(self._prepare.store, is_async=False)
         run: Run = self._prepare(request, time.monotonic)
         check_run_sync(run)
         events = self._events()
@@ -217,7 +222,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
-        check_store(self._prepare.store, is_async=True)
+        check_store_kind(self._prepare.store, is_async=True)
         run: Run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
