@@ -98,8 +98,8 @@ class Grants:
         origin = outcome.answered_by
         is_asked = not origin or origin == run.record.origin
         others = states if is_asked else run.policies.states_at(origin, now)
-        if "pushback" in states:
-            others["pushback"].report(outcome.facts, now, sent=now - duration)
+        if "pushback" in states and outcome.facts.retry_after is not None:
+            others["pushback"].report(outcome.facts, now)
         if self._adaptive is not None:
             said = health if is_asked else Health.UNKNOWN
             gate = states["adaptive"]
