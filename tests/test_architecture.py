@@ -17,7 +17,6 @@ LAYERS = (
     (
         "libraries",
         "limit_checks",
-        "phases",
         "policies",
         "private",
         "private_names",
@@ -32,7 +31,7 @@ LAYERS = (
     ("errors", "record", "sources"),
     ("lazy_fields",),
     ("sent",),
-    ("reasons", "watched_body"),
+    ("phases", "reasons", "watched_body"),
     ("binding", "bodies", "context", "copies", "facts"),
     ("described",),
     ("stores",),

@@ -195,7 +195,7 @@ class Submitting(Preparing, Verbs):
         if middleware is not None:
             own = checked_middleware(middleware, "async")
         view = ClientView(self._engine, self._sender, defaults, chosen, own)
-        view._origin = self  # noqa: SLF001 - of its own kind
+        view._viewed = self  # noqa: SLF001 - of its own kind
         return view
 
     async def _admission(self, run: Run) -> None:
@@ -226,4 +226,4 @@ class Submitting(Preparing, Verbs):
 class ClientView(Submitting):
     """A client with other policies or middleware, made by ``with_options()``; it keeps the client."""
 
-    _origin: Submitting
+    _viewed: Submitting

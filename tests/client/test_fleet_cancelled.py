@@ -129,6 +129,25 @@ async def test_only_what_was_sent_has_used_a_turn(cancellations: int) -> None:
 
 @pytest.mark.parametrize("cancellations", [1, 2, 3])
 @in_virtual_time
+async def test_only_a_retry_that_was_sent_has_used_the_budget(cancellations: int) -> None:
+    """Whichever policy it was still to pass."""
+    chosen = policies(
+        retry=AT_ONCE, budget=ONE_RETRY, rate_limit=TWO_SLOTS, circuit=BREAKER, attempt_timeout=60.0
+    )
+    for turns in itertools.count():
+        store, server = RemoteStore(), Counting()
+        was_running = await cancelled_after(
+            turns, store, chosen, server, cancellations=cancellations
+        )
+        assert await may_retry(store) == (server.requests < 2), turns
+        assert await slots_left(store) == 2 - server.requests, turns
+        if not was_running:
+            break
+    assert turns > 12
+
+
+@pytest.mark.parametrize("cancellations", [1, 2, 3])
+@in_virtual_time
 async def test_a_probe_that_is_cancelled_lets_another_be_sent(cancellations: int) -> None:
     """At every turn: until it is admitted, while it is in flight, and when it has been answered."""
 

@@ -44,7 +44,8 @@ def test_the_first_answer_wins_and_the_others_are_cancelled() -> None:
     assert [(each.attempt, each.copy, each.delay) for each in details] == [(1, 1, 1.0), (1, 2, 1.0)]
     assert [(each.number, each.copy) for each in played.sent] == [(1, 0), (1, 1), (1, 2)]
     assert [played.response] == played.answered
-    record = played.events[-1].history[0]
+    assert [each.copy for each in played.events[-1].history] == [0, 1, 2]
+    record = played.events[-1].history[-1]
     assert (record.copy, record.started, record.duration) == (2, 2.0, 0.5)
     assert played.run.admissions == []
 

@@ -101,7 +101,7 @@ def log_of(**fields: bool | int) -> SentLog:
         (httpx.ReadError("no"), log_of(hops=2, is_refused=True), Fault.LOST, Sent.UNANSWERED),
         (httpx.WriteError("no"), log_of(hops=1, body_started=True), Fault.LOST, Sent.UNANSWERED),
     ],
-    ids=repr,
+    ids=lambda value: "log" if isinstance(value, SentLog) else repr(value),
 )
 def test_the_log_of_an_attempt_tells_how_far_it_got(
     error: Exception, log: SentLog, fault: Fault, sent: Sent

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import socket
 import threading
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from fault_handlers import never_read, wait_until
 from policy_ways import ALL_WAYS, ASYNC_WAYS, CLIENTS, open_way
+from steady_loop import advance
 
 from typed_async_client import (
     Bulkhead,
@@ -223,3 +225,24 @@ async def test_the_callers_own_limit_and_cancellation_are_not_the_deadline(way: 
         with pytest.raises(asyncio.CancelledError):
             await task
         assert [kind for kind in client.kinds() if kind != "started"] == ["cancelled"] * 2
+
+
+@pytest.mark.parametrize("phase", ["connecting", "waiting"])
+@pytest.mark.parametrize("way", ASYNC_WAYS)
+async def test_a_loop_that_was_blocked_past_all_timeouts_charges_no_circuit(
+    way: str, phase: str
+) -> None:
+    """The deadline and the timeouts of httpx, which are no longer than it, expire at once."""
+    async with (
+        FaultServer(stall) as server,
+        open_way(way, dataclasses.replace(POLICIES, deadline=20.0)) as client,
+    ):
+        url = server.url.replace("http:", "https:") if phase == "connecting" else server.url
+        task = asyncio.ensure_future(client.request("GET", url, timeout=30))
+        await wait_until(lambda: server.connections == 1)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        advance(40.0)
+        with pytest.raises(DeadlineExceededError):
+            await task
+        assert client.inner.circuit(url).state is CircuitState.CLOSED

@@ -21,7 +21,6 @@ from typed_async_client.policies.classify import Fault
 if TYPE_CHECKING:
     import httpx
 
-    from typed_async_client.attempts import Attempt
     from typed_async_client.outcome import Outcome
     from typed_async_client.policies.retry import GiveUp, RetryAfter
 
@@ -57,13 +56,10 @@ class CallRun(Run):
         self.started = request.started
         self.is_deposited, request.is_deposited = request.is_deposited, True
 
-    def new_attempt(self, copy: int = 0) -> "Attempt":
-        """Prepare an attempt; its number counts all attempts of the request."""
-        if copy == 0:  # another call may be running, so a copy keeps the number of its attempt
-            self.attempts = self._request.attempts
-        attempt = super().new_attempt(copy)
-        self._request.attempts = max(self.attempts, self._request.attempts)
-        return attempt
+    def count_attempt(self, by: int = 1) -> None:
+        """Count an attempt; its number counts all attempts of the request."""
+        self._request.attempts += by
+        self.attempts = self._request.attempts
 
     def keep(self, outcome: "Outcome", decision: "RetryAfter | GiveUp | None" = None) -> None:
         """Add the record of an attempt to the history of the request."""
@@ -73,6 +69,7 @@ class CallRun(Run):
 
     def keep_success(self, outcome: "Outcome") -> None:
         """Add the record of an attempt that needs no other; earlier calls may have made some."""
+        self.refund_success(outcome)
         self.keep(outcome)
 
     def event(

@@ -38,11 +38,11 @@ def _attempted(run: Run, copy: int, admission: Admission) -> Flow[Outcome]:
         attempt = run.new_attempt(copy)
         if answer is not None:
             outcome = refused(run, answer, admission.refused_by)
-            run.attempts -= copy == 0  # it isn't made
+            run.count_attempt(-(copy == 0))  # it isn't made
             yield from admission.refuse(answer)
         elif attempt.started >= run.deadline:
             outcome = too_late(run)
-            run.attempts -= copy == 0
+            run.count_attempt(-(copy == 0))
             yield from admission.leave()
         else:
             outcome = yield from _sent(run, attempt, admission)
