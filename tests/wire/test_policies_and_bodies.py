@@ -92,7 +92,10 @@ async def test_a_body_in_memory_or_a_file_is_the_same_in_all_attempts(
         ):
             response = await client.request("PUT", server.url, **options)
             assert response.status_code == 200
-            sent = [(each.headers["content-type"] if kind != "bytes" else "", each.body) for each in server.requests]
+            sent = [
+                (each.headers["content-type"] if kind != "bytes" else "", each.body)
+                for each in server.requests
+            ]
         assert len(sent) == 3
         assert len(set(sent)) == 1
         assert len(sent[0][1]) > 5
@@ -133,9 +136,7 @@ async def test_a_generator_that_was_not_read_is_sent_by_the_attempt_that_connect
 @pytest.mark.parametrize("make", [Repeatable, Consumed])
 @pytest.mark.parametrize("fault", ["lost", "503"])
 @pytest.mark.parametrize("way", ASYNC_WAYS)
-async def test_an_object_that_iterates_never_arrives_empty(
-    way: str, fault: str, make: Any
-) -> None:
+async def test_an_object_that_iterates_never_arrives_empty(way: str, fault: str, make: Any) -> None:
     """It can't be known whether it starts over: what has arrived is whole, in each attempt."""
     async with (
         FaultServer(fail_twice(is_lost=fault == "lost")) as server,
@@ -152,7 +153,7 @@ async def test_an_object_that_iterates_never_arrives_empty(
 
 @pytest.mark.parametrize("way", CLIENTS)
 async def test_an_open_file_as_content_arrives_whole(way: str) -> None:
-    """httpx reads it once; a client of ours doesn't send half of it."""
+    """Httpx reads it once; a client of ours doesn't send half of it."""
     async with FaultServer(fail_twice(is_lost=False)) as server, open_way(way, RETRYING) as client:
         try:
             response = await client.request("PUT", server.url, content=io.BytesIO(BODY))

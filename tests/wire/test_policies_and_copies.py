@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from fault_handlers import wait_until
-from policy_ways import ASYNC_WAYS, CLIENTS, Way, open_way
+from policy_ways import ASYNC_WAYS, Way, open_way
 from steady_loop import advance
 
 from typed_async_client import Bulkhead, CircuitBreaker, Hedge, Resilience, RetryPolicy

@@ -27,7 +27,14 @@ from typed_async_client import (
     RetryBudget,
     RetryPolicy,
 )
-from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request, half_body
+from typed_async_client.testing import (
+    FaultServer,
+    SeenRequest,
+    Wire,
+    answer,
+    each_request,
+    half_body,
+)
 
 ONE = Resilience(bulkhead=Bulkhead(max_concurrent=1, max_wait=0.0))
 
@@ -98,6 +105,13 @@ async def test_an_unread_response_that_is_closed_gives_its_permit_back(
         await assert_free(client, server)
 
 
+async def fail_while_reading(client: httpx.AsyncClient, url: str) -> None:
+    """Read a part of a response, and raise an error."""
+    async with client.stream("GET", url) as response:
+        async for _ in response.aiter_raw():
+            raise RuntimeError("the reader failed")
+
+
 @pytest.mark.parametrize("pool", POOLS)
 async def test_a_reader_that_raises_or_is_cancelled_gives_its_permit_back(
     pool: Callable[..., Any],
@@ -111,9 +125,7 @@ async def test_a_reader_that_raises_or_is_cancelled_gives_its_permit_back(
 
     async with FaultServer(each_request(respond)) as server, open_client(pool) as client:
         with pytest.raises(RuntimeError, match="the reader failed"):
-            async with client.stream("GET", server.url) as response:
-                async for _ in response.aiter_raw():
-                    raise RuntimeError("the reader failed")
+            await fail_while_reading(client, server.url)
         await assert_free(client, server)
         task = asyncio.create_task(client.get(server.url))
         await wait_until(lambda: len(server.requests) == 3)
