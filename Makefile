@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo test bulk test-all check lint types format bench chart simulate clean
+.PHONY: demo test bulk test-all check lint types format bench chart simulate rescue clean
 
 demo: $(VENV)/.installed
 	$(BIN)/typed-async-client demo
@@ -54,6 +54,9 @@ chart: $(BIN)/python
 
 simulate: $(VENV)/.installed
 	$(BIN)/python benchmarks/simulate.py
+
+rescue: $(VENV)/.peers
+	$(BIN)/python benchmarks/rescue.py --chart docs/rescue.svg
 
 clean:
 	rm -rf $(VENV) build dist

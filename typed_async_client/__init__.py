@@ -31,6 +31,8 @@ from typed_async_client.events import (
     RetryDetails,
     ThrottleDetails,
 )
+from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
+from typed_async_client.middleware import Call, CallNext, Middleware, TransportMiddleware
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
 from typed_async_client.outcome import AttemptHistory
@@ -72,6 +74,8 @@ __all__ = [
     "BudgetExhaustedError",
     "Bulkhead",
     "BulkheadFullError",
+    "Call",
+    "CallNext",
     "Callback",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -95,6 +99,10 @@ __all__ = [
     "HedgeDetails",
     "HttpClient",
     "InsecureRedirectError",
+    "InterceptedRequest",
+    "Interceptor",
+    "InterceptorChain",
+    "Middleware",
     "Pushback",
     "RateLimit",
     "RateLimitedLocallyError",
@@ -119,6 +127,7 @@ __all__ = [
     "SuccessResult",
     "ThrottleDetails",
     "Transition",
+    "TransportMiddleware",
     "create_async_resilient_client",
     "for_httpx2",
     "refuse_private_addresses",

@@ -70,8 +70,10 @@ class AttemptRecord(_Defaults):
         delay_source: what determined that delay; None for the first.
         gate_wait: seconds that it waited for its turn, at limits and because of a pushback.
         facts: what is known about it: the fault or the status, and how far it got.
-        error: type and message of its error, without secrets; None if it was answered.
-        decision: what followed: a retry after a delay, or the end, and why.
+        error: type and message of its error, without secrets; None if it was answered, or
+            cancelled because a copy of it was faster.
+        decision: what followed: a retry after a delay, or the end, and why; None after a success
+            that needed no decision, and for an attempt that a copy has overtaken.
         rejection: why a policy refused it before it was sent; None if it was sent.
         budget_left: extra requests that the budget allowed afterwards; None without a budget.
         circuit: the state of the circuit when it was admitted; None without one.

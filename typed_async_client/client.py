@@ -5,7 +5,7 @@ It builds the httpx client that sends. Errors are interpreted in ``facts.py``.
 
 import asyncio
 import random as random_module
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -16,9 +16,15 @@ from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.httpx_client.packed_error import PackedError
+from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.options import HttpClient, HttpxClientOptions, check_client_options
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.request_options import check_store, checked_resilience, limits_of
+from typed_async_client.request_options import (
+    check_store,
+    check_store_kind,
+    checked_resilience,
+    limits_of,
+)
 from typed_async_client.stores import StateStore
 from typed_async_client.submitting import Submitting
 from typed_async_client.unclosed import WarnsUnclosed
@@ -42,6 +48,8 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
             ``Resilience.connect_only()``, which retries connect failures and nothing else.
         store: keeps the state of rate limits, circuits and budgets for several processes, such as a
             ``RedisStore``; the caller closes it. None keeps it in this client.
+        middleware: functions ``async def m(call, call_next)``, called around each request, outermost
+            first; see ``Call``.
         max_retries: retries after the first attempt. This and the next three options apply to
             requests without their own context, and replace the numbers of the retry policy, which
             are 2 retries, 1 s, 2 and 60 s without ``resilience``.
@@ -67,6 +75,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.
+        TypeError: an option is unknown, or an entry of ``middleware`` isn't one.
         ImportError: the extra named by ``transport`` isn't installed.
 
     Example:
@@ -82,6 +91,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
         event_queue_size: int = 1000,
         resilience: Resilience | None = None,
         store: StateStore | None = None,
+        middleware: Iterable[Middleware] = (),
         max_retries: int | None = None,
         base_delay: float | None = None,
         backoff_factor: float | None = None,
@@ -97,7 +107,9 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
         policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        check_store(store, is_async=True)
+        check_store(store)
+        check_store_kind(store, is_async=True)
+        chain = checked_middleware(middleware, "async")
         given = {
             "max_retries": max_retries,
             "base_delay": base_delay,
@@ -120,7 +132,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
         )
         external = ExternalClient.of(http_client, httpx_client_kwargs)
         sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
-        super().__init__(engine, sender, limits_of(policies, given), policies)
+        super().__init__(engine, sender, limits_of(policies, given), policies, chain)
         self._closing: asyncio.Task[None] | None = None
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.context import RequestContext, copy_metadata
 from typed_async_client.copies import copy_value
-from typed_async_client.policies.transitions import Transition
+from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.record import RequestRecord
 from typed_async_client.redact import redacted_repr
 
@@ -24,7 +24,14 @@ else:  # Python 3.11 and 3.12 know no defaults, and at runtime they make no diff
 
     DataT_co = TypeVar("DataT_co", covariant=True)
 
-__all__ = ["AsyncEvent", "EventType", "HedgeDetails", "RetryDetails", "ThrottleDetails"]
+__all__ = [
+    "CIRCUIT_EVENTS",
+    "AsyncEvent",
+    "EventType",
+    "HedgeDetails",
+    "RetryDetails",
+    "ThrottleDetails",
+]
 
 
 class EventType(enum.StrEnum):
@@ -59,6 +66,15 @@ for _kind in EventType:
         EventType.CANCELLED,
         EventType.REJECTED,
     }
+
+
+CIRCUIT_EVENTS = {
+    CircuitState.OPEN: EventType.CIRCUIT_OPENED,
+    CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
+    CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
+    CircuitState.ISOLATED: EventType.CIRCUIT_OPENED,
+}
+"""What the event of a circuit that has changed its state is called, by its new state."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)

@@ -32,6 +32,8 @@ _REASONS = {
     GiveUpReason.BUDGET: "the retry budget was used up",
 }
 
+_FINAL = GiveUpReason.FINAL
+
 
 def explain(result: Any) -> str:
     """Return the text of ``RequestResult.explain()``.
@@ -55,7 +57,7 @@ def _lines(result: Any) -> Iterator[str]:
     last = result.history[-1].decision if result.history else None
     if not isinstance(last, GiveUp) or result.history[-1].rejection is not None:
         return
-    if result.error is not None or last.is_counted:
+    if result.error is not None or last.reason is not _FINAL:
         yield f"  ended: {_REASONS[last.reason]}"
 
 
@@ -84,6 +86,8 @@ def _attempt(record: AttemptRecord) -> str:
 def _outcome(record: AttemptRecord) -> str:
     if record.rejection is not None:
         return f"refused ({record.rejection}): {record.error}"
+    if record.error is None and record.status is None:
+        return f"cancelled after {record.duration:.3f} s, as a copy was faster"
     if record.error is None:
         return f"status {record.status} after {record.duration:.3f} s"
     return f"{record.error} after {record.duration:.3f} s ({_SENT[record.sent]})"

@@ -119,20 +119,18 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def facts_of_response(response: Any, *, idempotent: bool, log: SentLog | None = None) -> Facts:
+def facts_of_response(response: Any, log: SentLog, *, idempotent: bool) -> Facts:
     """Return the facts about an attempt that was answered.
 
     Args:
         response: the response, of httpx or httpx2.
+        log: what the attempt has sent.
         idempotent: whether the request may be sent twice.
-        log: what the attempt has sent; None if its body can be sent again.
     """
-    if log is not None and (log.body_consumed or log.unrepeatable):
-        facts = facts_of_response(response, idempotent=idempotent and not log.unrepeatable)
-        return dataclasses.replace(facts, replayable=not log.body_consumed)
     status = response.status_code
+    idempotent = idempotent and not log.unrepeatable
     if status < _ERRORS_FROM:
-        return _plain_facts(status, idempotent)
+        return _plain_facts(status, idempotent, not log.body_consumed)
     advice = read_retry_headers(response.headers.raw, status=status, wall=time.time())
     return Facts(
         fault=None,
@@ -141,13 +139,24 @@ def facts_of_response(response: Any, *, idempotent: bool, log: SentLog | None = 
         retry_after=advice.retry_after,
         should_retry=advice.should_retry,
         idempotent=idempotent,
+        replayable=not log.body_consumed,
     )
 
 
 @functools.lru_cache(maxsize=256)
-def _plain_facts(status: int, idempotent: bool) -> Facts:  # noqa: FBT001 - positional for the cache
+def _plain_facts(
+    status: int,
+    idempotent: bool,  # noqa: FBT001 - positional for the cache
+    replayable: bool,  # noqa: FBT001 - positional for the cache
+) -> Facts:
     """Return the facts about a success, which are the same for all successes of that status."""
-    return Facts(fault=None, sent=Sent.ANSWERED, status=status, idempotent=idempotent)
+    return Facts(
+        fault=None,
+        sent=Sent.ANSWERED,
+        status=status,
+        idempotent=idempotent,
+        replayable=replayable,
+    )
 
 
 def facts_of_error(error: Exception, log: SentLog, *, idempotent: bool) -> Facts:

@@ -138,6 +138,7 @@ class _OwnOptions(TypedDict, total=False):
     max_delay: float | None
     resilience: Resilience | None
     store: "StateStore | None"
+    middleware: "Iterable[Callable[[Any, Any], Awaitable[httpx.Response]]]"
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int
@@ -179,6 +180,8 @@ _ELSEWHERE = {
         for name in ClientOptions.__annotations__.keys() - _KNOWN
     },
     **{name: f"pass context=client.new_context({name}=...)" for name in _OF_CONTEXTS},
+    "stream": "a request reads its body; stream it with httpx.AsyncClient(transport="
+    "ResilientTransport()).stream(...)",
 }
 """Names that aren't options of a request, and what to do instead."""
 

@@ -68,11 +68,15 @@ class Outcome:
         return self.origin
 
     @classmethod
-    def of_response(
-        cls, response: httpx.Response, attempt: Attempt, log: SentLog | None = None
-    ) -> Self:
-        """Read the facts about an attempt that was answered; see ``facts_of_response``."""
-        facts = facts_of_response(response, idempotent=attempt.idempotent, log=log)
+    def of_response(cls, response: httpx.Response, attempt: Attempt, log: SentLog) -> Self:
+        """Read the facts about an attempt that was answered.
+
+        Args:
+            response: the response.
+            attempt: the attempt.
+            log: what it has sent.
+        """
+        facts = facts_of_response(response, log, idempotent=attempt.idempotent)
         return cls(facts, response, None, "", attempt)
 
     @classmethod

@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.statistics import ClientStatistics
-from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.events import (
+    AsyncEvent,
+    EventType,
+    HedgeDetails,
+    RetryDetails,
+    ThrottleDetails,
+)
+from typed_async_client.policies.transitions import Transition
 from typed_async_client.results import RequestResult
 
 if TYPE_CHECKING:
     import httpx
+
+    _Data = httpx.Response | RetryDetails | ThrottleDetails | HedgeDetails | Transition | None
 
 __all__ = ["Reporting"]
 
@@ -51,8 +60,45 @@ class Reporting:
     @overload
     def add_event_callback(
         self,
+        event_type: Literal[EventType.THROTTLED, "throttled"],
+        callback: Callable[[AsyncEvent[ThrottleDetails]], Any],
+    ) -> None: ...
+
+    @overload
+    def add_event_callback(
+        self,
+        event_type: Literal[EventType.HEDGED, "hedged"],
+        callback: Callable[[AsyncEvent[HedgeDetails]], Any],
+    ) -> None: ...
+
+    @overload
+    def add_event_callback(
+        self,
         event_type: Literal[
-            EventType.ERROR, EventType.TIMEOUT, EventType.CANCELLED, "error", "timeout", "cancelled"
+            EventType.CIRCUIT_OPENED,
+            EventType.CIRCUIT_HALF_OPEN,
+            EventType.CIRCUIT_CLOSED,
+            "circuit_opened",
+            "circuit_half_open",
+            "circuit_closed",
+        ],
+        callback: Callable[[AsyncEvent[Transition]], Any],
+    ) -> None: ...
+
+    @overload
+    def add_event_callback(
+        self,
+        event_type: Literal[
+            EventType.ERROR,
+            EventType.TIMEOUT,
+            EventType.CANCELLED,
+            EventType.REJECTED,
+            EventType.STARTED,
+            "error",
+            "timeout",
+            "cancelled",
+            "rejected",
+            "started",
         ],
         callback: Callable[[AsyncEvent[None]], Any],
     ) -> None: ...
@@ -61,7 +107,7 @@ class Reporting:
     def add_event_callback(
         self,
         event_type: EventType | str,
-        callback: "Callable[[AsyncEvent[httpx.Response | RetryDetails | None]], Any]",
+        callback: "Callable[[AsyncEvent[_Data]], Any]",
     ) -> None: ...
 
     def add_event_callback(

@@ -3,14 +3,32 @@
 import dataclasses
 import inspect
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
 from typed_async_client.context import RequestContext
 from typed_async_client.policies.checks import require_number, wrong_option
 from typed_async_client.policies.resilience import Resilience
 
-__all__ = ["OwnOptions", "check_store", "check_sync", "checked_resilience", "limits_of"]
+__all__ = [
+    "OwnOptions",
+    "check_store",
+    "check_store_kind",
+    "check_sync",
+    "checked_resilience",
+    "limits_of",
+]
+
+_DECISIONS: Final = (
+    "take_slot",
+    "cancel_slot",
+    "admit",
+    "report",
+    "deposit",
+    "withdraw",
+    "refund",
+)
+"""What a store of either kind must be able to do."""
 
 _UNSET: Final = -1.0
 """Stands for a deadline that wasn't given: None means that there is none."""
@@ -95,25 +113,40 @@ def check_sync(policies: Resilience) -> None:
         )
 
 
-def check_store(store: object, *, is_async: bool) -> None:
-    """Refuse a store that isn't one, or that is for the other kind of client.
+def check_store(store: object) -> None:
+    """Refuse what isn't a store.
 
     Raises:
-        TypeError: it is.
+        TypeError: it isn't one.
     """
-    if store is None:
-        return
-    asks = getattr(store, "take_slot", None)
-    if not callable(asks):
+    if store is not None and (isinstance(store, type) or not _has_all(store, _DECISIONS)):
         raise TypeError(f"store must be a StateStore, such as RedisStore(...), got {store!r:.100}")
-    if inspect.iscoroutinefunction(asks) != is_async:
-        kinds = (
-            ("an asynchronous", "RedisStore") if is_async else ("a synchronous", "SyncRedisStore")
-        )
-        raise TypeError(
-            f"{type(store).__name__} is for the other kind of client: {kinds[0]} one needs a store "
-            f"such as {kinds[1]}"
-        )
+
+
+def check_store_kind(store: object, *, is_async: bool) -> None:
+    """Refuse a store for the other kind of client.
+
+    Raises:
+        TypeError: it is one.
+    """
+    if store is None or _is_async(store) == is_async:
+        return
+    kind, such = (
+        ("an asynchronous", "RedisStore") if is_async else ("a synchronous", "SyncRedisStore")
+    )
+    raise TypeError(
+        f"{type(store).__name__} is for the other kind of client: {kind} one needs a store such as "
+        f"{such}"
+    )
+
+
+def _has_all(value: object, names: Iterable[str]) -> bool:
+    return all(callable(getattr(value, name, None)) for name in names)
+
+
+def _is_async(store: Any) -> bool:
+    """Whether a store is awaited; one that passes calls on needn't have async functions for that."""
+    return inspect.iscoroutinefunction(store.take_slot) or not hasattr(store, "close")
 
 
 def limits_of(policies: Resilience, given: Mapping[str, Any]) -> RequestContext:

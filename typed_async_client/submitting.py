@@ -5,58 +5,32 @@ import contextvars
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Never, Unpack
 
 import httpx
 
-from typed_async_client.context import RequestContext, checked_context
+from typed_async_client.context import RequestContext
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
-from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.run import Run
 from typed_async_client.errors import DeadlineExceededError
-from typed_async_client.facts import raw_headers
-from typed_async_client.httpx_client.external import ExternalClient
-from typed_async_client.httpx_client.lifespan import OwnClient
-from typed_async_client.httpx_client.sending import RequestSender
-from typed_async_client.options import RequestOptions, may_copy, snapshot
-from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
+from typed_async_client.middleware import Middleware, checked_middleware
+from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.record import RequestRecord
-from typed_async_client.reporting import Reporting
-from typed_async_client.request_options import OwnOptions, checked_resilience, limits_of
+from typed_async_client.preparing import Preparing, copy_options
+from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
 from typed_async_client.verbs import Verbs, checked_method
 
 if TYPE_CHECKING:
-    from typed_async_client.engine.shared import Policies
+    from typed_async_client.engine.in_flight import Around
 
 __all__ = ["Submitting"]
 
 
-class Submitting(Reporting, Verbs):
-    """The part of a client that submits requests.
-
-    Args:
-        engine: runs the requests.
-        sender: the httpx client that sends them.
-        defaults: the context that requests without their own start from.
-        resilience: the policies of requests that bring none.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        sender: OwnClient | ExternalClient,
-        defaults: RequestContext,
-        resilience: Resilience,
-    ) -> None:
-        super().__init__(engine)
-        self._sender = sender
-        self._client: Any = sender.client
-        self._defaults = defaults
-        self._policies: Policies = engine.policies.of(resilience)
+class Submitting(Preparing, Verbs):
+    """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     async def request_async(
         self,
@@ -90,13 +64,20 @@ class Submitting(Reporting, Verbs):
             TypeError: an option is unknown, or a body can't be sent.
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """
-        run, sender = self._prepare(checked_method(method), url, context, options)
+        method = checked_method(method)
+        around: Around | None = None
+        if self._middleware:
+            copied = copy_options(options)
+            run, sender = self._prepare(method, url, context, copied)
+            around = self._around(run, url, copied)
+        else:
+            run, sender = self._prepare(method, url, context, options)
         self._engine.start()
         if not self._sender.is_entered:
             await self._initialize_client()
         if not self._engine.can_launch_now:
             await self._admission(run)
-        return self._engine.launch(run, sender)
+        return self._engine.launch(run, sender, around)
 
     async def request(
         self,
@@ -182,9 +163,13 @@ class Submitting(Reporting, Verbs):
         return circuit_control(self._policies, origin, engine.now(), publish)
 
     def with_options(
-        self, *, resilience: Resilience | None = None, deadline: float | None = None
+        self,
+        *,
+        resilience: Resilience | None = None,
+        deadline: float | None = None,
+        middleware: Iterable[Middleware] | None = None,
     ) -> "ClientView":
-        """Return a view of this client whose requests have other policies by default.
+        """Return a view of this client whose requests have other policies or middleware by default.
 
         It shares everything with the client: connections, results, callbacks, the state of the
         policies. It needn't be closed.
@@ -192,10 +177,11 @@ class Submitting(Reporting, Verbs):
         Args:
             resilience: the policies; None for those of the client.
             deadline: seconds that each request may take in all; None for that of the policies.
+            middleware: replaces the middleware of the client; None keeps it.
 
         Raises:
             ValueError: ``deadline`` isn't a number > 0.
-            TypeError: ``resilience`` isn't a ``Resilience``.
+            TypeError: ``resilience`` isn't a ``Resilience``, or an entry isn't a middleware.
 
         Example:
             >>> client = AsyncResilientClient()
@@ -205,57 +191,12 @@ class Submitting(Reporting, Verbs):
         if deadline is not None:
             chosen = dataclasses.replace(chosen, deadline=deadline)
         defaults = self._defaults if resilience is None else limits_of(chosen, {})
-        view = ClientView(self._engine, self._sender, defaults, chosen)
-        view._origin = self  # noqa: SLF001 - of its own kind
+        own = self._middleware
+        if middleware is not None:
+            own = checked_middleware(middleware, "async")
+        view = ClientView(self._engine, self._sender, defaults, chosen, own)
+        view._viewed = self  # noqa: SLF001 - of its own kind
         return view
-
-    def _prepare(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        context: RequestContext | None,
-        options: Mapping[str, Any],
-    ) -> tuple[Run, RequestSender]:
-        """Check what the caller passed; return the state of the request, and what sends it."""
-        engine, policies, defaults = self._engine, self._policies, self._defaults
-        if not options and policies.is_plain:  # nearly every request of a plain client
-            record = RequestRecord(method, url, None, self._client)
-            run = Run(
-                defaults.renew() if context is None else checked_context(context).clone(),
-                policies,
-                engine.now,
-                engine.random,
-                record,
-                method in IDEMPOTENT,
-                engine.callbacks.wanted,
-            )
-            return run, RequestSender(self._sender, record, url, _NOTHING, self)
-        own, given = OwnOptions.split(options)
-        chosen = snapshot(given, self._client)
-        if own.resilience is not None:
-            policies = engine.policies.of(own.resilience)
-            defaults = limits_of(own.resilience, {})
-        record = RequestRecord(method, url, chosen.get("params"), self._client)
-        headers = chosen.get("headers")
-        is_safe = is_idempotent(method) or (
-            headers is not None and is_idempotent(method, raw_headers(headers))
-        )
-        key = own.key_for(policies.options, is_idempotent=is_safe)
-        seconds = own.deadline_of(policies.options)
-        run = Run(
-            defaults.renew() if context is None else checked_context(context).clone(),
-            policies,
-            engine.now,
-            engine.random,
-            record,
-            is_safe or key is not None,
-            engine.callbacks.wanted,
-            deadline=math.inf if seconds is None else engine.now() + seconds,
-            key=key,
-            may_copy=policies.hedge is not None and may_copy(chosen),
-            client=self._client,
-        )
-        return run, RequestSender(self._sender, record, url, chosen, self)
 
     async def _admission(self, run: Run) -> None:
         """Wait until the request may be launched, at most until its deadline.
@@ -283,9 +224,6 @@ class Submitting(Reporting, Verbs):
 
 
 class ClientView(Submitting):
-    """A client with other policies by default, made by ``with_options()``; it keeps the client."""
+    """A client with other policies or middleware, made by ``with_options()``; it keeps the client."""
 
-    _origin: Submitting
-
-
-_NOTHING: dict[str, Any] = {}
+    _viewed: Submitting

@@ -10,10 +10,13 @@ from typed_async_client import (
     AsyncResilientClient,
     EventType,
     FailureResult,
+    HedgeDetails,
     RequestContext,
     RequestResult,
     ResultStatus,
     RetryDetails,
+    ThrottleDetails,
+    Transition,
     create_async_resilient_client,
     simple_async_request,
 )
@@ -62,6 +65,31 @@ async def test_the_data_of_an_event_has_the_type_of_its_kind() -> None:
         await client.request("GET", URL)
         await client.wait_for_all_requests()
     assert sorted(seen) == ["GET", "OK", "hello"]
+
+
+async def test_the_data_of_the_events_of_policies_is_typed() -> None:
+    """A type checker knows what a throttled, a hedged and a circuit's event say."""
+
+    def on_change(event: AsyncEvent[Transition]) -> None:
+        assert_type(event.data.failure_rate, float)
+
+    def on_refusal(event: AsyncEvent[None]) -> None:
+        assert event.error is not None
+
+    def on_throttled(event: AsyncEvent[ThrottleDetails]) -> None:
+        assert_type(event.data.delay, float)
+
+    def on_hedged(event: AsyncEvent[HedgeDetails]) -> None:
+        assert_type(event.data.copy, int)
+
+    client = mocked()
+    client.add_event_callback("throttled", on_throttled)
+    client.add_event_callback(EventType.HEDGED, on_hedged)
+    client.add_event_callback(EventType.CIRCUIT_OPENED, on_change)
+    client.add_event_callback("circuit_closed", on_change)
+    client.add_event_callback(EventType.REJECTED, on_refusal)
+    client.add_event_callback("started", on_refusal)
+    await client.close()
 
 
 def status_of(result: RequestResult) -> int | str:

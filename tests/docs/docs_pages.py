@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Self
 
 __all__ = [
+    "POLICIES",
     "ROOT",
     "TWINS",
     "WITH_EXAMPLES",
@@ -22,13 +23,31 @@ __all__ = [
 
 ROOT: Final = Path(__file__).parents[2]
 
+POLICIES: Final = (
+    "adaptive-limit",
+    "budget",
+    "bulkhead",
+    "circuit-breaker",
+    "deadline",
+    "hedging",
+    "pushback",
+    "rate-limit",
+    "retries",
+)
+"""The pages about one policy each, which the page ``docs/resilience.md`` links to."""
+
 TWINS: Final = {
     "README.md": "README.fr.md",
     "docs/README.md": "docs/fr/README.md",
     "docs/design.md": "docs/fr/design.md",
+    "docs/fleet.md": "docs/fr/fleet.md",
     "docs/limits.md": "docs/fr/limits.md",
+    "docs/middleware.md": "docs/fr/middleware.md",
     "docs/migrating.md": "docs/fr/migrating.md",
     "docs/performance.md": "docs/fr/performance.md",
+    **{f"docs/policies/{name}.md": f"docs/fr/policies/{name}.md" for name in POLICIES},
+    "docs/rescue.md": "docs/fr/rescue.md",
+    "docs/resilience.md": "docs/fr/resilience.md",
     "docs/simulations.md": "docs/fr/simulations.md",
     "docs/testing.md": "docs/fr/testing.md",
     "docs/transports.md": "docs/fr/transports.md",
@@ -37,11 +56,21 @@ TWINS: Final = {
 """The English pages, each with its French twin."""
 
 WITH_EXAMPLES: Final = frozenset(
-    {"README.md", "docs/migrating.md", "docs/testing.md", "docs/transports.md", "docs/usage.md"}
+    {
+        "README.md",
+        "docs/fleet.md",
+        "docs/middleware.md",
+        "docs/migrating.md",
+        "docs/resilience.md",
+        "docs/testing.md",
+        "docs/transports.md",
+        "docs/usage.md",
+        *(f"docs/policies/{name}.md" for name in POLICIES),
+    }
 )
 """The English pages that have examples in Python."""
 
-WITH_TABLES: Final = frozenset(set(TWINS) - {"docs/testing.md"})
+WITH_TABLES: Final = frozenset(set(TWINS) - {"docs/middleware.md", "docs/testing.md"})
 """The English pages that have tables."""
 
 _LINK: Final = re.compile(r"\]\(([^)\s]+)\)|<(https?://[^>\s]+)>")

@@ -27,7 +27,11 @@ _PAGES: Final[Mapping[str, Any]] = {
     "api.example.com/critical-data": {"value": 42},
     "external-api.test/data/42": {"id": "42"},
     "hello.example.com/": {"message": "hello"},
+    "mirror.test/file": {"size": 7},
     "orders.test/recent": [17, 18],
+    "payments.test/charges": {"charged": True},
+    "search.test/query": ["a", "b"],
+    "stock.test/items": {"items": 12},
     "users.test/list": ["Ada", "Blaise"],
     "www.example.com/": {"welcome": "to the local internet"},
 }
@@ -36,8 +40,21 @@ _PAGES: Final[Mapping[str, Any]] = {
 _STATUSES: Final[Mapping[str, int]] = {"external-api.test/data/busy": 503}
 """Addresses that answer with another status."""
 
+_AT_FIRST: Final[Mapping[str, tuple[int, int, str]]] = {
+    "payments.test/charges": (1, 503, ""),
+    "search.test/query": (1, 429, "1"),
+    "stock.test/items": (2, 503, ""),
+}
+"""How many requests an address answers with another status at first, and with which Retry-After."""
+
+_ECHOES: Final = "echo.test/headers"
+"""The address that answers with the headers of the request whose names begin with X-."""
+
 _SILENT: Final = frozenset({"external-api.test/data/slow", "reports.test/slow"})
 """Addresses that read the request and never answer."""
+
+_SILENT_AT_FIRST: Final = frozenset({"mirror.test/file"})
+"""Addresses that never answer the first request, and all others."""
 
 _CUT_HANDSHAKES: Final[Mapping[str, float]] = {
     "api.example.com": 2,
@@ -90,10 +107,11 @@ class LocalInternet(socketserver.ThreadingTCPServer):
             self._handshakes[host] += 1
             return self._handshakes[host] > _CUT_HANDSHAKES.get(host, 0)
 
-    def count_request(self, address: str) -> None:
-        """Count one more request."""
+    def count_request(self, address: str) -> int:
+        """Count one more request, and return how many there were."""
         with self._lock:
             self.requests[address] += 1
+            return self.requests[address]
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -140,16 +158,27 @@ class _Visit(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer as the host would."""
         address = self._host + self.path.removeprefix("http://")
-        self.server.count_request(address)
-        if address in _SILENT:
+        number = self.server.count_request(address)
+        failures, status, wait = _AT_FIRST.get(address, (0, 0, ""))
+        if address in _SILENT or (address in _SILENT_AT_FIRST and number == 1):
             self.connection.recv(1)  # returns when the client hangs up
             self.close_connection = True
+        elif number <= failures:
+            self._answer(status, {"error": "try again later"}, wait)
+        elif address == _ECHOES:
+            names = [name for name in self.headers if name.lower().startswith("x-")]
+            self._answer(200, {name: self.headers[name] for name in names})
         elif address in _PAGES:
             self._answer(200, _PAGES[address])
         elif address in _STATUSES:
             self._answer(_STATUSES[address], {"error": "try again later"})
         else:
             self._answer(404, {"error": "not found"})
+
+    def do_POST(self) -> None:
+        """Read the body, and answer as to a GET."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
 
     def finish(self) -> None:
         super().finish()
@@ -172,11 +201,13 @@ class _Visit(http.server.BaseHTTPRequestHandler):
         self.connection.close()
         self.close_connection = True
 
-    def _answer(self, status: int, page: object) -> None:
+    def _answer(self, status: int, page: object, retry_after: str = "") -> None:
         body = json.dumps(page).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()

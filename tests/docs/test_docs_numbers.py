@@ -12,6 +12,7 @@ from typed_async_client import (
     AsyncPoolTransport,
     AsyncResilientClient,
     RequestContext,
+    Resilience,
     ResilientTransport,
     ResultStatus,
     create_async_resilient_client,
@@ -78,8 +79,10 @@ def test_the_table_of_bounds_has_the_defaults_of_the_client() -> None:
 
 
 def test_the_migration_table_has_the_defaults_of_resilient_transport() -> None:
-    """The names and numbers are those of its signature."""
-    defaults = _defaults(ResilientTransport)
+    """The options exist, and the numbers are those of the policy that it has without any."""
+    policy = Resilience.connect_only().retry
+    assert set(_defaults(ResilientTransport)) >= {"resilience", *_NUMBERS}
+    defaults = {name: getattr(policy, name) for name in _NUMBERS}
     names = {
         name for row in read_page("docs/migrating.md").tables[1] for name in code_names(row[1])
     }
@@ -95,6 +98,8 @@ def test_the_table_of_exit_codes_is_complete() -> None:
     codes = {int(code) for row in table[1:] for code in code_names(row[0])}
     assert codes == {*map(int, Exit), 130}
 
+
+_NUMBERS: Final = ("max_retries", "base_delay", "backoff_factor", "max_delay")
 
 _CLAIMS: Final = {
     "README.md": "Requires Python 3.11 or later",

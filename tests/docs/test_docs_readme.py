@@ -86,11 +86,16 @@ def test_the_first_example_is_on_the_first_screen() -> None:
 
 
 def test_the_readme_links_to_every_page() -> None:
-    """Whatever moved out of the README can be found from it."""
-    for readme, index in ((0, "README.md"), (1, "README.fr.md")):
-        pages = {pair[readme] for pair in TWINS.items()} - {"docs/README.md", "docs/fr/README.md"}
+    """Whatever moved out of the README can be found from it, a policy from the page about all."""
+    for readme, index, folder in ((0, "README.md", "docs"), (1, "README.fr.md", "docs/fr")):
+        pages = {pair[readme] for pair in TWINS.items()} - {f"{folder}/README.md", index}
         linked = {link.partition("#")[0] for link in read_page(index).links}
-        assert pages - {index} <= linked
+        policies = {
+            f"{folder}/{link.partition('#')[0]}"
+            for link in read_page(f"{folder}/resilience.md").links
+        }
+        assert {page for page in pages if "/policies/" not in page} <= linked
+        assert {page for page in pages if "/policies/" in page} <= policies
 
 
 @pytest.mark.parametrize("name", [*TWINS, *TWINS.values(), "CONTRIBUTING.md"])

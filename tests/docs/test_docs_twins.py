@@ -11,6 +11,9 @@ import pytest
 from docs_pages import ROOT, TWINS, WITH_EXAMPLES, WITH_TABLES, Block, Page, code_names, read_page
 
 _PAGES: Final = (*TWINS, *TWINS.values(), "CONTRIBUTING.md", "CHANGELOG.md")
+_PICTURES: Final = sorted(
+    str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.svg")
+)
 _TESTED_LANGUAGES: Final = frozenset({"python", "bash", "text"})
 
 

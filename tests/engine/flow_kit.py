@@ -59,6 +59,7 @@ class Play:
         interruption: the exception.
         body_error: what breaks the body of a response that is handed over.
         on_step: called with each step before it is performed.
+        after_step: called with each step after it was performed.
         own_steps: the steps of the request, without those of its copies.
         steps: all of them.
         discarded: the responses that were discarded.
@@ -72,7 +73,8 @@ class Play:
     interrupt_at: int | None = None
     interruption: BaseException | None = None
     body_error: BaseException | None = None
-    on_step: Callable[[Any], None] = lambda _: None
+    on_step: Callable[[Any], object] = lambda _: None
+    after_step: Callable[[Any], object] = lambda _: None
     own_steps: list[Any] = dataclasses.field(default_factory=list)
     steps: list[Any] = dataclasses.field(default_factory=list)
     discarded: list[httpx.Response] = dataclasses.field(default_factory=list)
@@ -105,6 +107,7 @@ class Play:
                     step = flow.throw(error)
                     continue
                 self.clock.now += duration
+                self.after_step(step)
                 step = flow.send(self._seen(answer))
         except StopIteration as finished:
             self.response = finished.value
@@ -221,11 +224,12 @@ def play(
     interrupt_at: int | None = None,
     interruption: BaseException | None = None,
     body_error: BaseException | None = None,
-    on_step: Callable[[Any], None] = lambda _: None,
+    on_step: Callable[[Any], object] = lambda _: None,
+    after_step: Callable[[Any], object] = lambda _: None,
     **options: Any,
 ) -> Play:
     """Drive a request by hand to its end; the options are those of ``new_run``."""
     clock = clock or Clock()
     run = run or new_run(resilience, clock=clock, **options)
-    played = Play(run, script, clock, interrupt_at, interruption, body_error, on_step)
+    played = Play(run, script, clock, interrupt_at, interruption, body_error, on_step, after_step)
     return played.drive()

@@ -56,7 +56,7 @@ def outcome_of(answer: str, attempt: Attempt, record: RequestRecord) -> Outcome:
     """Return the outcome of an attempt with that answer, which the server has seen."""
     made = ANSWERS[answer]()
     if isinstance(made, httpx.Response):
-        return Outcome.of_response(made, attempt)
+        return Outcome.of_response(made, attempt, SentLog())
     log = SentLog(record=record)
     log.begin_hop(REQUEST)
     return Outcome.of_error(made, attempt, log, record)

@@ -125,11 +125,12 @@ def test_no_copy_is_sent_without_budget() -> None:
     broke = RetryBudget(ratio=0.0, min_per_second=0.0)
     played = play(Resilience(budget=broke, hedge=Hedge(after=1.0)), (9.0, "ok"))
     assert (played.kinds, len(played.sent)) == (["success"], 1)
-    few = Resilience(budget=BUDGET, hedge=Hedge(after=1.0, budget=1e-6))
+    rich = RetryBudget(ratio=0.0, min_per_second=2.0, ttl=10.0)
+    few = Resilience(budget=rich, hedge=Hedge(after=1.0, budget=1e-6))
     shared = SharedPolicies()
     kinds = [
         play(few, (9.0, "ok"), (9.0, "ok"), shared=shared, clock=Clock()).kinds for _ in range(11)
     ]
     assert kinds[0] == ["hedged", "success"]
     assert kinds[-1] == ["success"]
-    assert left(few, shared) == 0.0
+    assert left(few, shared) == 10.0

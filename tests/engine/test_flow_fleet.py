@@ -12,6 +12,7 @@ from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.bulkhead import Bulkhead
 from typed_async_client.policies.circuit import CircuitBreaker
+from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.health import Health
 from typed_async_client.policies.hedge import Hedge
 from typed_async_client.policies.pushback import Pushback
@@ -204,3 +205,45 @@ def test_a_second_interruption_while_the_store_is_told_is_the_one_that_is_raised
     )
     assert isinstance(run.error, KeyboardInterrupt)
     assert run.kinds == ["cancelled"]
+
+
+def test_a_store_keeps_only_what_can_be_shared() -> None:
+    """Without a budget nothing is counted; a bulkhead stays with its client."""
+    store = Counted()
+    resilience = Resilience(circuit=BREAKER, bulkhead=Bulkhead(max_concurrent=1))
+    assert play(resilience, "ok", shared=SharedPolicies(store)).kinds == ["success"]
+    assert (store.deposited, store.admitted) == (0, 0)
+
+
+def test_a_pushback_that_comes_while_the_store_lets_an_attempt_wait_returns_what_it_granted() -> (
+    None
+):
+    """The attempt asks for everything again afterwards."""
+    resilience = Resilience(rate_limit=LIMIT, circuit=BREAKER, pushback=Pushback(spread=0.0))
+    store, clock = Counted(), Clock()
+    shared = SharedPolicies(store)
+    throttled = Facts(fault=None, sent=Sent.ANSWERED, status=429, retry_after=5.0)
+    play(resilience, "ok", shared=shared, clock=clock)
+    pushback = shared.of(resilience).states_at(ORIGIN, START)["pushback"]
+
+    def while_it_waits(step: Any) -> None:
+        if type(step).__name__ == "Sleep" and clock.now == START:
+            pushback.report(throttled, START)
+
+    played = play(resilience, "ok", shared=shared, clock=clock, on_step=while_it_waits)
+    assert [event.data.reason for event in played.events[:-1]] == ["rate_limit", "pushback"]
+    assert (clock.now, store.admitted, len(store.reserved)) == (START + 5.0, 0, 2)
+
+
+def test_a_flow_may_be_closed_while_the_store_is_told_of_its_end() -> None:
+    """No step follows."""
+
+    def close_then(step: Any) -> None:
+        if type(step).__name__ == "Consult" and step.function.func.__name__ == "deposit":
+            raise GeneratorExit
+
+    run = play(
+        LIMITED, "open", shared=SharedPolicies(Counted()), interrupt_at=2, on_step=close_then
+    )
+    assert isinstance(run.error, GeneratorExit)
+    assert run.kinds == []

@@ -44,7 +44,8 @@ def test_the_first_answer_wins_and_the_others_are_cancelled() -> None:
     assert [(each.attempt, each.copy, each.delay) for each in details] == [(1, 1, 1.0), (1, 2, 1.0)]
     assert [(each.number, each.copy) for each in played.sent] == [(1, 0), (1, 1), (1, 2)]
     assert [played.response] == played.answered
-    record = played.events[-1].history[0]
+    assert [each.copy for each in played.events[-1].history] == [0, 1, 2]
+    record = played.events[-1].history[-1]
     assert (record.copy, record.started, record.duration) == (2, 2.0, 0.5)
     assert played.run.admissions == []
 
@@ -125,6 +126,20 @@ def test_copies_queue_like_any_attempt() -> None:
     assert {event.attempts for event in played.events} == {1}
     queue = shared.of(resilience).states_at("http://a.test", START)["rate_limit"]
     assert queue.gate.waiting == 0
+
+
+def test_a_timer_that_is_early_sends_no_copy_yet() -> None:
+    """A loop may wake a little before the time that it was asked for."""
+    clock = Clock()
+    late: list[float] = []
+
+    def wake_early(step: object) -> None:
+        if type(step).__name__ == "Join" and len(late) < 2:
+            late.append(clock.now)
+            clock.now -= 1e-9
+
+    played = play(HEDGED, (9.0, "ok"), (0.5, "ok"), clock=clock, after_step=wake_early)
+    assert played.kinds == ["hedged", "success"]
 
 
 @pytest.mark.parametrize("wins", [True, False])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flow_kit import Play, play
-from run_kit import ORIGIN, START, Clock
+from run_kit import ORIGIN, START, Clock, outcome_of
 
 from typed_async_client import EventType, Resilience
 from typed_async_client.engine.shared import SharedPolicies
@@ -146,6 +146,37 @@ def test_a_request_may_be_interrupted_while_it_waits_for_its_turn() -> None:
                 assert run.error is error
                 assert queue.gate.waiting == 0
                 assert run.run.admissions == []
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
+def test_a_request_may_be_interrupted_while_its_host_wants_peace(error: BaseException) -> None:
+    """It waits for nobody's turn then, and holds nothing."""
+    resilience, shared = Resilience(pushback=Pushback(spread=0.0)), SharedPolicies()
+    play(resilience, "wait 5", shared=shared)
+    run = play(resilience, shared=shared, interrupt_at=1, interruption=error)
+    assert type(run.own_steps[1]).__name__ == "Sleep"
+    assert run.error is error
+    assert run.run.admissions == []
+
+
+def test_a_copy_that_outlives_a_closed_request_gives_nothing_back_twice() -> None:
+    """Nobody cancels it, since a closed flow has no more steps."""
+    resilience = Resilience(hedge=Hedge(after=1.0), bulkhead=Bulkhead(max_concurrent=2))
+    shared = SharedPolicies()
+    run = play(
+        resilience,
+        (9.0, "broken"),
+        shared=shared,
+        interrupt_at=1,
+        interruption=GeneratorExit(),
+    )
+    gate = shared.of(resilience).states_at(ORIGIN, START)["bulkhead"].gate
+    assert (type(run.own_steps[1]).__name__, gate.in_flight) == ("Join", 0)
+    copy = run.children[0].flow
+    next(copy)
+    with pytest.raises(StopIteration):
+        copy.send(outcome_of("broken", run.run.new_attempt(), run.run.record))
+    assert gate.in_flight == 0
 
 
 @pytest.mark.parametrize("again", [KeyboardInterrupt(), ValueError("again")])

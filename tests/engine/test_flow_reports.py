@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 from flow_kit import play
-from run_kit import ANSWERS, ORIGIN, START, Clock, new_run
+from run_kit import ANSWERS, ORIGIN, START, Clock
 
 from typed_async_client import RequestContext, Resilience
 from typed_async_client.engine.run import Run
@@ -198,10 +198,20 @@ def test_a_circuit_that_opens_while_an_attempt_waits_refuses_it() -> None:
     assert (states["circuit"].in_flight, gate.in_flight, gate.waiting) == (0, 0, 0)
 
 
-def test_the_error_of_an_attempt_is_on_its_record_without_secrets() -> None:
+def test_the_error_of_an_attempt_is_on_its_record(answer: Any) -> None:
     """Its type alone if it has no message."""
     played = play(Resilience(retry=RetryPolicy(jitter="none")), "broken", "broken", "bug")
     errors = [record.error for record in played.events[-1].history]
     assert errors == ["ReadError: cut", "ReadError: cut", "ValueError: the caller's own"]
-    run = new_run(Resilience())
-    assert run.history == ()
+    silent = play(Resilience(deadline=9.0), answer(KeyError))
+    assert [record.error for record in silent.events[-1].history] == ["KeyError"]
+
+
+def test_the_phases_of_an_attempt_are_on_its_record() -> None:
+    """As far as the transport tells them."""
+    played = play(
+        Resilience(deadline=9.0),
+        "ok",
+        on_step=lambda step: type(step).__name__ == "Send" and step.attempt.phases.update(dns=0.1),
+    )
+    assert played.events[-1].history[0].phases == {"dns": 0.1}

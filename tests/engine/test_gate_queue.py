@@ -234,6 +234,25 @@ def test_waking_a_task_whose_loop_was_closed_harms_nobody() -> None:
     assert is_idle(queue)
 
 
+def test_a_permit_that_comes_before_a_task_waits_is_taken_at_once() -> None:
+    """A thread has given it back in between."""
+    queue: GateQueue[Any] = GateQueue(Bulkhead(max_concurrent=1).start())
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        permit = queue.admit(loop.time(), math.inf)
+        flow = turn_at(queue, loop.time)
+        step = next(flow)
+        queue.release(permit, loop.time())
+        assert isinstance(step, Acquire)
+        await AsyncDriver(NOBODY, NOBODY)._perform(step)
+        assert step.turn.permit is not None
+        with pytest.raises(StopIteration):
+            flow.send(None)
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("arrives", ["before", "during", "late"])
 def test_a_thread_waits_for_its_turn(arrives: str) -> None:
     """The permit may come before the thread waits, while it waits, or too late."""

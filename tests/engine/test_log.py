@@ -7,7 +7,7 @@ import pytest
 
 from typed_async_client import AsyncEvent, EventType, RequestContext, RetryDetails
 from typed_async_client.engine.log import log_event
-from typed_async_client.engine.run import CIRCUIT_EVENTS
+from typed_async_client.events import CIRCUIT_EVENTS
 from typed_async_client.policies.transitions import CircuitState, Transition, TransitionReason
 from typed_async_client.record import RequestRecord
 

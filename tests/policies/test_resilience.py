@@ -9,9 +9,11 @@ import pytest
 from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.bulkhead import Bulkhead
 from typed_async_client.policies.circuit import CircuitBreaker
+from typed_async_client.policies.health import Health
 from typed_async_client.policies.pushback import Pushback
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.policies.retry import RetryPolicy
+from typed_async_client.policies.transitions import CircuitState, Ticket
 
 
 def test_the_connect_only_preset_has_no_policy_but_its_retries() -> None:
@@ -26,9 +28,31 @@ def test_the_standard_preset_bounds_time_and_retries_and_leaves_failing_hosts_al
         attempt_timeout=10.0,
         retry=RetryPolicy(),
         budget=RetryBudget(),
-        circuit=CircuitBreaker(),
+        circuit=CircuitBreaker(window=10.0, reset_timeout=1.0, max_reset_timeout=10.0),
         pushback=Pushback(),
     )
+
+
+@pytest.mark.parametrize("outage", [10, 60, 600])
+def test_the_standard_circuit_spares_a_busy_host_that_is_down_and_returns_soon(outage: int) -> None:
+    """After 5 s of nothing but failures few attempts reach it; once it works, it is used in 12 s."""
+    breaker = Resilience.standard().circuit
+    assert breaker is not None
+    circuit, begin, end = breaker.start(), 60.0, 60.0 + outage
+    sent, back = 0, 0.0
+    for tick in range(round((end + 20) * 10)):  # 100 requests per second
+        now = tick / 10
+        is_down = begin <= now < end
+        for _ in range(10):
+            ticket = circuit.admit(now)
+            if isinstance(ticket, Ticket):
+                sent += is_down
+                health = Health.FAILING if is_down else Health.OK
+                circuit.report(ticket, health, duration=0.01, now=now, random=0.999)
+        if not back and now >= end and circuit.state is CircuitState.CLOSED:
+            back = now - end
+    assert sent <= 500 + outage / 10 + 10
+    assert back <= 12.0
 
 
 @pytest.mark.parametrize(

@@ -168,3 +168,32 @@ async def test_a_call_that_is_cancelled_while_redis_dies_leaves_nothing_behind()
             await cancel_after(5, store.take_slot(KEY, LIMIT, now=0.0))
             server.stop()
         assert store.is_shared  # it hasn't been asked since
+
+
+async def test_what_is_given_back_does_not_depend_on_whether_somebody_waits(
+    server: RedisServer,
+) -> None:
+    """Even if the call is cancelled before its turn to ask Redis has come."""
+    breaker = CircuitBreaker(minimum_calls=1, reset_timeout=300.0)
+    async with RedisStore(server.url, timeout=60.0) as store:
+        admission = await admitted(store, breaker)
+        slot = await reserved(store, LIMIT)
+        taken = await store.withdraw(KEY, BUDGET, now=time.monotonic())
+        assert taken is not None
+        busy = [
+            asyncio.ensure_future(store.deposit(KEY, BUDGET, now=time.monotonic()))
+            for _ in range(200)
+        ]
+        await asyncio.sleep(0)
+        late: list[Awaitable[object]] = [
+            report(store, breaker, admission, Health.FAILING),
+            store.cancel_slot(KEY, LIMIT, slot, now=time.monotonic()),
+            store.refund(KEY, BUDGET, taken, now=time.monotonic()),
+        ]
+        for each in late:
+            await cancel_after(1, each)
+        await asyncio.gather(*busy)
+    async with RedisStore(server.url, timeout=60.0) as store:
+        assert isinstance(await store.admit(KEY, breaker, now=time.monotonic()), Rejected)
+        assert (await reserved(store, LIMIT)).wait == 0.0
+        assert await store.withdraw(KEY, BUDGET, now=time.monotonic()) is not None

@@ -101,7 +101,7 @@ def log_of(**fields: bool | int) -> SentLog:
         (httpx.ReadError("no"), log_of(hops=2, is_refused=True), Fault.LOST, Sent.UNANSWERED),
         (httpx.WriteError("no"), log_of(hops=1, body_started=True), Fault.LOST, Sent.UNANSWERED),
     ],
-    ids=repr,
+    ids=lambda value: "log" if isinstance(value, SentLog) else repr(value),
 )
 def test_the_log_of_an_attempt_tells_how_far_it_got(
     error: Exception, log: SentLog, fault: Fault, sent: Sent
@@ -124,7 +124,7 @@ def test_the_log_tells_whether_the_request_may_be_sent_again() -> None:
 def test_a_response_tells_its_status_and_what_the_server_asks_for() -> None:
     """A response that isn't an error can ask for nothing."""
     headers = {"Retry-After": "3", "x-should-retry": "false"}
-    throttled = facts_of_response(httpx.Response(429, headers=headers), idempotent=True)
+    throttled = facts_of_response(httpx.Response(429, headers=headers), SentLog(), idempotent=True)
     assert throttled == Facts(
         fault=None,
         sent=Sent.ANSWERED,
@@ -133,13 +133,13 @@ def test_a_response_tells_its_status_and_what_the_server_asks_for() -> None:
         should_retry=False,
         idempotent=True,
     )
-    fine = facts_of_response(httpx.Response(200, headers=headers), idempotent=False)
+    fine = facts_of_response(httpx.Response(200, headers=headers), SentLog(), idempotent=False)
     assert fine == Facts(fault=None, sent=Sent.ANSWERED, status=200)
 
 
 def test_a_broken_body_is_a_fault_of_an_answered_attempt() -> None:
     """Its status stays known."""
-    answered = facts_of_response(httpx.Response(200), idempotent=True)
+    answered = facts_of_response(httpx.Response(200), SentLog(), idempotent=True)
     broken = facts_of_broken_body(answered, httpx.ReadTimeout("slow"))
     assert (broken.fault, broken.sent, broken.status) == (Fault.TIMEOUT, Sent.ANSWERED, 200)
 

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.context import RequestContext
-from typed_async_client.engine.run import CIRCUIT_EVENTS
 from typed_async_client.engine.shared import Policies
-from typed_async_client.events import AsyncEvent
+from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent
 from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.record import RequestRecord

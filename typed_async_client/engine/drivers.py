@@ -102,7 +102,7 @@ class AsyncDriver:
                                 answer = Outcome.of_error(error, attempt, log, sender.record)
                             else:
                                 facts = facts_of_response(
-                                    response, idempotent=attempt.idempotent, log=log
+                                    response, log, idempotent=attempt.idempotent
                                 )
                                 answer = Outcome(facts, response, None, "", attempt)
                                 del response  # the ledger may drop it before this frame ends
@@ -136,6 +136,7 @@ class AsyncDriver:
             case Acquire(turn=turn):
                 await _wait_for(turn)
             case Consult(function=function, argument=argument):
+                del self  # the error of the request may refer to this frame
                 answer = function(argument)
                 return (await answer) if inspect.isawaitable(answer) else answer
             case Spawn(flow=flow):

@@ -12,6 +12,7 @@ from typed_async_client.binding import Binding, running_loop
 from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.drivers import AsyncSender
 from typed_async_client.engine.in_flight import (
+    Around,
     InFlight,
     InFlightRequests,
     ResponseTask,
@@ -123,19 +124,20 @@ class Engine:
             self._release()
             raise
 
-    def launch(self, run: Run, sender: AsyncSender) -> ResponseTask:
+    def launch(self, run: Run, sender: AsyncSender, around: "Around | None" = None) -> ResponseTask:
         """Launch an admitted request and return its task.
 
         Args:
             run: the request's state.
             sender: makes its attempts.
+            around: its middleware; None for none.
         """
         # Not kept for all requests: it would refer back to this object.
         on_end = self.requests.remove if self._permits is None else self._remove
         request = InFlight(run, self.monitor, on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
-        return request.launch(sender)
+        return request.launch(sender, around)
 
     async def wait_for(self, request_id: str, *, allow_unknown: bool) -> RequestResult:
         """Wait for the requests in flight with an id; return the latest result.

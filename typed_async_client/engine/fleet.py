@@ -66,35 +66,42 @@ class FleetAdmission:
         self._reservation = None
 
     def report(self, outcome: Outcome) -> Flow[Transition | None]:
-        """Tell the circuit how the attempt has ended; return what that has changed."""
-        attempt = cast("Attempt", outcome.attempt)
-        is_asked = outcome.answered_by in {"", self._run.record.origin}
-        health = health_of(outcome.facts) if is_asked else Health.OK
-        return (yield from self._report(health, outcome.ended - attempt.started))
+        """Tell the circuit how the attempt has ended; return what that has changed.
+
+        If a redirect led to another origin, the one that was asked has answered, and the circuit of
+        the other is told how it ended; what that has changed is published here.
+        """
+        if self._admission is None:
+            return None
+        run, origin = self._run, outcome.answered_by
+        health = health_of(outcome.facts)
+        duration = outcome.ended - cast("Attempt", outcome.attempt).started
+        if origin in {"", run.record.origin}:
+            return (yield from self._report(health, duration))
+        transition = yield from self._report(Health.OK, duration)
+        elsewhere = yield from _reported_at(run, origin, health, duration)
+        for each in elsewhere:
+            yield from Publish(run.transition_event(each))
+        return transition
 
     def _report(self, health: Health, duration: float) -> Flow[Transition | None]:
         admission, self._admission = self._admission, None
         if admission is None:
             return None
-        transition: Transition | None = yield from _ask(
-            self._run,
-            "report",
-            "circuit",
-            "breaker",
-            admission=admission,
-            health=health,
-            duration=duration,
-            random=self._run.random(),
-        )
-        return transition
+        return (yield from _report(self._run, admission, health, duration))
 
     def give_back(self) -> Flow[None]:
         """Give back what the attempt was granted and hasn't used."""
         reservation, self._reservation = self._reservation, None
-        if reservation is not None:
-            yield from _ask(
-                self._run, "cancel_slot", "rate_limit", "limit", reservation=reservation
-            )
+        try:
+            if reservation is not None:
+                arguments: dict[str, Any] = {"reservation": reservation}
+                yield from _ask(self._run, "cancel_slot", "rate_limit", "limit", **arguments)
+        except GeneratorExit:  # no driver will perform another step
+            raise
+        except BaseException:  # cancelled again
+            yield from self._report(Health.UNKNOWN, 0.0)
+            raise
         yield from self._report(Health.UNKNOWN, 0.0)
 
 
@@ -103,6 +110,7 @@ def withdrawn(run: Run) -> Flow[bool]:
     if "budget" not in run.policies.shared:
         return run.withdraw()
     yield from _deposited(run)
+    yield from _refunded(run)
     run.withdrawal = yield from _ask(run, "withdraw", "budget", "budget")
     return run.withdrawal is not None
 
@@ -112,8 +120,13 @@ def settled(run: Run) -> Flow[None]:
     if "budget" not in run.policies.shared:
         return
     yield from _deposited(run)
-    withdrawals, run.refundable = run.refundable, ()
-    for withdrawal in withdrawals:
+    yield from _refunded(run)
+
+
+def _refunded(run: Run) -> Flow[None]:
+    while run.refundable:  # one by one: what is left if it is cancelled is given back later
+        withdrawal, *others = run.refundable
+        run.refundable = tuple(others)
         yield from _ask(run, "refund", "budget", "budget", withdrawal=withdrawal)
 
 
@@ -123,7 +136,37 @@ def _deposited(run: Run) -> Flow[None]:
         yield from _ask(run, "deposit", "budget", "budget")
 
 
-def _ask(run: Run, method: str, name: str, argument: str, **arguments: Any) -> Flow[Any]:
+def _reported_at(
+    run: Run, origin: str, health: Health, duration: float
+) -> Flow[tuple[Transition, ...]]:
+    """Tell the circuit of the origin that a redirect led to how it has answered."""
+    answer = yield from _ask(run, "admit", "circuit", "breaker", origin)
+    if isinstance(answer, Rejected):
+        return ()
+    changed = yield from _report(run, answer, health, duration, origin)
+    return tuple(each for each in (answer.transition, changed) if each is not None)
+
+
+def _report(
+    run: Run, admission: Admission, health: Health, duration: float, origin: str | None = None
+) -> Flow[Transition | None]:
+    changed: Transition | None = yield from _ask(
+        run,
+        "report",
+        "circuit",
+        "breaker",
+        origin,
+        admission=admission,
+        health=health,
+        duration=duration,
+        random=run.random(),
+    )
+    return changed
+
+
+def _ask(
+    run: Run, method: str, name: str, argument: str, origin: str | None = None, **arguments: Any
+) -> Flow[Any]:
     """Ask the store for one decision.
 
     Args:
@@ -131,12 +174,13 @@ def _ask(run: Run, method: str, name: str, argument: str, **arguments: Any) -> F
         method: the method of the store.
         name: the policy, which names its state.
         argument: what the method calls the options of the policy.
+        origin: the host that it is about; None for the one that was asked.
         **arguments: its other arguments.
     """
     policies = run.policies
     options = getattr(policies.options, name)
     scope = getattr(options, "scope", None) or options.per
-    key = StateKey(name, str(scope_key(scope, run.record.origin)))
+    key = StateKey(name, str(scope_key(scope, origin or run.record.origin)))
     arguments[argument] = options
     call = functools.partial(getattr(policies.store, method), now=run.now(), **arguments)
     return (yield from Consult(call, key))

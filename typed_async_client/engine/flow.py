@@ -40,7 +40,7 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:
     try:
         policies = run.policies
         if policies.is_plain:  # nearly every request of a client without policies ends here
-            run.attempts = 1
+            run.count_attempt()
             outcome: Outcome = yield Send(run.new_attempt())
             outcome.ended = run.now()
         else:
@@ -85,9 +85,9 @@ def _interrupted(run: Run, error: BaseException) -> Flow[None]:
     except GeneratorExit:
         raise
     except BaseException as another:
-        yield Publish(run.interrupted_event(another))
+        yield Publish(run.failed_event(another))
         raise
-    yield Publish(run.interrupted_event(error))
+    yield Publish(run.failed_event(error))
 
 
 def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:
@@ -109,7 +109,7 @@ def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:
         del outcome  # its error refers to this frame
         yield from Sleep(decision.delay)
         if run.policies.is_plain:
-            run.attempts += 1
+            run.count_attempt()
             outcome = yield from Send(run.new_attempt())
             outcome.ended = run.now()
         else:
@@ -141,7 +141,7 @@ def _announced(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
 def _guarded(run: Run) -> Flow[Outcome]:
     """Make one attempt behind the policies, and copies of it if it is slow."""
     run.enter_policies()
-    run.attempts += 1
+    run.count_attempt()
     hedged = run.policies.hedge is not None
     return (yield from (hedged_attempt(run) if hedged else guarded_attempt(run)))
 

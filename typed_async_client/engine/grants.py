@@ -5,10 +5,12 @@ Whatever was granted is given back once, however the attempt ends.
 
 from typing import TYPE_CHECKING, Any
 
+from typed_async_client.attempts import Attempt
 from typed_async_client.engine.fleet import FleetAdmission
 from typed_async_client.engine.run import Run
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.circuit import Circuit
+from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.health import Health, health_of
 from typed_async_client.policies.transitions import Ticket, Transition
 
@@ -31,7 +33,7 @@ class Grants:
 
     __slots__ = (
         "_adaptive",
-        "_begun",
+        "_attempt",
         "_is_reported",
         "_permits",
         "_run",
@@ -44,7 +46,7 @@ class Grants:
     def __init__(self, run: Run) -> None:
         self.fleet: FleetAdmission | None = FleetAdmission(run) if run.policies.shared else None
         self._adaptive: Permit | None = None
-        self._begun: float | None = None  # when it was sent
+        self._attempt: Attempt | None = None  # once it was sent
         self._is_reported = False
         self._permits: list[tuple[GateQueue[Any], Any]] = []
         self._run = run
@@ -53,9 +55,9 @@ class Grants:
         self._withdrawal: Any = run.take_withdrawal()
         run.admissions.append(self)
 
-    def begin(self, now: float) -> None:
+    def begin(self, attempt: Attempt) -> None:
         """Record that the attempt is sent now, which uses up its turn and what it withdrew."""
-        self._begun = now
+        self._attempt = attempt
         self._slot = None
         if self.fleet is not None:
             self.fleet.begin()
@@ -66,9 +68,18 @@ class Grants:
         self._run.refund(withdrawal)
 
     def lose(self, now: float) -> None:
-        """Record how long the attempt was in flight when a copy of it turned out to be faster."""
-        if self._begun is not None and not self._is_reported:
-            self._run.states["hedge"].record(now - self._begun)
+        """Record how long the attempt was in flight when a copy of it turned out to be faster.
+
+        The next delay would be too short if only the attempts that were fast counted.
+        """
+        attempt, run = self._attempt, self._run
+        if attempt is None or self._is_reported:
+            return
+        run.states["hedge"].record(now - attempt.started)
+        facts = Facts(fault=None, sent=Sent.UNANSWERED, idempotent=True, local=True)
+        overtaken = Outcome(facts, attempt=attempt)
+        overtaken.ended = now
+        run.keep(overtaken)
 
     def report(self, outcome: Outcome, duration: float, now: float) -> tuple[Transition, ...]:
         """Tell the policies how the attempt has ended; return what that has changed.
@@ -117,7 +128,7 @@ class Grants:
         now = run.now()
         self._drop_ticket(now)
         self._give_back(now)
-        if self._begun is None:
+        if self._attempt is None:
             self.refund()
 
     def _give_back(self, now: float) -> None:

@@ -38,11 +38,11 @@ def _attempted(run: Run, copy: int, admission: Admission) -> Flow[Outcome]:
         attempt = run.new_attempt(copy)
         if answer is not None:
             outcome = refused(run, answer, admission.refused_by)
-            run.attempts -= copy == 0  # it isn't made
+            run.count_attempt(-(copy == 0))  # it isn't made
             yield from admission.refuse(answer)
         elif attempt.started >= run.deadline:
             outcome = too_late(run)
-            run.attempts -= copy == 0
+            run.count_attempt(-(copy == 0))
             yield from admission.leave()
         else:
             outcome = yield from _sent(run, attempt, admission)
@@ -61,7 +61,7 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     """Send an attempt that was admitted, and report how it has ended."""
     if EventType.STARTED in run.wanted:
         yield Publish(run.event(EventType.STARTED))
-    admission.begin(attempt.started)
+    admission.begin(attempt)
     outcome: Outcome = yield Send(attempt)
     try:
         outcome.attempt, outcome.ended = attempt, (now := run.now())

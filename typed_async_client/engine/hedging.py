@@ -25,11 +25,11 @@ def hedged_attempt(run: Run) -> Flow[Outcome]:
     children: list[Child] = []
     try:
         winner = yield from _race(run, plan, children)
-        outcome = cast("Outcome", winner.outcome)
-        for admission in run.admissions:
-            if admission is not outcome.admission:
-                admission.lose(run.now())
+        outcome, answered = cast("Outcome", winner.outcome), run.now()
+        losing = [each for each in run.admissions if each is not outcome.admission]
         yield from _stop(run, [child for child in children if child is not winner], children)
+        for admission in losing:  # those that have ended all the same are on the record already
+            admission.lose(answered)
     except GeneratorExit:
         raise
     except BaseException:

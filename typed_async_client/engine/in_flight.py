@@ -19,10 +19,15 @@ from typed_async_client.events import AsyncEvent, EventType
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["InFlight", "InFlightRequests", "ResponseTask", "wait_for_tasks"]
+    from typed_async_client.engine.steps import Flow
+
+__all__ = ["Around", "InFlight", "InFlightRequests", "ResponseTask", "wait_for_tasks"]
 
 ResponseTask: TypeAlias = "asyncio.Task[httpx.Response]"
 """The task of one request: its result is the response; cancelling it cancels the request."""
+
+Around: TypeAlias = "Callable[[Callable[[AsyncEvent], None]], Flow[httpx.Response]]"
+"""Given what publishes events, returns the flow of a request with its middleware."""
 
 _RequestCoroutine: TypeAlias = "Coroutine[Any, Any, httpx.Response]"
 
@@ -62,8 +67,8 @@ class InFlight:
         self._monitor = monitor
         self._run = run
 
-    def launch(self, sender: AsyncSender) -> ResponseTask:
-        """Create the request's task.
+    def launch(self, sender: AsyncSender, around: "Around | None" = None) -> ResponseTask:
+        """Create the request's task, with its middleware, if it has any.
 
         The task factory of the event loop may wrap the coroutine, or run it right away. A task that
         is cancelled before its first step never runs the coroutine at all, not even its ``finally``
@@ -72,7 +77,8 @@ class InFlight:
         Raises:
             Exception: the task factory refused; the request has ended as cancelled.
         """
-        coroutine = AsyncDriver(sender, self._emit).drive(request_flow(self._run))
+        flow = request_flow(self._run) if around is None else around(self._emit)
+        coroutine = AsyncDriver(sender, self._emit).drive(flow)
         try:
             task: ResponseTask = asyncio.get_running_loop().create_task(coroutine)
         except BaseException:

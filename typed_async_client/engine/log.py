@@ -38,7 +38,8 @@ def _write(level: int, event: AsyncEvent, what_happened: str) -> None:
     if not _log.isEnabledFor(level):
         return
     with contextlib.suppress(Exception):  # a logging handler may raise, and mustn't fail a request
-        _log.log(level, "%s %s: %s (%s)", event.method, event.url, what_happened, _cause(event))
+        named = f"{event.method} {event.url}".lstrip()  # a circuit changed by hand has no method
+        _log.log(level, "%s: %s (%s)", named, what_happened, _cause(event))
 
 
 def _cause(event: AsyncEvent) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typed_async_client.attempts import Attempt, AttemptRecord
 from typed_async_client.errors import RejectedError
-from typed_async_client.events import AsyncEvent, EventType, RetryDetails
+from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent, EventType, RetryDetails
 from typed_async_client.facts import fault_of
 from typed_async_client.outcome import AttemptHistory, Outcome
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import GiveUp, RetryAfter
-from typed_async_client.policies.transitions import CircuitState, Transition
+from typed_async_client.policies.transitions import Transition
 from typed_async_client.redact import error_line
 
 if TYPE_CHECKING:
@@ -23,18 +23,10 @@ if TYPE_CHECKING:
     from typed_async_client.engine.shared import Policies
     from typed_async_client.record import RequestRecord
 
-__all__ = ["CIRCUIT_EVENTS", "Run"]
+__all__ = ["Run"]
 
 _NO_STATES: Mapping[str, Any] = {}
 _NO_DETAILS: Mapping[str, Any] = {}
-
-CIRCUIT_EVENTS = {
-    CircuitState.OPEN: EventType.CIRCUIT_OPENED,
-    CircuitState.HALF_OPEN: EventType.CIRCUIT_HALF_OPEN,
-    CircuitState.CLOSED: EventType.CIRCUIT_CLOSED,
-    CircuitState.ISOLATED: EventType.CIRCUIT_OPENED,
-}
-"""What the event of a circuit that has changed its state is called, by its new state."""
 
 
 class Run:
@@ -62,7 +54,7 @@ class Run:
         started: when it began, in monotonic seconds.
         states: the states of its policies for its origin, by the name of the policy.
         wanted: the same.
-        is_deposited: whether a shared budget has counted it.
+        is_deposited: whether the budget has counted it, if that is shared or it has middleware.
         refundable: what a shared budget gets back when it ends.
         withdrawal: what it has taken from its budget for an extra request that no attempt stands
             for yet; None for nothing.
@@ -146,8 +138,12 @@ class Run:
         """
         now = self.now()
         self.states = self.policies.states_at(self.record.origin, now)
-        if self.attempts == 0 and "budget" in self.states:
+        if self.attempts == 0 and "budget" in self.states and not self.is_deposited:
             self.states["budget"].deposit(now)
+
+    def count_attempt(self, by: int = 1) -> None:
+        """Count an attempt that is about to be made; -1 if it wasn't."""
+        self.attempts += by
 
     def new_attempt(self, copy: int = 0) -> Attempt:
         """Prepare an attempt, which starts now."""
@@ -164,20 +160,8 @@ class Run:
         if not self.policies.is_plain:
             attempt.phases = {}
         if self.policies.adds_headers or self.key is not None:
-            attempt.headers = self._headers(now)
+            attempt.headers = policies.headers_of(attempt, self.key, self.deadline - now)
         return attempt
-
-    def _headers(self, now: float) -> tuple[tuple[str, str], ...]:
-        """Return what the policies add to the headers of an attempt that starts now."""
-        options = self.policies.options
-        headers = []
-        if self.key is not None:
-            headers.append(("Idempotency-Key", self.key))
-        if options.attempt_header is not None:
-            headers.append((options.attempt_header, str(self.attempts)))
-        if options.deadline_header is not None and self.deadline != math.inf:
-            headers.append((options.deadline_header, f"{max(0.0, self.deadline - now):.3f}"))
-        return tuple(headers)
 
     def keep(self, outcome: Outcome, decision: RetryAfter | GiveUp | None = None) -> None:
         """Add the record of an attempt that has ended.
@@ -285,18 +269,14 @@ class Run:
         """Create the event of a circuit that has changed its state because of the request."""
         return self.event(CIRCUIT_EVENTS[transition.state], transition)
 
-    def failed_event(self, error: Exception) -> AsyncEvent:
-        """Create the terminal event of a request that ends with an error."""
+    def failed_event(self, error: BaseException) -> AsyncEvent:
+        """Create the terminal event of a request that ends with an error, or a cancellation."""
+        if not isinstance(error, Exception):
+            return self.cancelled_event(error)
         if isinstance(error, RejectedError):
             return self.event(EventType.REJECTED, error=error)
         kind = EventType.TIMEOUT if fault_of(error) is Fault.TIMEOUT else EventType.ERROR
         return self.event(kind, error=error)
-
-    def interrupted_event(self, error: BaseException) -> AsyncEvent:
-        """Create the terminal event of a request that ends with an exception."""
-        if isinstance(error, Exception):
-            return self.failed_event(error)
-        return self.cancelled_event(error)
 
     def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
         """Create the terminal event of a request that was cancelled or interrupted."""
@@ -314,8 +294,6 @@ class Run:
         )
 
 
-def _described(error: Exception | None) -> str | None:
-    if error is None:
-        return None
+def _described(error: Exception) -> str:
     message = error_line(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

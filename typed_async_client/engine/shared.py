@@ -1,5 +1,6 @@
 """The policies of a client with what they know of each host, shared by all its requests."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -12,6 +13,7 @@ from typed_async_client.policies.retry import RetryPolicy
 from typed_async_client.stores import StateStore, SyncStateStore
 
 if TYPE_CHECKING:
+    from typed_async_client.attempts import Attempt
     from typed_async_client.policies.hedge import HedgeState
 
 __all__ = ["Policies", "Scoped", "SharedPolicies"]
@@ -88,6 +90,25 @@ class Policies:
         self.gates: tuple[str, ...] = tuple(name for name in _GATES if name in enabled)
         self.hedge: Scoped[HedgeState] | None = self._states.get("hedge")
 
+    def headers_of(
+        self, attempt: "Attempt", key: str | None, seconds: float
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the headers to add to those of an attempt.
+
+        Args:
+            attempt: the attempt.
+            key: the idempotency key of the request; None for none.
+            seconds: seconds until its deadline; infinite without one.
+        """
+        options, headers = self.options, []
+        if key is not None:
+            headers.append(("Idempotency-Key", key))
+        if options.attempt_header is not None:
+            headers.append((options.attempt_header, str(attempt.number)))
+        if options.deadline_header is not None and seconds != math.inf:
+            headers.append((options.deadline_header, f"{max(0.0, seconds):.3f}"))
+        return tuple(headers)
+
     def states_at(self, origin: str, now: float) -> dict[str, Any]:
         """Return the states for requests to an origin, by the name of the policy."""
         return {name: scoped.at(origin, now) for name, scoped in self._states.items()}
@@ -131,9 +152,7 @@ class SharedPolicies:
             if type(options).__name__ == "CircuitBreaker"
         ]
 
-    def _states_of(self, options: Any) -> "Scoped[Any] | None":
-        if options is None:
-            return None
+    def _states_of(self, options: Any) -> "Scoped[Any]":
         known = _recall(self._states, options)
         return _remember(self._states, options, _scoped(options)) if known is None else known
 

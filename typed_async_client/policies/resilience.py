@@ -24,13 +24,13 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class Resilience:
     """The policies of a client, in the order in which they apply, outermost first.
 
-    Deadline, rate limit and pushback, retries within their budget, hedging, circuit, bulkhead or
-    adaptive limit, and the timeout of the attempt. Each one is off if it is None.
+    Deadline, retries within their budget, hedging, pushback, rate limit, circuit, bulkhead, adaptive
+    limit, and the timeout of the attempt. Each one is off if it is None.
 
     Args:
         deadline: seconds that a request may take in all: its waits, its attempts and the body of
             its response; > 0.
-        rate_limit: limits how many requests start per second.
+        rate_limit: limits how many attempts begin per second.
         pushback: holds back all requests to a host that asked its clients to wait.
         retry: decides which attempts are followed by another.
         budget: limits retries, hedged copies and resumed streams to a share of the requests.
@@ -101,15 +101,18 @@ class Resilience:
 
         A request may take 30 seconds, and each of its at most three attempts 10. Retries follow
         what failed for reasons that pass, if that is safe, and are limited to a fifth of the recent
-        requests. ``Retry-After`` is honoured by all requests to its host, and a host that fails
-        most of them is left alone for a while. Nothing limits how many requests run or start.
+        requests. ``Retry-After`` is honoured by all requests to its host. A host at which most
+        requests of the last 10 seconds failed is left alone for a second, and for longer each time
+        it fails again, but never for much more than 10. Nothing limits how many requests run or
+        start.
         """
         return cls(
             deadline=30.0,
             pushback=Pushback(),
             retry=RetryPolicy(),
             budget=RetryBudget(),
-            circuit=CircuitBreaker(),
+            # With a window of 30 seconds, a busy host would be down for 15 until the circuit opens.
+            circuit=CircuitBreaker(window=10.0, reset_timeout=1.0, max_reset_timeout=10.0),
             attempt_timeout=10.0,
         )
 

@@ -84,7 +84,7 @@ class RetryPolicy:
             safe: see ``assume_idempotent``. In a transport, the body hasn't been read yet.
         assume_idempotent: whether every request may be sent twice, whatever its method.
         retry_unprocessed: whether a request is sent again because the server said that it hasn't
-            processed it: by closing an HTTP/2 connection, refusing a stream, or with a 421.
+            processed it: by closing an HTTP/2 connection, or refusing a stream.
         obey_should_retry: whether an ``x-should-retry`` header of a failure decides whether it is
             worth a retry.
         retry_after_cap: longest wait in seconds that a server may ask for, >= 0; if it asks for

@@ -79,6 +79,7 @@ class Decision(Generic[T]):
         decode: what its reply means.
         locally: makes the decision in a local store, at a time in monotonic seconds.
         undo: the decision that gives back what this one took; None if it took nothing.
+        gives_back: whether it gives back what another took, which must be done in any case.
     """
 
     script: Script
@@ -87,6 +88,7 @@ class Decision(Generic[T]):
     decode: Callable[[Any], T]
     locally: Callable[[SyncLocalStore, float], T]
     undo: Callable[[T], "Decision[Any] | None"] = lambda _: None
+    gives_back: bool = False
 
 
 def take_slot(
@@ -117,6 +119,7 @@ def cancel_slot(key: StateKey, limit: RateLimit, reservation: Reservation) -> De
         return None
     return Decision(
         script=CANCEL_SLOT,
+        gives_back=True,
         key=_key("rate", key),
         arguments=receipt.values,
         decode=bool,
@@ -153,6 +156,7 @@ def report(
     outcome = (int(health is not Health.UNKNOWN), int(health.is_failure), int(is_slow), random)
     return Decision(
         script=REPORT,
+        gives_back=True,
         key=_circuit_key(key, breaker),
         arguments=(*receipt.values, *outcome, *_limits(breaker)),
         decode=lambda reply: _decode_transition(*reply) if reply else None,
@@ -191,6 +195,7 @@ def refund(key: StateKey, budget: RetryBudget, withdrawal: Withdrawal) -> Decisi
         return None
     return Decision(
         script=REFUND,
+        gives_back=True,
         key=_budget_key(key, budget),
         arguments=(budget.ttl / _SLICES, *receipt.values),
         decode=lambda reply: None,  # noqa: ARG005 - nothing is answered

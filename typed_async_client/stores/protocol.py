@@ -79,7 +79,8 @@ class StateStore(Protocol):
     """Keeps the state of policies for asynchronous clients.
 
     No method raises because the state can't be reached: the store then decides by itself as well as
-    it can. If a call is cancelled, what it would have taken is given back.
+    it can. If a call is cancelled, what it would have taken is given back, and what it was to give
+    back or report still is.
 
     Each method takes ``now``, in monotonic seconds. A store with a clock of its own ignores it
     unless it must decide by itself. A reservation, an admission and a withdrawal can be given back

@@ -212,12 +212,19 @@ class RedisStore:
         self._binding.check()
         began = time.monotonic()
         if not self._outage.is_down:
-            async with self._turns:
+            try:
+                await self._turns.acquire()
+            except asyncio.CancelledError:
+                if decision.gives_back:
+                    self._start(self._answer(decision))
+                raise
+            try:
                 if not self._outage.is_down:  # it may have begun meanwhile
-                    try:
-                        return await self._ask(decision)
-                    except self._connection.failures as error:
-                        self._outage.begin(error)
+                    return await self._ask(decision)
+            except self._connection.failures as error:
+                self._outage.begin(error)
+            finally:
+                self._turns.release()
         if self._outage.is_check_due():
             self._start(self._check())
         return decision.locally(self._local, now + time.monotonic() - began)

@@ -72,10 +72,13 @@ def hand_over(response: httpx.Response, delivery: Delivery) -> None:
     """Let the body of a response resume the flow when it ends."""
     if isinstance(response, WholeResponse):
         response.replace_body(lambda body: AsyncDeliveredBody(body, delivery))
-    elif isinstance(response.stream, httpx.AsyncByteStream):
-        response.stream = AsyncDeliveredBody(response.stream, delivery)
     else:
-        response.stream = DeliveredBody(response.stream, delivery)
+        is_sync = isinstance(response.stream, httpx.SyncByteStream)
+        is_async = isinstance(response.stream, httpx.AsyncByteStream)
+        kind = AsyncDeliveredBody if is_async else DeliveredBody
+        response.stream = (_EitherDeliveredBody if is_sync and is_async else kind)(
+            response.stream, delivery
+        )
 
 
 class AsyncDeliveredBody(httpx.AsyncByteStream):
@@ -157,3 +160,7 @@ class DeliveredBody(httpx.SyncByteStream):
             self._stream.close()
         finally:
             self._delivery.end()
+
+
+class _EitherDeliveredBody(AsyncDeliveredBody, DeliveredBody):
+    """The body of a response for either client."""

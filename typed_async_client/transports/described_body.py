@@ -1,7 +1,7 @@
 """Response bodies whose errors say which request failed, as those of the heads do."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -25,8 +25,11 @@ def describe_body(response: httpx.Response, request: httpx.Request) -> httpx.Res
     known = httpx.ByteStream | DescribedBody | AsyncDescribedBody
     if response.is_closed or isinstance(response, WholeResponse) or isinstance(stream, known):
         return response
-    kind = AsyncDescribedBody if isinstance(stream, httpx.AsyncByteStream) else DescribedBody
-    response.stream = kind(stream, request)
+    is_async = isinstance(stream, httpx.AsyncByteStream)
+    kind: type[_Body] = AsyncDescribedBody if is_async else DescribedBody
+    if is_async and isinstance(stream, httpx.SyncByteStream):
+        kind = _EitherDescribedBody
+    response.stream = cast("httpx.AsyncByteStream", kind(stream, request))
     return response
 
 
@@ -67,3 +70,7 @@ class AsyncDescribedBody(_Body, httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Close the body."""
         await self._stream.aclose()
+
+
+class _EitherDescribedBody(AsyncDescribedBody, DescribedBody):
+    """The body of a response for either client."""

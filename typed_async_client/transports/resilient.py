@@ -5,33 +5,34 @@ around any other transport. It sees one hop at a time: redirects, authentication
 handled by the httpx client above it.
 """
 
-import math
+import functools
 import random as random_module
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import httpx
 
 from typed_async_client.binding import running_loop
-from typed_async_client.context import checked_context
 from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver
 from typed_async_client.events import EventType
-from typed_async_client.libraries import check_request
+from typed_async_client.middleware import (
+    Kind,
+    TransportMiddleware,
+    check_kind,
+    checked_middleware,
+)
 from typed_async_client.options import BackendName
-from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.record import RequestRecord
 from typed_async_client.request_options import (
-    OwnOptions,
     check_store,
+    check_store_kind,
     check_sync,
     checked_resilience,
     limits_of,
@@ -39,6 +40,7 @@ from typed_async_client.request_options import (
 from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
 from typed_async_client.sources import aclose_source, close_source
 from typed_async_client.stores import StateStore, SyncStateStore
+from typed_async_client.transports.calls import AsyncTransportCalls, SyncTransportCalls
 from typed_async_client.transports.environment import check_backend_options, proxied_backend
 from typed_async_client.transports.pair import (
     AnyTransport,
@@ -51,6 +53,7 @@ from typed_async_client.transports.senders import (
     AsyncTransportSender,
     SyncTransportSender,
 )
+from typed_async_client.transports.starting import Starting, check_run_sync
 from typed_async_client.transports.transport_events import (
     SettlesCallbacks,
     TransportEvents,
@@ -58,17 +61,11 @@ from typed_async_client.transports.transport_events import (
 )
 
 if TYPE_CHECKING:
-    from typed_async_client.engine.shared import Policies
     from typed_async_client.engine.steps import Flow
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
-CONTEXT = "request_context"
-"""Request extension: the ``RequestContext`` to use in place of a new one."""
-
 _CONNECT_ONLY = Resilience.connect_only()
-
-_NO_OPTIONS = OwnOptions()
 
 
 class ResilientTransport(SettlesCallbacks, WrappingTransport):
@@ -103,6 +100,9 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         on_event: called with a clone of each ``AsyncEvent``; an exception it raises is logged once
             and otherwise ignored. ``SUCCESS`` is published when the body has been read, or the
             response closed. With asynchronous clients it may be async.
+        middleware: functions ``m(request, call_next)``, called around each request with its retries,
+            outermost first: ``async def`` for asynchronous clients, ``def`` for synchronous ones.
+            The body of the response that ``call_next`` returns hasn't been read.
         max_connections: how many connections a wrapped ``httpx.AsyncHTTPTransport`` allows; None
             reads the limit from the transport.
         trust_env: whether the environment counts for a transport made here, as in httpx's clients:
@@ -115,7 +115,8 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
     Raises:
         ValueError: an option is out of range or doesn't apply to ``transport``, or the backend is
             unknown; the message names it.
-        TypeError: ``transport`` isn't an httpx transport, or ``on_event`` isn't callable.
+        TypeError: ``transport`` isn't an httpx transport, ``on_event`` isn't callable, an entry of
+            ``middleware`` isn't one, or ``store`` isn't a store for that kind of client.
         ImportError: the backend, or a proxy of the environment, needs an extra that isn't
             installed.
 
@@ -135,15 +136,20 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         backoff_factor: float | None = None,
         max_delay: float | None = None,
         on_event: Callback | None = None,
+        middleware: Iterable[TransportMiddleware] = (),
         max_connections: int | None = None,
         trust_env: bool = True,
         resend_on_closed: bool = True,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        if isinstance(transport, httpx.BaseTransport) and not isinstance(
-            transport, httpx.AsyncBaseTransport
-        ):
+        check_store(store)
+        is_sync, is_async_too = (
+            isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
+        )
+        if is_sync != is_async_too:
+            check_store_kind(store, is_async=is_async_too)
+        if is_sync and not is_async_too:
             check_sync(chosen)
         given = {
             "max_retries": max_retries,
@@ -151,15 +157,14 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             "backoff_factor": backoff_factor,
             "max_delay": max_delay,
         }
-        self._defaults = limits_of(chosen, given)
-        self._lock = threading.RLock()
-        self._shared = SharedPolicies(store)
-        self._policies: Policies = self._shared.of(chosen)
         self._callbacks = Callbacks()
-        self._random = random
+        self._lock = threading.RLock()
+        limits = limits_of(chosen, given)
+        self._prepare = Starting(chosen, limits, self._callbacks, random, store)
         if on_event is not None:
             for kind in EventType:
                 self._callbacks.add(kind, on_event)
+        self._middleware = checked_middleware(middleware, _kind_of(transport))
         self._has_async_callback = is_async(on_event)
         if isinstance(transport, str):
             check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
@@ -182,27 +187,32 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             ConnectError: every allowed attempt to connect has failed.
             RejectedError: a policy has refused the request.
             GaveUpError: a policy allows no other attempt.
-            TypeError: the wrapped transport, or ``on_event``, only supports asynchronous clients;
-                or the client is an httpx2 client, see ``for_httpx2()``.
+            TypeError: the wrapped transport, ``store``, ``on_event`` or ``middleware`` only supports
+                asynchronous clients; or the client is an httpx2 client, see ``for_httpx2()``.
             Exception: whatever else the wrapped transport raises.
         """
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
-        check_store(self._shared.store, is_async=False)
-        run = self._prepare(request, time.monotonic)
-        if not run.policies.is_plain or run.policies.retry.when is not None:
-            check_sync(run.policies.options)
+        check_store_kind(self._prepare.store, is_async=False)
+        run: Run = self._prepare(request, time.monotonic)
+        check_run_sync(run)
         events = self._events()
         sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)
         driver = SyncDriver(sender, events.publish)
+        calls: SyncTransportCalls | None = None
+        if self._middleware:
+            check_kind(self._middleware, "sync")
+            make_sender = functools.partial(SyncTransportSender, transport, **self._traits)
+            calls = SyncTransportCalls(run, request, self._prepare, make_sender, sender.outer)
         outer = keep_attempt()
         try:
-            return sender.completed(driver.drive(self._locked(run)))
+            return sender.completed(driver.drive(self._flow(run, calls, events)))
         finally:
             end_attempt(outer)
             del run, sender, driver, events  # the error of the last event refers to this frame
-            close_source(request.stream)
+            for sent in [request] if calls is None else calls.requests:
+                close_source(sent.stream)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of an asynchronous client; raises the same as ``handle_request``.
@@ -212,15 +222,20 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
-        check_store(self._shared.store, is_async=True)
-        run = self._prepare(request, loop.time)
+        check_store_kind(self._prepare.store, is_async=True)
+        run: Run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
         driver = AsyncDriver(sender, events.publish)
+        calls: AsyncTransportCalls | None = None
+        if self._middleware:
+            check_kind(self._middleware, "async")
+            make_sender = functools.partial(AsyncTransportSender, transport, **self._traits)
+            calls = AsyncTransportCalls(run, request, self._prepare, make_sender, sender.outer)
         outer = keep_attempt()
         has_sent = type(self.wrapped) is httpx.AsyncHTTPTransport
         try:
-            return sender.completed(await driver.drive(self._locked(run)))
+            return sender.completed(await driver.drive(self._flow(run, calls, events)))
         except BaseException:
             has_sent = True
             raise
@@ -228,7 +243,8 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             end_attempt(outer)
             del run, sender, driver, events  # the error of the last event refers to this frame
             if has_sent:  # others, ours included, may go on sending beside a response
-                await aclose_source(request.stream)
+                for sent in [request] if calls is None else calls.requests:
+                    await aclose_source(sent.stream)
 
     def circuit(self, origin: str) -> CircuitControl:
         """Return the circuit of a host, to look at it, or to open and close it by hand.
@@ -240,41 +256,31 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             ValueError: the transport has no circuit breaker, or a store keeps its state.
         """
         publish = self._events().publish
-        return circuit_control(self._policies, origin, time.monotonic(), publish, self._lock)
-
-    def _prepare(self, request: httpx.Request, now: Callable[[], float]) -> Run:
-        """Check the request and what it brings; return the state that it starts in."""
-        check_request(request)
-        extensions = request.extensions
-        policies, defaults = self._policies, self._defaults
-        own = _NO_OPTIONS
-        if len(extensions) > 1:  # nearly all requests bring their timeouts only
-            own, _ = OwnOptions.split(extensions)
-        if own.resilience is not None:
-            policies = self._shared.of(own.resilience)
-            defaults = limits_of(own.resilience, {})
-        given = extensions.get(CONTEXT)
-        seconds = own.deadline_of(policies.options)
-        method = request.method
-        is_safe = is_idempotent(method) or is_idempotent(method, request.headers.raw)
-        key = own.key_for(policies.options, is_idempotent=is_safe)
-        return Run(
-            defaults.renew() if given is None else checked_context(given).clone(),
-            policies,
-            now,
-            self._random,
-            RequestRecord(method, request.url),
-            is_safe or key is not None,
-            self._callbacks.wanted,
-            deadline=math.inf if seconds is None else now() + seconds,
-            key=key,
-            may_copy=isinstance(request.stream, httpx.ByteStream),
+        return circuit_control(
+            self._prepare.policies, origin, time.monotonic(), publish, self._lock
         )
 
     def _events(self) -> TransportEvents:
         return TransportEvents(self._callbacks, is_nested=attempt_log() is not None)
 
-    def _locked(self, run: Run) -> "Flow[httpx.Response]":
+    def _flow(
+        self,
+        run: Run,
+        calls: SyncTransportCalls | AsyncTransportCalls | None,
+        events: TransportEvents,
+    ) -> "Flow[httpx.Response]":
         """Return the flow of a request, which holds the lock if it uses shared policies."""
+        if calls is not None:
+            return calls.flow(self._middleware, events.publish, self._lock)
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
+
+
+def _kind_of(transport: object) -> Kind | None:
+    """Return the only kind of client that a transport serves; None if it is both."""
+    for_sync, for_async = (
+        isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
+    )
+    if isinstance(transport, str) or (for_async and not for_sync):
+        return "async"
+    return "sync" if for_sync and not for_async else None

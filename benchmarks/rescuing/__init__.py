@@ -1,0 +1,1 @@
+"""What ``rescue.py`` consists of: a server that fails, clients, their turns, tables and the chart."""

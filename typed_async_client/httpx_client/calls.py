@@ -1,0 +1,112 @@
+"""The calls that the middleware of a client's request makes, each with a sender of its own."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from typed_async_client.attempts import Attempt
+from typed_async_client.engine.around import CallRun
+from typed_async_client.engine.run import Run
+from typed_async_client.errors import RequestBodyConsumedError
+from typed_async_client.httpx_client.sending import RequestSender
+from typed_async_client.middleware import Call
+from typed_async_client.sent import SentLog
+
+__all__ = ["CallSender", "ClientCalls"]
+
+
+class CallSender(RequestSender):
+    """Makes the attempts of one call, and keeps the log of the last one.
+
+    Attributes:
+        log: what it has sent; None before the first attempt.
+    """
+
+    __slots__ = ("log",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.log: SentLog | None = None
+
+    def begin(self, attempt: Attempt) -> SentLog:
+        """Start a new log of what the running task sends."""
+        self.log = super().begin(attempt)
+        return self.log
+
+
+class ClientCalls:
+    """Prepares the calls of one request.
+
+    Args:
+        run: the state of the request.
+        client: the httpx client that sends.
+        prepare: checks a call, and returns its state and what makes its attempts.
+
+    Attributes:
+        kind: the type of a call.
+    """
+
+    kind: type = Call
+
+    def __init__(
+        self, run: Run, client: Any, prepare: Callable[[Call], tuple[CallRun, CallSender]]
+    ) -> None:
+        self._client = client
+        self._prepare = prepare
+        self._run = run
+        self._sent: list[tuple[Any, CallSender]] = []  # bodies that can be read only once
+
+    def begin(self, call: Call, publish: object) -> tuple[CallRun, CallSender]:  # noqa: ARG002 - for bodies that are open
+        """Return the state of a call, and what makes its attempts.
+
+        Raises:
+            ValueError: its context is that of another request.
+            RequestBodyConsumedError: its body was sent by an earlier call.
+            TypeError: an option is unknown, or its body can't be sent.
+        """
+        expected, given = self._run.context.request_id, call.context.request_id
+        if given != expected:
+            raise ValueError(
+                f"a call keeps the request_id of its request, {expected!r}, got {given!r}: use "
+                "dataclasses.replace(call.context, ...)"
+            )
+        content = call.options.get("content")
+        for body, earlier in self._sent:
+            if body is content and earlier.log is not None and earlier.log.body_started:
+                raise RequestBodyConsumedError(
+                    f"can't send the body of {call.method} again: its source can be read only "
+                    "once, and an earlier call has sent it; pass bytes"
+                )
+        run, sender = self._prepare(call)
+        if hasattr(content, "__anext__"):
+            self._sent.append((content, sender))
+        return run, sender
+
+    def receive(self, call: Call, sender: object, response: Any) -> Any:  # noqa: ARG002 - transports need them
+        """Return the response of a call, which has been read."""
+        return response
+
+    async def complete(self, call: Call, response: Any) -> None:
+        """Read the response that a request ends with, and give it a request if it has none."""
+        if isinstance(response, httpx.Response):
+            try:
+                _ = response.request
+            except RuntimeError:
+                response.request = self._request_of(call)
+        if response.is_closed:
+            return
+        try:
+            await response.aread()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await response.aclose()
+            raise
+
+    def _request_of(self, call: Call) -> httpx.Request:
+        """Return the request that a response made by a middleware seems to answer."""
+        params = call.options.get("params")
+        if isinstance(self._client, httpx.AsyncClient):
+            return self._client.build_request(call.method, call.url, params=params)
+        return httpx.Request(call.method, call.url, params=params)

@@ -1,0 +1,150 @@
+"""Prepares requests: checks what the caller passed, and creates the state that the engine runs."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+
+from typed_async_client.context import RequestContext, checked_context
+from typed_async_client.copies import copy_option
+from typed_async_client.engine.around import CallRun, around_flow
+from typed_async_client.engine.chains import AsyncChain
+from typed_async_client.engine.engine import Engine
+from typed_async_client.engine.run import Run
+from typed_async_client.facts import raw_headers
+from typed_async_client.httpx_client.calls import CallSender, ClientCalls
+from typed_async_client.httpx_client.external import ExternalClient
+from typed_async_client.httpx_client.lifespan import OwnClient
+from typed_async_client.httpx_client.sending import RequestSender
+from typed_async_client.middleware import Call, Middleware
+from typed_async_client.options import may_copy, snapshot
+from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
+from typed_async_client.policies.resilience import Resilience
+from typed_async_client.record import RequestRecord
+from typed_async_client.reporting import Reporting
+from typed_async_client.request_options import OwnOptions, limits_of
+from typed_async_client.verbs import checked_method
+
+if TYPE_CHECKING:
+    from typed_async_client.engine.in_flight import Around
+    from typed_async_client.engine.shared import Policies
+    from typed_async_client.engine.steps import Flow
+
+__all__ = ["Preparing", "copy_options"]
+
+
+class Preparing(Reporting):
+    """The part of a client that prepares requests.
+
+    Args:
+        engine: runs the requests.
+        sender: the httpx client that sends them.
+        defaults: the context that requests without their own start from.
+        resilience: the policies of requests that bring none.
+        middleware: what is called around each request, outermost first.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sender: OwnClient | ExternalClient,
+        defaults: RequestContext,
+        resilience: Resilience,
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        super().__init__(engine)
+        self._sender = sender
+        self._client: Any = sender.client
+        self._defaults = defaults
+        self._middleware: tuple[Middleware, ...] = tuple(middleware)
+        self._policies: Policies = engine.policies.of(resilience)
+
+    def _prepare(  # noqa: PLR0917 - called for every request
+        self,
+        method: str,
+        url: httpx.URL | str,
+        context: RequestContext | None,
+        options: Mapping[str, Any],
+        make_run: Callable[..., Run] = Run,
+        make_sender: Callable[..., RequestSender] = RequestSender,
+    ) -> tuple[Run, RequestSender]:
+        """Check what the caller passed; return the state of the request, and what sends it."""
+        engine, policies, defaults = self._engine, self._policies, self._defaults
+        if not options and policies.is_plain:  # nearly every request of a plain client
+            record = RequestRecord(method, url, None, self._client)
+            run = make_run(
+                defaults.renew() if context is None else checked_context(context).clone(),
+                policies,
+                engine.now,
+                engine.random,
+                record,
+                method in IDEMPOTENT,
+                engine.callbacks.wanted,
+            )
+            return run, make_sender(self._sender, record, url, _NOTHING, self)
+        own, given = OwnOptions.split(options)
+        chosen = snapshot(given, self._client)
+        if own.resilience is not None:
+            policies = engine.policies.of(own.resilience)
+            defaults = limits_of(own.resilience, {})
+        record = RequestRecord(method, url, chosen.get("params"), self._client)
+        headers = chosen.get("headers")
+        is_safe = is_idempotent(method) or (
+            headers is not None and is_idempotent(method, raw_headers(headers))
+        )
+        key = own.key_for(policies.options, is_idempotent=is_safe)
+        seconds = own.deadline_of(policies.options)
+        run = make_run(
+            defaults.renew() if context is None else checked_context(context).clone(),
+            policies,
+            engine.now,
+            engine.random,
+            record,
+            is_safe or key is not None,
+            engine.callbacks.wanted,
+            deadline=math.inf if seconds is None else engine.now() + seconds,
+            key=key,
+            may_copy=policies.hedge is not None and may_copy(chosen),
+            client=self._client,
+        )
+        return run, make_sender(self._sender, record, url, chosen, self)
+
+    def _around(self, run: Run, url: httpx.URL | str, options: Mapping[str, Any]) -> "Around":
+        """Return what calls the middleware around a request.
+
+        Args:
+            run: the state of the request.
+            url: the URL, as it was passed.
+            options: the options that it was given, copied.
+        """
+        if run.key is not None:
+            options = {**options, "idempotency_key": run.key}  # each call sends the same
+        context, resilience = run.context, run.policies.options
+        call = Call(run.record.method, url, context, options, resilience, run.deadline, run.now)
+        calls = ClientCalls(run, self._client, functools.partial(self._prepare_call, run))
+
+        def around(publish: Callable[[Any], None]) -> "Flow[httpx.Response]":
+            return around_flow(run, AsyncChain(run, self._middleware, calls, publish), call)
+
+        return around
+
+    def _prepare_call(self, run: Run, call: Call) -> tuple[CallRun, CallSender]:
+        prepared = self._prepare(
+            checked_method(call.method),
+            call.url,
+            call.context,
+            call.options,
+            functools.partial(CallRun, run),
+            CallSender,
+        )
+        return cast("tuple[CallRun, CallSender]", prepared)
+
+
+def copy_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the options of a request as they were passed, bodies not encoded, for its middleware."""
+    return {name: copy_option(name, value) for name, value in options.items()}
+
+
+_NOTHING: dict[str, Any] = {}
