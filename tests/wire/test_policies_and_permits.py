@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fault_handlers import wait_until
-from policy_ways import ALL_WAYS, open_way
+from policy_ways import ALL_WAYS, open_way, states_at
 from tls_contexts import client_context
 
 from typed_async_client import (
@@ -216,6 +216,5 @@ async def _hammer() -> None:
             circuit = transport.circuit(server.url)
             assert circuit.state is CircuitState.CLOSED
             assert circuit._circuit.in_flight == 0
-            states = transport._policies.states_at(server.url.rstrip("/"), time.monotonic())
-            gate = states["bulkhead"].gate
+            gate = states_at(transport, server.url, time.monotonic())["bulkhead"].gate
             assert (gate.in_flight, gate.waiting) == (0, 0)
