@@ -66,13 +66,13 @@ class Submitting(Preparing, Verbs):
         """
         method = checked_method(method)
         around: Around | None = None
+        self._engine.start()  # the loop's clock is needed first
         if self._middleware:
             copied = copy_options(options)
             run, sender = self._prepare(method, url, context, copied)
             around = self._around(run, url, copied)
         else:
             run, sender = self._prepare(method, url, context, options)
-        self._engine.start()
         if not self._sender.is_entered:
             await self._initialize_client()
         if not self._engine.can_launch_now:

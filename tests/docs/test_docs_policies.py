@@ -121,7 +121,12 @@ def test_the_presets_have_the_numbers_of_the_table() -> None:
         retry=RetryPolicy(max_retries=2, base_delay=0.25, backoff_factor=2.0, jitter="full"),
         budget=RetryBudget(ratio=0.2, min_per_second=1.0, ttl=10.0),
         circuit=CircuitBreaker(
-            failure_rate=0.5, minimum_calls=20, window=30.0, probes=1, reset_timeout=5.0
+            failure_rate=0.5,
+            minimum_calls=20,
+            window=10.0,
+            probes=1,
+            reset_timeout=1.0,
+            max_reset_timeout=10.0,
         ),
         attempt_timeout=10.0,
     )

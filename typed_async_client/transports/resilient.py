@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 import httpx
 
 from typed_async_client.binding import running_loop
-from typed_async_client.engine.callbacks import Callback, Callbacks
+from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver
-from typed_async_client.events import EventType
 from typed_async_client.middleware import (
     Kind,
     TransportMiddleware,
@@ -57,6 +56,7 @@ from typed_async_client.transports.starting import Starting, check_run_sync
 from typed_async_client.transports.transport_events import (
     SettlesCallbacks,
     TransportEvents,
+    callbacks_for,
     is_async,
 )
 
@@ -142,28 +142,20 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         resend_on_closed: bool = True,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        check_store(store)
         kind = _kind_of(transport)
-        if kind is not None:
-            check_store_kind(store, is_async=kind == "async")
-        if kind == "sync":
-            check_sync(chosen)
+        chosen = _checked(resilience, store, kind)
         given = {
             "max_retries": max_retries,
             "base_delay": base_delay,
             "backoff_factor": backoff_factor,
             "max_delay": max_delay,
         }
-        self._callbacks = Callbacks()
+        self._callbacks = callbacks_for(on_event)
+        self._has_async_callback = is_async(on_event)
         self._lock = threading.RLock()
         limits = limits_of(chosen, given)
         self._prepare = Starting(chosen, limits, self._callbacks, random, store)
-        if on_event is not None:
-            for event_type in EventType:
-                self._callbacks.add(event_type, on_event)
         self._middleware = checked_middleware(middleware, kind)
-        self._has_async_callback = is_async(on_event)
         if isinstance(transport, str):
             check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
             transport, trust_env = proxied_backend(transport, trust_env=trust_env), True
@@ -277,6 +269,17 @@ def _traits_of(transport: object) -> dict[str, bool]:
         "answered": may_send_before_failing(transport),
         "is_sending": not is_application(transport),
     }
+
+
+def _checked(resilience: Resilience | None, store: object, kind: Kind | None) -> Resilience:
+    """Return the policies, if the only kind of client that a transport serves can apply them."""
+    chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
+    check_store(store)
+    if kind is not None:
+        check_store_kind(store, is_async=kind == "async")
+    if kind == "sync":
+        check_sync(chosen)
+    return chosen
 
 
 def _kind_of(transport: object) -> Kind | None:

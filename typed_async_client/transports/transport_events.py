@@ -5,15 +5,28 @@ import contextvars
 import inspect
 from types import TracebackType
 
-from typed_async_client.engine.callbacks import Callbacks
+from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.log import log_event
-from typed_async_client.events import AsyncEvent
+from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.transports.pair import WrappingTransport
 
-__all__ = ["SettlesCallbacks", "TransportEvents", "is_async"]
+__all__ = ["SettlesCallbacks", "TransportEvents", "callbacks_for", "is_async"]
 
 _GRACE = 1.0
 """Seconds that running callbacks get to finish when the transport is closed."""
+
+
+def callbacks_for(on_event: Callback | None) -> Callbacks:
+    """Return the callbacks of a transport, which gets all events.
+
+    Raises:
+        TypeError: ``on_event`` isn't callable.
+    """
+    callbacks = Callbacks()
+    if on_event is not None:
+        for event_type in EventType:
+            callbacks.add(event_type, on_event)
+    return callbacks
 
 
 def is_async(on_event: object) -> bool:
