@@ -143,13 +143,9 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         random: Callable[[], float] = random_module.random,
     ) -> None:
         chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        check_store(store)
-        is_sync, is_async_too = (
-            isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
-        )
-        if is_sync != is_async_too:
-            check_store_kind(store, is_async=is_async_too)
-        if is_sync and not is_async_too:
+        kind = _kind_of(transport)
+        check_store(store, kind)
+        if kind == "sync":
             check_sync(chosen)
         given = {
             "max_retries": max_retries,
@@ -162,9 +158,9 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         limits = limits_of(chosen, given)
         self._prepare = Starting(chosen, limits, self._callbacks, random, store)
         if on_event is not None:
-            for kind in EventType:
-                self._callbacks.add(kind, on_event)
-        self._middleware = checked_middleware(middleware, _kind_of(transport))
+            for event_type in EventType:
+                self._callbacks.add(event_type, on_event)
+        self._middleware = checked_middleware(middleware, kind)
         self._has_async_callback = is_async(on_event)
         if isinstance(transport, str):
             check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
@@ -194,7 +190,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
-        check_store_kind(self._prepare.store, is_async=False)
+        check_store_kind(self._prepare.store, "sync")
         run: Run = self._prepare(request, time.monotonic)
         check_run_sync(run)
         events = self._events()
@@ -222,7 +218,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
-        check_store_kind(self._prepare.store, is_async=True)
+        check_store_kind(self._prepare.store, "async")
         run: Run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
