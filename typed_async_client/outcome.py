@@ -4,6 +4,7 @@ The facts are read here, from the log of the attempt itself, as soon as it has e
 """
 
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -19,6 +20,7 @@ from typed_async_client.facts import (
     origin_of,
     request_of,
 )
+from typed_async_client.libraries import library_of
 from typed_async_client.policies.facts import Facts
 from typed_async_client.sent import SentLog
 from typed_async_client.wording import format_seconds
@@ -121,12 +123,14 @@ class Outcome:
         message = (
             f"{record.method}: {what}: no complete response from {record.origin} within {limit}"
         )
+        client = getattr(log.owner, "client", None)
         error: Exception
         if attempt.is_last_moment:
-            error = DeadlineExceededError(message, request=request)
+            error = DeadlineExceededError(message, request=request, client=client)
         else:
-            kind = httpx.ConnectTimeout if log.has_sent_nothing else httpx.ReadTimeout
-            error = kind(message, request=request)
+            library = sys.modules[library_of(client, "httpx2") or "httpx"]
+            kind = "ConnectTimeout" if log.has_sent_nothing else "ReadTimeout"
+            error = getattr(library, kind)(message, request=request)
         error.__cause__ = expiry
         facts = facts_of_error(error, log, idempotent=attempt.idempotent)
         if attempt.is_last_moment or log.is_queued:

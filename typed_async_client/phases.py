@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from typed_async_client.sent import current_log
-
 __all__ = ["trace_phases"]
 
 _PHASES = {
@@ -22,18 +20,21 @@ _CONNECTING = ("connect", "tls")
 """The phases before a byte of the request leaves."""
 
 
-def trace_phases(phases: dict[str, float], inner: Any, *, is_async: bool) -> Callable[..., Any]:
+def trace_phases(
+    phases: dict[str, float], inner: Any, log: Any, *, is_async: bool
+) -> Callable[..., Any]:
     """Return a ``trace`` extension that adds up the seconds spent in each phase.
 
-    It also records in the log of the running attempt that nothing was sent while the attempt
-    connects, which matters if it takes too long.
+    It also records in the log of the attempt that nothing was sent while the attempt connects,
+    which matters if it takes too long.
 
     Args:
         phases: the seconds by phase, which grow while the attempt is made.
         inner: the caller's own ``trace`` extension, which is called as before; None without one.
+        log: the ``SentLog`` of the attempt.
         is_async: whether the extension is for an asynchronous client.
     """
-    recorder = _Recorder(phases)
+    recorder = _Recorder(phases, log)
     if not is_async:
 
         def trace(name: str, info: dict[str, Any]) -> None:
@@ -52,10 +53,10 @@ def trace_phases(phases: dict[str, float], inner: Any, *, is_async: bool) -> Cal
 
 
 class _Recorder:
-    def __init__(self, phases: dict[str, float]) -> None:
+    def __init__(self, phases: dict[str, float], log: Any) -> None:
         self._began: dict[str, float] = {}
         self._has_sent = False
-        self._log = current_log()
+        self._log = log
         self._phases = phases
 
     def record(self, name: str) -> None:

@@ -1,5 +1,6 @@
 """Bodies that are encoded when a request is submitted."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -57,14 +58,34 @@ async def body_by_parts() -> Any:
     yield b"x"
 
 
-@pytest.mark.parametrize(
-    "options", [{"data": b"raw"}, {"files": {"f": b"x"}}, {"content": body_by_parts()}]
-)
+@pytest.mark.parametrize("options", [{"data": b"raw"}, {"content": body_by_parts()}])
 def test_other_bodies_are_left_to_httpx(options: dict[str, Any]) -> None:
     """It streams them, or takes them as content."""
     encoded = dict(options)
     encode_body(encoded, httpx.AsyncClient())
     assert encoded == options
+
+
+MINE = {"Content-Type": "multipart/form-data; boundary=mine"}
+
+
+def test_a_form_with_files_gets_its_boundary_when_it_is_submitted() -> None:
+    """So all attempts have the same one."""
+    encoded: dict[str, Any] = {"files": {"f": b"x"}}
+    encode_body(encoded, httpx.AsyncClient())
+    chosen = encoded["headers"]["Content-Type"]
+    assert re.fullmatch("multipart/form-data; boundary=[0-9a-f]{32}", chosen)
+
+
+@pytest.mark.parametrize(
+    ("headers", "client"),
+    [(MINE, httpx.AsyncClient()), (None, httpx.AsyncClient(headers=MINE)), (None, object())],
+)
+def test_a_content_type_of_the_caller_is_kept_with_files(headers: Any, client: Any) -> None:
+    """A client that isn't of httpx chooses its own."""
+    encoded = {"files": {"f": b"x"}, "headers": headers}
+    encode_body(encoded, client)
+    assert encoded["headers"] is headers
 
 
 @pytest.mark.parametrize("value", [object(), {"a": {1, 2}}, float("nan"), {"a": float("inf")}])

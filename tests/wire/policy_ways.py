@@ -21,7 +21,7 @@ from typed_async_client import (
     ResilientTransport,
 )
 
-__all__ = ["ALL_WAYS", "ASYNC_WAYS", "CLIENTS", "TRANSPORTS", "Way", "open_way"]
+__all__ = ["ALL_WAYS", "ASYNC_WAYS", "CLIENTS", "TRANSPORTS", "Way", "open_way", "states_at"]
 
 CLIENTS = ["client", "external httpx", "external httpx2"]
 """An ``AsyncResilientClient``, alone or around a client of somebody else."""
@@ -144,6 +144,13 @@ async def _sender(
         return send(method, url, extensions={**more.pop("extensions", {}), **ours}, **more)
 
     return request
+
+
+def states_at(inner: Any, url: str, now: float) -> dict[str, Any]:
+    """Return the states of the policies of a client or a transport for a host."""
+    policies = inner._prepare.policies if hasattr(inner, "handle_request") else inner._policies
+    states: dict[str, Any] = policies.states_at(url.rstrip("/"), now)
+    return states
 
 
 _OURS = {"deadline", "idempotency_key", "resilience"}

@@ -101,25 +101,27 @@ async def test_a_circuit_is_opened_and_closed_by_hand(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", CLIENTS)
-@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("fault", ["lost", "500"])
 async def test_a_failure_behind_a_redirect_is_charged_to_the_host_that_failed(
-    way: str, is_lost: bool
+    way: str, fault: str
 ) -> None:
     """The host that redirected has answered."""
 
     async def lose(wire: Wire) -> None:
         await wire.read_request()
 
-    async with FaultServer(lose if is_lost else answer(500)) as second:
-        async with (
-            FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
-            open_way(way, POLICIES) as client,
-        ):
-            for _ in range(4):
-                with contextlib.suppress(httpx.TransportError, client.library.TransportError):
-                    await client.request("GET", first.url, follow_redirects=True)
-            assert client.inner.circuit(first.url).state is CircuitState.CLOSED
-            assert client.inner.circuit(second.url).state is CircuitState.OPEN
+    location: list[str] = []
+    async with (
+        FaultServer(lose if fault == "lost" else answer(500)) as second,
+        FaultServer(each_request(lambda _, wire: wire.answer(307, b"", *location))) as first,
+        open_way(way, POLICIES) as client,
+    ):
+        location.append(f"Location: {second.url}")
+        for _ in range(4):
+            with contextlib.suppress(httpx.TransportError, client.library.TransportError):
+                await client.request("GET", first.url, follow_redirects=True)
+        assert client.inner.circuit(first.url).state is CircuitState.CLOSED
+        assert client.inner.circuit(second.url).state is CircuitState.OPEN
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)

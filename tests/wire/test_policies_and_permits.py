@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fault_handlers import wait_until
-from policy_ways import ALL_WAYS, open_way
+from policy_ways import ALL_WAYS, open_way, states_at
 from tls_contexts import client_context
 
 from typed_async_client import (
@@ -105,6 +105,13 @@ async def test_an_unread_response_that_is_closed_gives_its_permit_back(
         await assert_free(client, server)
 
 
+async def fail_while_reading(client: httpx.AsyncClient, url: str) -> None:
+    """Read a part of a response, and raise an error."""
+    async with client.stream("GET", url) as response:
+        async for _ in response.aiter_raw():
+            raise RuntimeError("the reader failed")
+
+
 @pytest.mark.parametrize("pool", POOLS)
 async def test_a_reader_that_raises_or_is_cancelled_gives_its_permit_back(
     pool: Callable[..., Any],
@@ -118,9 +125,7 @@ async def test_a_reader_that_raises_or_is_cancelled_gives_its_permit_back(
 
     async with FaultServer(each_request(respond)) as server, open_client(pool) as client:
         with pytest.raises(RuntimeError, match="the reader failed"):
-            async with client.stream("GET", server.url) as response:
-                async for _ in response.aiter_raw():
-                    raise RuntimeError("the reader failed")
+            await fail_while_reading(client, server.url)
         await assert_free(client, server)
         task = asyncio.create_task(client.get(server.url))
         await wait_until(lambda: len(server.requests) == 3)
@@ -211,6 +216,5 @@ async def _hammer() -> None:
             circuit = transport.circuit(server.url)
             assert circuit.state is CircuitState.CLOSED
             assert circuit._circuit.in_flight == 0
-            states = transport._policies.states_at(server.url.rstrip("/"), time.monotonic())
-            gate = states["bulkhead"].gate
+            gate = states_at(transport, server.url, time.monotonic())["bulkhead"].gate
             assert (gate.in_flight, gate.waiting) == (0, 0)

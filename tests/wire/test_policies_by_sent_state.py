@@ -7,7 +7,6 @@ import itertools
 import socket
 from typing import Any
 
-import httpx
 import pytest
 from fault_handlers import reset_after_client_hello
 from policy_ways import ALL_WAYS, TRANSPORTS, open_way
@@ -79,7 +78,7 @@ async def test_after_a_lost_answer_only_what_is_idempotent_is_sent_again(
     ):
         timeout = client.library.Timeout(20.0, read=0.2 if fault == "silence" else 20.0)
         if kind == "POST":
-            with pytest.raises((httpx.TransportError, client.library.TransportError)):
+            with pytest.raises(client.library.TransportError):
                 await client.request(method, server.url, timeout=timeout, **options)
         else:
             response = await client.request(method, server.url, timeout=timeout, **options)
@@ -199,7 +198,7 @@ async def test_half_an_answer_is_retried_by_a_client_and_not_by_a_transport(
         open_way(way, RETRYING) as client,
     ):
         if kind == "POST" or way in TRANSPORTS:
-            with pytest.raises((httpx.TransportError, client.library.TransportError)):
+            with pytest.raises(client.library.TransportError):
                 await client.request(method, server.url, **options)
             assert len(server.requests) == 1
         else:
@@ -258,7 +257,7 @@ async def test_an_attempt_that_timed_out_after_it_was_sent_is_made_again_if_that
         open_way(way, policies) as client,
     ):
         if kind == "POST":
-            with pytest.raises((httpx.ReadTimeout, client.library.ReadTimeout)):
+            with pytest.raises(client.library.ReadTimeout):
                 await client.request(method, server.url, **options)
         else:
             assert (await client.request(method, server.url, **options)).status_code == 200

@@ -35,6 +35,8 @@ class ExternalClient(WarnsUnclosed):
     Attributes:
         client: the user's client.
         is_entered: always true: there is nothing to enter.
+        needs_shelter: whether a cancelled request may leak a connection of its pool, as it may in
+            those of httpx and httpx2.
         error: not used, as ``OwnClient.error`` is for its transports.
     """
 
@@ -44,7 +46,9 @@ class ExternalClient(WarnsUnclosed):
     def __init__(self, client: Any) -> None:
         self.error: BaseException | None = None
         self.client: Any = client
-        risky = [each for each in transports_of(client) if may_send_before_failing(each)]
+        transports = transports_of(client)
+        self.needs_shelter: bool = any(map(_is_pool_of_httpcore, transports))
+        risky = [each for each in transports if may_send_before_failing(each)]
         self._may_send_before_failing = bool(risky)
         self._calls_application = any(map(is_application, risky))
 
@@ -136,6 +140,12 @@ class ExternalClient(WarnsUnclosed):
         if log.owner is self:
             log.end_hop()
             leave_slice_encoded(response)
+
+
+def _is_pool_of_httpcore(transport: object) -> bool:
+    return library_of(transport, "httpx", "httpx2") is not None and (
+        type(transport).__name__ == "AsyncHTTPTransport"
+    )
 
 
 def _is_ours(hook: Any) -> bool:

@@ -12,7 +12,8 @@ from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import Deadline
 from typed_async_client.record import RequestRecord
-from typed_async_client.sent import SentLog
+from typed_async_client.sent import SentLog, current_log
+from typed_async_client.transports.sheltered import send_sheltered
 
 __all__ = ["RequestSender"]
 
@@ -53,10 +54,23 @@ class RequestSender:
         options = self._options
         if attempt.phases is not None or attempt.headers or attempt.until != math.inf:
             options = self._adapted(attempt)
+            if self._owner.needs_shelter and attempt.phases is not None:
+                return self._sheltered(options)
         response: Awaitable[httpx.Response] = self._owner.client.request(
             self.record.method, self._url, **options
         )
         return response
+
+    def _sheltered(self, options: dict[str, Any]) -> Awaitable[httpx.Response]:
+        """Send the request so that a deadline, or a faster copy, costs its pool no connection."""
+        given = options.get("extensions") or {}
+
+        def send(trace: Any) -> Any:
+            extensions = {**given, "trace": trace}
+            more = {**options, "extensions": extensions}
+            return self._owner.client.request(self.record.method, self._url, **more)
+
+        return send_sheltered(send, given.get("trace"))
 
     async def discard(self, response: httpx.Response) -> None:
         """Close a response, which has been read."""
@@ -74,12 +88,12 @@ class RequestSender:
             options["headers"] = headers
         if attempt.phases is not None:
             given = options.get("extensions") or {}
-            trace = trace_phases(attempt.phases, given.get("trace"), is_async=True)
+            trace = trace_phases(attempt.phases, given.get("trace"), current_log(), is_async=True)
             options["extensions"] = {**given, "trace": trace}
         if attempt.until != math.inf:
-            given = options.get("timeout", httpx.USE_CLIENT_DEFAULT)
+            timeout = options.get("timeout", httpx.USE_CLIENT_DEFAULT)
             default = getattr(self._owner.client, "timeout", None)
-            options["timeout"] = _shrunk(given, default, attempt)
+            options["timeout"] = _shrunk(timeout, default, attempt)
         return options
 
 

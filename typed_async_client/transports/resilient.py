@@ -171,10 +171,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             trust_env=trust_env,
             resend_on_closed=resend_on_closed,
         )
-        self._traits = {
-            "answered": may_send_before_failing(transport),
-            "is_sending": not is_application(transport),
-        }
+        self._traits = _traits_of(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of a synchronous client.
@@ -270,6 +267,14 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             return calls.flow(self._middleware, events.publish, self._lock)
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
+
+
+def _traits_of(transport: object) -> dict[str, bool]:
+    """Return what senders must know of a transport."""
+    return {
+        "answered": may_send_before_failing(transport),
+        "is_sending": not is_application(transport),
+    }
 
 
 def _kind_of(transport: object) -> Kind | None:

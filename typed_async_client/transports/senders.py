@@ -15,7 +15,7 @@ from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
 from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import Deadline
-from typed_async_client.sent import SentLog, attempt_log, begin_attempt
+from typed_async_client.sent import SentLog, attempt_log, begin_attempt, current_log
 from typed_async_client.transports.delivery import Delivery, hand_over, is_in_memory
 from typed_async_client.transports.described_body import describe_body
 from typed_async_client.watched_body import WatchedBody, watch_body
@@ -110,7 +110,9 @@ class _Sender:
         limits = {"connect": None, "read": None, "write": None, "pool": None, **timeouts}
         if attempt.phases is not None:
             inner = extensions.get("trace")
-            extensions["trace"] = trace_phases(attempt.phases, inner, is_async=self._is_async)
+            extensions["trace"] = trace_phases(
+                attempt.phases, inner, current_log(), is_async=self._is_async
+            )
         extensions["timeout"] = Deadline(attempt.until).shrink(limits, now=attempt.started)
         return httpx.Request(
             request.method,

@@ -19,7 +19,7 @@ from typed_async_client.net.deadline import time_limit
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 
-__all__ = ["ShelteredTransport"]
+__all__ = ["ShelteredTransport", "send_sheltered"]
 
 _T = TypeVar("_T")
 _DEFAULT_CONNECTIONS = 100
@@ -63,23 +63,21 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
         """
         permits = self._permits_of_loop()
         await _acquire(permits, request)
-        connecting = _ConnectWatcher(request.extensions.get("trace"))
-        inner = httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            stream=request.stream,
-            extensions={**request.extensions, "trace": connecting},
-        )
-        try:
-            response = await _shelter(
-                self._transport.handle_async_request(inner), undo=httpx.Response.aclose
+
+        def send(trace: Any) -> Coroutine[Any, Any, httpx.Response]:
+            inner = httpx.Request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "trace": trace},
             )
+            return self._transport.handle_async_request(inner)
+
+        try:
+            response: httpx.Response = await send_sheltered(send, request.extensions.get("trace"))
         except BaseException:
-            try:
-                await _shelter(connecting.close_unowned())
-            finally:
-                permits.release()
+            permits.release()
             raise
         response.stream = _ShelteredBody(response.stream, permits.release)
         return response
@@ -114,6 +112,25 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
             self._loop = running
             self._permits = asyncio.Semaphore(self._max_connections)
         return self._permits
+
+
+async def send_sheltered(
+    send: Callable[[Any], Coroutine[Any, Any, Any]],
+    trace: Callable[[str, dict[str, Any]], Awaitable[None]] | None,
+) -> Any:
+    """Send a request through a pool of httpcore, and let no cancellation leak a connection.
+
+    Args:
+        send: takes a ``trace`` extension, and returns the coroutine that sends the request with it;
+            its result is a response.
+        trace: the caller's own extension; None without one.
+    """
+    connecting = _ConnectWatcher(trace)
+    try:
+        return await _shelter(send(connecting), undo=lambda response: response.aclose())
+    except BaseException:
+        await _shelter(connecting.close_unowned())
+        raise
 
 
 async def _acquire(permits: asyncio.Semaphore, request: httpx.Request) -> None:
