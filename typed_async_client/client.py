@@ -19,12 +19,7 @@ from typed_async_client.httpx_client.packed_error import PackedError
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.options import HttpClient, HttpxClientOptions, check_client_options
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.request_options import (
-    check_store,
-    check_store_kind,
-    checked_resilience,
-    limits_of,
-)
+from typed_async_client.request_options import check_store, checked_resilience, limits_of
 from typed_async_client.stores import StateStore
 from typed_async_client.submitting import Submitting
 from typed_async_client.unclosed import WarnsUnclosed
@@ -107,8 +102,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
         policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        check_store(store)
-        check_store_kind(store, is_async=True)
+        check_store(store, "async")
         chain = checked_middleware(middleware, "async")
         given = {
             "max_retries": max_retries,

@@ -113,30 +113,37 @@ def check_sync(policies: Resilience) -> None:
         )
 
 
-def check_store(store: object) -> None:
-    """Refuse what isn't a store.
+def check_store(store: object, kind: str | None) -> None:
+    """Refuse what isn't a store for a kind of client.
+
+    Args:
+        store: what the caller passed; None for none.
+        kind: ``"sync"`` or ``"async"``; None if clients of either may come.
 
     Raises:
         TypeError: it isn't one.
     """
     if store is not None and (isinstance(store, type) or not _has_all(store, _DECISIONS)):
         raise TypeError(f"store must be a StateStore, such as RedisStore(...), got {store!r:.100}")
+    if kind is not None:
+        check_store_kind(store, kind)
 
 
-def check_store_kind(store: object, *, is_async: bool) -> None:
+def check_store_kind(store: object, kind: str) -> None:
     """Refuse a store for the other kind of client.
 
     Raises:
         TypeError: it is one.
     """
+    is_async = kind == "async"
     if store is None or _is_async(store) == is_async:
         return
-    kind, such = (
+    client, such = (
         ("an asynchronous", "RedisStore") if is_async else ("a synchronous", "SyncRedisStore")
     )
     raise TypeError(
-        f"{type(store).__name__} is for the other kind of client: {kind} one needs a store such as "
-        f"{such}"
+        f"{type(store).__name__} is for the other kind of client: {client} one needs a store such "
+        f"as {such}"
     )
 
 

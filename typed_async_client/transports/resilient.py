@@ -181,7 +181,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
-        check_store_kind(self._prepare.store, is_async=False)
+        check_store_kind(self._prepare.store, "sync")
         run: Run = self._prepare(request, time.monotonic)
         check_run_sync(run)
         events = self._events()
@@ -209,7 +209,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
-        check_store_kind(self._prepare.store, is_async=True)
+        check_store_kind(self._prepare.store, "async")
         run: Run = self._prepare(request, loop.time)
         events = self._events()
         sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
@@ -274,9 +274,7 @@ def _traits_of(transport: object) -> dict[str, bool]:
 def _checked(resilience: Resilience | None, store: object, kind: Kind | None) -> Resilience:
     """Return the policies, if the only kind of client that a transport serves can apply them."""
     chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-    check_store(store)
-    if kind is not None:
-        check_store_kind(store, is_async=kind == "async")
+    check_store(store, kind)
     if kind == "sync":
         check_sync(chosen)
     return chosen
