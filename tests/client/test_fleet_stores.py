@@ -14,7 +14,7 @@ async def test_the_state_of_a_shared_circuit_is_not_in_the_hands_of_a_client() -
     async with new_client(
         Server(200), resilience=Resilience.standard(), store=LocalStore()
     ) as client:
-        with pytest.raises(ValueError, match="store"):
+        with pytest.raises(ValueError, match="a store keeps the circuits"):
             client.circuit(ORIGIN)
 
 

@@ -37,6 +37,9 @@ def test_there_is_nothing_to_control_without_a_circuit_of_ones_own() -> None:
     """Neither without a circuit breaker nor if a store keeps the state."""
     stored = SharedPolicies(SyncLocalStore()).of(GUARDED)
     events: list[AsyncEvent] = []
-    for policies in (SharedPolicies().of(Resilience()), stored):
-        with pytest.raises(ValueError, match="no circuit of this client's own"):
+    for policies, message in (
+        (SharedPolicies().of(Resilience()), "there is no circuit: pass resilience="),
+        (stored, "a store keeps the circuits"),
+    ):
+        with pytest.raises(ValueError, match=message):
             circuit_control(policies, "http://a.test", 1.0, events.append)

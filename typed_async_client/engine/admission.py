@@ -138,6 +138,8 @@ class Admission(Grants):
         answer = yield from cast("FleetAdmission", self.fleet).ask(name)
         if isinstance(answer, Rejected):
             self.refused_by = name
+            if name == "circuit":
+                self.circuit = CircuitState.OPEN
             return answer
         if isinstance(answer, float):
             self.gate_wait += answer

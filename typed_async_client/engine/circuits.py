@@ -88,10 +88,14 @@ def circuit_control(
     Raises:
         ValueError: the policies have no circuit breaker, or a store keeps its state.
     """
-    if "circuit" in policies.shared or policies.options.circuit is None:
+    if policies.options.circuit is None:
         raise ValueError(
-            "there is no circuit of this client's own: pass resilience=Resilience(circuit="
-            "CircuitBreaker()), and no store"
+            "there is no circuit: pass resilience=Resilience(circuit=CircuitBreaker())"
+        )
+    if "circuit" in policies.shared:
+        raise ValueError(
+            "a store keeps the circuits, which other clients use too: one client can neither look "
+            "at them nor open and close them by hand"
         )
     name = RequestRecord("GET", origin).origin
     states = policies.states_at(name, now)
