@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare what clients make of a failing server.")
     parser.add_argument("--seed", type=int, default=1, help="of the faults")
     parser.add_argument("--requests", type=int, default=2000, help="of the first part")
-    parser.add_argument("--rate", type=float, default=200.0, help="requests per second")
+    parser.add_argument("--rate", type=float, default=100.0, help="requests per second")
     parser.add_argument("--timeout", type=float, default=1.0, help="seconds of each client")
     parser.add_argument("--steady", action="store_true", help="no restart, never throttled")
     parser.add_argument("--outage", type=float, default=10.0, help="seconds; 0 for no second part")

@@ -14,6 +14,7 @@ from typed_async_client import (
     DeadlineExceededError,
     Hedge,
     Resilience,
+    RetryBudget,
     RetryPolicy,
 )
 from typed_async_client.testing import in_virtual_time
@@ -153,3 +154,21 @@ async def test_copies_of_a_hedged_attempt_are_inside_of_the_middleware() -> None
         await watched.client.request("GET", URL)
         assert await watched.kinds() == ["hedged", "success"]
     assert log == ["m in", "send", "send", "m out"]
+
+
+@in_virtual_time
+async def test_a_request_counts_once_in_the_budget() -> None:
+    """Calls that a middleware adds don't allow more retries."""
+
+    async def thrice(call: Call, call_next: CallNext) -> httpx.Response:
+        for _ in range(2):
+            await call_next(call)
+        return await call_next(call)
+
+    policies = Resilience(retry=RetryPolicy(), budget=RetryBudget())
+    async with watched_client(App(503), [thrice], resilience=policies) as watched:
+        await watched.client.request("GET", URL)
+        [result] = (await watched.client.wait_for_all_requests()).values()
+    left = [attempt.budget_left for attempt in result.history]
+    assert len(left) == 4
+    assert left[1:] == [left[1]] * 3

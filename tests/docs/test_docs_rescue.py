@@ -16,7 +16,7 @@ def _described() -> str:
 
 
 def test_the_tables_have_the_figures_of_the_chart() -> None:
-    """Both come from one run of ``make rescue``."""
+    """Both come from ``make rescue``."""
     faults, outage = read_page(_PAGE).tables
     assert [row[0] for row in faults[1:]] == [row[0] for row in outage[1:]] == _NAMES
     description = _described()
@@ -41,7 +41,10 @@ def test_both_languages_have_the_same_figures() -> None:
     """With a decimal comma, and a space between thousands, in French."""
     english, french = (read_page(page).tables for page in (_PAGE, TWINS[_PAGE]))
     figures = [
-        [[cell.replace(",", " ").replace(".", ",") for cell in row[1:-1]] for row in table[1:]]
+        [
+            [cell.replace(",", "\N{NO-BREAK SPACE}").replace(".", ",") for cell in row[1:-1]]
+            for row in table[1:]
+        ]
         for table in english
     ]
     assert figures == [[list(row[1:-1]) for row in table[1:]] for table in french]

@@ -144,12 +144,10 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
     ) -> None:
         chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
         check_store(store)
-        is_sync, is_async_too = (
-            isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
-        )
-        if is_sync != is_async_too:
-            check_store_kind(store, is_async=is_async_too)
-        if is_sync and not is_async_too:
+        kind = _kind_of(transport)
+        if kind is not None:
+            check_store_kind(store, is_async=kind == "async")
+        if kind == "sync":
             check_sync(chosen)
         given = {
             "max_retries": max_retries,
@@ -162,9 +160,9 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         limits = limits_of(chosen, given)
         self._prepare = Starting(chosen, limits, self._callbacks, random, store)
         if on_event is not None:
-            for kind in EventType:
-                self._callbacks.add(kind, on_event)
-        self._middleware = checked_middleware(middleware, _kind_of(transport))
+            for event_type in EventType:
+                self._callbacks.add(event_type, on_event)
+        self._middleware = checked_middleware(middleware, kind)
         self._has_async_callback = is_async(on_event)
         if isinstance(transport, str):
             check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)
@@ -175,10 +173,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             trust_env=trust_env,
             resend_on_closed=resend_on_closed,
         )
-        self._traits = {
-            "answered": may_send_before_failing(transport),
-            "is_sending": not is_application(transport),
-        }
+        self._traits = _traits_of(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of a synchronous client.
@@ -274,6 +269,14 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
             return calls.flow(self._middleware, events.publish, self._lock)
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
+
+
+def _traits_of(transport: object) -> dict[str, bool]:
+    """Return what senders must know of a transport."""
+    return {
+        "answered": may_send_before_failing(transport),
+        "is_sending": not is_application(transport),
+    }
 
 
 def _kind_of(transport: object) -> Kind | None:
