@@ -5,7 +5,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -60,7 +60,7 @@ async def open_way(
     name: str,
     resilience: Resilience,
     *,
-    on_retry: Callable[[], Awaitable[None]] | None = None,
+    on_retry: Callable[[], Coroutine[Any, Any, None]] | None = None,
     limits: httpx.Limits | None = None,
     **options: Any,
 ) -> AsyncIterator[Way]:

@@ -79,18 +79,18 @@ async def test_a_body_in_memory_or_a_file_is_the_same_in_all_attempts(
     with path.open("rb") as file:
         if kind == "file at an offset":
             file.seek(100)
-        options: dict[str, Any] = {
+        bodies: dict[str, dict[str, Any]] = {
             "bytes": {"content": BODY},
             "json": {"json": {"key": "value"}},
             "form": {"data": {"key": "value"}},
             "files": {"files": {"report": file}, "data": {"key": "value"}},
             "file at an offset": {"files": {"report": file}},
-        }[kind]
+        }
         async with (
             FaultServer(fail_twice(is_lost=fault == "lost")) as server,
             open_way(way, RETRYING) as client,
         ):
-            response = await client.request("PUT", server.url, **options)
+            response = await client.request("PUT", server.url, **bodies[kind])
             assert response.status_code == 200
             sent = [
                 (each.headers["content-type"] if kind != "bytes" else "", each.body)

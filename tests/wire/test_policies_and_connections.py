@@ -5,7 +5,9 @@ import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
+from fault_handlers import wait_until
 from policy_ways import ALL_WAYS, TRANSPORTS, open_way
 
 from typed_async_client import Resilience, RetryPolicy
@@ -89,3 +91,30 @@ async def test_a_body_that_is_large_or_slow_is_closed_before_a_retry(
             response = await client.request("GET", server.url, timeout=None)
         assert response.text == "ok"
         assert (len(server.requests), server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("kind", ["GET", "POST"])
+@pytest.mark.parametrize("way", ALL_WAYS)
+async def test_a_request_that_waited_for_a_full_pool_arrives_once(way: str, kind: str) -> None:
+    """The other request ends before its next attempt."""
+    go_on = asyncio.Event()
+
+    async def respond(_: SeenRequest, wire: Wire) -> None:
+        await go_on.wait()
+        await wire.answer(200)
+
+    async def end_other() -> None:
+        go_on.set()
+
+    limits = httpx.Limits(max_connections=1)
+    async with (
+        FaultServer(each_request(respond)) as server,
+        open_way(way, PLAIN, on_retry=end_other, limits=limits) as client,
+    ):
+        other = asyncio.ensure_future(client.request("GET", f"{server.url}other"))
+        await wait_until(lambda: len(server.requests) == 1)
+        timeout = client.library.Timeout(20.0, pool=0.1)
+        assert (await client.request(kind, server.url, timeout=timeout)).status_code == 200
+        assert (await other).status_code == 200
+        assert [request.method for request in server.requests] == ["GET", kind]
+        assert "retry" in client.kinds()

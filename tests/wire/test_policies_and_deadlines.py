@@ -23,6 +23,7 @@ from typed_async_client import (
     DeadlineExceededError,
     RateLimit,
     RateLimitedLocallyError,
+    RejectedError,
     Resilience,
     RetryAfterTooLongError,
     RetryPolicy,
@@ -195,7 +196,7 @@ async def test_a_deadline_ends_the_wait_for_room_in_the_client() -> None:
 )
 @pytest.mark.parametrize("way", ALL_WAYS)
 async def test_a_deadline_ends_the_wait_at_a_gate(
-    way: str, gate: dict[str, Any], error: type[Exception]
+    way: str, gate: dict[str, Any], error: type[RejectedError]
 ) -> None:
     """Nothing of the second request is sent."""
     async with FaultServer(stall) as server, open_way(way, Resilience(**gate)) as client:

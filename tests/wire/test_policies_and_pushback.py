@@ -52,8 +52,8 @@ async def test_a_short_wait_is_kept_and_recorded(way: str, header: str) -> None:
         assert (await client.request("POST", server.url)).status_code == 200
         retry = next(event for event in client.events if event.event_type.value == "retry")
         assert retry.history[0].facts.retry_after == asked
-        assert retry.history[0].decision.source == "server"
-        assert asked <= retry.history[0].decision.delay <= asked * 1.2
+        assert retry.data.source == "server"
+        assert asked <= retry.data.delay <= asked * 1.2
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,8 @@ async def test_errors_can_be_pickled_and_tell_no_secret(
         for _ in range(2):
             try:
                 await client.request("PUT", url, **options)
-            except (httpx.TransportError, client.library.TransportError) as error:
-                errors.append(error)
+            except (httpx.TransportError, client.library.TransportError) as raised:
+                errors.append(raised)
         assert errors
         texts = [caplog.text, repr(client.events)]
         for error in errors:

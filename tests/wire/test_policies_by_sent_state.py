@@ -13,7 +13,14 @@ from policy_ways import ALL_WAYS, TRANSPORTS, open_way
 from tls_contexts import server_context
 
 from typed_async_client import Resilience, RetryPolicy
-from typed_async_client.testing import FaultServer, Wire, drop, half_body, reset, stall
+from typed_async_client.testing import (
+    FaultServer,
+    Wire,
+    drop,
+    half_body,
+    reset,
+    stall,
+)
 from typed_async_client.testing.server import Handler
 
 RETRYING = Resilience(retry=RetryPolicy(base_delay=0.001))
