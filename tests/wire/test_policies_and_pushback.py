@@ -111,7 +111,7 @@ async def test_a_hold_stops_all_requests_to_its_host_and_no_others(way: str) -> 
         assert 0.2 <= (raised.value.retry_after or 0.0) <= 1.0
         assert {each.status_code for each in await asyncio.gather(*waiting)} == {200}
         waits = [event.data.delay for event in client.events if event.event_type == "throttled"]
-        assert len({round(wait, 6) for wait in waits}) == 20
+        assert len(set(waits)) > 10
         assert max(waits) - min(waits) > 0.1
 
 
