@@ -75,6 +75,8 @@ _SECONDS: Final = re.compile(r"\d+\.\d+")
 _AT_ONCE: Final = 4
 """Examples that run side by side; most of their time they wait for a retry."""
 
+_ENGLISH: Final = {french: english for english, french in TWINS.items()}
+
 _PAGES: Final = sorted(page for name in WITH_EXAMPLES for page in (name, TWINS[name]))
 
 
@@ -102,13 +104,16 @@ def test_examples_run_as_they_are_and_print_what_is_shown(
     page: str, certifier: tuple[trustme.CA, Path], tmp_path: Path
 ) -> None:
     """Their exit code is 0, they print no complaint, and their output is the one on the page."""
-    blocks = read_page(page).blocks
-    examples = {
-        f"{block.section}, line {block.line}": (block, after)
-        for block, after in zip(blocks, [*blocks[1:], None], strict=True)
-        if block.language == "python"
-    }
+    examples = _examples_of(page)
     assert examples
+    if page in _ENGLISH:  # what it has in common with its twin is run there
+        twins = [*_examples_of(_ENGLISH[page]).values()]
+        shown = {(block.code, _shown_output(block, after)) for block, after in twins}
+        examples = {
+            name: pair
+            for name, pair in examples.items()
+            if (pair[0].code, _shown_output(*pair)) not in shown
+        }
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
         run = functools.partial(_run, certifier=certifier, folder=tmp_path)
         outcomes = threads.map(run, (block for block, _ in examples.values()))
@@ -117,6 +122,16 @@ def test_examples_run_as_they_are_and_print_what_is_shown(
         name: (_SECONDS.sub("_", _shown_output(*pair)), "", 0) for name, pair in examples.items()
     }
     assert ran == expected
+
+
+def _examples_of(page: str) -> "dict[str, tuple[Block, Block | None]]":
+    """Return the examples in Python of a page by their place, each with the block after it."""
+    blocks = read_page(page).blocks
+    return {
+        f"{block.section}, line {block.line}": (block, after)
+        for block, after in zip(blocks, [*blocks[1:], None], strict=True)
+        if block.language == "python"
+    }
 
 
 def _run(block: Block, certifier: tuple[trustme.CA, Path], folder: Path) -> tuple[str, str, int]:

@@ -12,6 +12,18 @@ from pool_helpers import hide_httptools
 from typed_async_client import AsyncPoolTransport
 from typed_async_client.pool.connector import Http11
 
+_RARER = frozenset({"external httpx", "external httpx2", "httpx transport"})
+"""Ways to send a request that differ from the others in a few lines: they are tried in bulk."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try the policies in the three usual ways in each run, and in the others with the bulk tests."""
+    for item in items:
+        way = getattr(item, "callspec", None) and item.callspec.params.get("way")  # type: ignore[attr-defined]  # of a function with parameters
+        if way in _RARER and item.path.name.startswith("test_policies"):
+            item.add_marker(pytest.mark.bulk)
+
 
 @pytest.fixture(params=["h11", "llhttp"])
 def http11(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Http11:
