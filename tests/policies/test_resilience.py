@@ -78,6 +78,13 @@ def test_by_default_there_is_no_policy() -> None:
     assert not Resilience.standard().is_plain
 
 
+@pytest.mark.parametrize(("given", "kept"), [(True, Pushback()), (False, None), (None, None)])
+def test_a_pushback_may_be_switched_on_and_off(given: Any, kept: Pushback | None) -> None:
+    """Its defaults suit most hosts."""
+    assert Resilience(pushback=given) == Resilience(pushback=kept)
+    assert Resilience(pushback=given).pushback == kept
+
+
 def test_a_preset_can_be_changed() -> None:
     """It is a value, and stays as it is."""
     changed = dataclasses.replace(Resilience.standard(), bulkhead=Bulkhead(max_concurrent=3))
@@ -98,7 +105,7 @@ def test_a_preset_can_be_changed() -> None:
         ({"adaptive": True}, "adaptive must be None or an AdaptiveLimit, .*, got True"),
         ({"hedge": 0.5}, "hedge must be None or a Hedge, .*, got 0.5"),
         ({"budget": 0.2}, "budget must be None or a RetryBudget, .*, got 0.2"),
-        ({"pushback": True}, "pushback must be None or a Pushback, .*, got True"),
+        ({"pushback": 1}, "pushback must be None or a Pushback, .*, got 1"),
         ({"automatic_key": 1}, "automatic_key must be True or False, got 1"),
         ({"attempt_header": "X: y"}, "attempt_header must be the name of a header, or None, got "),
         ({"deadline_header": ""}, "deadline_header must be the name of a header, or None, got ''"),

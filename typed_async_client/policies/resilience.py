@@ -31,7 +31,8 @@ class Resilience:
         deadline: seconds that a request may take in all: its waits, its attempts and the body of
             its response; > 0.
         rate_limit: limits how many attempts begin per second.
-        pushback: holds back all requests to a host that asked its clients to wait.
+        pushback: holds back all requests to a host that asked its clients to wait; True stands for
+            ``Pushback()``.
         retry: decides which attempts are followed by another.
         budget: limits retries, hedged copies and resumed streams to a share of the requests.
         hedge: sends a copy of a request that is slow to be answered.
@@ -57,7 +58,7 @@ class Resilience:
 
     deadline: float | None = None
     rate_limit: RateLimit | None = None
-    pushback: Pushback | None = None
+    pushback: Pushback | bool | None = None
     retry: RetryPolicy | None = None
     budget: RetryBudget | None = None
     hedge: Hedge | None = None
@@ -70,6 +71,8 @@ class Resilience:
     deadline_header: str | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.pushback, bool):
+            object.__setattr__(self, "pushback", Pushback() if self.pushback else None)
         require_bool("automatic_key", self.automatic_key)
         for name in ("attempt_header", "deadline_header"):
             header = getattr(self, name)
