@@ -21,6 +21,8 @@ from typed_async_client.policies.classify import Fault
 if TYPE_CHECKING:
     import httpx
 
+    from typed_async_client.attempts import AttemptRecord
+    from typed_async_client.context import RequestContext
     from typed_async_client.outcome import Outcome
     from typed_async_client.policies.retry import GiveUp, RetryAfter
 
@@ -50,20 +52,21 @@ class CallRun(Run):
         self._request = request
         own = request.context
         if self.context.request_id != own.request_id:  # in a transport, calls bring no context
-            self.context = dataclasses.replace(
+            self.context: RequestContext = dataclasses.replace(
                 self.context, request_id=own.request_id, created_at=own.created_at
             )
-        self.started = request.started
-        self.is_deposited, request.is_deposited = request.is_deposited, True
+        self.started: float = request.started
+        self.is_deposited: bool = request.is_deposited
+        request.is_deposited = True
 
     def count_attempt(self, by: int = 1) -> None:
         """Count an attempt; its number counts all attempts of the request."""
         self._request.attempts += by
-        self.attempts = self._request.attempts
+        self.attempts: int = self._request.attempts
 
     def keep(self, outcome: "Outcome", decision: "RetryAfter | GiveUp | None" = None) -> None:
         """Add the record of an attempt to the history of the request."""
-        self.history = self._request.history
+        self.history: tuple[AttemptRecord, ...] = self._request.history
         super().keep(outcome, decision)
         self._request.history = self.history
 
