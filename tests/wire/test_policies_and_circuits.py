@@ -167,5 +167,5 @@ async def test_the_states_of_many_origins_stay_bounded() -> None:
     async with open_way("client", policies, transport=httpx.MockTransport(respond)) as client:
         for name in sorted(names):
             await client.request("GET", name)
-        (hosts,) = client.inner._engine.policies.circuits()
-        assert len(hosts) == 1000
+        circuits = client.inner._engine.policies.of(policies)._states["circuit"]
+        assert len(circuits.hosts) == 1000

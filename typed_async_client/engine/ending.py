@@ -69,7 +69,7 @@ def concluded(run: Run, outcome: Outcome, decision: GiveUp) -> Flow[Outcome]:
 def _error_for(run: Run, outcome: Outcome, decision: GiveUp) -> Exception | None:
     """Return the error of ours that the request ends with; None if the outcome stays as it is."""
     if isinstance(outcome.error, RejectedError | DeadlineExceededError):
-        outcome.error.history = run.history
+        outcome.error.history = outcome.error.history or run.history  # of a transport below
         return None
     reason, asked = decision.reason, decision.retry_after
     if reason is GiveUpReason.RETRIES and outcome.facts.fault in _CONNECT_FAULTS:

@@ -13,6 +13,7 @@ from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent, EventType, Ret
 from typed_async_client.facts import fault_of
 from typed_async_client.outcome import AttemptHistory, Outcome
 from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.deadline import attempt_end
 from typed_async_client.policies.retry import GiveUp, RetryAfter
 from typed_async_client.policies.transitions import Transition
 from typed_async_client.redact import error_line
@@ -151,15 +152,12 @@ class Run:
         attempt = Attempt(self.attempts, copy, self.idempotent, self.deadline, started=now)
         if policies.is_plain and self.deadline == math.inf and self.key is None:
             return attempt
-        options = policies.options
-        limit = options.attempt_timeout
-        if limit is not None and now + limit < self.deadline:
-            attempt.until = now + limit
-        else:
-            attempt.is_last_moment = True
-        if not self.policies.is_plain:
+        limit = policies.options.attempt_timeout
+        attempt.until = attempt_end(limit, now=now, deadline=self.deadline)
+        attempt.is_last_moment = attempt.until == self.deadline
+        if not policies.is_plain:
             attempt.phases = {}
-        if self.policies.adds_headers or self.key is not None:
+        if policies.adds_headers or self.key is not None:
             attempt.headers = policies.headers_of(attempt, self.key, self.deadline - now)
         return attempt
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from typed_async_client.engine.queues import GateQueue
-from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.hosts import Hosts, HostState, Scope, scope_key
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.policies.retry import RetryPolicy
@@ -143,14 +142,6 @@ class SharedPolicies:
                 self._policies, options, Policies(options, self._states_of, self.store)
             )
         return known
-
-    def circuits(self) -> list[Hosts[Circuit]]:
-        """Return the circuits of each circuit breaker, by host."""
-        return [
-            states.hosts
-            for options, states in self._states.items()
-            if type(options).__name__ == "CircuitBreaker"
-        ]
 
     def _states_of(self, options: Any) -> "Scoped[Any]":
         known = _recall(self._states, options)

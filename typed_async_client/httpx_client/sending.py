@@ -10,7 +10,7 @@ from typed_async_client.attempts import Attempt
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.phases import trace_phases
-from typed_async_client.policies.deadline import Deadline
+from typed_async_client.policies.deadline import shrunk
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, current_log
 from typed_async_client.transports.sheltered import send_sheltered
@@ -54,7 +54,7 @@ class RequestSender:
         options = self._options
         if attempt.phases is not None or attempt.headers or attempt.until != math.inf:
             options = self._adapted(attempt)
-            if self._owner.needs_shelter and attempt.phases is not None:
+            if self._owner.needs_shelter:
                 return self._sheltered(options)
         response: Awaitable[httpx.Response] = self._owner.client.request(
             self.record.method, self._url, **options
@@ -110,4 +110,4 @@ def _shrunk(timeout: Any, default: Any, attempt: Attempt) -> Any:
     kind = type(default) if hasattr(default, "as_dict") else httpx.Timeout
     if not hasattr(timeout, "as_dict"):
         timeout = kind(timeout)
-    return kind(**Deadline(attempt.until).shrink(timeout.as_dict(), now=attempt.started))
+    return kind(**shrunk(timeout.as_dict(), now=attempt.started, until=attempt.until))

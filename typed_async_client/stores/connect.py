@@ -73,9 +73,9 @@ def connect(redis: object, *, is_async: bool, timeout: float) -> Connection:
 
 def _new_client(url: str, *, is_async: bool, timeout: float) -> tuple[Any, str]:
     import redis.asyncio  # noqa: PLC0415 - an extra
-    from redis.asyncio.retry import Retry as AsyncRetry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
+    from redis.asyncio.retry import Retry as AsyncRetry  # noqa: PLC0415 - an extra
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - an extra
+    from redis.retry import Retry  # noqa: PLC0415 - an extra
 
     kind: Any = redis.asyncio.Redis if is_async else redis.Redis
     try:

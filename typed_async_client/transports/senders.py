@@ -14,7 +14,7 @@ from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
 from typed_async_client.phases import trace_phases
-from typed_async_client.policies.deadline import Deadline
+from typed_async_client.policies.deadline import shrunk
 from typed_async_client.sent import SentLog, attempt_log, begin_attempt, current_log
 from typed_async_client.transports.delivery import Delivery, hand_over, is_in_memory
 from typed_async_client.transports.described_body import describe_body
@@ -113,7 +113,7 @@ class _Sender:
             extensions["trace"] = trace_phases(
                 attempt.phases, inner, current_log(), is_async=self._is_async
             )
-        extensions["timeout"] = Deadline(attempt.until).shrink(limits, now=attempt.started)
+        extensions["timeout"] = shrunk(limits, now=attempt.started, until=attempt.until)
         return httpx.Request(
             request.method,
             request.url,
