@@ -1,5 +1,6 @@
 """External clients with real servers."""
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -10,8 +11,24 @@ from fault_handlers import wait_until
 from leak_checks import no_leaks
 from tls_contexts import client_context, server_context
 
-from typed_async_client import ConnectError, EventType, RequestContext, ResultStatus
-from typed_async_client.testing import FaultServer, answer, drop, reset, stall
+from typed_async_client import (
+    ConnectError,
+    DeadlineExceededError,
+    EventType,
+    RequestContext,
+    Resilience,
+    ResultStatus,
+)
+from typed_async_client.testing import (
+    FaultServer,
+    SeenRequest,
+    Wire,
+    answer,
+    drop,
+    each_request,
+    reset,
+    stall,
+)
 
 pytestmark = pytest.mark.parametrize("setup", EXTERNAL, ids=str)
 
@@ -139,3 +156,26 @@ async def test_closing_our_client_cancels_its_requests_and_leaks_nothing(
             result = client.get_result("r")
         assert result is not None
         assert result.status is ResultStatus.CANCELLED
+
+
+@pytest.mark.parametrize("policies", ["plain", "standard"])
+async def test_a_deadline_gives_the_connection_back_to_the_pool(
+    setup: ClientSetup, policies: str
+) -> None:
+    """The pool has one, which one request holds and seven wait for; a later one gets it."""
+    chosen = Resilience.standard() if policies == "standard" else None
+    library = setup.library
+    options = {"limits": library.Limits(max_connections=1), "timeout": 5.0, "trust_env": False}
+
+    async def respond(request: SeenRequest, wire: Wire) -> None:
+        await (wire.stall() if request.target.endswith("slow") else wire.answer(200, b"ok"))
+
+    async with FaultServer(each_request(respond)) as server, setup.client(**options) as client:
+        slow = [
+            client.request("GET", server.url + "slow", resilience=chosen, deadline=0.2)
+            for _ in range(8)
+        ]
+        ended = await asyncio.gather(*slow, return_exceptions=True)
+        assert all(isinstance(each, DeadlineExceededError) for each in ended)
+        response = await client.request("GET", server.url, resilience=chosen)
+        assert response.text == "ok"
