@@ -29,6 +29,8 @@ class Attempt:
         headers: headers to add to those of the request.
         started: when it was sent, in monotonic seconds.
         phases: filled with the seconds spent by phase; None if nobody asks.
+        closes_if_cut: whether all of it was sent over HTTP/1.1, so that only the response is missing:
+            its connection is lost if it is cancelled now. False if nobody asks.
     """
 
     number: int
@@ -39,6 +41,7 @@ class Attempt:
     headers: tuple[tuple[str, str], ...] = ()
     started: float = 0.0
     phases: dict[str, float] | None = None
+    closes_if_cut: bool = False
 
 
 class _Defaults:

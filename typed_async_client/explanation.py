@@ -87,7 +87,7 @@ def _outcome(record: AttemptRecord) -> str:
     if record.rejection is not None:
         return f"refused ({record.rejection}): {record.error}"
     if record.error is None and record.status is None:
-        return f"cancelled after {record.duration:.3f} s, as a copy was faster"
+        return f"no answer within {record.duration:.3f} s, and a copy was faster"
     if record.error is None:
         return f"status {record.status} after {record.duration:.3f} s"
     return f"{record.error} after {record.duration:.3f} s ({_SENT[record.sent]})"

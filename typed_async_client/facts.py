@@ -28,6 +28,7 @@ from typed_async_client.wording import explanation_of
 
 __all__ = [
     "as_httpx_error",
+    "body_size_of",
     "facts_of_broken_body",
     "facts_of_error",
     "facts_of_response",
@@ -222,6 +223,17 @@ def _is_kind(error: Exception, name: str) -> bool:
     """Whether an error is an instance of the class of that name, of httpx, httpcore or a fork."""
     kinds = (getattr(httpx, name), getattr(httpcore, name, httpx.HTTPError))
     return isinstance(error, kinds) or is_fork_instance(error, name)
+
+
+def body_size_of(response: Any) -> int | None:
+    """Return the bytes in the body of a response, as far as they are known; None if they aren't."""
+    declared = response.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit():
+        return int(declared[:20])
+    try:
+        return len(response.content)
+    except RuntimeError:  # it hasn't been read
+        return None
 
 
 def raw_headers(headers: HeaderTypes | None) -> list[tuple[bytes, bytes]]:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from typed_async_client.attempts import Attempt
+
 __all__ = ["trace_phases"]
 
 _PHASES = {
@@ -20,21 +22,19 @@ _CONNECTING = ("connect", "tls")
 """The phases before a byte of the request leaves."""
 
 
-def trace_phases(
-    phases: dict[str, float], inner: Any, log: Any, *, is_async: bool
-) -> Callable[..., Any]:
-    """Return a ``trace`` extension that adds up the seconds spent in each phase.
+def trace_phases(attempt: Attempt, inner: Any, log: Any, *, is_async: bool) -> Callable[..., Any]:
+    """Return a ``trace`` extension that adds up the seconds spent in each phase of an attempt.
 
-    It also records in the log of the attempt that nothing was sent while the attempt connects,
-    which matters if it takes too long.
+    It also records that nothing was sent while the attempt connects, which matters if it takes too
+    long, and that everything was sent, which matters if a copy of it is faster.
 
     Args:
-        phases: the seconds by phase, which grow while the attempt is made.
+        attempt: the attempt, whose phases grow while it is made.
         inner: the caller's own ``trace`` extension, which is called as before; None without one.
         log: the ``SentLog`` of the attempt.
         is_async: whether the extension is for an asynchronous client.
     """
-    recorder = _Recorder(phases, log)
+    recorder = _Recorder(attempt, log)
     if not is_async:
 
         def trace(name: str, info: dict[str, Any]) -> None:
@@ -53,11 +53,12 @@ def trace_phases(
 
 
 class _Recorder:
-    def __init__(self, phases: dict[str, float], log: Any) -> None:
+    def __init__(self, attempt: Attempt, log: Any) -> None:
+        self._attempt = attempt
         self._began: dict[str, float] = {}
         self._has_sent = False
         self._log = log
-        self._phases = phases
+        self._phases: dict[str, float] = {} if attempt.phases is None else attempt.phases
 
     def record(self, name: str) -> None:
         """Record an event such as ``connection.connect_tcp.started``."""
@@ -66,6 +67,8 @@ class _Recorder:
         if phase is None:
             return
         now = time.perf_counter()
+        is_missing_response_only = step.startswith("http11.receive") and "send" not in self._began
+        self._attempt.closes_if_cut = is_missing_response_only
         if state == "started":
             self._has_sent = self._has_sent or phase not in _CONNECTING
             self._log.has_sent_nothing = not self._has_sent

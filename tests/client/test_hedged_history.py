@@ -33,7 +33,7 @@ async def test_the_attempt_that_was_overtaken_is_on_the_record() -> None:
     assert (slow.copy, slow.status, slow.error, slow.decision) == (0, None, None, None)
     assert slow.duration >= 2.0
     assert (fast.copy, fast.status) == (1, 200)
-    assert "as a copy was faster" in result.explain()
+    assert "and a copy was faster" in result.explain()
 
 
 async def test_the_time_of_an_attempt_that_was_overtaken_counts_for_the_delay() -> None:

@@ -29,9 +29,11 @@ class Script:
     """
 
     def __init__(self, run: Run, *entries: Entry) -> None:
+        self.discarded: list[httpx.Response] = []
         self.entries = list(entries)
         self.events: list[AsyncEvent] = []
         self.handed_over: list[httpx.Response] = []
+        self.http1 = False  # whether a copy that is cancelled loses its connection
         self.is_kept_open = False
         self.open: set[httpx.Response] = set()
         self.record = run.record
@@ -47,6 +49,7 @@ class Script:
     def begin(self, attempt: Attempt) -> SentLog:
         """Start a new log."""
         self.sent.append(attempt)
+        attempt.closes_if_cut = self.http1
         log = SentLog(record=self.record)
         log.begin_hop(REQUEST)
         return log
@@ -86,6 +89,7 @@ class AsyncScript(Script):
 
     async def discard(self, response: httpx.Response) -> None:
         """Close a response, even if that is interrupted."""
+        self.discarded.append(response)
         try:
             await asyncio.sleep(0)
         finally:

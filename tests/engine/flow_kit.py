@@ -18,6 +18,7 @@ from typed_async_client.engine.steps import (
     Cancel,
     Consult,
     Deliver,
+    Detach,
     Discard,
     Flow,
     Join,
@@ -38,6 +39,7 @@ class HandChild:
         self.flow = flow
         self.has_ended = False
         self.is_started = False
+        self.ends_by = math.inf  # when it is cancelled, once it is detached
         self.outcome: Outcome | None = None
         self.turn: Any = None
 
@@ -58,6 +60,7 @@ class Play:
         interrupt_at: the step, not of a copy, at which an exception is thrown in, instead of its answer.
         interruption: the exception.
         body_error: what breaks the body of a response that is handed over.
+        http1: whether a copy that is cancelled loses its connection.
         on_step: called with each step before it is performed.
         after_step: called with each step after it was performed.
         own_steps: the steps of the request, without those of its copies.
@@ -73,6 +76,7 @@ class Play:
     interrupt_at: int | None = None
     interruption: BaseException | None = None
     body_error: BaseException | None = None
+    http1: bool = False
     on_step: Callable[[Any], object] = lambda _: None
     after_step: Callable[[Any], object] = lambda _: None
     own_steps: list[Any] = dataclasses.field(default_factory=list)
@@ -113,9 +117,18 @@ class Play:
             self.response = finished.value
         except BaseException as error:  # noqa: BLE001 - kept
             self.error = error
+        self._end_detached()
         return self
 
-    def _perform(self, step: Any) -> tuple[Any, float]:  # noqa: PLR0911 - one per kind of step
+    def _end_detached(self) -> None:
+        """Let those copies end that go on beside the end of the request."""
+        for child in [child for child in self.children if child.ends_by < math.inf]:
+            while not child.has_ended:
+                is_late = child.due > child.ends_by
+                self.clock.now = max(self.clock.now, min(child.due, child.ends_by))
+                self._advance(child, asyncio.CancelledError() if is_late else None)
+
+    def _perform(self, step: Any) -> tuple[Any, float]:  # noqa: C901, PLR0911 - one per kind of step
         """Perform a step; return its answer, and how long it takes."""
         self.on_step(step)
         match step:
@@ -140,6 +153,9 @@ class Play:
                 return self._join(children, until), 0.0
             case Cancel(children=children):
                 self._cancel(children)
+            case Detach(children=children, seconds=seconds):
+                for child in children:
+                    child.ends_by = self.clock.now + seconds  # type: ignore[attr-defined]  # ours
             case _:
                 assert isinstance(step, Publish)
         return None, 0.0
@@ -147,6 +163,7 @@ class Play:
     def _send(self, attempt: Attempt) -> tuple[Outcome, float]:
         entry = next(self._answers)
         seconds, answer = entry if isinstance(entry, tuple) else (0.0, entry)
+        attempt.closes_if_cut = self.http1
         outcome = outcome_of(answer, attempt, self.run.record)
         return outcome, seconds
 
@@ -224,6 +241,7 @@ def play(
     interrupt_at: int | None = None,
     interruption: BaseException | None = None,
     body_error: BaseException | None = None,
+    http1: bool = False,
     on_step: Callable[[Any], object] = lambda _: None,
     after_step: Callable[[Any], object] = lambda _: None,
     **options: Any,
@@ -231,5 +249,7 @@ def play(
     """Drive a request by hand to its end; the options are those of ``new_run``."""
     clock = clock or Clock()
     run = run or new_run(resilience, clock=clock, **options)
-    played = Play(run, script, clock, interrupt_at, interruption, body_error, on_step, after_step)
+    played = Play(
+        run, script, clock, interrupt_at, interruption, body_error, http1, on_step, after_step
+    )
     return played.drive()

@@ -45,6 +45,8 @@ SCRIPTS: dict[str, tuple[Resilience, list[Any]]] = {
     "hedged": (HEDGED, [(9.0, "open"), (0.1, "open")]),
     "hedged, and both are answered": (HEDGED, [(1.6, "open"), (0.1, "open"), "open"]),
     "hedged, and both fail": (HEDGED, [(1.6, "open 503"), (0.1, "open 503"), "open"]),
+    "hedged, and the loser is let go": (HEDGED, [(9.0, "open"), (0.1, "open")]),
+    "hedged, and the loser is answered later": (HEDGED, [(2.0, "open"), (0.1, "open")]),
 }
 """A copy starts after 1.5 seconds, if the rate limit gives it a turn then."""
 
@@ -62,10 +64,11 @@ class Cancelled:
         resilience, entries = SCRIPTS[name]
         shared = SharedPolicies()
         self.policies = shared.of(resilience)
-        run_virtual(self._main(shared, resilience, entries, turns, again))
+        run_virtual(self._main(name, shared, resilience, entries, turns, again))
 
-    async def _main(
+    async def _main(  # noqa: PLR0917 - called once
         self,
+        name: str,
         shared: SharedPolicies,
         resilience: Resilience,
         entries: list[Any],
@@ -76,6 +79,7 @@ class Cancelled:
         wanted = frozenset(EventType)
         self.run = new_run(resilience, clock=loop.time, shared=shared, wanted=wanted)
         self.script = AsyncScript(self.run, *entries)
+        self.script.http1 = "the loser" in name
         task = loop.create_task(self.script.drive(request_flow(self.run)))
         for number in (turns, again):
             for _ in range(number or 0):
@@ -84,6 +88,7 @@ class Cancelled:
                 task.cancel()
         await asyncio.wait({task})
         self.was_cancelled = task.cancelled()
+        await self.policies.background.end()
         self.states = self.policies.states_at(ORIGIN, loop.time())
         self.now = loop.time()
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -134,7 +139,10 @@ def test_a_request_may_be_cancelled_at_any_turn(name: str) -> None:
 
 
 @pytest.mark.parametrize("again", range(1, 4))
-@pytest.mark.parametrize("name", ["retried", "hedged, and both are answered"])
+@pytest.mark.parametrize(
+    "name",
+    ["retried", "hedged, and both are answered", "hedged, and the loser is answered later"],
+)
 def test_a_request_may_be_cancelled_again_while_it_ends(name: str, again: int) -> None:
     """The second cancellation interrupts what the first one has led to."""
     for turns in range(1, 2000):
@@ -171,5 +179,28 @@ def test_a_copy_that_is_cancelled_before_its_first_turn_leaves_nothing() -> None
         for task in asyncio.all_tasks():
             if "main" not in repr(task.get_coro()):
                 task.cancel()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("seconds", "discarded"), [(0.3, True), (8.0, False)])
+def test_a_loser_that_is_let_go_ends_by_itself(seconds: float, *, discarded: bool) -> None:
+    """Its permit comes back when it is answered, and after a second at the latest."""
+    resilience = Resilience(hedge=Hedge(after=1.0), bulkhead=Bulkhead(max_concurrent=2))
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        shared = SharedPolicies()
+        run = new_run(resilience, clock=loop.time, shared=shared)
+        script = AsyncScript(run, (1.5 + seconds, "open"), (0.5, "open"))
+        script.http1 = True
+        await script.drive(request_flow(run))
+        gate = shared.of(resilience).states_at(ORIGIN, 0.0)["bulkhead"].gate
+        assert (script.kinds, gate.in_flight) == (["hedged", "success"], 1)
+        assert len(shared.background) == 1
+        await asyncio.sleep(min(seconds, 1.0) + 0.01)
+        assert (gate.in_flight, len(shared.background), script.open) == (0, 0, set())
+        assert (len(script.discarded) == 1) is discarded
+        assert script.kinds == ["hedged", "success"]
 
     run_virtual(main())

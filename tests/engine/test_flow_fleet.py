@@ -33,7 +33,10 @@ LIMITED = Resilience(
     retry=RetryPolicy(jitter="none", max_retries=3),
 )
 HEDGED = Resilience(
-    budget=BUDGET, hedge=Hedge(after=1.0, budget=None), retry=RetryPolicy(jitter="none")
+    budget=BUDGET,
+    circuit=BREAKER,
+    hedge=Hedge(after=1.0, budget=None),
+    retry=RetryPolicy(jitter="none"),
 )
 SCRIPTS: dict[str, tuple[Resilience, list[Any]]] = {
     "answered": (LIMITED, ["open"]),
@@ -41,6 +44,7 @@ SCRIPTS: dict[str, tuple[Resilience, list[Any]]] = {
     "held back": (LIMITED, ["wait 5", "open"]),
     "the circuit opens": (LIMITED, ["open 503", "broken"]),
     "hedged": (HEDGED, [(9.0, "open"), (0.5, "open")]),
+    "hedged, and let go": (HEDGED, [(2.0, "open"), (0.5, "open")]),
 }
 
 
@@ -103,6 +107,7 @@ def played(
         *script,
         shared=SharedPolicies(store),
         wanted=frozenset(EventType),
+        http1="let go" in name,
         interrupt_at=at,
         interruption=error,
     )
@@ -117,6 +122,7 @@ def played(
         ("held back", ["started", "retry", "throttled", "started", "success"], 0),
         ("the circuit opens", ["started", "retry", "throttled", "started", "circuit_opened"], 1),
         ("hedged", ["started", "hedged", "started", "success"], 1),
+        ("hedged, and let go", ["started", "hedged", "started", "success"], 1),
     ],
 )
 def test_a_store_decides_like_the_policies(name: str, kinds: list[str], withdrawn: int) -> None:
@@ -126,7 +132,7 @@ def test_a_store_decides_like_the_policies(name: str, kinds: list[str], withdraw
         kinds = [kind for kind in run.kinds if kind in kinds]
     assert run.kinds[: len(kinds)] == kinds
     assert (store.admitted, store.deposited) == (0, 1)
-    assert len(store.reserved) == (0 if name == "hedged" else len(run.sent))
+    assert len(store.reserved) == (0 if "hedged" in name else len(run.sent))
     assert store.withdrawn == withdrawn
 
 

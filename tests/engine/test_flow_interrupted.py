@@ -42,6 +42,9 @@ SCRIPTS: dict[str, tuple[Resilience, list[Any]]] = {
     "hedged": (HEDGED, [(9.0, "open"), (9.0, "open"), (0.5, "open")]),
     "all copies fail": (HEDGED, [(2.5, "open 503"), (9.0, "broken"), (0.2, "timeout"), "open"]),
     "a copy loses by nothing": (HEDGED, [(2.0, "open"), (1.0, "open")]),
+    "the loser is let go, and answered": (HEDGED, [(1.6, "open"), (0.1, "open")]),
+    "the loser is let go, and breaks": (HEDGED, [(1.6, "broken"), (0.1, "open")]),
+    "the loser is let go, and takes too long": (HEDGED, [(9.0, "open"), (0.1, "open")]),
 }
 
 
@@ -55,6 +58,7 @@ def played(name: str, at: int | None, error: BaseException | None) -> tuple[Play
         shared=shared,
         clock=Clock(),
         wanted=frozenset(EventType),
+        http1="let go" in name,
         interrupt_at=at,
         interruption=error,
     )

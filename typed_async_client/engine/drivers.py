@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
 from typed_async_client.attempts import Attempt
+from typed_async_client.engine.background import cancel_tasks
 from typed_async_client.engine.queues import Turn
 from typed_async_client.engine.steps import (
     Acquire,
@@ -19,6 +20,7 @@ from typed_async_client.engine.steps import (
     Child,
     Consult,
     Deliver,
+    Detach,
     Discard,
     Flow,
     Join,
@@ -141,10 +143,8 @@ class AsyncDriver:
                 return (await answer) if inspect.isawaitable(answer) else answer
             case Spawn(flow=flow):
                 return _RunningChild(self, flow)
-            case Join(children=children, until=until):
-                return await _first_of(cast("Sequence[_RunningChild]", children), until)
-            case Cancel(children=children):
-                await _cancel(cast("Sequence[_RunningChild]", children))
+            case Join() | Cancel() | Detach():
+                return await _perform_beside(step)
             case _:
                 assert_never(step)
         return None
@@ -231,6 +231,22 @@ class _RunningChild:
         self.outcome = await driver.drive(flow)
 
 
+async def _perform_beside(step: Join | Cancel | Detach) -> Child | None:
+    """Perform a step that is about flows which run beside the one that has spawned them."""
+    children = cast("Sequence[_RunningChild]", step.children)
+    match step:
+        case Join(until=until):
+            return await _first_of(children, until)
+        case Cancel():
+            await cancel_tasks([child.task for child in children])
+        case Detach(background=background, seconds=seconds):
+            for child in children:
+                background.add(child.task, seconds)
+        case _:
+            assert_never(step)
+    return None
+
+
 async def _first_of(children: Sequence[_RunningChild], until: float) -> Child | None:
     """Wait for the first of several flows to end; raise its error if it has raised."""
     timeout = None if until == math.inf else max(0.0, until - asyncio.get_running_loop().time())
@@ -241,24 +257,3 @@ async def _first_of(children: Sequence[_RunningChild], until: float) -> Child | 
             child.task.result()
             return child
     return None
-
-
-async def _cancel(children: Sequence[_RunningChild]) -> None:
-    """Cancel flows, and wait until they have ended, even if this task is cancelled meanwhile."""
-    tasks = [child.task for child in children]
-    for task in tasks:
-        task.cancel()
-    interruption: asyncio.CancelledError | None = None
-    while pending := [task for task in tasks if not task.done()]:
-        try:
-            await asyncio.wait(pending)
-        except asyncio.CancelledError as error:
-            interruption = error
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # retrieved, so that asyncio doesn't log it
-    if interruption is not None:
-        try:
-            raise interruption
-        finally:
-            del interruption  # it refers to this frame

@@ -29,30 +29,35 @@ class Grants:
 
     Attributes:
         fleet: what a store of shared state has granted; None without one.
+        is_overtaken: whether the request has ended meanwhile, with the answer to a copy.
     """
 
     __slots__ = (
         "_adaptive",
         "_attempt",
-        "_is_reported",
+        "_is_answered",
+        "_is_held",
         "_permits",
         "_run",
         "_slot",
         "_ticket",
         "_withdrawal",
         "fleet",
+        "is_overtaken",
     )
 
     def __init__(self, run: Run) -> None:
         self.fleet: FleetAdmission | None = FleetAdmission(run) if run.policies.shared else None
         self._adaptive: Permit | None = None
         self._attempt: Attempt | None = None  # once it was sent
-        self._is_reported = False
+        self._is_answered = False
+        self._is_held = True
         self._permits: list[tuple[GateQueue[Any], Any]] = []
         self._run = run
         self._slot: Any = None
         self._ticket: Ticket | None = None
         self._withdrawal: Any = run.take_withdrawal()
+        self.is_overtaken: bool = False
         run.admissions.append(self)
 
     def begin(self, attempt: Attempt) -> None:
@@ -67,13 +72,29 @@ class Grants:
         withdrawal, self._withdrawal = self._withdrawal, None
         self._run.refund(withdrawal)
 
+    @property
+    def closes_if_cut(self) -> bool:
+        """Whether the attempt has lost its connection if it is cancelled now, and not otherwise."""
+        attempt = self._attempt
+        return attempt is not None and attempt.closes_if_cut and not self._is_answered
+
+    def end(self) -> None:
+        """Record that the attempt was answered, or has failed: it can't be overtaken any more."""
+        self._is_answered = True
+
+    def leave_run(self) -> None:
+        """Let the attempt give back its permits itself, when it has ended: its request won't."""
+        self.is_overtaken = True
+        self._drop_ticket(self._run.now())
+        self._run.admissions.remove(self)
+
     def lose(self, now: float) -> None:
         """Record how long the attempt was in flight when a copy of it turned out to be faster.
 
         The next delay would be too short if only the attempts that were fast counted.
         """
         attempt, run = self._attempt, self._run
-        if attempt is None or self._is_reported:
+        if attempt is None or self._is_answered:
             return
         run.states["hedge"].record(now - attempt.started)
         facts = Facts(fault=None, sent=Sent.UNANSWERED, idempotent=True, local=True)
@@ -94,7 +115,6 @@ class Grants:
         """
         run, states = self._run, self._run.states
         health = health_of(outcome.facts)
-        self._is_reported = True
         origin = outcome.answered_by
         is_asked = not origin or origin == run.record.origin
         others = states if is_asked else run.policies.states_at(origin, now)
@@ -122,9 +142,9 @@ class Grants:
 
     def release(self) -> None:
         """Give everything back, and report the attempt as unknown unless it was reported."""
-        run = self._run
-        if self not in run.admissions:
+        if not self._is_held:
             return
+        run = self._run
         now = run.now()
         self._drop_ticket(now)
         self._give_back(now)
@@ -133,8 +153,9 @@ class Grants:
 
     def _give_back(self, now: float) -> None:
         """Give back the turn and the permits, after which nothing is left to release."""
-        if self in self._run.admissions:
+        if self._is_held and not self.is_overtaken:
             self._run.admissions.remove(self)
+        self._is_held = False
         self._drop_permits(now)
 
     def _drop_permits(self, now: float) -> None:

@@ -14,7 +14,7 @@ from typed_async_client.policies.gates import Rejected
 __all__ = ["guarded_attempt", "judged"]
 
 
-def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
+def guarded_attempt(run: Run, copy: int = 0, admission: Admission | None = None) -> Flow[Outcome]:
     """Make one attempt when every policy has admitted it, and report how it has ended.
 
     The permits of an attempt that was answered are held until ``run.release()``, since its body
@@ -24,8 +24,9 @@ def guarded_attempt(run: Run, copy: int = 0) -> Flow[Outcome]:
     Args:
         run: the request.
         copy: 0, or the number of a hedged copy.
+        admission: what the policies will grant to it; None for a new one.
     """
-    return _attempted(run, copy, Admission(run))
+    return _attempted(run, copy, admission or Admission(run))
 
 
 def _attempted(run: Run, copy: int, admission: Admission) -> Flow[Outcome]:
@@ -63,6 +64,9 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
         yield Publish(run.event(EventType.STARTED))
     admission.begin(attempt)
     outcome: Outcome = yield Send(attempt)
+    admission.end()
+    if admission.is_overtaken:
+        return (yield from _dropped(outcome, admission))
     try:
         outcome.attempt, outcome.ended = attempt, (now := run.now())
         transitions = admission.report(outcome, now - attempt.started, now)
@@ -77,6 +81,14 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
         if outcome.response is not None:
             yield from Discard(outcome.response)
         raise
+    return outcome
+
+
+def _dropped(outcome: Outcome, admission: Admission) -> Flow[Outcome]:
+    """Get rid of an answer that nobody waits for: the one to a copy came earlier."""
+    if outcome.response is not None:
+        yield from Discard(outcome.response)
+    yield from admission.leave()
     return outcome
 
 

@@ -1,17 +1,43 @@
 """Copies of an attempt that is slow to be answered: the first answer wins."""
 
+import dataclasses
 import math
 from typing import cast
 
+from typed_async_client.engine.admission import Admission
 from typed_async_client.engine.fleet import withdrawn
 from typed_async_client.engine.guarded import guarded_attempt, judged
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.steps import Cancel, Child, Discard, Flow, Join, Publish, Spawn, Step
+from typed_async_client.engine.steps import (
+    Cancel,
+    Child,
+    Detach,
+    Discard,
+    Flow,
+    Join,
+    Publish,
+    Spawn,
+    Step,
+)
 from typed_async_client.events import EventType, HedgeDetails
+from typed_async_client.facts import body_size_of
 from typed_async_client.outcome import Outcome
-from typed_async_client.policies.hedge import HedgePlan, HedgeState
+from typed_async_client.policies.hedge import (
+    TIME_TO_END,
+    HedgePlan,
+    HedgeState,
+    is_cheap_to_read,
+)
 
 __all__ = ["hedged_attempt"]
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Racer:
+    """An attempt that runs beside others, and what the policies have granted to it."""
+
+    child: Child
+    admission: Admission
 
 
 def hedged_attempt(run: Run) -> Flow[Outcome]:
@@ -22,52 +48,60 @@ def hedged_attempt(run: Run) -> Flow[Outcome]:
     plan = _state(run).plan(idempotent=run.idempotent, replayable=run.may_copy)
     if plan is None:
         return (yield from guarded_attempt(run))
-    children: list[Child] = []
+    racers: list[_Racer] = []
     try:
-        winner = yield from _race(run, plan, children)
-        outcome, answered = cast("Outcome", winner.outcome), run.now()
-        losing = [each for each in run.admissions if each is not outcome.admission]
-        yield from _stop(run, [child for child in children if child is not winner], children)
-        for admission in losing:  # those that have ended all the same are on the record already
-            admission.lose(answered)
+        winner = yield from _race(run, plan, racers)
+        outcome, answered = cast("Outcome", winner.child.outcome), run.now()
+        losers = [racer for racer in racers if racer is not winner]
+        detached = yield from _let_end(run, losers, outcome, racers)
+        cancelled = [racer for racer in losers if racer not in detached]
+        yield from _stop(run, cancelled, racers)
+        for racer in losers:  # those that have ended all the same are on the record already
+            racer.admission.lose(answered)
     except GeneratorExit:
         raise
     except BaseException:
-        yield from _stop(run, [*children], children)
+        yield from _stop(run, [*racers], racers)
         raise
     return outcome
 
 
-def _race(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[Child]:
+def _race(run: Run, plan: HedgePlan, racers: list[_Racer]) -> Flow[_Racer]:
     """Send copies as planned until one attempt is answered, or all have failed."""
-    failed: list[Child] = []
-    children.append((yield from Spawn(guarded_attempt(run))))
+    failed: list[_Racer] = []
+    racers.append((yield from _started(run, 0)))
     due = plan.next_copy(last_sent=run.now(), copies=0)
     while True:
-        running = [child for child in children if child not in failed]
+        running = {racer.child: racer for racer in racers if racer not in failed}
         until = math.inf if due is None or due >= run.deadline else due
-        ended = yield from Join(running, until)
+        ended = yield from Join([*running], until)
         if ended is None:
             if run.now() >= until:
-                due = yield from _send_copy(run, plan, children)
+                due = yield from _send_copy(run, plan, racers)
         elif (yield from _is_answer(run, ended)):
-            return ended
+            return running[ended]
         else:
-            failed.append(ended)
-            if len(failed) == len(children):
-                return children[0]
+            failed.append(running[ended])
+            if len(failed) == len(racers):
+                return racers[0]
 
 
-def _send_copy(run: Run, plan: HedgePlan, children: list[Child]) -> Flow[float | None]:
+def _started(run: Run, copy: int) -> Flow[_Racer]:
+    """Start an attempt beside the others."""
+    admission = Admission(run)
+    return _Racer((yield from Spawn(guarded_attempt(run, copy, admission))), admission)
+
+
+def _send_copy(run: Run, plan: HedgePlan, racers: list[_Racer]) -> Flow[float | None]:
     """Send a copy, if the budgets allow it; return when the next one is due."""
     if not (yield from withdrawn(run)):
         return None
     if not _state(run).spend():
         run.refund(run.take_withdrawal())
         return None
-    copy = len(children)
+    copy = len(racers)
     yield from Publish(run.event(EventType.HEDGED, HedgeDetails(run.attempts, copy, plan.delay)))
-    children.append((yield from Spawn(guarded_attempt(run, copy))))
+    racers.append((yield from _started(run, copy)))
     return plan.next_copy(last_sent=run.now(), copies=copy)
 
 
@@ -85,26 +119,48 @@ def _is_answer(run: Run, child: Child) -> Flow[bool]:
     return not run.policies.retry.wants(outcome.facts)
 
 
-def _stop(run: Run, losers: list[Child], children: list[Child]) -> Flow[None]:
+def _let_end(
+    run: Run, losers: list[_Racer], outcome: Outcome, racers: list[_Racer]
+) -> Flow[list[_Racer]]:
+    """Let those end by themselves whose connections would be lost otherwise; return them.
+
+    Args:
+        run: the request.
+        losers: the attempts that aren't needed.
+        outcome: the one that won, whose answer theirs will be like.
+        racers: all of them; those that are let go are removed.
+    """
+    cuts = [racer for racer in losers if racer.admission.closes_if_cut]
+    if not cuts or not is_cheap_to_read(body_size_of(outcome.response)):
+        return []
+    background = run.policies.background
+    yield from Detach([racer.child for racer in cuts], background, TIME_TO_END)
+    for racer in cuts:
+        racers.remove(racer)
+        racer.admission.leave_run()
+    return cuts
+
+
+def _stop(run: Run, losers: list[_Racer], racers: list[_Racer]) -> Flow[None]:
     """Cancel what still runs, and discard the responses that aren't needed.
 
     Args:
         run: the request.
         losers: the attempts that aren't needed.
-        children: all of them; those that were stopped are removed.
+        racers: all of them; those that were stopped are removed.
     """
     if not losers:
         return
-    interruptions = [(yield from _performed(Cancel(losers)))]
-    for child in losers:
-        children.remove(child)
-        outcome = child.outcome
+    interruptions = [(yield from _performed(Cancel([racer.child for racer in losers])))]
+    for racer in losers:
+        racers.remove(racer)
+        outcome = racer.child.outcome
         if outcome is None:
             continue
         run.keep(outcome)
         if outcome.response is not None:
             interruptions.append((yield from _performed(Discard(outcome.response))))
-        outcome.admission.release()
+        racer.admission.release()
     try:
         for interruption in interruptions:
             if interruption is not None:

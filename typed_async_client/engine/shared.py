@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from typed_async_client.engine.background import Background
 from typed_async_client.engine.queues import GateQueue
 from typed_async_client.policies.hosts import Hosts, HostState, Scope, scope_key
 from typed_async_client.policies.resilience import Resilience
@@ -48,6 +49,7 @@ class Policies:
 
     Attributes:
         adds_headers: whether they add headers to each attempt.
+        background: attempts that nobody waits for any more.
         gates: the names of those that admit an attempt, outermost first.
         hedge: what is known about response times; None without hedging.
         is_plain: whether there is no policy but ``retry``.
@@ -60,6 +62,7 @@ class Policies:
     __slots__ = (
         "_states",
         "adds_headers",
+        "background",
         "gates",
         "hedge",
         "is_plain",
@@ -74,7 +77,9 @@ class Policies:
         options: Resilience,
         states: Callable[[Any], Any],
         store: StateStore | SyncStateStore | None,
+        background: Background,
     ) -> None:
+        self.background: Background = background
         self.options: Resilience = options
         self.retry: RetryPolicy = options.retry or _NO_RETRIES
         self.is_plain: bool = options.is_plain
@@ -127,9 +132,14 @@ class SharedPolicies:
 
     Args:
         store: keeps the state of some policies for several processes; None for none.
+
+    Attributes:
+        background: attempts that nobody waits for any more; who closes the client ends them.
+        store: the same.
     """
 
     def __init__(self, store: StateStore | SyncStateStore | None = None) -> None:
+        self.background: Background = Background()
         self.store: StateStore | SyncStateStore | None = store
         self._policies: OrderedDict[Resilience, Policies] = OrderedDict()
         self._states: OrderedDict[Hashable, Scoped[Any]] = OrderedDict()
@@ -138,9 +148,8 @@ class SharedPolicies:
         """Return the policies with some options."""
         known = _recall(self._policies, options)
         if known is None:
-            known = _remember(
-                self._policies, options, Policies(options, self._states_of, self.store)
-            )
+            created = Policies(options, self._states_of, self.store, self.background)
+            known = _remember(self._policies, options, created)
         return known
 
     def _states_of(self, options: Any) -> "Scoped[Any]":

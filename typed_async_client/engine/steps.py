@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from typed_async_client.attempts import Attempt
+from typed_async_client.engine.background import Background
 from typed_async_client.engine.queues import Turn
 from typed_async_client.events import AsyncEvent
 from typed_async_client.outcome import Outcome
@@ -22,6 +23,7 @@ __all__ = [
     "Child",
     "Consult",
     "Deliver",
+    "Detach",
     "Discard",
     "Flow",
     "Join",
@@ -144,3 +146,15 @@ class Cancel(Step[None]):
     """
 
     children: Sequence[Child]
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Detach(Step[None]):
+    """Let flows run on that nobody waits for, at most a number of seconds; what they raise is lost.
+
+    They publish nothing more, and end by themselves what they have begun.
+    """
+
+    children: Sequence[Child]
+    background: Background
+    seconds: float

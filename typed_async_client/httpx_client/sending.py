@@ -88,7 +88,7 @@ class RequestSender:
             options["headers"] = headers
         if attempt.phases is not None:
             given = options.get("extensions") or {}
-            trace = trace_phases(attempt.phases, given.get("trace"), current_log(), is_async=True)
+            trace = trace_phases(attempt, given.get("trace"), current_log(), is_async=True)
             options["extensions"] = {**given, "trace": trace}
         if attempt.until != math.inf:
             timeout = options.get("timeout", httpx.USE_CLIENT_DEFAULT)

@@ -13,7 +13,13 @@ from typed_async_client.policies.checks import require_count, require_number, wr
 from typed_async_client.policies.hosts import Retention
 from typed_async_client.policies.latency import LatencyHistogram
 
-__all__ = ["Hedge", "HedgePlan", "HedgeState"]
+__all__ = ["TIME_TO_END", "Hedge", "HedgePlan", "HedgeState", "is_cheap_to_read"]
+
+TIME_TO_END: Final = 1.0
+"""Seconds that an attempt which was overtaken may still take, to save its connection."""
+
+_MOST_READ: Final = 64 * 1024
+"""Bytes of its answer that are worth reading for that."""
 
 _PERCENTILE: Final = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,6})?)", re.ASCII)
 
@@ -170,3 +176,14 @@ class HedgeState:
         """Return how much would be lost if the state were forgotten."""
         has_learnt = self._histogram is not None and self._histogram.samples > 0
         return Retention.USEFUL if has_learnt else Retention.DISPOSABLE
+
+
+def is_cheap_to_read(size: int | None) -> bool:
+    """Whether reading the answer to an attempt that was overtaken costs less than a new connection.
+
+    Over HTTP/1.1, an attempt that is cancelled loses its connection.
+
+    Args:
+        size: bytes in the answer that came first; None if unknown: at most so many are read then.
+    """
+    return size is None or size <= _MOST_READ

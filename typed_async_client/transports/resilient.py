@@ -54,7 +54,7 @@ from typed_async_client.transports.senders import (
 )
 from typed_async_client.transports.starting import Starting, check_run_sync
 from typed_async_client.transports.transport_events import (
-    SettlesCallbacks,
+    EndsItsTasks,
     TransportEvents,
     callbacks_for,
     is_async,
@@ -68,7 +68,7 @@ __all__ = ["ATTEMPTS", "ResilientTransport"]
 _CONNECT_ONLY = Resilience.connect_only()
 
 
-class ResilientTransport(SettlesCallbacks, WrappingTransport):
+class ResilientTransport(EndsItsTasks, WrappingTransport):
     """A transport that retries what may be retried, around any transport, for either httpx client.
 
     It applies the policies of ``resilience``, as ``AsyncResilientClient`` does; by default it
@@ -155,6 +155,7 @@ class ResilientTransport(SettlesCallbacks, WrappingTransport):
         self._lock = threading.RLock()
         limits = limits_of(chosen, given)
         self._prepare = Starting(chosen, limits, self._callbacks, random, store)
+        self._background = self._prepare.policies.background
         self._middleware = checked_middleware(middleware, kind)
         if isinstance(transport, str):
             check_backend_options(transport, max_connections, resend_on_closed=resend_on_closed)

@@ -111,7 +111,7 @@ class _Sender:
         if attempt.phases is not None:
             inner = extensions.get("trace")
             extensions["trace"] = trace_phases(
-                attempt.phases, inner, current_log(), is_async=self._is_async
+                attempt, inner, current_log(), is_async=self._is_async
             )
         extensions["timeout"] = shrunk(limits, now=attempt.started, until=attempt.until)
         return httpx.Request(

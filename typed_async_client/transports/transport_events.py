@@ -5,12 +5,13 @@ import contextvars
 import inspect
 from types import TracebackType
 
+from typed_async_client.engine.background import Background
 from typed_async_client.engine.callbacks import Callback, Callbacks
 from typed_async_client.engine.log import log_event
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.transports.pair import WrappingTransport
 
-__all__ = ["SettlesCallbacks", "TransportEvents", "callbacks_for", "is_async"]
+__all__ = ["EndsItsTasks", "TransportEvents", "callbacks_for", "is_async"]
 
 _GRACE = 1.0
 """Seconds that running callbacks get to finish when the transport is closed."""
@@ -57,15 +58,19 @@ class TransportEvents:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
 
 
-class SettlesCallbacks(WrappingTransport):
-    """The part of a transport that lets its async callbacks finish before it is closed."""
+class EndsItsTasks(WrappingTransport):
+    """The part of a transport that ends what it runs beside its requests before it is closed."""
 
+    _background: Background
     _callbacks: Callbacks
 
     async def aclose(self) -> None:
-        """Give running async callbacks one second to finish, then close the wrapped transport."""
+        """Cancel what nobody waits for, and close the wrapped transport.
+
+        Running async callbacks get one second to finish.
+        """
         try:
-            await self._settle_callbacks()
+            await self._end_tasks()
         finally:
             await super().aclose()
 
@@ -76,11 +81,12 @@ class SettlesCallbacks(WrappingTransport):
         traceback: TracebackType | None = None,
     ) -> None:
         try:
-            await self._settle_callbacks()
+            await self._end_tasks()
         finally:
             await super().__aexit__(exc_type, exc, traceback)
 
-    async def _settle_callbacks(self) -> None:
+    async def _end_tasks(self) -> None:
+        await self._background.end()
         if not self._callbacks.running:
             return
         caller = asyncio.current_task()
