@@ -15,6 +15,7 @@ PACKAGE = Path(typed_async_client.__file__).parent
 LAYERS = (
     ("hosts",),
     (
+        "drafts",
         "libraries",
         "limit_checks",
         "policies",

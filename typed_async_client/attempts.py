@@ -3,8 +3,9 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from typed_async_client.drafts import draft_class
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import RejectionReason
 from typed_async_client.policies.retry_decision import DelaySource, GiveUp, RetryAfter
@@ -98,28 +99,28 @@ class AttemptRecord(_Defaults):
     circuit: "CircuitState | None" = None
     phases: Mapping[str, float] | None = dataclasses.field(default=None, hash=False)
 
-    @classmethod
+    @staticmethod
     def of(
-        cls,
         number: int,
         started: float,
         duration: float,
         facts: Facts,
         details: Mapping[str, Any],
-    ) -> Self:
+    ) -> "AttemptRecord":
         """Record an attempt; internal to the engine.
 
         It is called for nearly every request: only what isn't a default of the class is set.
         """
-        record = object.__new__(cls)
-        set_field = object.__setattr__
-        set_field(record, "number", number)
-        set_field(record, "started", started)
-        set_field(record, "duration", duration)
-        set_field(record, "facts", facts)
+        record: Any = object.__new__(_RecordDraft)
+        record.number = number
+        record.started = started
+        record.duration = duration
+        record.facts = facts
         for name, value in details.items():
-            set_field(record, name, value)
-        return record
+            setattr(record, name, value)
+        record.__class__ = AttemptRecord
+        made: AttemptRecord = record
+        return made
 
     @property
     def status(self) -> int | None:
@@ -137,3 +138,5 @@ _DEFAULTS = {
     for field in dataclasses.fields(AttemptRecord)
     if field.default is not dataclasses.MISSING
 }
+
+_RecordDraft = draft_class(AttemptRecord)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Self
 
+from typed_async_client.drafts import draft_class
 from typed_async_client.policies.backoff import Backoff
 
 __all__ = ["RequestContext", "checked_context", "copy_metadata"]
@@ -171,20 +172,19 @@ class RequestContext:
         self, current_attempt: int, request_id: str, created_at: float, created: float
     ) -> Self:
         # Called for every request: dataclasses.replace() would validate the values again.
-        clone = object.__new__(type(self))
-        set_field = object.__setattr__
-        set_field(clone, "max_retries", self.max_retries)
-        set_field(clone, "current_attempt", current_attempt)
-        set_field(clone, "base_delay", self.base_delay)
-        set_field(clone, "backoff_factor", self.backoff_factor)
-        set_field(clone, "max_delay", self.max_delay)
-        set_field(clone, "request_id", request_id)
-        set_field(clone, "created_at", created_at)
-        set_field(clone, "metadata", _copy_again(self.metadata) if self.metadata else {})
-        set_field(clone, "_created", created)
-        if type(self) is not RequestContext:
-            _copy_subclass_fields(self, clone)
-        return clone
+        clone: Any = object.__new__(_ContextDraft)
+        clone.max_retries = self.max_retries
+        clone.current_attempt = current_attempt
+        clone.base_delay = self.base_delay
+        clone.backoff_factor = self.backoff_factor
+        clone.max_delay = self.max_delay
+        clone.request_id = request_id
+        clone.created_at = created_at
+        clone.metadata = _copy_again(self.metadata) if self.metadata else {}
+        clone._created = created
+        clone.__class__ = RequestContext
+        made: Self = clone if type(self) is RequestContext else _as_subclass(self, clone)
+        return made
 
     def __repr__(self) -> str:
         # The values of the metadata are the caller's own, and may be secrets.
@@ -223,13 +223,20 @@ def checked_context(context: RequestContext) -> RequestContext:
     return context
 
 
-def _copy_subclass_fields(context: RequestContext, clone: RequestContext) -> None:
-    """Copy the fields that a subclass adds."""
+_ContextDraft = draft_class(RequestContext)
+
+
+def _as_subclass(context: RequestContext, plain: RequestContext) -> Any:
+    """Return a context with the values of ``plain`` and with the fields that a subclass adds."""
+    clone = object.__new__(type(context))
     own = {field.name for field in dataclasses.fields(RequestContext)}
     for field in dataclasses.fields(context):
-        if field.name not in own:
+        if field.name in own:
+            value = getattr(plain, field.name)
+        else:
             value = _copy_if_possible(getattr(context, field.name))
-            object.__setattr__(clone, field.name, value)
+        object.__setattr__(clone, field.name, value)
+    return clone
 
 
 def _require_count(name: str, value: object) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.context import RequestContext, copy_metadata
 from typed_async_client.copies import copy_value
+from typed_async_client.drafts import draft_class
 from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.record import RequestRecord
 from typed_async_client.redact import redacted_repr
@@ -189,9 +190,8 @@ class AsyncEvent(Generic[DataT_co]):
         set_field(self, "context", self.context.clone())
         set_field(self, "metadata", copy_metadata(self.metadata))
 
-    @classmethod
+    @staticmethod
     def adopt(  # noqa: PLR0917 - positional for speed: called for every request
-        cls,
         event_type: EventType,
         context: RequestContext,
         data: Any,
@@ -201,27 +201,28 @@ class AsyncEvent(Generic[DataT_co]):
         elapsed: float,
         request: RequestRecord,
         history: tuple[AttemptRecord, ...],
-    ) -> Self:
+    ) -> "AsyncEvent":
         """Create an event that takes ownership of ``context``; internal to the engine.
 
         It validates and copies nothing, because it is called for every request.
         """
-        event = object.__new__(cls)
-        set_field = object.__setattr__
-        set_field(event, "event_type", event_type)
-        set_field(event, "context", context)
-        set_field(event, "timestamp", time.time())
-        set_field(event, "data", data)
-        set_field(event, "error", error)
-        set_field(event, "metadata", {})
-        set_field(event, "seq", seq)
-        set_field(event, "attempts", attempts)
-        set_field(event, "elapsed", elapsed)
-        set_field(event, "request", request)
-        set_field(event, "resends", request.resends)
-        set_field(event, "history", history)
-        set_field(event, "_created", time.monotonic())
-        return event
+        event: Any = object.__new__(_EventDraft)
+        event.event_type = event_type
+        event.context = context
+        event.timestamp = time.time()
+        event.data = data
+        event.error = error
+        event.metadata = {}
+        event.seq = seq
+        event.attempts = attempts
+        event.elapsed = elapsed
+        event.request = request
+        event.resends = request.resends
+        event.history = history
+        event._created = time.monotonic()
+        event.__class__ = AsyncEvent
+        adopted: AsyncEvent = event
+        return adopted
 
     def clone(self) -> Self:
         """Return an equal event that shares no mutable state with this one.
@@ -267,3 +268,6 @@ class AsyncEvent(Generic[DataT_co]):
             f"request_id={self.context.request_id!r}, seq={self.seq}, attempts={self.attempts}, "
             f"elapsed={self.elapsed:.3f}{data}{error}>"
         )
+
+
+_EventDraft = draft_class(AsyncEvent)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias, cast
 
 from typed_async_client.attempts import AttemptRecord
+from typed_async_client.drafts import draft_class
 from typed_async_client.errors import RequestCancelledError, ResponseEvictedError
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.explanation import explain
@@ -215,7 +216,14 @@ def _class_of(status: ResultStatus) -> type[ResultBase]:
     return SuccessResult if status is ResultStatus.SUCCESS else FailureResult
 
 
-_CLASSES = {kind: (status, _class_of(status)) for kind, status in _STATUS.items()}
+_DRAFTS: dict[type[ResultBase], Any] = {
+    kind: draft_class(kind) for kind in (SuccessResult, FailureResult)
+}
+
+_CLASSES = {
+    event: (status, _class_of(status), _DRAFTS[_class_of(status)])
+    for event, status in _STATUS.items()
+}
 
 
 _FIGURES = (
@@ -259,28 +267,28 @@ def result_of(
         packed: the packed response, to keep instead of the event's.
         packed_error: the packed error, likewise.
     """
-    status, kind = _CLASSES[event.event_type]
-    result: Any = object.__new__(kind)
-    set_field = object.__setattr__
-    set_field(result, "request_id", event.context.request_id)
-    set_field(result, "status", status)
+    status, kind, draft = _CLASSES[event.event_type]
+    result: Any = object.__new__(draft)
+    result.request_id = event.context.request_id
+    result.status = status
     if packed is None:
-        set_field(result, "response", event.data)
+        result.response = event.data
     else:
-        set_field(result, "_packed", packed)
+        result._packed = packed
     if packed_error is None:
-        set_field(result, "error", event.error)
+        result.error = event.error
     else:
-        set_field(result, "_packed_error", packed_error)
-    set_field(result, "attempts", event.attempts)
-    set_field(result, "total_time", event.elapsed)
-    set_field(result, "created_at", event.timestamp)
-    set_field(result, "method", event.request.method)
-    set_field(result, "_asked", event.request.compact)
+        result._packed_error = packed_error
+    result.attempts = event.attempts
+    result.total_time = event.elapsed
+    result.created_at = event.timestamp
+    result.method = event.request.method
+    result._asked = event.request.compact
     history = event.history
-    set_field(result, "_attempts", history[0] if len(history) == 1 else history)
+    result._attempts = history[0] if len(history) == 1 else history
     if event.resends:
-        set_field(result, "resends", event.resends)
-    set_field(result, "_created", time.monotonic() - event.age)
+        result.resends = event.resends
+    result._created = time.monotonic() - event.age
+    result.__class__ = kind
     finished: RequestResult = result
     return finished
