@@ -11,6 +11,7 @@ import httpx
 
 from typed_async_client.attempts import Attempt, AttemptRecord
 from typed_async_client.described import with_message, without_userinfo
+from typed_async_client.drafts import draft_class
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.facts import (
     as_httpx_error,
@@ -159,3 +160,20 @@ class AttemptHistory:
     def attempts(self) -> int:
         """The number of attempts that were sent, hedged copies not included."""
         return max((each.number for each in self.records if each.rejection is None), default=0)
+
+    @staticmethod
+    def of(
+        request_id: str, records: tuple[AttemptRecord, ...], elapsed: float, resends: int
+    ) -> "AttemptHistory":
+        """Create a history; internal to the engine, and fast, as each response has one."""
+        history: Any = object.__new__(_HistoryDraft)
+        history.request_id = request_id
+        history.records = records
+        history.elapsed = elapsed
+        history.resends = resends
+        history.__class__ = AttemptHistory
+        made: AttemptHistory = history
+        return made
+
+
+_HistoryDraft = draft_class(AttemptHistory)

@@ -94,7 +94,8 @@ class Ledger:
         if packed is not None and packed.size:
             self._bodies[request_id] = packed.size
             self._bytes += packed.size
-            self._evict()
+            if self._bytes > self._max_bytes:
+                self._evict()
         if len(self._results) > self._max_results:
             self._lose_oldest()
         self._expire()

@@ -246,7 +246,9 @@ class Run:
     def as_history(self) -> AttemptHistory:
         """Return the attempts so far, for an extension of the response."""
         elapsed = self.now() - self.started
-        return AttemptHistory(self.context.request_id, self.history, elapsed, self.record.resends)
+        return AttemptHistory.of(
+            self.context.request_id, self.history, elapsed, self.record.resends
+        )
 
     def retry_event(self, outcome: Outcome, decision: RetryAfter) -> AsyncEvent:
         """Create the event that announces a retry."""

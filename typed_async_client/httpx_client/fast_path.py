@@ -193,12 +193,19 @@ class _FastPathCookies(httpx.Cookies):
     def extract_cookies(self, response: httpx.Response) -> None:
         """Store the cookies that a response sets; a custom jar still sees every response."""
         is_stock = type(self.jar).extract_cookies is CookieJar.extract_cookies
-        if not is_stock or any(name.lower() in _COOKIE_HEADERS for name, _ in response.headers.raw):
+        if not is_stock or _sets_cookies(response):
             super().extract_cookies(response)
 
     def __bool__(self) -> bool:
         # Otherwise a list of all domains would be created to find the first cookie.
         return bool(self.jar) if isinstance(self.jar, BoundedCookieJar) else super().__bool__()
+
+
+def _sets_cookies(response: httpx.Response) -> bool:
+    for name, _ in response.headers.raw:  # noqa: SIM110 - any() is slower, for every request
+        if name.lower() in _COOKIE_HEADERS:
+            return True
+    return False
 
 
 def _client_cookies(given: CookieTypes | None) -> _FastPathCookies:

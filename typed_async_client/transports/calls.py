@@ -77,9 +77,7 @@ class _TransportCalls:
         run: CallRun = self._start(call, self._run.now, functools.partial(CallRun, self._run))
         if run.key is not None and "idempotency_key" not in call.extensions:
             run.key = self._run.key or run.key  # each call sends the same
-        sender = self._make_sender(run, call, publish)
-        sender.outer = self._outer
-        return run, sender
+        return run, self._make_sender(run, call, publish, self._outer)
 
     def receive(self, call: httpx.Request, sender: Any, response: httpx.Response) -> httpx.Response:
         """Return the response of a call, as a middleware gets it."""

@@ -84,6 +84,8 @@ class TransportPair:
         Raises:
             TypeError: the wrapped transport only supports ``httpx.AsyncClient``.
         """
+        if self._sync is not None:
+            return self._sync
         with self._lock:
             if self._sync is None:
                 if self.wrapped is not None:
@@ -98,6 +100,8 @@ class TransportPair:
         Raises:
             TypeError: the wrapped transport only supports ``httpx.Client``.
         """
+        if self._async is not None:
+            return self._async
         with self._lock:
             if self._async is None:
                 if self.wrapped is not None:

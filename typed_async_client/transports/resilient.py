@@ -44,13 +44,12 @@ from typed_async_client.transports.environment import check_backend_options, pro
 from typed_async_client.transports.pair import (
     AnyTransport,
     WrappingTransport,
-    is_application,
-    may_send_before_failing,
 )
 from typed_async_client.transports.senders import (
     ATTEMPTS,
     AsyncTransportSender,
     SyncTransportSender,
+    Traits,
 )
 from typed_async_client.transports.starting import Starting, check_run_sync
 from typed_async_client.transports.transport_events import (
@@ -62,6 +61,7 @@ from typed_async_client.transports.transport_events import (
 
 if TYPE_CHECKING:
     from typed_async_client.engine.steps import Flow
+    from typed_async_client.events import AsyncEvent
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
 
@@ -166,7 +166,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
             trust_env=trust_env,
             resend_on_closed=resend_on_closed,
         )
-        self._traits = _traits_of(transport)
+        self._traits = Traits.of(transport)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of a synchronous client.
@@ -182,23 +182,32 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         if self._has_async_callback:
             raise TypeError("on_event is async, which a synchronous client can't run: use a def")
         transport = self._pair.sync_transport.handle_request
-        check_store_kind(self._prepare.store, "sync")
+        if self._prepare.store is not None:
+            check_store_kind(self._prepare.store, "sync")
         run: Run = self._prepare(request, time.monotonic)
         check_run_sync(run)
-        events = self._events()
-        sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)
-        driver = SyncDriver(sender, events.publish)
+        log = attempt_log()
+        events = TransportEvents(self._callbacks, is_nested=log is not None)
+        publish = events.publish
+        sender = SyncTransportSender(transport, self._traits, run, request, publish, log)
+        driver = SyncDriver(sender, publish)
         calls: SyncTransportCalls | None = None
         if self._middleware:
             check_kind(self._middleware, "sync")
-            make_sender = functools.partial(SyncTransportSender, transport, **self._traits)
-            calls = SyncTransportCalls(run, request, self._prepare, make_sender, sender.outer)
+            make_sender = functools.partial(SyncTransportSender, transport, self._traits)
+            calls = SyncTransportCalls(run, request, self._prepare, make_sender, log)
         outer = keep_attempt()
         try:
-            return sender.completed(driver.drive(self._flow(run, calls, events)))
+            return sender.completed(driver.drive(self._flow(run, calls, publish)))
         finally:
             end_attempt(outer)
-            del run, sender, driver, events  # the error of the last event refers to this frame
+            del (
+                run,
+                sender,
+                driver,
+                events,
+                publish,
+            )  # the error of the last event refers to this frame
             for sent in [request] if calls is None else calls.requests:
                 close_source(sent.stream)
 
@@ -210,26 +219,35 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         """
         loop = running_loop()
         transport = self._pair.async_transport.handle_async_request
-        check_store_kind(self._prepare.store, "async")
+        if self._prepare.store is not None:
+            check_store_kind(self._prepare.store, "async")
         run: Run = self._prepare(request, loop.time)
-        events = self._events()
-        sender = AsyncTransportSender(transport, run, request, events.publish, **self._traits)
-        driver = AsyncDriver(sender, events.publish)
+        log = attempt_log()
+        events = TransportEvents(self._callbacks, is_nested=log is not None)
+        publish = events.publish
+        sender = AsyncTransportSender(transport, self._traits, run, request, publish, log)
+        driver = AsyncDriver(sender, publish)
         calls: AsyncTransportCalls | None = None
         if self._middleware:
             check_kind(self._middleware, "async")
-            make_sender = functools.partial(AsyncTransportSender, transport, **self._traits)
-            calls = AsyncTransportCalls(run, request, self._prepare, make_sender, sender.outer)
+            make_sender = functools.partial(AsyncTransportSender, transport, self._traits)
+            calls = AsyncTransportCalls(run, request, self._prepare, make_sender, log)
         outer = keep_attempt()
         has_sent = type(self.wrapped) is httpx.AsyncHTTPTransport
         try:
-            return sender.completed(await driver.drive(self._flow(run, calls, events)))
+            return sender.completed(await driver.drive(self._flow(run, calls, publish)))
         except BaseException:
             has_sent = True
             raise
         finally:
             end_attempt(outer)
-            del run, sender, driver, events  # the error of the last event refers to this frame
+            del (
+                run,
+                sender,
+                driver,
+                events,
+                publish,
+            )  # the error of the last event refers to this frame
             if has_sent:  # others, ours included, may go on sending beside a response
                 for sent in [request] if calls is None else calls.requests:
                     await aclose_source(sent.stream)
@@ -243,33 +261,22 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         Raises:
             ValueError: the transport has no circuit breaker, or a store keeps its state.
         """
-        publish = self._events().publish
+        publish = TransportEvents(self._callbacks, is_nested=attempt_log() is not None).publish
         return circuit_control(
             self._prepare.policies, origin, time.monotonic(), publish, self._lock
         )
-
-    def _events(self) -> TransportEvents:
-        return TransportEvents(self._callbacks, is_nested=attempt_log() is not None)
 
     def _flow(
         self,
         run: Run,
         calls: SyncTransportCalls | AsyncTransportCalls | None,
-        events: TransportEvents,
+        publish: "Callable[[AsyncEvent], None]",
     ) -> "Flow[httpx.Response]":
         """Return the flow of a request, which holds the lock if it uses shared policies."""
         if calls is not None:
-            return calls.flow(self._middleware, events.publish, self._lock)
+            return calls.flow(self._middleware, publish, self._lock)
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
-
-
-def _traits_of(transport: object) -> dict[str, bool]:
-    """Return what senders must know of a transport."""
-    return {
-        "answered": may_send_before_failing(transport),
-        "is_sending": not is_application(transport),
-    }
 
 
 def _checked(resilience: Resilience | None, store: object, kind: Kind | None) -> Resilience:

@@ -5,7 +5,7 @@ import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import httpx
 
@@ -15,15 +15,16 @@ from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
 from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import shrunk
-from typed_async_client.sent import SentLog, attempt_log, begin_attempt, current_log
+from typed_async_client.sent import SentLog, begin_attempt, current_log
 from typed_async_client.transports.delivery import Delivery, hand_over, is_in_memory
 from typed_async_client.transports.described_body import describe_body
+from typed_async_client.transports.pair import is_application, may_send_before_failing
 from typed_async_client.watched_body import WatchedBody, watch_body
 
 if TYPE_CHECKING:
     from typed_async_client.record import RequestRecord
 
-__all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender"]
+__all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender", "Traits"]
 
 ATTEMPTS = "typed_async_client.attempts"
 """Response extension: the ``AttemptHistory`` of the request."""
@@ -35,42 +36,60 @@ _DRAIN_TIME = 0.5
 """Seconds that this may take; after that, a new connection is cheaper."""
 
 
+class Traits(NamedTuple):
+    """What senders must know of the transport that they send with.
+
+    Attributes:
+        answered: whether a request may have been processed as soon as it is sent.
+        is_sending: whether the transport sends nothing of its own meanwhile.
+    """
+
+    answered: bool
+    is_sending: bool
+
+    @classmethod
+    def of(cls, transport: object) -> Self:
+        """Return the traits of a transport."""
+        return cls(may_send_before_failing(transport), not is_application(transport))
+
+
 class _Sender:
     """What the senders of both kinds of client have in common.
 
     Args:
+        send: sends a request with the transport.
+        traits: those of the transport.
         run: the request's state.
         request: the request.
         publish: publishes an event.
-        answered: whether the request may have been processed as soon as it is sent.
-        is_sending: whether the transport sends nothing of its own meanwhile.
+        outer: the log of the attempt that the request is part of; None if it is part of none.
     """
 
     _is_async = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - positional for speed: called for every request
         self,
+        send: Callable[[httpx.Request], Any],
+        traits: Traits,
         run: Run,
         request: httpx.Request,
         publish: Callable[[AsyncEvent], None],
-        *,
-        answered: bool,
-        is_sending: bool,
+        outer: SentLog | None,
     ) -> None:
-        self.outer: SentLog | None = attempt_log()
+        self.outer: SentLog | None = outer
         self.record: RequestRecord = run.record
-        self._answered = answered
         self._is_described = False
-        self._is_sending = is_sending
         self._publish = publish
         self._request = request
         self._run = run
+        self._send = send
+        self._traits = traits
 
     def begin(self, attempt: Attempt) -> SentLog:  # noqa: ARG002 - the same for each attempt
         """Start a new log of what is sent."""
-        log = SentLog(record=self.record, outer=self.outer)
+        log = SentLog(None, self.record, self.outer)
         log.begin_hop(self._request)
-        log.answered, log.is_sending = self._answered, self._is_sending
+        log.answered, log.is_sending = self._traits
         body: Any = self._request.stream
         if isinstance(body, WatchedBody) and body.log.record is self.record:
             body.log = log
@@ -124,25 +143,13 @@ class _Sender:
 
 
 class SyncTransportSender(_Sender):
-    """Makes the attempts of a request of a synchronous client.
-
-    Args:
-        transport: sends a request.
-        *args: as for ``_Sender``.
-        **options: as for ``_Sender``.
-    """
-
-    def __init__(
-        self, transport: Callable[[httpx.Request], httpx.Response], *args: Any, **options: Any
-    ) -> None:
-        super().__init__(*args, **options)
-        self._sent = self._request
-        self._transport = transport
+    """Makes the attempts of a request of a synchronous client."""
 
     def send(self, attempt: Attempt) -> httpx.Response:
         """Send the request once."""
         self._sent = self._adapted(attempt)
-        return self._transport(self._sent)
+        response: httpx.Response = self._send(self._sent)
+        return response
 
     def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
@@ -157,28 +164,14 @@ class SyncTransportSender(_Sender):
 
 
 class AsyncTransportSender(_Sender):
-    """Makes the attempts of a request of an asynchronous client.
-
-    Args:
-        transport: sends a request.
-        *args: as for ``_Sender``.
-        **options: as for ``_Sender``.
-    """
+    """Makes the attempts of a request of an asynchronous client."""
 
     _is_async = True
 
-    def __init__(
-        self,
-        transport: Callable[[httpx.Request], Awaitable[httpx.Response]],
-        *args: Any,
-        **options: Any,
-    ) -> None:
-        super().__init__(*args, **options)
-        self._transport = transport
-
     def send(self, attempt: Attempt) -> Awaitable[httpx.Response]:
         """Send the request once."""
-        return self._transport(self._adapted(attempt))
+        response: Awaitable[httpx.Response] = self._send(self._adapted(attempt))
+        return response
 
     async def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""

@@ -10,7 +10,7 @@ from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.libraries import check_request
-from typed_async_client.policies.classify import is_idempotent
+from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
 from typed_async_client.request_options import OwnOptions, check_sync, limits_of
@@ -27,7 +27,7 @@ __all__ = ["Starting", "check_run_sync"]
 CONTEXT = "request_context"
 """Request extension: the ``RequestContext`` to use in place of a new one."""
 
-_NO_OPTIONS = OwnOptions()
+_TIMEOUT_ONLY = frozenset({"timeout"})
 
 
 class Starting:
@@ -70,16 +70,25 @@ class Starting:
         check_request(request)
         extensions = request.extensions
         policies, defaults = self.policies, self._defaults
-        own = _NO_OPTIONS
-        if len(extensions) > 1:  # nearly all requests bring their timeouts only
-            own, _ = OwnOptions.split(extensions)
+        method = request.method
+        is_safe = method in IDEMPOTENT or is_idempotent(method, request.headers.raw)
+        brings_nothing = extensions.keys() <= _TIMEOUT_ONLY
+        if brings_nothing and policies.is_plain and make_run is Run:  # nearly all requests
+            return make_run(
+                defaults.renew(),
+                policies,
+                now,
+                self._random,
+                RequestRecord(method, request.url),
+                is_safe,
+                self._callbacks.wanted,
+            )
+        own, _ = OwnOptions.split(extensions)
         if own.resilience is not None:
             policies = self._shared.of(own.resilience)
             defaults = limits_of(own.resilience, {})
         given = extensions.get(CONTEXT)
         seconds = own.deadline_of(policies.options)
-        method = request.method
-        is_safe = is_idempotent(method) or is_idempotent(method, request.headers.raw)
         key = own.key_for(policies.options, is_idempotent=is_safe)
         return make_run(
             defaults.renew() if given is None else checked_context(given).clone(),

@@ -52,9 +52,10 @@ class TransportEvents:
 
     def publish(self, event: AsyncEvent) -> None:
         """Log an event, and deliver a clone of it to the callbacks."""
-        if not (event.is_terminal and self._is_nested):
+        kind = event.event_type
+        if kind is not EventType.SUCCESS and not (kind.is_terminal and self._is_nested):
             log_event(event)
-        if event.event_type in self._callbacks.wanted:
+        if kind in self._callbacks.wanted:
             self._callbacks.deliver(event.clone(), contextvars.copy_context())
 
 
