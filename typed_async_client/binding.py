@@ -30,6 +30,21 @@ def running_loop() -> asyncio.AbstractEventLoop:
         raise RuntimeError(_NO_LOOP) from None
 
 
+class _Process:
+    """The process that this runs in; asking the kernel takes longer than all else that is checked."""
+
+    number: int = os.getpid()
+
+    @classmethod
+    def look_up(cls) -> None:
+        """Ask the kernel."""
+        cls.number = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):  # elsewhere, no process is forked
+    os.register_at_fork(after_in_child=_Process.look_up)
+
+
 class Binding:
     """Remembers where a client was first used, and rejects its use anywhere else.
 
@@ -57,14 +72,14 @@ class Binding:
             raise RuntimeError(_NO_LOOP) from None
         if self.loop is None:
             self.loop = running
-            self._process = os.getpid()
+            self._process = _Process.number
             self._thread = threading.current_thread()
-        elif self.loop is not running or self._process != os.getpid():
+        elif self.loop is not running or self._process != _Process.number:
             raise ClientBoundError(self._describe_mismatch(running))
         return running
 
     def _describe_mismatch(self, running: asyncio.AbstractEventLoop) -> str:
-        owner, current = self._process, os.getpid()
+        owner, current = self._process, _Process.number
         if owner != current:
             return (
                 f"this client belongs to process {owner} and was used in process {current}: "

@@ -25,7 +25,7 @@ async def test_use_from_another_process_names_both_process_ids(
     binding = Binding()
     binding.check()
     owner = os.getpid()
-    monkeypatch.setattr("os.getpid", lambda: owner + 1)
+    monkeypatch.setattr("typed_async_client.binding._Process.number", owner + 1)
     with pytest.raises(ClientBoundError, match=rf"process {owner} .* process {owner + 1}:"):
         binding.check()
 

@@ -137,7 +137,8 @@ class Engine:
         request = InFlight(run, self.monitor, on_end)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
-        return request.launch(sender, around)
+        loop: Any = self._binding.loop  # it was started
+        return request.launch(loop, sender, around)
 
     async def wait_for(self, request_id: str, *, allow_unknown: bool) -> RequestResult:
         """Wait for the requests in flight with an id; return the latest result.

@@ -67,8 +67,13 @@ class InFlight:
         self._monitor = monitor
         self._run = run
 
-    def launch(self, sender: AsyncSender, around: "Around | None" = None) -> ResponseTask:
-        """Create the request's task, with its middleware, if it has any.
+    def launch(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sender: AsyncSender,
+        around: "Around | None" = None,
+    ) -> ResponseTask:
+        """Create the request's task on the running loop, with its middleware, if it has any.
 
         The task factory of the event loop may wrap the coroutine, or run it right away. A task that
         is cancelled before its first step never runs the coroutine at all, not even its ``finally``
@@ -80,7 +85,7 @@ class InFlight:
         flow = request_flow(self._run) if around is None else around(self._emit)
         coroutine = AsyncDriver(sender, self._emit).drive(flow)
         try:
-            task: ResponseTask = asyncio.get_running_loop().create_task(coroutine)
+            task: ResponseTask = loop.create_task(coroutine)
         except BaseException:
             _close_unless_started(coroutine)
             self.abandon()
