@@ -23,6 +23,7 @@ from typed_async_client.errors import (
     RequestCancelledError,
     ResponseEvictedError,
     RetryAfterTooLongError,
+    StatusError,
 )
 from typed_async_client.events import (
     AsyncEvent,
@@ -124,6 +125,7 @@ __all__ = [
     "RetryDetails",
     "RetryPolicy",
     "Sent",
+    "StatusError",
     "SuccessResult",
     "ThrottleDetails",
     "Transition",

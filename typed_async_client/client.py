@@ -45,6 +45,8 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
             ``RedisStore``; the caller closes it. None keeps it in this client.
         middleware: functions ``async def m(call, call_next)``, called around each request, outermost
             first; see ``Call``.
+        raise_on_status: whether a response with a status of 400 or above is raised as a
+            ``StatusError``, once no retry follows, instead of being returned.
         max_retries: retries after the first attempt. This and the next three options apply to
             requests without their own context, and replace the numbers of the retry policy, which
             are 2 retries, 1 s, 2 and 60 s without ``resilience``.
@@ -87,6 +89,7 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
         resilience: Resilience | None = None,
         store: StateStore | None = None,
         middleware: Iterable[Middleware] = (),
+        raise_on_status: bool = False,
         max_retries: int | None = None,
         base_delay: float | None = None,
         backoff_factor: float | None = None,
@@ -126,7 +129,8 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
         )
         external = ExternalClient.of(http_client, httpx_client_kwargs)
         sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
-        super().__init__(engine, sender, limits_of(policies, given), policies, chain)
+        limits = limits_of(policies, given)
+        super().__init__(engine, sender, limits, policies, chain, raise_on_status=raise_on_status)
         self._closing: asyncio.Task[None] | None = None
 
     @property

@@ -13,6 +13,9 @@ httpx.TransportError
         │                            ``httpx.TimeoutException`` too
         ├── BudgetExhaustedError     too many recent requests were retries
         └── RetryAfterTooLongError   the server asked for a longer wait than is allowed
+httpx.HTTPStatusError
+  └── StatusError              the status is 400 or above, and ``raise_on_status`` asks to raise that;
+                               with an httpx2 client it is an ``httpx2.HTTPStatusError`` too
 httpx.RequestError
   └── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
 OSError
@@ -27,7 +30,6 @@ RuntimeError
   └── ResponseEvictedError     ``RequestResult.unwrap()`` on a response that the client dropped
 """
 
-import copyreg
 import functools
 import importlib
 from typing import TYPE_CHECKING, Any, Self
@@ -36,6 +38,7 @@ import httpcore
 import httpx
 
 from typed_async_client.libraries import is_from
+from typed_async_client.pickling import let_pickle_restore
 
 if TYPE_CHECKING:
     from typed_async_client.attempts import AttemptRecord
@@ -57,7 +60,7 @@ __all__ = [
     "RequestCancelledError",
     "ResponseEvictedError",
     "RetryAfterTooLongError",
-    "let_pickle_restore",
+    "StatusError",
 ]
 
 
@@ -175,6 +178,41 @@ class RetryAfterTooLongError(GaveUpError):
     """
 
 
+class StatusError(httpx.HTTPStatusError):
+    """The server has answered with a status of 400 or above, and the caller wants that raised.
+
+    The message shows method, URL without secrets, status, and the beginning of a textual body.
+
+    Args:
+        message: what happened.
+        request: the request that was answered, an httpx or an httpx2 request.
+        response: its response.
+
+    Attributes:
+        response: the same; its body has been read.
+        history: one record per attempt.
+
+    Example:
+        >>> async def main() -> None:
+        ...     async with AsyncResilientClient(raise_on_status=True) as client:
+        ...         try:
+        ...             await client.request("GET", "https://example.org/missing")
+        ...         except StatusError as error:
+        ...             print(error.response.status_code)
+    """
+
+    def __new__(cls, message: str = "", *, request: Any = None, response: Any = None) -> Self:  # noqa: ARG004 - see __init__
+        """Create the error, which is httpx2's too if the request is an httpx2 request."""
+        created: Self = super().__new__(_class_for(cls, request), message)
+        return created
+
+    def __init__(self, message: str = "", *, request: Any = None, response: Any = None) -> None:
+        Exception.__init__(self, message)  # the constructors of httpx and httpx2 don't cooperate
+        self.request = request
+        self.response = response
+        self.history: tuple[AttemptRecord, ...] = ()
+
+
 class InsecureRedirectError(httpx.RequestError):
     """A redirect from https to http asks for a body, or a header, that isn't sent unencrypted.
 
@@ -217,6 +255,7 @@ class ResponseEvictedError(RuntimeError):
 _NAMES: dict[type, str] = {
     ConnectError: "ConnectError",
     RequestBodyConsumedError: "StreamConsumed",
+    StatusError: "HTTPStatusError",
     CircuitOpenError: "TransportError",
     BulkheadFullError: "TransportError",
     RateLimitedLocallyError: "TransportError",
@@ -247,38 +286,6 @@ def _reduce(error: Exception, kind: type[Any]) -> tuple[Any, ...]:
 
 def _rebuild(kind: type, *args: Any) -> Any:
     return _fork_class(kind)(*args)
-
-
-_NOT_RESTORED = (
-    "HTTPStatusError",
-    "RequestNotRead",
-    "ResponseNotRead",
-    "StreamClosed",
-    "StreamConsumed",
-)
-"""Errors of httpx and httpx2 that pickle and copy fail to restore: their constructors take other
-arguments than the message, which is all that ``BaseException`` remembers."""
-
-
-def let_pickle_restore(library: Any) -> None:
-    """Let pickle and copy restore the errors of httpx, or of httpx2, that they fail to restore.
-
-    Most of these are raised to the caller without passing through this package, so that it can't
-    replace them. What was registered for a class by somebody else stays. Restoring an error doesn't
-    need this package.
-
-    Args:
-        library: the module ``httpx`` or ``httpx2``.
-    """
-    for name in _NOT_RESTORED:
-        kind = getattr(library, name, None)
-        if kind is not None and kind not in copyreg.dispatch_table:
-            copyreg.pickle(kind, _reduce_plainly)
-
-
-def _reduce_plainly(error: Exception) -> tuple[Any, ...]:
-    """Let pickle create an error without its constructor."""
-    return copyreg.__newobj__, (type(error), *error.args), vars(error)  # type: ignore[attr-defined]  # documented for pickle protocol 2
 
 
 let_pickle_restore(httpx)

@@ -4,11 +4,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from typed_async_client.record import RequestRecord
 
-__all__ = ["LazyFields", "Packed", "PackedResponse"]
+__all__ = ["LazyFields", "Packed", "PackedError", "PackedResponse"]
 
 
 class Packed(Protocol):
-    """A response or an error in a form that takes less memory."""
+    """A response or an error in a form that takes less memory.
+
+    Attributes:
+        size: bytes of the bodies that it keeps.
+    """
+
+    size: int
 
     def unpack(self) -> Any:
         """Return the response or the error."""
@@ -18,12 +24,17 @@ class PackedResponse(Packed, Protocol):
     """A response in a form that takes less memory.
 
     Attributes:
-        size: bytes of its body.
         status_code: its status code.
     """
 
-    size: int
     status_code: int
+
+
+class PackedError(Packed, Protocol):
+    """An error in a form that takes less memory."""
+
+    def without_responses(self) -> "PackedError":
+        """Return an equal one that keeps no bodies."""
 
 
 class LazyFields:

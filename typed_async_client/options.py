@@ -82,12 +82,13 @@ class _TimelessRequestOptions(TypedDict, total=False):
 
 
 class RequestOptions(_TimelessRequestOptions, total=False):
-    """The options of one request, which mean what they mean in httpx; the last three are ours."""
+    """The options of one request, which mean what they mean in httpx; the last four are ours."""
 
     timeout: TimeoutTypes | UseClientDefault
     resilience: Resilience | None
     deadline: float | None
     idempotency_key: str | None
+    raise_on_status: bool | None
 
 
 class RedirectOptions(TypedDict, total=False):
@@ -139,6 +140,7 @@ class _OwnOptions(TypedDict, total=False):
     resilience: Resilience | None
     store: "StateStore | None"
     middleware: "Iterable[Callable[[Any, Any], Awaitable[httpx.Response]]]"
+    raise_on_status: bool
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int

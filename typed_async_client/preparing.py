@@ -20,6 +20,7 @@ from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.options import may_copy, snapshot
+from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
@@ -44,6 +45,7 @@ class Preparing(Reporting):
         defaults: the context that requests without their own start from.
         resilience: the policies of requests that bring none.
         middleware: what is called around each request, outermost first.
+        raise_on_status: whether a status of 400 or above is raised.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Preparing(Reporting):
         defaults: RequestContext,
         resilience: Resilience,
         middleware: Sequence[Middleware] = (),
+        *,
+        raise_on_status: bool = False,
     ) -> None:
         super().__init__(engine)
         self._sender = sender
@@ -60,6 +64,9 @@ class Preparing(Reporting):
         self._defaults = defaults
         self._middleware: tuple[Middleware, ...] = tuple(middleware)
         self._policies: Policies = engine.policies.of(resilience)
+        require_bool("raise_on_status", raise_on_status)
+        self._raise_on_status = raise_on_status
+        self._is_plain = self._policies.is_plain and not raise_on_status
 
     def _prepare(  # noqa: PLR0917 - called for every request
         self,
@@ -72,7 +79,7 @@ class Preparing(Reporting):
     ) -> tuple[Run, RequestSender]:
         """Check what the caller passed; return the state of the request, and what sends it."""
         engine, policies, defaults = self._engine, self._policies, self._defaults
-        if not options and policies.is_plain:  # nearly every request of a plain client
+        if not options and self._is_plain:  # nearly every request of a plain client
             record = RequestRecord(method, url, None, self._client)
             run = make_run(
                 defaults.renew() if context is None else checked_context(context).clone(),
@@ -108,6 +115,7 @@ class Preparing(Reporting):
             key=key,
             may_copy=policies.hedge is not None and may_copy(chosen),
             client=self._client,
+            raise_on_status=own.raises_status(default=self._raise_on_status),
         )
         return run, make_sender(self._sender, record, url, chosen, self)
 

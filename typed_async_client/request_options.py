@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
 from typed_async_client.context import RequestContext
-from typed_async_client.policies.checks import require_number, wrong_option
+from typed_async_client.policies.checks import require_bool, require_number, wrong_option
 from typed_async_client.policies.resilience import Resilience
 
 __all__ = [
@@ -42,11 +42,13 @@ class OwnOptions:
         resilience: the policies of the request; None for those of the client.
         deadline: seconds that it may take in all; None for any time, even if the policies have one.
         idempotency_key: the value of its ``Idempotency-Key`` header; None for none.
+        raise_on_status: whether a status of 400 or above is raised; None for what the client says.
     """
 
     resilience: Resilience | None = None
     deadline: float | None = _UNSET
     idempotency_key: str | None = None
+    raise_on_status: bool | None = None
 
     @classmethod
     def split(cls, options: Mapping[str, Any]) -> tuple[Self, Mapping[str, Any]]:
@@ -65,11 +67,17 @@ class OwnOptions:
         if own.deadline is not None and own.deadline is not _UNSET:
             require_number("deadline", own.deadline, above=0)
         _check_key(own.idempotency_key)
+        if own.raise_on_status is not None:
+            require_bool("raise_on_status", own.raise_on_status)
         return own, {name: value for name, value in options.items() if name not in names}
 
     def deadline_of(self, policies: Resilience) -> float | None:
         """Return the seconds that the request may take in all; None for any time."""
         return policies.deadline if self.deadline is _UNSET else self.deadline
+
+    def raises_status(self, *, default: bool) -> bool:
+        """Return whether a status of 400 or above is raised."""
+        return default if self.raise_on_status is None else self.raise_on_status
 
     def key_for(self, policies: Resilience, *, is_idempotent: bool) -> str | None:
         """Return the idempotency key to send; None to send none."""

@@ -2,28 +2,27 @@
 
 import dataclasses
 import enum
-import operator
 import time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias, cast
 
 from typed_async_client.attempts import AttemptRecord
-from typed_async_client.drafts import draft_class
 from typed_async_client.errors import RequestCancelledError, ResponseEvictedError
-from typed_async_client.events import AsyncEvent, EventType
+from typed_async_client.events import EventType
 from typed_async_client.explanation import explain
-from typed_async_client.lazy_fields import LazyFields, Packed
+from typed_async_client.lazy_fields import LazyFields
 from typed_async_client.redact import redacted_repr
 
 if TYPE_CHECKING:
     import httpx
 
 __all__ = [
+    "STATUSES",
     "FailureResult",
     "RequestResult",
     "ResultBase",
     "ResultStatus",
     "SuccessResult",
-    "result_of",
+    "class_of",
 ]
 
 
@@ -37,7 +36,7 @@ class ResultStatus(enum.StrEnum):
     REJECTED = enum.auto()  #: a policy refused it before its attempt was sent
 
 
-_STATUS = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_terminal}
+STATUSES = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_terminal}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -91,10 +90,10 @@ class ResultBase(LazyFields):
         if cls is not ResultBase or not (args or fields):
             return object.__new__(cls)
         status = fields["status"] if "status" in fields else args[1]
-        return cast("Self", object.__new__(_class_of(ResultStatus(status))))
+        return cast("Self", object.__new__(class_of(ResultStatus(status))))
 
     def __post_init__(self) -> None:
-        if type(self) is not _class_of(self.status):
+        if type(self) is not class_of(self.status):
             raise ValueError(f"a {type(self).__name__} can't have the status {self.status.value!r}")
         object.__setattr__(self, "_created", time.monotonic() - (time.time() - self.created_at))
         if self.status_code is None:
@@ -212,83 +211,6 @@ else:  # a union can't be called, and results have always been created by this n
     RequestResult = ResultBase
 
 
-def _class_of(status: ResultStatus) -> type[ResultBase]:
+def class_of(status: ResultStatus) -> type[ResultBase]:
+    """Return the class of a result with that status."""
     return SuccessResult if status is ResultStatus.SUCCESS else FailureResult
-
-
-_DRAFTS: dict[type[ResultBase], Any] = {
-    kind: draft_class(kind) for kind in (SuccessResult, FailureResult)
-}
-
-_CLASSES = {
-    event: (status, _class_of(status), _DRAFTS[_class_of(status)])
-    for event, status in _STATUS.items()
-}
-
-
-_FIGURES = (
-    "request_id",
-    "status",
-    "error",
-    "attempts",
-    "total_time",
-    "created_at",
-    "method",
-    "resends",
-    "_asked",
-    "_created",
-    "_attempts",
-)
-"""What a success keeps without its response; copying the result would unpack the response."""
-
-
-_packed_of = operator.attrgetter("_packed")
-
-
-def without_response(result: RequestResult) -> RequestResult:
-    """Return a success, made by ``result_of``, that differs only in that its response was dropped."""
-    evicted: Any = object.__new__(type(result))
-    set_field = object.__setattr__
-    for name in _FIGURES:
-        set_field(evicted, name, getattr(result, name))
-    set_field(evicted, "response", None)
-    set_field(evicted, "status_code", _packed_of(result).status_code)
-    set_field(evicted, "response_evicted", True)  # noqa: FBT003 - no flag, a value
-    return cast("RequestResult", evicted)
-
-
-def result_of(
-    event: AsyncEvent, packed: Packed | None = None, packed_error: Packed | None = None
-) -> RequestResult:
-    """Create the result from the terminal event of a request.
-
-    Args:
-        event: the terminal event.
-        packed: the packed response, to keep instead of the event's.
-        packed_error: the packed error, likewise.
-    """
-    status, kind, draft = _CLASSES[event.event_type]
-    result: Any = object.__new__(draft)
-    result.request_id = event.context.request_id
-    result.status = status
-    if packed is None:
-        result.response = event.data
-    else:
-        result._packed = packed
-    if packed_error is None:
-        result.error = event.error
-    else:
-        result._packed_error = packed_error
-    result.attempts = event.attempts
-    result.total_time = event.elapsed
-    result.created_at = event.timestamp
-    result.method = event.request.method
-    result._asked = event.request.compact
-    history = event.history
-    result._attempts = history[0] if len(history) == 1 else history
-    if event.resends:
-        result.resends = event.resends
-    result._created = time.monotonic() - event.age
-    result.__class__ = kind
-    finished: RequestResult = result
-    return finished

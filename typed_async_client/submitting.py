@@ -53,7 +53,8 @@ class Submitting(Preparing, Verbs):
                 Mutable values are copied here, so that each attempt sends the same request. Ours
                 are ``resilience``, the policies of this request; ``deadline``, the seconds that it
                 may take in all; and ``idempotency_key``, a header that lets a server recognize a
-                request that it receives twice, so that any method may be retried.
+                request that it receives twice, so that any method may be retried; and
+                ``raise_on_status``, whether a status of 400 or above is raised.
 
         Returns:
             The task of the request. Its result is the ``httpx.Response``; cancelling it
@@ -168,6 +169,7 @@ class Submitting(Preparing, Verbs):
         resilience: Resilience | None = None,
         deadline: float | None = None,
         middleware: Iterable[Middleware] | None = None,
+        raise_on_status: bool | None = None,
     ) -> "ClientView":
         """Return a view of this client whose requests have other policies or middleware by default.
 
@@ -178,6 +180,8 @@ class Submitting(Preparing, Verbs):
             resilience: the policies; None for those of the client.
             deadline: seconds that each request may take in all; None for that of the policies.
             middleware: replaces the middleware of the client; None keeps it.
+            raise_on_status: whether a status of 400 or above is raised; None keeps what the client
+                says.
 
         Raises:
             ValueError: ``deadline`` isn't a number > 0.
@@ -194,7 +198,8 @@ class Submitting(Preparing, Verbs):
         own = self._middleware
         if middleware is not None:
             own = checked_middleware(middleware, "async")
-        view = ClientView(self._engine, self._sender, defaults, chosen, own)
+        raises = self._raise_on_status if raise_on_status is None else raise_on_status
+        view = ClientView(self._engine, self._sender, defaults, chosen, own, raise_on_status=raises)
         view._viewed = self  # noqa: SLF001 - of its own kind
         return view
 

@@ -235,8 +235,13 @@ def test_a_packed_error_is_unpacked_when_it_is_read() -> None:
     """And stays the same object from then on."""
 
     class Error:
+        size = 0
+
         def unpack(self) -> Exception:
             return ValueError("no")
+
+        def without_responses(self) -> "Error":
+            return self
 
     ledger = Ledger(max_results=1, max_age=1, pack_error=lambda _: Error())
     event = terminal_event("a", EventType.ERROR)

@@ -20,11 +20,12 @@ from typed_async_client import (
     SuccessResult,
 )
 from typed_async_client.attempts import AttemptRecord
+from typed_async_client.kept_results import result_of
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import RejectionReason
 from typed_async_client.record import RequestRecord
-from typed_async_client.results import ResultBase, result_of
+from typed_async_client.results import ResultBase
 
 
 def result(status: ResultStatus, **fields: Any) -> RequestResult:

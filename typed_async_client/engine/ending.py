@@ -25,12 +25,13 @@ from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import Rejected, RejectionReason
 from typed_async_client.policies.retry import GiveUp, GiveUpReason
+from typed_async_client.status_errors import FIRST_ERROR, status_error
 from typed_async_client.wording import format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["concluded", "refused", "too_late"]
+__all__ = ["concluded", "raise_bad_status", "refused", "too_late"]
 
 _CONNECT_FAULTS = (Fault.CONNECT, Fault.CONNECT_LATER)
 
@@ -127,6 +128,18 @@ def _noted(run: Run, outcome: Outcome, decision: GiveUp) -> Outcome:
     if outcome.error is not None and decision.exhausted and run.attempts > 1:
         outcome.error.add_note(f"gave up after {_count(run.attempts)}")
     return outcome
+
+
+def raise_bad_status(run: Run, outcome: Outcome) -> None:
+    """Let a request end with an error if its last status is 400 or above; its body has been read."""
+    response = outcome.response
+    if response is None or (outcome.facts.status or 0) < FIRST_ERROR:
+        return
+    error = status_error(response)
+    if run.attempts > 1:
+        error.add_note(f"after {_count(run.attempts)}")
+    error.history = run.history
+    outcome.error, outcome.response = error, None
 
 
 def refused(run: Run, refusal: Rejected, policy: str) -> Outcome:

@@ -25,7 +25,8 @@ from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.events import AsyncEvent, EventType
-from typed_async_client.results import RequestResult, result_of
+from typed_async_client.kept_results import result_of
+from typed_async_client.results import RequestResult
 from typed_async_client.stores import StateStore
 
 __all__ = ["Engine"]

@@ -7,7 +7,7 @@ clock or random numbers itself; the drivers do, so one flow serves both kinds of
 
 from typing import TYPE_CHECKING, cast
 
-from typed_async_client.engine.ending import concluded
+from typed_async_client.engine.ending import concluded, raise_bad_status
 from typed_async_client.engine.fleet import settled, withdrawn
 from typed_async_client.engine.guarded import guarded_attempt, judged
 from typed_async_client.engine.hedging import hedged_attempt
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["request_flow"]
 
 
-def request_flow(run: Run) -> Flow["httpx.Response"]:
+def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - the order of all steps
     """Yield the steps of one request.
 
     The last step always publishes the terminal event, even if a cancellation is thrown in at any
@@ -51,6 +51,8 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:
             run.keep_success(outcome)
         if policies.shared:
             yield from settled(run)
+        if run.raise_on_status:
+            raise_bad_status(run, outcome)
         response = outcome.response
         if response is not None and not response.is_closed:
             outcome = yield from _delivered(outcome)

@@ -11,12 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.events import AsyncEvent
-from typed_async_client.lazy_fields import Packed, PackedResponse
-from typed_async_client.results import (
-    RequestResult,
-    result_of,
-    without_response,
-)
+from typed_async_client.kept_results import result_of, without_response
+from typed_async_client.lazy_fields import PackedError, PackedResponse
+from typed_async_client.results import RequestResult
 
 __all__ = ["Ledger", "Losses"]
 
@@ -63,7 +60,7 @@ class Ledger:
         max_age: float,
         max_bytes: int = 64 * 2**20,
         pack: Callable[[Any], PackedResponse | None] = lambda _: None,
-        pack_error: Callable[[BaseException], Packed | None] = lambda _: None,
+        pack_error: Callable[[BaseException], PackedError | None] = lambda _: None,
     ) -> None:
         _check_count("max_results", max_results)
         _check_count("max_result_bytes", max_bytes)
@@ -91,9 +88,10 @@ class Ledger:
             del self._results[request_id]  # keeps the dict ordered by age
             self._bytes -= self._bodies.pop(request_id, 0)
         self._results[request_id] = result_of(event, packed, error)
-        if packed is not None and packed.size:
-            self._bodies[request_id] = packed.size
-            self._bytes += packed.size
+        size = (0 if packed is None else packed.size) + (0 if error is None else error.size)
+        if size:
+            self._bodies[request_id] = size
+            self._bytes += size
             if self._bytes > self._max_bytes:
                 self._evict()
         if len(self._results) > self._max_results:

@@ -44,8 +44,8 @@ class Run:
         deadline: when it must have ended, in monotonic seconds; infinite for never.
         key: the idempotency key to send with each attempt; None for none.
         may_copy: whether two attempts can run at the same time, as far as its body is concerned.
-        client: the client of httpx or httpx2 that sends it, whose library errors belong to; None
-            if that isn't known.
+        client: the client of httpx or httpx2 that sends it; None if that isn't known.
+        raise_on_status: whether it ends with an error if the last status is 400 or above.
 
     Attributes:
         admissions: what the policies have granted to its attempts, until it is given back.
@@ -75,6 +75,7 @@ class Run:
         "may_copy",
         "now",
         "policies",
+        "raise_on_status",
         "random",
         "record",
         "refundable",
@@ -99,6 +100,7 @@ class Run:
         key: str | None = None,
         may_copy: bool = False,
         client: Any = None,
+        raise_on_status: bool = False,
     ) -> None:
         self.admissions: list[Grants] = []
         self.attempts: int = 0
@@ -111,6 +113,7 @@ class Run:
         self.may_copy: bool = may_copy
         self.now: Callable[[], float] = now
         self.policies: Policies = policies
+        self.raise_on_status: bool = raise_on_status
         self.random: Callable[[], float] = random
         self.record: RequestRecord = record
         self.retry: RetryAfter | None = None
@@ -169,9 +172,7 @@ class Run:
             decision: what follows; None after a success, and for a copy that came too late.
         """
         attempt = cast("Attempt", outcome.attempt)
-        details: dict[str, Any] = {}
-        if outcome.admission is not None:
-            details = outcome.admission.details()
+        details = {} if outcome.admission is None else outcome.admission.details()
         if decision is not None:
             details["decision"] = decision
         if self.retry is not None and attempt.copy == 0:
@@ -226,7 +227,7 @@ class Run:
         return True
 
     def take_withdrawal(self) -> Any:
-        """Return what no attempt stands for yet, and leave it to the caller to give it back."""
+        """Return what no attempt stands for yet; the caller gives it back."""
         withdrawal, self.withdrawal = self.withdrawal, None
         return withdrawal
 
@@ -295,5 +296,4 @@ class Run:
 
 
 def _described(error: Exception) -> str:
-    message = error_line(error)
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return ": ".join(filter(None, (type(error).__name__, error_line(error))))

@@ -10,9 +10,9 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
-from typed_async_client.errors import let_pickle_restore
 from typed_async_client.libraries import library_of
 from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
+from typed_async_client.pickling import let_pickle_restore
 from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.private import transports_of
 from typed_async_client.record import RequestRecord

@@ -26,7 +26,7 @@ from typed_async_client.private import (
     url_from_parts,
 )
 
-__all__ = ["PackedResponse"]
+__all__ = ["PackedResponse", "StrippedResponse", "without_body"]
 
 _RESPONSE_TYPES = (httpx.Response, WholeResponse)
 _FINISHED_STREAMS = (BoundAsyncStream, type(SPENT))
@@ -99,7 +99,8 @@ class PackedResponse:
                 return cls(response)
             except Exception:  # noqa: BLE001 - a hook may have left it in any state
                 return StrippedResponse(response)
-        return StrippedResponse(response) if hasattr(response, "extensions") else None
+        is_response = hasattr(response, "extensions") and hasattr(response, "status_code")
+        return StrippedResponse(response) if is_response else None
 
     def unpack(self) -> httpx.Response:
         """Return the original response if it still exists, else a reconstruction."""

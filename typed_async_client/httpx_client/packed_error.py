@@ -5,11 +5,16 @@ of the request: a thousand failures would keep a hundred megabytes.
 """
 
 import contextlib
+import copy
 import weakref
 from typing import Any
 
 from typed_async_client.facts import request_of
-from typed_async_client.httpx_client.packed import without_body
+from typed_async_client.httpx_client.packed import (
+    PackedResponse,
+    StrippedResponse,
+    without_body,
+)
 
 __all__ = ["PackedError"]
 
@@ -27,9 +32,21 @@ class PackedError:
     Args:
         error: the error.
         packed: the errors packed so far; a cause that leads back to one being packed is left out.
+
+    Attributes:
+        size: bytes of the bodies of responses that it and its causes refer to.
     """
 
-    __slots__ = ("_args", "_cause", "_class", "_original", "_request", "_state", "_suppress")
+    __slots__ = (
+        "_args",
+        "_cause",
+        "_class",
+        "_original",
+        "_request",
+        "_state",
+        "_suppress",
+        "size",
+    )
 
     def __init__(self, error: BaseException, packed: _Packed) -> None:
         packed[id(error)] = None
@@ -47,6 +64,8 @@ class PackedError:
         }
         self._cause = _pack(_cause_of(error), packed)
         self._suppress = error.__suppress_context__
+        kept = (*self._state.values(), *self._args, self._cause)
+        self.size: int = sum(each.size for each in kept if isinstance(each, _SIZED))
         packed[id(error)] = self
 
     @classmethod
@@ -66,6 +85,21 @@ class PackedError:
     def unpack(self) -> BaseException:
         """Return the original error if it still exists, else a reconstruction."""
         return self._unpack({})
+
+    def without_responses(self) -> "PackedError":
+        """Return an equal one that keeps no bodies: a response that the error refers to is None."""
+        bare = copy.copy(self)
+        bare._drop_responses()  # noqa: SLF001 - the same class, of another object
+        return bare
+
+    def _drop_responses(self) -> None:
+        self._state = {
+            name: None if isinstance(value, _PACKED_RESPONSES) else value
+            for name, value in self._state.items()
+        }
+        if isinstance(self._cause, PackedError):
+            self._cause = self._cause.without_responses()
+        self.size = 0
 
     def _unpack(self, rebuilt: dict[int, BaseException]) -> BaseException:
         original = self._original() if self._original is not None else None
@@ -89,16 +123,22 @@ def _cause_of(error: BaseException) -> BaseException | None:
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+_PACKED_RESPONSES = (PackedResponse, StrippedResponse)
+_SIZED = (PackedError, *_PACKED_RESPONSES)
+
+
 def _pack(value: Any, packed: _Packed) -> Any:
-    """Pack an error among the arguments or attributes of another, or those in a list of errors."""
+    """Pack an error or a response among the arguments or attributes of another error, or in a list."""
     if isinstance(value, BaseException):
         return packed[id(value)] if id(value) in packed else PackedError(value, packed)
     if isinstance(value, list | tuple) and any(isinstance(one, BaseException) for one in value):
         return [_pack(one, packed) for one in value]
-    return value
+    return value if (packed_response := PackedResponse.of(value)) is None else packed_response
 
 
 def _unpack(value: Any, rebuilt: dict[int, BaseException]) -> Any:
     if isinstance(value, PackedError):
         return value._unpack(rebuilt)  # noqa: SLF001 - the same class, of another object
+    if isinstance(value, _PACKED_RESPONSES):
+        return value.unpack()
     return [_unpack(one, rebuilt) for one in value] if type(value) is list else value
