@@ -27,6 +27,7 @@ from typed_async_client.middleware import (
     check_kind,
     checked_middleware,
 )
+from typed_async_client.net.thread_deadline import thread_deadline
 from typed_async_client.options import BackendName
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import (
@@ -184,6 +185,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         transport = self._pair.sync_transport.handle_request
         check_store_kind(self._prepare.store, "sync")
         run: Run = self._prepare(request, time.monotonic)
+        run.deadline = min(run.deadline, thread_deadline())  # of an attempt around this transport
         check_run_sync(run)
         events = self._events()
         sender = SyncTransportSender(transport, run, request, events.publish, **self._traits)

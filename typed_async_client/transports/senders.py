@@ -13,6 +13,7 @@ from typed_async_client.attempts import Attempt
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
+from typed_async_client.net.thread_deadline import EndsBy
 from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import shrunk
 from typed_async_client.sent import SentLog, attempt_log, begin_attempt, current_log
@@ -142,12 +143,15 @@ class SyncTransportSender(_Sender):
     def send(self, attempt: Attempt) -> httpx.Response:
         """Send the request once."""
         self._sent = self._adapted(attempt)
-        return self._transport(self._sent)
+        if attempt.until == math.inf:
+            return self._transport(self._sent)
+        with EndsBy(attempt.until):
+            return self._transport(self._sent)
 
     def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
-        with contextlib.suppress(Exception), _short_reads(self._sent):  # it is of no more interest
-            left, end = _MOST_DRAINED, time.monotonic() + _DRAIN_TIME
+        left, end = _MOST_DRAINED, min(time.monotonic() + _DRAIN_TIME, self._run.deadline)
+        with contextlib.suppress(Exception), _short_reads(self._sent), EndsBy(end):
             for part in response.stream:  # type: ignore[union-attr]  # of a synchronous transport
                 left -= len(part)
                 if left < 0 or time.monotonic() > end:
