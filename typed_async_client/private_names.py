@@ -95,8 +95,8 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpx._transports.default",
         "AsyncHTTPTransport",
         "_pool",
-        ("private.py", "pool/transport.py"),
-        "the pool, ours in our own transport",
+        ("private.py", "pool/transport.py", "transports/defaults.py"),
+        "the pool, ours in our own transports",
     ),
     PrivateName(
         "httpcore._async.connection_pool",

@@ -96,7 +96,7 @@ async def test_a_deadline_ends_a_response_that_never_ends(
 async def test_a_synchronous_client_looks_at_the_deadline_between_parts(
     method: str, fault: str
 ) -> None:
-    """No read takes longer than what is left; a head that trickles is only ended by httpx."""
+    """No read on httpx's own connections takes longer than what was left for the attempt."""
     async with (
         FaultServer(ELSEWHERE[fault]) as server,
         open_way("sync transport", POLICIES) as client,

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from typed_async_client.hosts import is_address
 from typed_async_client.net.lookups import Lookup, Lookups
 
-__all__ = ["HostAddress", "Resolution", "look_up"]
+__all__ = ["HostAddress", "Resolution", "look_up", "resolve_in_thread"]
 
 HostAddress: TypeAlias = tuple[socket.AddressFamily, str]
 """An address family, and an address in it as text; ``%`` and a zone may follow."""
@@ -51,6 +51,24 @@ class Resolution:
         """Return what was being done, for the message of a timeout."""
         waited = self._lookup.waited_for
         return f"waiting to resolve {self._host}: {waited}" if waited else f"resolving {self._host}"
+
+
+def resolve_in_thread(host: str, timeout: float | None) -> list[HostAddress]:
+    """Return what ``Resolution`` does, and let the calling thread wait for it.
+
+    Args:
+        host: an IP address, without brackets, or a name.
+        timeout: seconds; None is no limit.
+
+    Raises:
+        TimeoutError: the lookup, which nothing can end, hasn't ended in time.
+        OSError: the name is unknown or its DNS server failed.
+        UnicodeError: the host isn't a valid name.
+    """
+    try:
+        return _without_lookup(host) or list(_lookups.wait(host, timeout))
+    except TimeoutError as error:
+        raise TimeoutError(f"timed out while resolving {host}") from error
 
 
 def _without_lookup(host: str) -> list[HostAddress]:

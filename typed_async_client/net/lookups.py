@@ -17,7 +17,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from concurrent.futures import Future
+from typing import Generic, Protocol, TypeVar, cast
 
 from typed_async_client.net.lookup_queue import LookupLimits, LookupQueue
 
@@ -44,9 +45,16 @@ class _Result(Generic[_T]):
         return cast("_T", self.value)
 
 
+class _Caller(Protocol[_T]):
+    """One that waits for a lookup."""
+
+    def deliver(self, result: _Result[_T], /) -> None:
+        """Pass on the result, from any thread."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Caller(Generic[_T]):
-    """One that waits for a lookup, on its own event loop."""
+class _Task(Generic[_T]):
+    """A caller that waits on its own event loop."""
 
     loop: asyncio.AbstractEventLoop
     result: "asyncio.Future[_Result[_T]]"
@@ -59,6 +67,14 @@ class _Caller(Generic[_T]):
     def _set(self, result: _Result[_T]) -> None:
         if not self.result.done():
             self.result.set_result(result)
+
+
+class _Thread(Generic[_T]):
+    """A caller whose thread waits."""
+
+    def __init__(self) -> None:
+        self.result: Future[_Result[_T]] = Future()
+        self.deliver = self.result.set_result
 
 
 class Lookups(Generic[_T]):
@@ -94,19 +110,42 @@ class Lookups(Generic[_T]):
         """Wait for the result of a lookup; ``Lookup.result`` calls this."""
         host = lookup.host
         loop = asyncio.get_running_loop()
-        caller: _Caller[_T] = _Caller(loop, loop.create_future())
-        with self._lock:
-            self._remove_departed()
-            if host not in self._callers:
-                self._callers[host] = set()
-                self._queue.add(host)
-            self._callers[host].add(caller)
+        caller: _Task[_T] = _Task(loop, loop.create_future())
+        self._join(host, caller)
         try:
             self._start_queued()
             return (await caller.result).get()
         finally:
             lookup.waited_for = self._threads_ahead(host)
             self._leave(host, caller)
+
+    def wait(self, host: str, timeout: float | None) -> _T:
+        """Return the result of a lookup, and let the calling thread wait for it.
+
+        Args:
+            host: the name.
+            timeout: seconds; None is no limit.
+
+        Raises:
+            TimeoutError: the lookup hasn't ended in time.
+            Exception: it has failed.
+        """
+        caller: _Thread[_T] = _Thread()
+        self._join(host, caller)
+        try:
+            self._start_queued()
+            return caller.result.result(timeout).get()
+        finally:
+            self._leave(host, caller)
+
+    def _join(self, host: str, caller: _Caller[_T]) -> None:
+        """Wait for a lookup that is queued or running, or for a new one."""
+        with self._lock:
+            self._remove_departed()
+            if host not in self._callers:
+                self._callers[host] = set()
+                self._queue.add(host)
+            self._callers[host].add(caller)
 
     def _threads_ahead(self, host: str) -> str:
         """Return what a name waits for that has no thread yet; empty if it has one."""

@@ -30,9 +30,10 @@ from typed_async_client.sources import aclose_source
 from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
 
-__all__ = ["AsyncPoolTransport"]
+__all__ = ["DEFAULT_LIMITS", "AsyncPoolTransport", "as_httpcore_proxy"]
 
-_DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+"""Those of httpx."""
 
 
 class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
@@ -87,7 +88,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         trust_env: bool = True,
         http1: bool = True,
         http2: bool = False,
-        limits: httpx.Limits = _DEFAULT_LIMITS,
+        limits: httpx.Limits = DEFAULT_LIMITS,
         proxy: ProxyTypes | None = None,
         uds: str | None = None,
         local_address: str | None = None,
@@ -113,7 +114,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             ssl_context=OwnAlpnContext(
                 httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
             ),
-            proxy=None if proxy is None else _as_httpcore_proxy(proxy),
+            proxy=None if proxy is None else as_httpcore_proxy(proxy),
             proxy_for=_environment_proxies(
                 trust_env=trust_env and proxy is None and uds is None and address_guard is None
             ),
@@ -264,12 +265,17 @@ def _environment_proxies(*, trust_env: bool) -> ChooseProxy | None:
         scheme, host, port = origin
         url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port)
         proxy = rules.proxy_for(url)
-        return None if proxy is None else _as_httpcore_proxy(proxy)
+        return None if proxy is None else as_httpcore_proxy(proxy)
 
     return choose
 
 
-def _as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
+def as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
+    """Return httpcore's form of a proxy; one with a TLS context is for asynchronous pools only.
+
+    Raises:
+        ImportError: it needs an extra that isn't installed.
+    """
     proxy = as_proxy(url_or_proxy)
     require_socks([proxy])
     return httpcore.Proxy(

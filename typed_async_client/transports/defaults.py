@@ -3,6 +3,7 @@
 import httpx
 
 from typed_async_client.pool.environment import ProxyRules
+from typed_async_client.pool.sync_pool import sync_pool
 from typed_async_client.private import pool_of
 from typed_async_client.transports.environment import ProxiedTransport
 from typed_async_client.unclosed import WarnsUnclosed, owned
@@ -11,7 +12,18 @@ __all__ = ["default_transport"]
 
 
 class _HTTPTransport(WarnsUnclosed, httpx.HTTPTransport):
-    """httpx's transport, whose idle connections are closed with the transport that has made it."""
+    """httpx's transport on connections that heed deadlines.
+
+    Its idle connections are closed with the transport that has made it.
+
+    Args:
+        proxy: the proxy to connect through; None for none.
+        trust_env: whether the environment names the certificates to trust.
+    """
+
+    def __init__(self, *, proxy: httpx.Proxy | None, trust_env: bool) -> None:
+        # httpx's own __init__ would make another pool, and takes no network backend.
+        self._pool = sync_pool(proxy=proxy, trust_env=trust_env)
 
     @property
     def _is_unclosed(self) -> bool:

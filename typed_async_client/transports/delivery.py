@@ -16,6 +16,7 @@ from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
+from typed_async_client.net.thread_deadline import EndsBy
 from typed_async_client.pool.response import WholeResponse
 
 __all__ = ["Delivery", "hand_over", "is_in_memory"]
@@ -143,9 +144,9 @@ class DeliveredBody(httpx.SyncByteStream):
         self._stream = stream
 
     def __iter__(self) -> Iterator[bytes]:
+        parts = iter(self._stream)
         try:
-            for part in self._stream:
-                self._delivery.check_deadline()
+            while (part := self._next_part(parts)) is not None:
                 yield part
         except GeneratorExit:
             raise  # the reader has left, and will close the response
@@ -160,6 +161,22 @@ class DeliveredBody(httpx.SyncByteStream):
             self._stream.close()
         finally:
             self._delivery.end()
+
+    def _next_part(self, parts: Iterator[bytes]) -> bytes | None:
+        """Return the next part, or None at the end, if it arrives before the deadline."""
+        deadline = self._delivery.deadline
+        if deadline == math.inf:
+            return next(parts, None)
+        try:
+            with EndsBy(deadline):
+                part = next(parts, None)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            if time.monotonic() < deadline:
+                raise
+            raise self._delivery.too_late() from error
+        if part is not None:  # the transport may know nothing of the deadline
+            self._delivery.check_deadline()
+        return part
 
 
 class _EitherDeliveredBody(AsyncDeliveredBody, DeliveredBody):

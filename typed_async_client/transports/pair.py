@@ -37,9 +37,10 @@ class TransportPair:
 
     Args:
         transport: a transport for synchronous clients, for asynchronous ones, or for both. None
-            means a default for each kind, created on first use: ``httpx.HTTPTransport()``, with
-            the proxies of the environment, and ``AsyncPoolTransport()``. An
-            ``httpx.AsyncHTTPTransport`` is wrapped in a ``ShelteredTransport``.
+            means a default for each kind, created on first use: an ``httpx.HTTPTransport`` with
+            the proxies of the environment, whose connections heed deadlines, and
+            ``AsyncPoolTransport()``. An ``httpx.AsyncHTTPTransport`` is wrapped in a
+            ``ShelteredTransport``.
         max_connections: how many connections an ``httpx.AsyncHTTPTransport`` allows; None reads
             the limit from the transport.
         trust_env: as for ``AsyncPoolTransport``, for the default of each kind.

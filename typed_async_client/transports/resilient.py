@@ -22,18 +22,15 @@ from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver
 from typed_async_client.middleware import (
-    Kind,
     TransportMiddleware,
     check_kind,
     checked_middleware,
 )
+from typed_async_client.net.thread_deadline import thread_deadline
 from typed_async_client.options import BackendName
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import (
-    check_store,
     check_store_kind,
-    check_sync,
-    checked_resilience,
     limits_of,
 )
 from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
@@ -51,7 +48,12 @@ from typed_async_client.transports.senders import (
     SyncTransportSender,
     Traits,
 )
-from typed_async_client.transports.starting import Starting, check_run_sync
+from typed_async_client.transports.starting import (
+    Starting,
+    check_run_sync,
+    checked_policies,
+    kind_of,
+)
 from typed_async_client.transports.transport_events import (
     EndsItsTasks,
     TransportEvents,
@@ -64,8 +66,6 @@ if TYPE_CHECKING:
     from typed_async_client.events import AsyncEvent
 
 __all__ = ["ATTEMPTS", "ResilientTransport"]
-
-_CONNECT_ONLY = Resilience.connect_only()
 
 
 class ResilientTransport(EndsItsTasks, WrappingTransport):
@@ -142,8 +142,8 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         resend_on_closed: bool = True,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        kind = _kind_of(transport)
-        chosen = _checked(resilience, store, kind)
+        kind = kind_of(transport)
+        chosen = checked_policies(resilience, store, kind)
         given = {
             "max_retries": max_retries,
             "base_delay": base_delay,
@@ -185,6 +185,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         if self._prepare.store is not None:
             check_store_kind(self._prepare.store, "sync")
         run: Run = self._prepare(request, time.monotonic)
+        run.deadline = min(run.deadline, thread_deadline())  # of an attempt around this transport
         check_run_sync(run)
         log = attempt_log()
         events = TransportEvents(self._callbacks, is_nested=log is not None)
@@ -277,22 +278,3 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
             return calls.flow(self._middleware, publish, self._lock)
         flow = request_flow(run)
         return flow if run.policies.is_plain else LockedFlow(flow, self._lock)
-
-
-def _checked(resilience: Resilience | None, store: object, kind: Kind | None) -> Resilience:
-    """Return the policies, if the only kind of client that a transport serves can apply them."""
-    chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-    check_store(store, kind)
-    if kind == "sync":
-        check_sync(chosen)
-    return chosen
-
-
-def _kind_of(transport: object) -> Kind | None:
-    """Return the only kind of client that a transport serves; None if it is both."""
-    for_sync, for_async = (
-        isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
-    )
-    if isinstance(transport, str) or (for_async and not for_sync):
-        return "async"
-    return "sync" if for_sync and not for_async else None

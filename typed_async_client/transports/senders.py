@@ -13,6 +13,7 @@ from typed_async_client.attempts import Attempt
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
+from typed_async_client.net.thread_deadline import EndsBy
 from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import shrunk
 from typed_async_client.sent import SentLog, begin_attempt, current_log
@@ -148,13 +149,18 @@ class SyncTransportSender(_Sender):
     def send(self, attempt: Attempt) -> httpx.Response:
         """Send the request once."""
         self._sent = self._adapted(attempt)
-        response: httpx.Response = self._send(self._sent)
+        response: httpx.Response
+        if attempt.until == math.inf:
+            response = self._send(self._sent)
+        else:
+            with EndsBy(attempt.until):
+                response = self._send(self._sent)
         return response
 
     def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
-        with contextlib.suppress(Exception), _short_reads(self._sent):  # it is of no more interest
-            left, end = _MOST_DRAINED, time.monotonic() + _DRAIN_TIME
+        left, end = _MOST_DRAINED, min(time.monotonic() + _DRAIN_TIME, self._run.deadline)
+        with contextlib.suppress(Exception), _short_reads(self._sent), EndsBy(end):
             for part in response.stream:  # type: ignore[union-attr]  # of a synchronous transport
                 left -= len(part)
                 if left < 0 or time.monotonic() > end:

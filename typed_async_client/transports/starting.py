@@ -10,10 +10,17 @@ from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.libraries import check_request
+from typed_async_client.middleware import Kind
 from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
-from typed_async_client.request_options import OwnOptions, check_sync, limits_of
+from typed_async_client.request_options import (
+    OwnOptions,
+    check_store,
+    check_sync,
+    checked_resilience,
+    limits_of,
+)
 from typed_async_client.stores import StateStore, SyncStateStore
 
 if TYPE_CHECKING:
@@ -22,10 +29,12 @@ if TYPE_CHECKING:
 
 RunT = TypeVar("RunT", bound=Run)
 
-__all__ = ["Starting", "check_run_sync"]
+__all__ = ["Starting", "check_run_sync", "checked_policies", "kind_of"]
 
 CONTEXT = "request_context"
 """Request extension: the ``RequestContext`` to use in place of a new one."""
+
+_CONNECT_ONLY = Resilience.connect_only()
 
 _TIMEOUT_ONLY = frozenset({"timeout"})
 
@@ -112,3 +121,22 @@ def check_run_sync(run: Run) -> None:
     """
     if not run.policies.is_plain or run.policies.retry.when is not None:
         check_sync(run.policies.options)
+
+
+def checked_policies(resilience: Resilience | None, store: object, kind: Kind | None) -> Resilience:
+    """Return the policies, if the only kind of client that a transport serves can apply them."""
+    chosen = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
+    check_store(store, kind)
+    if kind == "sync":
+        check_sync(chosen)
+    return chosen
+
+
+def kind_of(transport: object) -> Kind | None:
+    """Return the only kind of client that a transport serves; None if it is both."""
+    for_sync, for_async = (
+        isinstance(transport, kind) for kind in (httpx.BaseTransport, httpx.AsyncBaseTransport)
+    )
+    if isinstance(transport, str) or (for_async and not for_sync):
+        return "async"
+    return "sync" if for_sync and not for_async else None
