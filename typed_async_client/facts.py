@@ -141,6 +141,7 @@ def facts_of_response(response: Any, log: SentLog, *, idempotent: bool) -> Facts
         should_retry=advice.should_retry,
         idempotent=idempotent,
         replayable=not log.body_consumed,
+        follows_others=log.hops > 1 or bool(response.history),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from external_clients import ALL_CLIENTS, BACKENDS, ClientSetup
 
-from typed_async_client import ConnectError, RequestContext
-from typed_async_client.testing import FaultServer, answer
+from typed_async_client import ConnectError, RequestContext, Resilience, RetryPolicy
+from typed_async_client.testing import FaultServer, SeenRequest, Wire, answer, each_request
 
 pytestmark = pytest.mark.parametrize("setup", [*ALL_CLIENTS, *BACKENDS], ids=str)
 
@@ -114,3 +114,42 @@ async def test_a_challenge_that_leads_to_an_unreachable_host_never_repeats_a_pos
         with pytest.raises(setup.library.ConnectError):
             await task
         assert len(first.requests) == 1
+
+
+@pytest.mark.parametrize("status", [421, 425, 429])
+@pytest.mark.parametrize("redirect", [303, 307])
+@pytest.mark.parametrize(("method", "sent"), [("POST", 1), ("PUT", 3)])
+async def test_a_refusal_after_a_redirect_does_not_repeat_what_was_processed_before(
+    setup: ClientSetup, method: str, sent: int, redirect: int, status: int
+) -> None:
+    """It says that the last request wasn't processed, which is another one."""
+
+    async def respond(request: SeenRequest, wire: Wire) -> None:
+        if request.target == "/pay":
+            await wire.answer(redirect, b"", "Location: /receipt")
+        else:
+            await wire.answer(status)
+
+    policies = Resilience(retry=RetryPolicy(base_delay=0.001))
+    async with (
+        FaultServer(each_request(respond)) as server,
+        setup.client(follow_redirects=True) as client,
+    ):
+        response = await client.request(
+            method, f"{server.url}pay", CONTEXT, content=b"pay 5", resilience=policies
+        )
+        assert response.status_code == status
+        paid = [seen.method for seen in server.requests if seen.target == "/pay"]
+        assert paid == [method] * sent
+
+
+@pytest.mark.parametrize("status", [421, 425, 429])
+async def test_a_post_that_is_refused_itself_is_sent_again(setup: ClientSetup, status: int) -> None:
+    """Nothing came before it."""
+    policies = Resilience(retry=RetryPolicy(base_delay=0.001))
+    async with (
+        FaultServer(answer(status)) as server,
+        setup.client(follow_redirects=True) as client,
+    ):
+        await client.request("POST", server.url, CONTEXT, content=b"pay 5", resilience=policies)
+        assert len(server.requests) == 3

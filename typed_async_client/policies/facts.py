@@ -47,6 +47,8 @@ class Facts:
         matches: whether the error is of a class that the caller wants retried.
         wanted: what the caller's own function says about the response; None if it leaves the
             decision to the other options.
+        follows_others: whether the attempt is more than one request: a redirect or an authentication
+            challenge led to the last one, whose status says nothing about those before it.
         local: whether the client itself failed the attempt: a full pool, a refusal by one of its
             own policies, a deadline, a cancellation. That is never held against the server.
     """
@@ -60,12 +62,14 @@ class Facts:
     replayable: bool = True
     matches: bool = False
     wanted: bool | None = None
+    follows_others: bool = False
     local: bool = False
 
     @property
     def is_unprocessed(self) -> bool:
-        """Whether the server said that it hasn't processed the request."""
-        return self.sent is Sent.UNPROCESSED or self.status in UNPROCESSED_STATUSES
+        """Whether the server said that it hasn't processed the request, nor any before it."""
+        says_so = self.sent is Sent.UNPROCESSED or self.status in UNPROCESSED_STATUSES
+        return says_so and not self.follows_others
 
     @property
     def may_have_been_processed(self) -> bool:
