@@ -30,8 +30,9 @@ class Attempt:
         headers: headers to add to those of the request.
         started: when it was sent, in monotonic seconds.
         phases: filled with the seconds spent by phase; None if nobody asks.
-        closes_if_cut: whether all of it was sent over HTTP/1.1, so that only the response is missing:
-            its connection is lost if it is cancelled now. False if nobody asks.
+        closes_if_cut: whether all of it was sent, and only the response is missing: cancelling it now
+            costs its connection over HTTP/1.1, and over HTTP/2 if it is the only stream. False if
+            nobody asks.
     """
 
     number: int

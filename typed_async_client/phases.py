@@ -18,6 +18,9 @@ _PHASES = {
 }
 """What a record calls the steps of httpcore; a name lookup is part of ``connect``."""
 
+_RECEIVING = ("http11.receive", "http2.receive")
+"""The steps in which only the response is missing."""
+
 _CONNECTING = ("connect", "tls")
 """The phases before a byte of the request leaves."""
 
@@ -67,7 +70,7 @@ class _Recorder:
         if phase is None:
             return
         now = time.perf_counter()
-        is_missing_response_only = step.startswith("http11.receive") and "send" not in self._began
+        is_missing_response_only = step.startswith(_RECEIVING) and "send" not in self._began
         self._attempt.closes_if_cut = is_missing_response_only
         if state == "started":
             self._has_sent = self._has_sent or phase not in _CONNECTING

@@ -1,6 +1,7 @@
 """Copies of a slow attempt, driven by hand."""
 
 import asyncio
+import math
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from run_kit import START, Clock, new_run
 from typed_async_client import BulkheadFullError, EventType, Resilience
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.shared import SharedPolicies
+from typed_async_client.engine.steps import Send
 from typed_async_client.policies.bulkhead import Bulkhead
 from typed_async_client.policies.hedge import Hedge
 from typed_async_client.policies.rate_limit import RateLimit
@@ -115,17 +117,31 @@ def test_a_copy_is_not_due_after_the_deadline() -> None:
     assert len(played.sent) == 1
 
 
-def test_copies_queue_like_any_attempt() -> None:
-    """They have the number of their attempt, even if that still waits for its turn."""
-    resilience = Resilience(hedge=Hedge(after=1.0), rate_limit=RateLimit(rate=0.5))
+def test_no_copy_is_sent_while_the_attempt_waits_for_its_turn() -> None:
+    """It would wait behind it; the delay begins when the attempt is sent, after two seconds."""
+    resilience = Resilience(hedge=Hedge(after=1.5), rate_limit=RateLimit(rate=0.5, burst=2))
     shared, clock = SharedPolicies(), Clock()
     play(resilience, "ok", shared=shared, clock=clock)
-    played = play(resilience, (0.5, "ok"), shared=shared, clock=clock)
+    play(resilience, "ok", shared=shared, clock=clock)
+    played = play(resilience, (9.0, "ok"), (0.5, "ok"), shared=shared, clock=clock)
     assert played.kinds == ["throttled", "hedged", "throttled", "success"]
-    assert [(each.number, each.copy) for each in played.sent] == [(1, 0)]
+    assert [(each.number, each.copy) for each in played.sent] == [(1, 0), (1, 1)]
+    assert [each.started - START for each in played.sent] == pytest.approx([2.0, 4.0])
     assert {event.attempts for event in played.events} == {1}
     queue = shared.of(resilience).states_at("http://a.test", START)["rate_limit"]
     assert queue.gate.waiting == 0
+
+
+def test_an_attempt_that_is_refused_after_its_wait_has_no_copy() -> None:
+    """Nothing was sent, and the request says so."""
+    bulkhead = Bulkhead(max_concurrent=1, max_wait=2.0)
+    resilience = Resilience(hedge=Hedge(after=0.5), bulkhead=bulkhead)
+    shared, clock = SharedPolicies(), Clock()
+    gate = shared.of(resilience).states_at("http://a.test", START)["bulkhead"]
+    gate.admit(START, math.inf)
+    played = play(resilience, shared=shared, clock=clock)
+    assert isinstance(played.error, BulkheadFullError)
+    assert (played.kinds, played.sent) == (["rejected"], [])
 
 
 def test_a_timer_that_is_early_sends_no_copy_yet() -> None:
@@ -180,3 +196,15 @@ def test_copies_that_a_policy_refuses_at_once_end_the_request_as_refused() -> No
         return script.kinds
 
     assert run_virtual(main()) == ["rejected"]
+
+
+def test_the_record_of_an_attempt_that_was_overtaken_does_not_change_any_more() -> None:
+    """The attempt itself may go on."""
+
+    def give_phases(step: object) -> None:
+        if isinstance(step, Send):
+            step.attempt.phases = {"send": 0.1}
+
+    played = play(HEDGED, (1.6, "ok"), (0.1, "ok"), http1=True, on_step=give_phases)
+    played.sent[0].phases["wait"] = 9.0  # type: ignore[index]  # it was set
+    assert [each.phases for each in played.events[-1].history] == [{"send": 0.1}, {"send": 0.1}]

@@ -3,6 +3,7 @@
 Whatever was granted is given back once, however the attempt ends.
 """
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.attempts import Attempt
@@ -78,6 +79,11 @@ class Grants:
         attempt = self._attempt
         return attempt is not None and attempt.closes_if_cut and not self._is_answered
 
+    @property
+    def sent_at(self) -> float | None:
+        """When the attempt was sent, in monotonic seconds; None if it still waits for its turn."""
+        return None if self._attempt is None else self._attempt.started
+
     def end(self) -> None:
         """Record that the attempt was answered, or has failed: it can't be overtaken any more."""
         self._is_answered = True
@@ -98,7 +104,8 @@ class Grants:
             return
         run.states["hedge"].record(now - attempt.started)
         facts = Facts(fault=None, sent=Sent.UNANSWERED, idempotent=True, local=True)
-        overtaken = Outcome(facts, attempt=attempt)
+        ended = dataclasses.replace(attempt, phases=dict(attempt.phases or {}))  # it may go on
+        overtaken = Outcome(facts, attempt=ended)
         overtaken.ended = now
         run.keep(overtaken)
 

@@ -70,13 +70,14 @@ def _race(run: Run, plan: HedgePlan, racers: list[_Racer]) -> Flow[_Racer]:
     """Send copies as planned until one attempt is answered, or all have failed."""
     failed: list[_Racer] = []
     racers.append((yield from _started(run, 0)))
-    due = plan.next_copy(last_sent=run.now(), copies=0)
+    due = _next_due(run, plan, racers)
     while True:
         running = {racer.child: racer for racer in racers if racer not in failed}
         until = math.inf if due is None or due >= run.deadline else due
         ended = yield from Join([*running], until)
         if ended is None:
-            if run.now() >= until:
+            due = _next_due(run, plan, racers)
+            if due is not None and run.now() >= due:
                 due = yield from _send_copy(run, plan, racers)
         elif (yield from _is_answer(run, ended)):
             return running[ended]
@@ -84,6 +85,17 @@ def _race(run: Run, plan: HedgePlan, racers: list[_Racer]) -> Flow[_Racer]:
             failed.append(running[ended])
             if len(failed) == len(racers):
                 return racers[0]
+
+
+def _next_due(run: Run, plan: HedgePlan, racers: list[_Racer]) -> float | None:
+    """Return when the next copy is due; None for never.
+
+    The latest attempt may still wait for its turn, which isn't the server's fault: a copy would
+    only wait behind it.
+    """
+    sent_at = racers[-1].admission.sent_at
+    last_sent = run.now() if sent_at is None else sent_at
+    return plan.next_copy(last_sent=last_sent, copies=len(racers) - 1)
 
 
 def _started(run: Run, copy: int) -> Flow[_Racer]:
@@ -102,7 +114,7 @@ def _send_copy(run: Run, plan: HedgePlan, racers: list[_Racer]) -> Flow[float | 
     copy = len(racers)
     yield from Publish(run.event(EventType.HEDGED, HedgeDetails(run.attempts, copy, plan.delay)))
     racers.append((yield from _started(run, copy)))
-    return plan.next_copy(last_sent=run.now(), copies=copy)
+    return _next_due(run, plan, racers)
 
 
 def _state(run: Run) -> HedgeState:

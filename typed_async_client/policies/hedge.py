@@ -41,7 +41,7 @@ class Hedge:
     Only a request that may be sent twice is: it is idempotent, and its body can be sent again.
 
     Args:
-        after: seconds after which a copy is sent, > 0. Or a percentile of the recent response times
+        after: seconds after which a copy is sent, > 0, from when the attempt was sent. Or a percentile of the recent response times
             of the host, such as ``"p95"`` or ``"p99.9"``, at least a millisecond; until enough of
             them are known, 20 at least, no copy is sent.
         max_copies: copies beside the first attempt, >= 1, each sent so much later than the last.
@@ -181,7 +181,7 @@ class HedgeState:
 def is_cheap_to_read(size: int | None) -> bool:
     """Whether reading the answer to an attempt that was overtaken costs less than a new connection.
 
-    Over HTTP/1.1, an attempt that is cancelled loses its connection.
+    An attempt that is cancelled loses its connection.
 
     Args:
         size: bytes in the answer that came first; None if unknown: at most so many are read then.
