@@ -74,9 +74,7 @@ class Submitting(Preparing, Verbs):
             around = self._around(run, url, copied)
         else:
             run, sender = self._prepare(method, url, context, options)
-        if not self._sender.is_entered:
-            await self._initialize_client()
-        if not self._engine.can_launch_now:
+        if not (self._sender.is_entered and self._engine.can_launch_now):
             await self._admission(run)
         return self._engine.launch(run, sender, around)
 
@@ -207,20 +205,28 @@ class Submitting(Preparing, Verbs):
         """Wait until the request may be launched, at most until its deadline.
 
         Raises:
-            DeadlineExceededError: there is no room before the deadline.
+            DeadlineExceededError: it may not be before its deadline, which ends it.
         """
         until = None if run.deadline == math.inf else run.deadline
+        missing = "the transport of the client was ready: it took long to enter it"
         try:
             async with asyncio.timeout_at(until) as limit:
-                await self._engine.wait_for_admission()
-        except TimeoutError as error:
+                if not self._sender.is_entered:
+                    await self._initialize_client()
+                missing = (
+                    "the client had room for the request: raise max_concurrent_requests, or submit "
+                    "fewer at a time"
+                )
+                if not self._engine.can_launch_now:
+                    await self._engine.wait_for_admission()
+        except TimeoutError as expiry:
             if not limit.expired():
                 raise
-            raise DeadlineExceededError(
-                f"{run.record.method}: the deadline passed before the client had room for the "
-                "request: raise max_concurrent_requests, or submit fewer at a time",
-                client=self._client,
-            ) from error
+            message = f"{run.record.method}: the deadline passed before {missing}"
+            error = DeadlineExceededError(message, client=self._client)
+            error.__cause__ = expiry
+            self._engine.refuse(run, error)
+            raise error from expiry
 
     async def _initialize_client(self) -> None:
         self._engine.start()

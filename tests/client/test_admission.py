@@ -1,14 +1,16 @@
 """The admission of requests."""
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
 
 from typed_async_client import (
+    AsyncEvent,
     AsyncResilientClient,
     ClientClosedError,
+    DeadlineExceededError,
     EventType,
     RequestContext,
 )
@@ -199,3 +201,42 @@ async def test_options_are_copied_on_submission() -> None:
             await client.post("http://a.test/", json=payload, headers=headers, params=params)
         await client.wait_for_all_requests()
     assert bodies == [f'{{"nested":[{n}]}}{n}n={n}'.encode() for n in range(3)]
+
+
+@in_virtual_time
+async def test_a_request_whose_deadline_passes_before_it_is_admitted_ends_like_any_other() -> None:
+    """With an event, a result, and a count; and those that follow are admitted."""
+    handler = SlowHandler()
+    events: list[AsyncEvent] = []
+    async with new_client(handler, max_concurrent_requests=1) as client:
+        client.add_event_callback(EventType.TIMEOUT, events.append)
+        task = await client.get("/first")
+        with pytest.raises(DeadlineExceededError, match="raise max_concurrent_requests") as raised:
+            await client.request("GET", "/late", client.new_context("late"), deadline=0.5)
+        assert (await client.wait_for_request("late")).error is raised.value
+        await task
+        assert (await client.request("GET", "/next")).status_code == 200
+        await client.wait_for_all_requests()
+        assert [(event.context.request_id, event.attempts) for event in events] == [("late", 0)]
+        statistics = client.statistics()
+        assert (statistics.submitted, statistics.timed_out, statistics.active) == (3, 1, 0)
+        assert handler.order == ["/first", "/next"]
+
+
+@in_virtual_time
+async def test_a_deadline_includes_entering_the_transport() -> None:
+    """Which happens when the first request is submitted, if the client wasn't entered before."""
+
+    class Slow(httpx.MockTransport):
+        async def __aenter__(self) -> Self:
+            await asyncio.sleep(2.0)
+            return self
+
+    loop = asyncio.get_running_loop()
+    client = AsyncResilientClient(transport=Slow(SlowHandler()))
+    began = loop.time()
+    with pytest.raises(DeadlineExceededError, match="took long to enter it"):
+        await client.request("GET", "http://a.test/", deadline=0.5)
+    assert loop.time() == began + 0.5
+    assert (await client.request("GET", "http://a.test/", deadline=5.0)).status_code == 200
+    await client.close()

@@ -129,6 +129,31 @@ def test_a_predicate_may_be_a_coroutine_function() -> None:
     assert end == 1.0 + 0.25 + 1.0
 
 
+@pytest.mark.parametrize("status", ["503", "ok"])
+def test_a_predicate_that_takes_too_long_is_left_at_the_deadline(status: str) -> None:
+    """The other options decide then; no time is left for another attempt."""
+
+    async def when(_: httpx.Response) -> bool:
+        await asyncio.sleep(60.0)
+        return True
+
+    policy = Resilience(retry=RetryPolicy(jitter="none", when=when))
+    script, response, end = drive_async(status, "ok", resilience=policy, seconds=3.0)
+    assert (response.status_code, len(script.sent)) == (503 if status == "503" else 200, 1)
+    assert end == 3.0
+
+
+def test_a_timeout_of_a_predicate_itself_is_raised() -> None:
+    """It isn't the deadline."""
+
+    async def when(_: httpx.Response) -> bool:
+        raise TimeoutError("of the predicate")
+
+    policy = Resilience(retry=RetryPolicy(jitter="none", when=when))
+    _, error, _ = drive_async("503", "ok", resilience=policy, seconds=3.0)
+    assert str(error) == "of the predicate"
+
+
 def test_a_predicate_of_a_synchronous_client_is_called() -> None:
     """In the thread of the request."""
     policy = Resilience(retry=RetryPolicy(when=lambda response: response.status_code == 404))

@@ -137,10 +137,9 @@ class AsyncDriver:
                 await self._sender.discard(response)
             case Acquire(turn=turn):
                 await _wait_for(turn)
-            case Consult(function=function, argument=argument):
+            case Consult():
                 del self  # the error of the request may refer to this frame
-                answer = function(argument)
-                return (await answer) if inspect.isawaitable(answer) else answer
+                return await _consult(step)
             case Spawn(flow=flow):
                 return _RunningChild(self, flow)
             case Join() | Cancel() | Detach():
@@ -229,6 +228,22 @@ class _RunningChild:
 
     async def _run(self, driver: AsyncDriver, flow: Flow[Outcome]) -> None:
         self.outcome = await driver.drive(flow)
+
+
+async def _consult(step: Consult) -> Any:
+    """Call a function of the user, and wait for its result."""
+    answer = step.function(step.argument)
+    if not inspect.isawaitable(answer):
+        return answer
+    if step.until == math.inf:
+        return await answer
+    try:
+        async with asyncio.timeout_at(step.until) as limit:
+            return await answer
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return None
 
 
 async def _perform_beside(step: Join | Cancel | Detach) -> Child | None:

@@ -141,6 +141,18 @@ class Engine:
         loop: Any = self._binding.loop  # it was started
         return request.launch(loop, sender, around)
 
+    def refuse(self, run: Run, error: Exception) -> None:
+        """End a request that wasn't admitted with an error: it has an event and a result, too.
+
+        Args:
+            run: the request's state.
+            error: why it wasn't.
+        """
+        request = InFlight(run, self.monitor, self.requests.remove)
+        self.requests.add(request)
+        self._submitted += 1
+        request.fail(error)
+
     async def wait_for(self, request_id: str, *, allow_unknown: bool) -> RequestResult:
         """Wait for the requests in flight with an id; return the latest result.
 

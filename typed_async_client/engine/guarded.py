@@ -99,7 +99,7 @@ def judged(run: Run, outcome: Outcome) -> Flow[None]:
         return
     outcome.is_judged = True
     if outcome.response is not None and policy.when is not None:
-        wanted = yield from Consult(policy.when, outcome.response)
+        wanted = yield from Consult(policy.when, outcome.response, run.deadline)
         if wanted is not None:
             outcome.facts = dataclasses.replace(outcome.facts, wanted=bool(wanted))
     elif outcome.error is not None and policy.on:

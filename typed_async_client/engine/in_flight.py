@@ -102,6 +102,10 @@ class InFlight:
         task.add_done_callback(self._on_done)
         return task
 
+    def fail(self, error: Exception) -> None:
+        """Publish the terminal event of a request that has no task, as it wasn't admitted."""
+        self._emit(self._run.failed_event(error))
+
     def abandon(self) -> None:
         """Publish the terminal event of a request whose task can't do so itself."""
         self._emit(self._run.cancelled_event(asyncio.CancelledError()))

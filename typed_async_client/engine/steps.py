@@ -5,6 +5,7 @@ driver sends back is the answer.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -95,10 +96,14 @@ class Publish(Step[None]):
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Consult(Step[Any]):
-    """Call a function of the user, which may be async; the answer is its result."""
+    """Call a function of the user, which may be async; the answer is its result.
+
+    It is None if an async function has no result at ``until``, in monotonic seconds.
+    """
 
     function: Callable[[Any], Any]
     argument: Any
+    until: float = math.inf
 
 
 @dataclasses.dataclass(slots=True, eq=False)
