@@ -52,8 +52,11 @@ class EventType(enum.StrEnum):
     CIRCUIT_CLOSED = enum.auto()  #: a host has recovered, and requests are sent to it again
 
     @classmethod
-    def _missing_(cls, value: object) -> "EventType | None":
-        return cls.__members__.get(value.upper()) if isinstance(value, str) else None
+    def _missing_(cls, value: object) -> "EventType":
+        found = cls.__members__.get(value.upper()) if isinstance(value, str) else None
+        if found is None:
+            raise ValueError(f"there is no event type {value!r}: the types are {', '.join(cls)}")
+        return found
 
     is_terminal: bool  # set below, once: it is read several times per request
     """Whether this is the last event of its request."""

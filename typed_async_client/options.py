@@ -3,6 +3,7 @@
 An unknown option raises before anything is sent.
 """
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
@@ -187,9 +188,15 @@ _ELSEWHERE = {
 }
 """Names that aren't options of a request, and what to do instead."""
 
-_IN_LIMITS = {
-    name: f"pass limits=httpx.Limits({name}=...)"
-    for name in ("max_connections", "max_keepalive_connections", "keepalive_expiry")
+_NOT_OF_CLIENTS = {
+    **{
+        name: f"pass limits=httpx.Limits({name}=...)"
+        for name in ("max_connections", "max_keepalive_connections", "keepalive_expiry")
+    },
+    **{
+        field.name: f"pass resilience=Resilience({field.name}=...)"
+        for field in dataclasses.fields(Resilience)
+    },
 }
 """Names that aren't options of a client, and what to do instead."""
 
@@ -214,7 +221,7 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
         TypeError: an option is unknown, ``random`` isn't callable, or a limit isn't a number.
         ValueError: a limit or a timeout is too small.
     """
-    check_names("client option", options, ClientOptions.__annotations__, _IN_LIMITS)
+    check_names("client option", options, ClientOptions.__annotations__, _NOT_OF_CLIENTS)
     check_timeout(options.get("timeout"))
     if "limits" in options:
         check_limits(options["limits"])

@@ -21,7 +21,7 @@ def planned(state: HedgeState) -> HedgePlan | None:
     [
         ({"after": 0}, "after must be a finite number > 0, got 0"),
         ({"after": math.inf}, "after must be a finite number > 0, got inf"),
-        ({"after": None}, "after must be a finite number > 0, got None"),
+        ({"after": None}, "after must be a number of seconds, or a percentile .* got None"),
         ({"max_copies": 0}, "max_copies must be an integer >= 1, got 0"),
         ({"budget": 0}, "budget must be a finite number > 0 and <= 1, got 0"),
         ({"budget": 10}, "budget must be a finite number > 0 and <= 1, got 10"),

@@ -13,6 +13,7 @@ from typed_async_client import (
     AsyncPoolTransport,
     HSTSTransport,
     HTTPSOnlyTransport,
+    Resilience,
     ResilientTransport,
 )
 from typed_async_client.transports.pair import (
@@ -72,6 +73,12 @@ def test_an_asynchronous_transport_refuses_a_synchronous_client() -> None:
         TypeError, match=r"only supports httpx\.AsyncClient,.*httpx\.HTTPTransport\("
     ):
         _ = pair.sync_transport
+
+
+def test_policies_in_the_place_of_a_transport_are_told_apart() -> None:
+    """They have an option of their own."""
+    with pytest.raises(TypeError, match=r"; pass policies as resilience=$"):
+        ResilientTransport(Resilience.standard())  # type: ignore[arg-type]  # what is tested
 
 
 @pytest.mark.parametrize("wrong", [httpx.HTTPTransport, "https://example.org", object()])

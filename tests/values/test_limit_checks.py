@@ -86,3 +86,9 @@ def test_a_limit_that_is_no_option_of_the_client_is_named() -> None:
     """It belongs to an httpx.Limits."""
     with pytest.raises(TypeError, match=r"pass limits=httpx\.Limits\(max_connections=\.\.\.\)"):
         AsyncResilientClient(max_connections=20)  # type: ignore[call-arg]  # as under test
+
+
+def test_a_policy_that_is_no_option_of_the_client_is_named() -> None:
+    """It belongs to a Resilience."""
+    with pytest.raises(TypeError, match=r"pass resilience=Resilience\(deadline=\.\.\.\)"):
+        AsyncResilientClient(deadline=20)  # type: ignore[call-arg]  # as under test

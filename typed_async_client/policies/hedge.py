@@ -62,10 +62,10 @@ class Hedge:
     budget: float | None = 0.1
 
     def __post_init__(self) -> None:
-        if isinstance(self.after, str):
-            self._check_percentile(self.after)
-        else:
+        if isinstance(self.after, int | float):
             require_number("after", self.after, above=0)
+        else:
+            self._check_percentile(self.after)
         require_count("max_copies", self.max_copies, at_least=1)
         if self.budget is not None:
             require_number("budget", self.budget, above=0, at_most=1)
@@ -80,8 +80,8 @@ class Hedge:
         return HedgeState(self)
 
     @staticmethod
-    def _check_percentile(after: str) -> None:
-        found = _PERCENTILE.fullmatch(after)
+    def _check_percentile(after: object) -> None:
+        found = _PERCENTILE.fullmatch(after) if isinstance(after, str) else None
         if found is None or float(found[1]) == 0:
             expected = 'a number of seconds, or a percentile between "p0" and "p100" such as "p95"'
             raise wrong_option("after", expected, after)

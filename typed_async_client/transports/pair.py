@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from typed_async_client.libraries import is_from
+from typed_async_client.policies.resilience import Resilience
 from typed_async_client.pool.environment import ProxyRules
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.transports.defaults import default_transport
@@ -63,7 +64,8 @@ class TransportPair:
         resend_on_closed: bool = True,
     ) -> None:
         if transport is not None and not isinstance(transport, AnyTransport):
-            raise TypeError(f"expected an httpx transport or None, got {transport!r}")
+            hint = "; pass policies as resilience=" if isinstance(transport, Resilience) else ""
+            raise TypeError(f"expected an httpx transport or None, got {transport!r:.100}{hint}")
         self.wrapped = transport  #: the transport passed in; None means the defaults
         self._lock = threading.Lock()
         self._sync = transport if isinstance(transport, httpx.BaseTransport) else None
