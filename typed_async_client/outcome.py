@@ -21,7 +21,7 @@ from typed_async_client.facts import (
 from typed_async_client.httpx_errors import as_httpx_error, timeout_error
 from typed_async_client.policies.facts import Facts
 from typed_async_client.sent import SentLog
-from typed_async_client.wording import format_seconds
+from typed_async_client.wording import format_seconds, name_server
 
 if TYPE_CHECKING:
     import httpx
@@ -119,9 +119,8 @@ class Outcome:
         request = log.request
         limit = format_seconds(round(attempt.until - attempt.started, 3))
         what = "its deadline passed" if attempt.is_last_moment else "the attempt took too long"
-        message = (
-            f"{record.method}: {what}: no complete response from {record.origin} within {limit}"
-        )
+        server = name_server(record.origin)
+        message = f"{record.method}: {what}: no complete response from {server} within {limit}"
         client = getattr(log.owner, "client", None)
         error: Exception
         if attempt.is_last_moment:

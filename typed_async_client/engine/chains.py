@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from typed_async_client.engine.around import CallRun, Chain
 from typed_async_client.engine.drivers import AsyncDriver, AsyncSender
+from typed_async_client.engine.ending import overrun
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver, SyncSender
-from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
 from typed_async_client.facts import is_closed
 from typed_async_client.middleware import check_response
@@ -157,9 +157,7 @@ class AsyncChain(Chain):
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise DeadlineExceededError(
-                f"{self._run.record.method}: the deadline passed while its middleware was running"
-            ) from error
+            raise overrun(self._run) from error
         finally:
             del limit  # it refers to the task, and the error of the task to this frame
 
