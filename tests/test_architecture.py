@@ -33,7 +33,7 @@ LAYERS = (
     ("errors", "record", "sources"),
     ("lazy_fields",),
     ("sent",),
-    ("phases", "reasons", "watched_body"),
+    ("httpx_errors", "phases", "reasons", "watched_body"),
     ("binding", "bodies", "context", "copies", "facts"),
     ("described", "status_errors"),
     ("stores",),
@@ -66,6 +66,7 @@ VALUES = {
     "errors",
     "facts",
     "hosts",
+    "httpx_errors",
     "libraries",
     "limit_checks",
     "policies",
@@ -97,11 +98,12 @@ OPTIONAL = {
 """The only file that imports each optional library."""
 
 CORE = {"httpx", "httpcore"}
-ANYIO, H11 = "transports/sheltered.py", "facts.py"
+ANYIO, H11 = "transports/sheltered.py", "httpx_errors.py"
 """The only files that import anyio and h11, dependencies of httpx and httpcore."""
 
 ALL_FILES = sorted(PACKAGE.rglob("*.py"))
 FILES = [str(path.relative_to(PACKAGE)) for path in ALL_FILES]
+ENGINE = [file for file in FILES if file.startswith("engine/")]
 POLICIES = [file for file in FILES if file.startswith("policies/")]
 WIRE_FILES = [
     file
@@ -199,13 +201,26 @@ def test_an_optional_library_is_imported_in_one_file(library: str) -> None:
 
 
 def test_httpcore_is_imported_only_by_the_wire_and_where_errors_are_classified() -> None:
-    """The meaning of httpcore's and h11's errors is decided in one file."""
+    """Elsewhere, its errors are only known as facts, or as errors of httpx."""
     users = {file for file in FILES if "httpcore" in libraries(file)}
     assert {file for file in users if file.partition("/")[0] not in WIRE} == {
         "errors.py",
         "facts.py",
+        "httpx_errors.py",
         "reasons.py",
         "private.py",
+    }
+
+
+@pytest.mark.parametrize("file", [*ENGINE, "outcome.py"])
+def test_the_engine_names_httpx_in_types_only(file: str) -> None:
+    """What it must know of responses and errors is read in ``facts.py``."""
+    code = ast.parse((PACKAGE / file).read_text())
+    assert "httpx" not in {
+        alias.name
+        for statement in code.body
+        if isinstance(statement, ast.Import)
+        for alias in statement.names
     }
 
 

@@ -5,7 +5,6 @@ It knows how many attempts have failed and how long to wait, not what a request 
 
 import copy
 import dataclasses
-import math
 import os
 import random
 import time
@@ -14,6 +13,7 @@ from typing import Any, Self
 
 from typed_async_client.drafts import draft_class
 from typed_async_client.policies.backoff import Backoff
+from typed_async_client.policies.checks import require_count, require_number, wrong_option
 
 __all__ = ["RequestContext", "checked_context", "copy_metadata"]
 
@@ -41,7 +41,7 @@ def copy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: it isn't a mapping, or one of its values can't be copied.
     """
     if not isinstance(metadata, Mapping):
-        raise ValueError(f"metadata must be a mapping, got {metadata!r}")  # noqa: TRY004 - documented as a ValueError
+        raise wrong_option("metadata", "a mapping", metadata)
     copied = dict(metadata)
     for key, value in copied.items():
         if type(value) not in _IMMUTABLE:
@@ -114,14 +114,14 @@ class RequestContext:
     _created: float = dataclasses.field(default=0.0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _require_count("max_retries", self.max_retries)
-        _require_count("current_attempt", self.current_attempt)
-        _require_number("base_delay", self.base_delay, at_least=0)
-        _require_number("backoff_factor", self.backoff_factor, at_least=1)
-        _require_number("max_delay", self.max_delay, at_least=0)
-        _require_number("created_at", self.created_at, at_least=0)
+        require_count("max_retries", self.max_retries)
+        require_count("current_attempt", self.current_attempt)
+        require_number("base_delay", self.base_delay)
+        require_number("backoff_factor", self.backoff_factor, at_least=1)
+        require_number("max_delay", self.max_delay)
+        require_number("created_at", self.created_at)
         if not isinstance(self.request_id, str) or not self.request_id:
-            raise ValueError(f"request_id must be a non-empty string, got {self.request_id!r}")
+            raise wrong_option("request_id", "a non-empty string", self.request_id)
         object.__setattr__(self, "metadata", copy_metadata(self.metadata))
         object.__setattr__(self, "_created", time.monotonic() - (time.time() - self.created_at))
 
@@ -237,24 +237,3 @@ def _as_subclass(context: RequestContext, plain: RequestContext) -> Any:
             value = _copy_if_possible(getattr(context, field.name))
         object.__setattr__(clone, field.name, value)
     return clone
-
-
-def _require_count(name: str, value: object) -> None:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")
-
-
-def _require_number(name: str, value: object, *, at_least: float) -> None:
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not _is_in_range(value, at_least)
-    ):
-        raise ValueError(f"{name} must be a finite number >= {at_least}, got {value!r}")
-
-
-def _is_in_range(value: float, at_least: float) -> bool:
-    try:
-        return math.isfinite(value) and value >= at_least
-    except OverflowError:  # an integer too large for a float
-        return False

@@ -6,46 +6,39 @@ the forks httpx2 and httpcore2. Whether an attempt is followed by another is dec
 
 import dataclasses
 import functools
+import operator
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
-import h11
 import httpcore
 import httpx
 
 from typed_async_client.errors import AddressRefusedError, ConnectError
+from typed_async_client.httpx_errors import as_httpx_error
 from typed_async_client.httpx_types import HeaderTypes
-from typed_async_client.libraries import is_error_of_h2, is_fork_instance, is_from
+from typed_async_client.libraries import is_fork_instance
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry_headers import read_retry_headers
 from typed_async_client.reasons import CONNECT_ERRORS, TLS_CONNECTION_LOST, causes_of
 from typed_async_client.sent import SentLog
-from typed_async_client.wording import explanation_of
 
 __all__ = [
-    "as_httpx_error",
     "body_size_of",
     "facts_of_broken_body",
     "facts_of_error",
     "facts_of_response",
     "fault_of",
-    "map_httpcore_error",
+    "is_closed",
+    "is_timeout",
+    "origin_after_redirects",
     "origin_of",
     "raw_headers",
     "request_of",
 ]
-
-_HTTPCORE_ERRORS = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-)
 
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
 
@@ -57,67 +50,6 @@ _MISDIRECTED: Final = 421
 
 _UNSENT: Final = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
 """Errors raised before a byte of the request has left, by the name of their class."""
-
-_UNTRANSLATED: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
-    (ssl.SSLError, httpx.ReadError),
-    (h11.LocalProtocolError, httpx.LocalProtocolError),
-    (h11.RemoteProtocolError, httpx.RemoteProtocolError),
-)
-"""Errors of other libraries that httpx 0.28 doesn't translate, and the httpx errors they become."""
-
-
-def map_httpcore_error(error: Exception) -> Exception:
-    """Return httpx's equivalent of an httpcore error; any other error is returned unchanged."""
-    if not isinstance(error, _HTTPCORE_ERRORS):
-        return error
-    for kind in type(error).__mro__:
-        equivalent = getattr(httpx, kind.__name__, None)
-        if isinstance(equivalent, type) and issubclass(equivalent, httpx.TransportError):
-            mapped: Exception = equivalent(explanation_of(error) or str(error))
-            return mapped
-    return error
-
-
-def as_httpx_error(error: Exception) -> Exception:
-    """Return the error that the caller sees for an exception raised by an attempt.
-
-    An error of httpx, of httpcore or of the caller's code is returned unchanged. A raw error of
-    ssl, h11 or h2, or a group of connect failures, becomes the corresponding httpx error, with the
-    original as its cause.
-    """
-    kind = _httpx_class(error)
-    if kind is None:
-        return error
-    first = next(_leaves(error))
-    translated = kind(explanation_of(first) or str(first) or type(first).__name__)
-    translated.__cause__ = error
-    return translated
-
-
-def _httpx_class(error: Exception) -> type[httpx.TransportError] | None:
-    """Return the httpx error class to translate ``error`` to; None to leave it unchanged."""
-    for raw, translated in _UNTRANSLATED:
-        if isinstance(error, raw):
-            return translated
-    if is_error_of_h2(error):
-        return httpx.RemoteProtocolError
-    if is_from(error, "socksio"):
-        return httpx.ProxyError
-    if isinstance(error, ExceptionGroup):
-        failed_to_connect = all(
-            isinstance(leaf, OSError | OverflowError) for leaf in _leaves(error)
-        )
-        return httpx.ConnectError if failed_to_connect else None
-    return None
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors in a group and its nested groups, or just ``error`` if it isn't a group."""
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _leaves(member)
-    else:
-        yield error
 
 
 def facts_of_response(response: Any, log: SentLog, *, idempotent: bool) -> Facts:
@@ -186,13 +118,18 @@ def fault_of(error: Exception) -> Fault:
     return _fault_of(error, SentLog())
 
 
+def is_timeout(error: Exception) -> bool:
+    """Whether an error says that something took too long."""
+    return isinstance(error, _TIMEOUTS) or is_fork_instance(error, "TimeoutException")
+
+
 def facts_of_broken_body(facts: Facts, error: Exception) -> Facts:
     """Return the facts about an attempt whose response body has broken after it was handed over."""
     return dataclasses.replace(facts, fault=fault_of(as_httpx_error(error)))
 
 
 def _fault_of(error: Exception, log: SentLog) -> Fault:
-    if isinstance(error, _TIMEOUTS) or is_fork_instance(error, "TimeoutException"):
+    if is_timeout(error):
         return Fault.TIMEOUT
     if isinstance(error, CONNECT_ERRORS) or is_fork_instance(error, "ConnectError"):
         if isinstance(error, ConnectError) or any(map(_is_permanent, causes_of(error))):
@@ -224,6 +161,10 @@ def _is_kind(error: Exception, name: str) -> bool:
     """Whether an error is an instance of the class of that name, of httpx, httpcore or a fork."""
     kinds = (getattr(httpx, name), getattr(httpcore, name, httpx.HTTPError))
     return isinstance(error, kinds) or is_fork_instance(error, name)
+
+
+is_closed: Callable[[Any], bool] = operator.attrgetter("is_closed")
+"""Whether the body of a response has been read or closed; an attrgetter, as every request asks."""
 
 
 def body_size_of(response: Any) -> int | None:
@@ -260,6 +201,11 @@ def origin_of(request: Any) -> str:
         return ""
     url = request.url
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+def origin_after_redirects(response: Any) -> str:
+    """Return the origin that has answered, if redirects led there; empty without redirects."""
+    return origin_of(response.request) if response.history else ""
 
 
 def _is_permanent(error: BaseException) -> bool:

@@ -4,29 +4,28 @@ The facts are read here, from the log of the attempt itself, as soon as it has e
 """
 
 import dataclasses
-import sys
 from typing import TYPE_CHECKING, Any, Self
-
-import httpx
 
 from typed_async_client.attempts import Attempt, AttemptRecord
 from typed_async_client.described import with_message, without_userinfo
 from typed_async_client.drafts import draft_class
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.facts import (
-    as_httpx_error,
     facts_of_broken_body,
     facts_of_error,
     facts_of_response,
+    origin_after_redirects,
     origin_of,
     request_of,
 )
-from typed_async_client.libraries import library_of
+from typed_async_client.httpx_errors import as_httpx_error, timeout_error
 from typed_async_client.policies.facts import Facts
 from typed_async_client.sent import SentLog
-from typed_async_client.wording import format_seconds
+from typed_async_client.wording import format_seconds, name_server
 
 if TYPE_CHECKING:
+    import httpx
+
     from typed_async_client.record import RequestRecord
 
 __all__ = ["AttemptHistory", "Outcome"]
@@ -50,7 +49,7 @@ class Outcome:
     """
 
     facts: Facts
-    response: httpx.Response | None = None
+    response: "httpx.Response | None" = None
     error: Exception | None = None
     origin: str = ""
     attempt: Attempt | None = None
@@ -63,13 +62,12 @@ class Outcome:
     @property
     def answered_by(self) -> str:
         """The origin that has answered, or failed to, after redirects; empty for the one asked."""
-        response = self.response
-        if response is not None and response.history:
-            return origin_of(response.request)
-        return self.origin
+        if self.response is None:
+            return self.origin
+        return origin_after_redirects(self.response) or self.origin
 
     @classmethod
-    def of_response(cls, response: httpx.Response, attempt: Attempt, log: SentLog) -> Self:
+    def of_response(cls, response: "httpx.Response", attempt: Attempt, log: SentLog) -> Self:
         """Read the facts about an attempt that was answered.
 
         Args:
@@ -121,17 +119,15 @@ class Outcome:
         request = log.request
         limit = format_seconds(round(attempt.until - attempt.started, 3))
         what = "its deadline passed" if attempt.is_last_moment else "the attempt took too long"
-        message = (
-            f"{record.method}: {what}: no complete response from {record.origin} within {limit}"
-        )
+        server = name_server(record.origin)
+        message = f"{record.method}: {what}: no complete response from {server} within {limit}"
         client = getattr(log.owner, "client", None)
         error: Exception
         if attempt.is_last_moment:
             error = DeadlineExceededError(message, request=request, client=client)
         else:
-            library = sys.modules[library_of(client, "httpx2") or "httpx"]
-            kind = "ConnectTimeout" if log.has_sent_nothing else "ReadTimeout"
-            error = getattr(library, kind)(message, request=request)
+            is_connected = not log.has_sent_nothing
+            error = timeout_error(message, request, client=client, is_connected=is_connected)
         error.__cause__ = expiry
         facts = facts_of_error(error, log, idempotent=attempt.idempotent)
         if attempt.is_last_moment or log.is_queued:

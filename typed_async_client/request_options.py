@@ -1,6 +1,7 @@
 """The options of a request that are ours, not httpx's, and the retry limits that options add up to."""
 
 import dataclasses
+import enum
 import inspect
 import uuid
 from collections.abc import Iterable, Mapping
@@ -30,7 +31,12 @@ _DECISIONS: Final = (
 )
 """What a store of either kind must be able to do."""
 
-_UNSET: Final = -1.0
+
+class _Unset(enum.Enum):
+    DEADLINE = enum.auto()
+
+
+_UNSET: Final = _Unset.DEADLINE
 """Stands for a deadline that wasn't given: None means that there is none."""
 
 
@@ -41,12 +47,13 @@ class OwnOptions:
     Attributes:
         resilience: the policies of the request; None for those of the client.
         deadline: seconds that it may take in all; None for any time, even if the policies have one.
+            If it wasn't given, that of the policies applies.
         idempotency_key: the value of its ``Idempotency-Key`` header; None for none.
         raise_on_status: whether a status of 400 or above is raised; None for what the client says.
     """
 
     resilience: Resilience | None = None
-    deadline: float | None = _UNSET
+    deadline: float | _Unset | None = _UNSET
     idempotency_key: str | None = None
     raise_on_status: bool | None = None
 

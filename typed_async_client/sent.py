@@ -95,11 +95,6 @@ class SentLog:
         """The request that httpx sent last, or was about to send; None if it is unknown or gone."""
         return None if self._request is None else self._request()
 
-    @property
-    def is_nested(self) -> bool:
-        """Whether the attempt is part of another one, whose client reports how it ended."""
-        return self._outer is not None
-
     def count_resend(self) -> None:
         """Record that the pool sent a request a second time, after it may have been processed."""
         self.resends += 1

@@ -22,6 +22,7 @@ from typed_async_client.preparing import Preparing, copy_options
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
 from typed_async_client.verbs import Verbs, checked_method
+from typed_async_client.wording import name_server
 
 if TYPE_CHECKING:
     from typed_async_client.engine.in_flight import Around
@@ -214,15 +215,18 @@ class Submitting(Preparing, Verbs):
                 if not self._sender.is_entered:
                     await self._initialize_client()
                 missing = (
-                    "the client had room for the request: raise max_concurrent_requests, or submit "
-                    "fewer at a time"
+                    "the client had room for it: raise max_concurrent_requests, or submit fewer at a "
+                    "time"
                 )
                 if not self._engine.can_launch_now:
                     await self._engine.wait_for_admission()
         except TimeoutError as expiry:
             if not limit.expired():
                 raise
-            message = f"{run.record.method}: the deadline passed before {missing}"
+            message = (
+                f"{run.record.method}: the deadline of the request to "
+                f"{name_server(run.record.origin)} passed before {missing}"
+            )
             error = DeadlineExceededError(message, client=self._client)
             error.__cause__ = expiry
             self._engine.refuse(run, error)

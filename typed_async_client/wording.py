@@ -13,6 +13,7 @@ __all__ = [
     "explanation_of",
     "format_seconds",
     "format_server",
+    "name_server",
 ]
 
 _E = TypeVar("_E", bound=BaseException)
@@ -123,6 +124,11 @@ def format_server(scheme: str, host: str, port: int | None) -> str:
     name = f"[{host}]" if ":" in host and not host.startswith("[") else host
     port = _PORTS.get(scheme) if port is None else port
     return name if port is None else f"{name}:{port}"
+
+
+def name_server(origin: str) -> str:
+    """Return the origin that a request asks, in words if it is unknown."""
+    return origin or "the server"
 
 
 def format_seconds(seconds: float) -> str:

@@ -1,7 +1,6 @@
 """The chart shows the results that it is given."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from benchmark_kit import run_benchmark
 
 _ROOT: Final = Path(__file__).parents[2]
 _SVG: Final = "{http://www.w3.org/2000/svg}"
@@ -109,17 +109,8 @@ def test_the_results_are_described_in_text_too(chart: ET.Element) -> None:
 def test_the_chart_in_the_readme_shows_every_client() -> None:
     """A client that is added or renamed requires a new chart."""
     script = "from clients import CLIENTS; print(*(client.name for client in CLIENTS), sep='\\n')"
-    path = os.pathsep.join(map(str, (_ROOT / "benchmarks", _ROOT)))
-    completed = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        check=True,
-        encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": path},
-        timeout=60,
-    )
-    drawn = set(_texts(ET.fromstring(_CHART)))
-    assert set(completed.stdout.splitlines()) <= drawn
+    names = run_benchmark("-c", script, cwd=_ROOT).splitlines()
+    assert set(names) <= set(_texts(ET.fromstring(_CHART)))
 
 
 @pytest.mark.parametrize("page", ["docs/performance.md", "docs/fr/performance.md"])

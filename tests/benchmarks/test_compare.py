@@ -1,13 +1,11 @@
 """The comparison runs, writes its results, and tolerates clients that fail."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
-_BENCHMARKS: Final = Path(__file__).parents[2] / "benchmarks"
+from benchmark_kit import BENCHMARKS, run_benchmark
+
 _SCHEDULE: Final = ("--rounds", "1", "--settle", "0.3", "--seconds", "0.7")
 
 _WITH_FAILURES: Final = """
@@ -37,26 +35,13 @@ with serving() as server:
 """
 
 
-def _run(*command: str, cwd: Path) -> str:
-    path = os.pathsep.join(map(str, (_BENCHMARKS, _BENCHMARKS.parent)))
-    completed = subprocess.run(
-        [sys.executable, *command],
-        capture_output=True,
-        check=False,
-        cwd=cwd,
-        encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": path},
-        timeout=120,
-    )
-    assert (completed.returncode, completed.stderr) == (0, "")
-    return completed.stdout
-
-
 def test_the_comparison_writes_what_it_prints(tmp_path: Path) -> None:
     """Here for httpx, which is always included, and for this client; rows have descriptions."""
     ours = "typed_async_client, h11"
-    script = str(_BENCHMARKS / "compare.py")
-    printed = _run(script, *_SCHEDULE, "--concurrent", "1", "2", "--only", ours, cwd=tmp_path)
+    script = str(BENCHMARKS / "compare.py")
+    printed = run_benchmark(
+        script, *_SCHEDULE, "--concurrent", "1", "2", "--only", ours, cwd=tmp_path
+    )
     report: dict[str, Any] = json.loads((tmp_path / "build" / "compare.json").read_text("utf-8"))
     assert list(report["results"]) == ["1", "2"]
     for results in report["results"].values():
@@ -69,7 +54,7 @@ def test_the_comparison_writes_what_it_prints(tmp_path: Path) -> None:
 
 def test_a_client_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     """Its error is reported in one line; returning no body counts as a failure."""
-    results = json.loads(_run("-c", _WITH_FAILURES, cwd=tmp_path))
+    results = json.loads(run_benchmark("-c", _WITH_FAILURES, cwd=tmp_path))
     assert results["cannot open"] == {"error": "OSError: no"}
     assert results["returns nothing"] == {"error": "ValueError: unexpected body: b''"}
     assert results["httpx"]["requests_per_second"] > 0

@@ -2,21 +2,18 @@
 
 import collections
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from benchmark_kit import BENCHMARKS, run_benchmark
 from rescuing.charts import draw
 from rescuing.clients import RESCUERS, missing
 from rescuing.faults import Fault, Plan
 from rescuing.tables import FAULTS, OUTAGE, rescued, survived
 from rescuing.turns import Record, Turn
 
-_BENCHMARKS: Final = Path(__file__).parents[2] / "benchmarks"
 _OURS: Final = "typed_async_client"
 
 # With this seed, 60 requests meet every fault but a stall, so that no timeout need be short.
@@ -40,27 +37,12 @@ except RuntimeError as error:
 """
 
 
-def _run(*command: str, cwd: Path) -> str:
-    path = os.pathsep.join(map(str, (_BENCHMARKS, _BENCHMARKS.parent)))
-    completed = subprocess.run(
-        [sys.executable, *command],
-        capture_output=True,
-        check=False,
-        cwd=cwd,
-        encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": path},
-        timeout=120,
-    )
-    assert (completed.returncode, completed.stderr) == (0, "")
-    return completed.stdout
-
-
 def test_our_client_rescues_all_that_can_be_and_executes_no_post_twice(tmp_path: Path) -> None:
     """The keyed one too; the table, the figures and the chart are written."""
     options = ["--steady", "--requests", "60", "--timeout", "20", "--outage", "0", "--seed", _SEED]
     chart = tmp_path / "chart.svg"
-    script = str(_BENCHMARKS / "rescue.py")
-    printed = _run(script, *options, "--only", _OURS, "--chart", str(chart), cwd=tmp_path)
+    script = str(BENCHMARKS / "rescue.py")
+    printed = run_benchmark(script, *options, "--only", _OURS, "--chart", str(chart), cwd=tmp_path)
     report: dict[str, Any] = json.loads((tmp_path / "build" / "rescue.json").read_text("utf-8"))
     row = report["faults"][_OURS]
     assert (row["answered"], row["posts_executed_twice"]) == (report["possible"], 0)
@@ -72,8 +54,8 @@ def test_an_outage_is_seen_by_the_server_and_the_client(tmp_path: Path) -> None:
     """Requests arrive before and during it, and fail during it."""
     options = ["--requests", "1", "--steady", "--outage-rate", "50", "--timeout", "20"]
     outage = ["--outage", "0.4", "--before", "1", "--patience", "0.1"]
-    _run(
-        str(_BENCHMARKS / "rescue.py"),
+    run_benchmark(
+        str(BENCHMARKS / "rescue.py"),
         *options,
         *outage,
         "--only",
@@ -90,7 +72,7 @@ def test_an_outage_is_seen_by_the_server_and_the_client(tmp_path: Path) -> None:
 
 def test_a_client_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     """And the server ends all the same."""
-    assert _run("-c", _WITH_A_FAILURE, cwd=tmp_path) == "OSError: no client\n"
+    assert run_benchmark("-c", _WITH_A_FAILURE, cwd=tmp_path) == "OSError: no client\n"
 
 
 def test_the_modules_that_a_client_lacks_are_named() -> None:

@@ -77,7 +77,7 @@ async def test_the_deadline_covers_the_middleware() -> None:
     async with watched_client(App(), [slow]) as watched:
         await watched.client.request("GET", URL, deadline=90.0)  # as the loop's clock is known now
         began = loop.time()
-        with pytest.raises(DeadlineExceededError, match="while its middleware was running"):
+        with pytest.raises(DeadlineExceededError, match=r"https://api\.test passed while"):
             await watched.client.request("GET", URL, deadline=2.0)
         assert loop.time() - began == pytest.approx(2.0, abs=0.05)
         assert (await watched.kinds())[-1] == "timeout"

@@ -222,6 +222,8 @@ async def test_invalid_options_raise_when_the_client_is_created() -> None:
         AsyncResilientClient(max_concurrent_requests=0)
     with pytest.raises(ValueError, match="grace"):
         AsyncResilientClient(grace=-1)
+    with pytest.raises(ValueError, match="max_result_age must be a number > 0, got '60'"):
+        AsyncResilientClient(max_result_age="60")  # type: ignore[arg-type]  # the point of the test
     with pytest.raises(TypeError, match="tiemout"):
         AsyncResilientClient(tiemout=3)  # type: ignore[call-arg]  # the point of the test
 

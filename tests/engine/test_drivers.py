@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from driver_kit import AsyncScript, Entry, SyncScript
@@ -185,14 +186,19 @@ def test_an_attempt_ends_at_its_time_limit(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "error", "is_local"),
-    [(0.0, DeadlineExceededError, True), (60.0, httpx.ReadTimeout, False)],
+    ("entry", "seconds", "error", "is_local"),
+    [
+        ("timeout", 0.0, DeadlineExceededError, True),
+        ("timeout", 60.0, httpx.ReadTimeout, False),
+        (httpcore.ReadTimeout(), 0.0, DeadlineExceededError, True),
+        ("broken", 0.0, httpx.ReadError, False),
+    ],
 )
 def test_a_timeout_of_a_synchronous_attempt_is_its_deadline_if_that_has_passed(
-    seconds: float, error: type[Exception], *, is_local: bool
+    entry: Entry, seconds: float, error: type[Exception], *, is_local: bool
 ) -> None:
     """Its timeouts were shortened to that, which says nothing about the server."""
-    script = sync_script("timeout", resilience=Resilience(attempt_timeout=99.0), seconds=60.0)
+    script = sync_script(entry, resilience=Resilience(attempt_timeout=99.0), seconds=60.0)
 
     def pass_time() -> None:
         for attempt in script.sent:
@@ -201,7 +207,7 @@ def test_a_timeout_of_a_synchronous_attempt_is_its_deadline_if_that_has_passed(
     script.during_send = pass_time
     with pytest.raises(error):
         drive_sync(script)
-    assert script.kinds == ["timeout"]
+    assert script.kinds == ["error" if error is httpx.ReadError else "timeout"]
     assert script.events[-1].history[0].facts.local is is_local
 
 

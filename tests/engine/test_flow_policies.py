@@ -102,6 +102,43 @@ def test_a_limit_that_allows_no_other_attempt_is_the_error(
     assert played.error.history is played.events[-1].history
 
 
+@pytest.mark.parametrize(
+    ("options", "seconds", "answer", "message"),
+    [
+        (
+            {},
+            60.0,
+            "wait 900",
+            "http://a.test asked to wait for 900 s, which is longer than allowed",
+        ),
+        (
+            {},
+            3.0,
+            "wait 5",
+            "http://a.test asked to wait for 5 s, which is longer than the deadline leaves",
+        ),
+        (
+            {},
+            0.2,
+            "broken",
+            "no time is left before the deadline to send it to http://a.test again",
+        ),
+        (
+            {"budget": RetryBudget(ratio=0.0, min_per_second=0.0)},
+            60.0,
+            "timeout",
+            "not sent to http://a.test again, as too many recent requests were retries",
+        ),
+    ],
+)
+def test_the_message_names_the_method_and_once_the_host(
+    options: dict[str, Any], seconds: float, answer: str, message: str
+) -> None:
+    """Only the origin: the rest of a URL may be secret."""
+    played = play(Resilience(retry=RETRYING, **options), answer, seconds=seconds)
+    assert str(played.error) == f"GET: {message}"
+
+
 def test_the_response_that_asked_for_too_long_a_wait_is_discarded() -> None:
     """The error keeps its status."""
     played = play(RETRY_503, "wait 900")
@@ -296,4 +333,4 @@ def test_an_attempt_that_could_only_start_after_the_deadline_is_not_sent() -> No
     played = play(resilience, run=run, clock=clock)
     assert (played.kinds, played.sent) == (["timeout"], [])
     assert isinstance(played.error, DeadlineExceededError)
-    assert "its deadline passed before it could be sent" in str(played.error)
+    assert str(played.error) == "GET: its deadline passed before it could be sent to http://a.test"

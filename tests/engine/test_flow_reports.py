@@ -68,6 +68,14 @@ def test_a_pushback_concerns_the_host_that_asked_for_it(answer: Any) -> None:
     assert untils == [float("-inf"), START + 5.0]
 
 
+def test_the_error_of_a_wait_that_is_too_long_names_the_host_that_asked_for_it(answer: Any) -> None:
+    """The one that a redirect led to."""
+    name = answer(lambda: redirected(429, **{"Retry-After": "900"}))
+    played = play(Resilience(retry=RetryPolicy()), name)
+    message = f"GET: {OTHER} asked to wait for 900 s, which is longer than allowed"
+    assert str(played.error) == message
+
+
 def test_another_hosts_overload_does_not_shrink_the_limit_of_the_one_asked(answer: Any) -> None:
     """It says nothing about what that can take."""
     resilience, shared = Resilience(adaptive=AdaptiveLimit(initial=10)), SharedPolicies()

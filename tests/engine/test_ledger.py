@@ -135,6 +135,7 @@ def test_drop_older_than_returns_the_number_of_dropped_results(clock: FakeClock)
         ("max_results", True),
         ("max_age", 0),
         ("max_age", float("nan")),
+        ("max_age", "60"),
     ],
 )
 def test_invalid_bounds_raise(field: str, value: Any) -> None:

@@ -43,9 +43,8 @@ def test_a_wait_ends_with_its_timeout(timeout: float) -> None:
 
     async def main() -> float:
         with pytest.raises(TimeoutError):
-            async with time_limit(timeout) as limit:
+            async with time_limit(timeout):
                 await never()
-        assert limit.expired()
         return now()
 
     assert run_virtual(main()) == timeout
@@ -55,9 +54,8 @@ def test_a_wait_without_a_timeout_is_not_limited() -> None:
     """It ends by itself."""
 
     async def main() -> float:
-        async with time_limit(None) as limit:
+        async with time_limit(None):
             await asyncio.sleep(1e6)
-        assert not limit.expired()
         return now()
 
     assert run_virtual(main()) == 1e6

@@ -1,4 +1,4 @@
-"""The checks of a policy's options."""
+"""The checks of the values of options."""
 
 import math
 
@@ -40,6 +40,22 @@ def test_a_number_may_have_to_exceed_a_limit() -> None:
         require_number("ratio", 1.5, at_most=1)
     require_number("ttl", 0.001, above=0)
     require_number("ratio", 1, at_most=1)
+
+
+@pytest.mark.parametrize("value", [0, 1.0, "2"])
+def test_a_count_may_be_missing(value: object) -> None:
+    """If None stands for no limit; the message says so."""
+    with pytest.raises(ValueError, match=r"^limit must be an integer >= 1 or None, got "):
+        require_count("limit", value, at_least=1, or_none=True)
+    require_count("limit", None, at_least=1, or_none=True)
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, -math.inf, "2", 10**400])
+def test_a_number_may_be_infinite(value: object) -> None:
+    """If infinity stands for no limit; an integer that no float can hold is refused."""
+    with pytest.raises(ValueError, match=r"^grace must be a number >= 0, got "):
+        require_number("grace", value, finite=False)
+    require_number("grace", math.inf, finite=False)
 
 
 @pytest.mark.parametrize("value", [0, 1, None, "yes"])

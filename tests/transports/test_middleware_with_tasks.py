@@ -134,7 +134,7 @@ async def test_the_deadline_covers_the_middleware() -> None:
         return response
 
     watched = Watched(slow, retry=RetryPolicy())
-    with pytest.raises(DeadlineExceededError, match="while its middleware was running"):
+    with pytest.raises(DeadlineExceededError, match=r"https://api\.test passed while"):
         await watched.client.get(URL, extensions={"deadline": 2.0})
     assert watched.kinds == ["timeout"]
     assert watched.server.bodies[0].is_closed

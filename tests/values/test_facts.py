@@ -13,14 +13,13 @@ import pytest
 from typed_async_client import ConnectError
 from typed_async_client.described import explain_connect_failure
 from typed_async_client.facts import (
-    as_httpx_error,
     facts_of_broken_body,
     facts_of_error,
     facts_of_response,
     fault_of,
-    map_httpcore_error,
     origin_of,
 )
+from typed_async_client.httpx_errors import as_httpx_error, map_httpcore_error
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.record import RequestRecord

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from typed_async_client.described import with_message
-from typed_async_client.facts import map_httpcore_error
+from typed_async_client.httpx_errors import map_httpcore_error
 from typed_async_client.reasons import reason_of
 from typed_async_client.wording import explained
 

@@ -12,6 +12,7 @@ from typed_async_client.wording import (
     explanation_of,
     format_seconds,
     format_server,
+    name_server,
 )
 
 
@@ -125,3 +126,9 @@ def test_an_explanation_is_noted_on_one_copy_only() -> None:
 def test_a_stream_that_timed_out_says_after_how_long() -> None:
     """It doesn't know its server."""
     assert describe_timeout(0.25) == "timed out after 0.25 s"
+
+
+def test_a_server_is_named_even_if_it_is_unknown() -> None:
+    """The URL of an external client's request may be relative to one that nobody else knows."""
+    assert name_server("https://api.test") == "https://api.test"
+    assert name_server("") == "the server"

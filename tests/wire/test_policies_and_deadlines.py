@@ -179,7 +179,9 @@ async def test_a_deadline_ends_the_wait_for_room_in_the_client() -> None:
         open_way("client", Resilience(), max_concurrent_requests=1) as client,
     ):
         first = await client.inner.request_async("GET", server.url)
-        with pytest.raises(DeadlineExceededError, match="max_concurrent_requests"):
+        with pytest.raises(
+            DeadlineExceededError, match=f"{server.port} passed before the client had"
+        ):
             await client.request("GET", server.url, deadline=0.1)
         first.cancel()
         with contextlib.suppress(asyncio.CancelledError):

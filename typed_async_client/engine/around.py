@@ -15,7 +15,7 @@ from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Consult, Deliver, Flow, Publish
 from typed_async_client.errors import RejectedError
 from typed_async_client.events import AsyncEvent, EventType
-from typed_async_client.facts import fault_of
+from typed_async_client.facts import fault_of, is_closed
 from typed_async_client.policies.classify import Fault
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def around_flow(run: Run, chain: Chain, call: Any) -> Flow["httpx.Response"]:
     """
     try:
         response: httpx.Response = yield from Consult(chain, call)
-        broken = None if response.is_closed else (yield from Deliver(response))
+        broken = None if is_closed(response) else (yield from Deliver(response))
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
     except Exception as error:

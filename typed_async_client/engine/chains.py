@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from typed_async_client.engine.around import CallRun, Chain
 from typed_async_client.engine.drivers import AsyncDriver, AsyncSender
+from typed_async_client.engine.ending import overrun
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver, SyncSender
-from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
+from typed_async_client.facts import is_closed
 from typed_async_client.middleware import check_response
 from typed_async_client.sent import begin_attempt, end_attempt, keep_attempt
 
@@ -79,7 +80,7 @@ class _Answered:
         self._open: list[tuple[Any, httpx.Response]] = []
 
     def add(self, sender: Any, response: "httpx.Response") -> None:
-        if not response.is_closed:
+        if not is_closed(response):
             self._open.append((sender, response))
 
     def take_unused(self, used: "httpx.Response | None") -> "list[tuple[Any, httpx.Response]]":
@@ -90,9 +91,9 @@ class _Answered:
                 has made may read the body of any other.
         """
         responses, self._open = self._open, []
-        is_own = used is None or used.is_closed or any(each is used for _, each in responses)
+        is_own = used is None or is_closed(used) or any(each is used for _, each in responses)
         return [
-            each for each in responses if is_own and each[1] is not used and not each[1].is_closed
+            each for each in responses if is_own and each[1] is not used and not is_closed(each[1])
         ]
 
 
@@ -156,9 +157,7 @@ class AsyncChain(Chain):
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise DeadlineExceededError(
-                f"{self._run.record.method}: the deadline passed while its middleware was running"
-            ) from error
+            raise overrun(self._run) from error
         finally:
             del limit  # it refers to the task, and the error of the task to this frame
 

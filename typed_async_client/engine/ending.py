@@ -26,12 +26,12 @@ from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import Rejected, RejectionReason
 from typed_async_client.policies.retry import GiveUp, GiveUpReason
 from typed_async_client.status_errors import FIRST_ERROR, status_error
-from typed_async_client.wording import format_seconds
+from typed_async_client.wording import format_seconds, name_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["concluded", "raise_bad_status", "refused", "too_late"]
+__all__ = ["concluded", "overrun", "raise_bad_status", "refused", "too_late"]
 
 _CONNECT_FAULTS = (Fault.CONNECT, Fault.CONNECT_LATER)
 
@@ -79,16 +79,17 @@ def _error_for(run: Run, outcome: Outcome, decision: GiveUp) -> Exception | None
     if reason is GiveUpReason.RETRY_AFTER or (
         reason is GiveUpReason.DEADLINE and asked is not None
     ):
-        message = (
-            f"the server asked to wait for {format_seconds(asked or 0.0)}, which is longer than "
-        )
         limit = "allowed" if reason is GiveUpReason.RETRY_AFTER else "the deadline leaves"
-        return _gave_up(RetryAfterTooLongError, message + limit, run, outcome, asked)
+        message = (
+            f"{name_server(outcome.answered_by or run.record.origin)} asked to wait for "
+            f"{format_seconds(asked or 0.0)}, which is longer than {limit}"
+        )
+        return _gave_up(RetryAfterTooLongError, message, run, outcome, asked)
     if reason is GiveUpReason.DEADLINE and is_failure:
-        message = "no time is left for another attempt before the deadline"
+        message = f"no time is left before the deadline to send it to {_host(run)} again"
         return _gave_up(DeadlineExceededError, message, run, outcome, asked)
     if reason is GiveUpReason.BUDGET and is_failure:
-        message = "no other attempt is made, as too many recent requests were retries"
+        message = f"not sent to {_host(run)} again, as too many recent requests were retries"
         return _gave_up(BudgetExhaustedError, message, run, outcome, asked)
     return None
 
@@ -157,9 +158,15 @@ def refused(run: Run, refusal: Rejected, policy: str) -> Outcome:
 
 def too_late(run: Run) -> Outcome:
     """Return the outcome of an attempt whose deadline passed before it could be sent."""
-    text = "its deadline passed before it could be sent"
+    text = f"its deadline passed before it could be sent to {_host(run)}"
     error = DeadlineExceededError(_said_of(run, text), client=run.client)
     return Outcome(_local_facts(run, Fault.TIMEOUT), None, error)
+
+
+def overrun(run: Run) -> DeadlineExceededError:
+    """Return the error of a request whose middleware was still running at its deadline."""
+    text = f"the deadline of the request to {_host(run)} passed while its middleware was running"
+    return DeadlineExceededError(_said_of(run, text))
 
 
 def _local_facts(run: Run, fault: Fault) -> Facts:
@@ -173,11 +180,12 @@ def _request_of(outcome: Outcome) -> Any:
 
 
 def _said_of(run: Run, text: str) -> str:
+    """Return the message of an error: the method, and a text that names the host."""
     return f"{run.record.method}: {text}"
 
 
 def _host(run: Run) -> str:
-    return run.record.origin or "the host"
+    return name_server(run.record.origin)
 
 
 def _count(attempts: int) -> str:

@@ -26,6 +26,7 @@ from typed_async_client.engine.statistics import ClientStatistics
 from typed_async_client.errors import ClientClosedError
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.kept_results import result_of
+from typed_async_client.policies.checks import require_count, require_number
 from typed_async_client.results import RequestResult
 from typed_async_client.stores import StateStore
 
@@ -64,7 +65,8 @@ class Engine:
         random: Callable[[], float],
         store: StateStore | None = None,
     ) -> None:
-        _check_limits(max_concurrent_requests, grace)
+        require_count("max_concurrent_requests", max_concurrent_requests, at_least=1, or_none=True)
+        require_number("grace", grace, finite=False)
         self.callbacks: Callbacks = Callbacks()
         self.is_closed: bool = False
         self.ledger = ledger
@@ -260,11 +262,3 @@ class Engine:
             task.cancel()
         if in_flight:
             await wait_for_tasks(in_flight, timeout=self._grace)
-
-
-def _check_limits(max_concurrent_requests: int | None, grace: float) -> None:
-    limit = max_concurrent_requests
-    if limit is not None and (type(limit) is not int or limit < 1):
-        raise ValueError(f"max_concurrent_requests must be an integer >= 1 or None, got {limit!r}")
-    if not grace >= 0:  # also refuses NaN
-        raise ValueError(f"grace must be >= 0 seconds, got {grace!r}")

@@ -13,6 +13,7 @@ from typed_async_client.engine.guarded import guarded_attempt, judged
 from typed_async_client.engine.hedging import hedged_attempt
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Deliver, Discard, Flow, Publish, Send, Sleep
+from typed_async_client.facts import is_closed
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter
 
@@ -54,7 +55,7 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - the ord
         if run.raise_on_status:
             raise_bad_status(run, outcome)
         response = outcome.response
-        if response is not None and not response.is_closed:
+        if response is not None and not is_closed(response):
             outcome = yield from _delivered(outcome)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise

@@ -13,6 +13,7 @@ from typing import Any
 from typed_async_client.events import AsyncEvent
 from typed_async_client.kept_results import result_of, without_response
 from typed_async_client.lazy_fields import PackedError, PackedResponse
+from typed_async_client.policies.checks import require_count, require_number
 from typed_async_client.results import RequestResult
 
 __all__ = ["Ledger", "Losses"]
@@ -62,10 +63,9 @@ class Ledger:
         pack: Callable[[Any], PackedResponse | None] = lambda _: None,
         pack_error: Callable[[BaseException], PackedError | None] = lambda _: None,
     ) -> None:
-        _check_count("max_results", max_results)
-        _check_count("max_result_bytes", max_bytes)
-        if not max_age > 0:  # also refuses NaN
-            raise ValueError(f"max_result_age must be > 0 seconds, got {max_age!r}")
+        require_count("max_results", max_results)
+        require_count("max_result_bytes", max_bytes)
+        require_number("max_result_age", max_age, above=0, finite=False)
         self.dropped: int = 0
         self.evicted: int = 0
         self._bytes = 0
@@ -165,8 +165,3 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._results)
-
-
-def _check_count(name: str, value: object) -> None:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")

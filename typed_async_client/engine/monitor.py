@@ -16,6 +16,7 @@ from typed_async_client.engine.callbacks import Callbacks
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.engine.log import log_event
 from typed_async_client.events import AsyncEvent, EventType
+from typed_async_client.policies.checks import require_count
 
 __all__ = ["Monitor"]
 
@@ -40,8 +41,7 @@ class Monitor:
     """
 
     def __init__(self, ledger: Ledger, callbacks: Callbacks, *, queue_size: int) -> None:
-        if type(queue_size) is not int or queue_size < 1:
-            raise ValueError(f"event_queue_size must be an integer >= 1, got {queue_size!r}")
+        require_count("event_queue_size", queue_size, at_least=1)
         self._ledger = ledger
         self._callbacks = callbacks
         self._queue_size = queue_size

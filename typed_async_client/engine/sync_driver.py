@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never, cast
 
-import httpx
-
 from typed_async_client.attempts import Attempt
 from typed_async_client.engine.queues import Turn
 from typed_async_client.engine.steps import (
@@ -26,9 +24,12 @@ from typed_async_client.engine.steps import (
     Step,
 )
 from typed_async_client.events import AsyncEvent
+from typed_async_client.facts import is_timeout
 from typed_async_client.outcome import Outcome
 
 if TYPE_CHECKING:
+    import httpx
+
     from typed_async_client.record import RequestRecord
     from typed_async_client.sent import SentLog
 
@@ -158,12 +159,11 @@ class SyncDriver:
         record = self._sender.record
         try:
             return Outcome.of_response(self._sender.send(attempt), attempt, log)
-        except (httpx.TimeoutException, TimeoutError) as error:
-            if time.monotonic() >= attempt.until:  # the timeouts of httpx were shortened to it
-                return Outcome.of_expiry(error, attempt, log, record)
-            return Outcome.of_error(error, attempt, log, record)
         except Exception as error:  # noqa: BLE001 - httpx may raise any
-            return Outcome.of_error(error, attempt, log, record)
+            # The timeouts of httpx were shortened to the end of the attempt.
+            is_expired = is_timeout(error) and time.monotonic() >= attempt.until
+            ended = Outcome.of_expiry if is_expired else Outcome.of_error
+            return ended(error, attempt, log, record)
 
 
 def _wait_for(turn: Turn[Any]) -> None:

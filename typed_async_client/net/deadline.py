@@ -108,10 +108,6 @@ class _Limit:
             self._timer = None
         await self._scope.__aexit__(exc_type, exc_value, traceback)
 
-    def expired(self) -> bool:
-        """Whether the task was cancelled because the deadline had passed."""
-        return self._scope.expired()
-
     def _extend(self, loop: asyncio.AbstractEventLoop) -> None:
         until = self._deadline.extend(loop.time())
         self._timer = loop.call_at(until, self._take_turns, loop, TURNS)

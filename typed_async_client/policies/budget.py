@@ -67,9 +67,6 @@ class BudgetState:
 
     It starts at ``min_per_second * ttl``. A request deposits ``ratio``, an extra request withdraws
     1, and each is forgotten between 0.9 and 1 times ``ttl`` later.
-
-    Attributes:
-        refused: how many extra requests were refused so far.
     """
 
     __slots__ = (
@@ -81,7 +78,6 @@ class BudgetState:
         "_total_deposits",
         "_total_withdrawals",
         "_withdrawals",
-        "refused",
     )
 
     def __init__(self, options: RetryBudget) -> None:
@@ -93,7 +89,6 @@ class BudgetState:
         self._withdrawals = [0] * _SLICES
         self._total_deposits = 0
         self._total_withdrawals = 0
-        self.refused: int = 0
 
     def deposit(self, now: float) -> None:
         """Count a request; its retries aren't counted again.
@@ -116,7 +111,6 @@ class BudgetState:
         position = self._advance(now)
         is_burst = self._burst(position) > self._reserve + _ROUNDING
         if is_burst or self._balance() < 1 - _ROUNDING:
-            self.refused += 1
             return False
         self._withdrawals[position] += 1
         self._total_withdrawals += 1

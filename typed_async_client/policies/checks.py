@@ -1,4 +1,4 @@
-"""Checks of the options of policies, made when they are created."""
+"""Checks of the values of options, made when a client, a policy or a context is created."""
 
 import enum
 import math
@@ -27,16 +27,18 @@ def wrong_option(name: str, expected: str, value: object) -> ValueError:
     return ValueError(f"{name} must be {expected}, got {value!r}")
 
 
-def require_count(name: str, value: object, *, at_least: int = 0) -> None:
+def require_count(name: str, value: object, *, at_least: int = 0, or_none: bool = False) -> None:
     """Raise ``ValueError`` unless ``value`` is an integer that isn't too small.
 
     Args:
         name: the option, for the message.
         value: what the caller passed.
         at_least: the smallest integer allowed.
+        or_none: whether None is allowed as well.
     """
-    if type(value) is not int or value < at_least:
-        raise wrong_option(name, f"an integer >= {at_least}", value)
+    if (value is None and or_none) or (type(value) is int and value >= at_least):
+        return
+    raise wrong_option(name, f"an integer >= {at_least}{' or None' if or_none else ''}", value)
 
 
 def require_number(
@@ -46,8 +48,9 @@ def require_number(
     at_least: float = 0.0,
     above: float | None = None,
     at_most: float = math.inf,
+    finite: bool = True,
 ) -> None:
-    """Raise ``ValueError`` unless ``value`` is a finite number within the limits.
+    """Raise ``ValueError`` unless ``value`` is a number within the limits.
 
     Args:
         name: the option, for the message.
@@ -55,14 +58,15 @@ def require_number(
         at_least: the smallest number allowed; ignored if ``above`` is given.
         above: a number that must be exceeded; None for none.
         at_most: the largest number allowed.
+        finite: whether infinity is refused, which stands for no limit elsewhere.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         is_enough = value >= at_least if above is None else value > above
-        if is_enough and value <= at_most and _is_finite(value):
+        if is_enough and value <= at_most and _is_float(value, finite=finite):
             return
     lower = f">= {at_least:g}" if above is None else f"> {above:g}"
     upper = "" if at_most == math.inf else f" and <= {at_most:g}"
-    raise wrong_option(name, f"a finite number {lower}{upper}", value)
+    raise wrong_option(name, f"a {'finite ' if finite else ''}number {lower}{upper}", value)
 
 
 def require_bool(name: str, value: object) -> None:
@@ -122,8 +126,8 @@ def _items(name: str, values: object, what: str) -> list[Any]:
     return list(values)
 
 
-def _is_finite(value: float) -> bool:
+def _is_float(value: float, *, finite: bool) -> bool:
     try:
-        return math.isfinite(value)
+        return math.isfinite(value) or not finite
     except OverflowError:  # an integer too large for a float
         return False

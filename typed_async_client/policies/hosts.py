@@ -70,15 +70,13 @@ class Hosts(Generic[StateT]):
         True
     """
 
-    __slots__ = ("_create", "_max_hosts", "_states", "forgotten")
+    __slots__ = ("_create", "_max_hosts", "_states")
 
     def __init__(self, create: Callable[[], StateT], *, max_hosts: int = DEFAULT_MAX_HOSTS) -> None:
         require_count("max_hosts", max_hosts, at_least=1)
         self._create = create
         self._max_hosts = max_hosts
         self._states: OrderedDict[Hashable, StateT] = OrderedDict()
-        self.forgotten: int = 0
-        """How many hosts were forgotten to make room for others."""
 
     def __len__(self) -> int:
         """Return how many hosts are remembered."""
@@ -101,10 +99,6 @@ class Hosts(Generic[StateT]):
         self._states.move_to_end(key)
         return state
 
-    def peek(self, key: Hashable) -> StateT | None:
-        """Return the state of a host without marking it as used; None if it isn't known."""
-        return self._states.get(key)
-
     def _add(self, key: Hashable, now: float) -> StateT:
         state = self._create()
         while len(self._states) >= self._max_hosts:
@@ -112,7 +106,6 @@ class Hosts(Generic[StateT]):
             if victim is None:
                 break
             del self._states[victim]
-            self.forgotten += 1
         self._states[key] = state
         return state
 

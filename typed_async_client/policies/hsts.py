@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from typed_async_client.hosts import canonical_host, is_address
+from typed_async_client.policies.checks import require_count
 
 __all__ = ["HSTSPolicy", "KnownHosts", "parse"]
 
@@ -79,15 +80,14 @@ class KnownHosts:
         max_hosts: maximum number of noted hosts, >= 1; the one noted longest ago is dropped.
 
     Raises:
-        ValueError: ``always`` contains an address, or ``max_hosts`` is below 1.
+        ValueError: ``always`` contains an address, or ``max_hosts`` isn't an integer >= 1.
     """
 
     def __init__(self, *, always: Iterable[str] = (), max_hosts: int = 10_000) -> None:
         self._always = frozenset(map(canonical_host, always))
         if wrong := sorted(filter(is_address, self._always)):
             raise ValueError(f"an HSTS host must be a name, not an address, got {wrong[0]!r}")
-        if max_hosts < 1:
-            raise ValueError(f"max_hosts must be >= 1, got {max_hosts!r}")
+        require_count("max_hosts", max_hosts, at_least=1)
         self._max_hosts = max_hosts
         self._noted: dict[str, _Entry] = {}
 

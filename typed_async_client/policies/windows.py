@@ -11,7 +11,7 @@ BUCKETS: Final = 10
 """Parts that a window of time consists of; it moves on by one of them at a time."""
 
 _FAILED: Final = 1
-_SLOW: Final = 2
+"""The bit of a failure in the ring; the next one is that of a slow attempt."""
 
 
 class Window(Protocol):

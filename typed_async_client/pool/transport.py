@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from typed_async_client.described import with_message
-from typed_async_client.facts import map_httpcore_error
+from typed_async_client.httpx_errors import map_httpcore_error
 from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
 from typed_async_client.libraries import check_request
 from typed_async_client.limit_checks import check_limits

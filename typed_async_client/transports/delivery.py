@@ -18,6 +18,7 @@ from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
 from typed_async_client.net.thread_deadline import EndsBy
 from typed_async_client.pool.response import WholeResponse
+from typed_async_client.wording import name_server
 
 __all__ = ["Delivery", "hand_over", "is_in_memory"]
 
@@ -55,9 +56,9 @@ class Delivery:
 
     def too_late(self) -> DeadlineExceededError:
         """Return the error of a body that can't be read before the deadline."""
-        record = self._record
+        method, server = self._record.method, name_server(self._record.origin)
         return DeadlineExceededError(
-            f"{record.method}: its deadline passed while the response from {record.origin} was read"
+            f"{method}: its deadline passed while the response from {server} was read"
         )
 
     def __del__(self) -> None:  # a response that is dropped unread holds its permits no longer

@@ -6,7 +6,7 @@ from typing import Any, cast
 import httpx
 
 from typed_async_client.described import with_message
-from typed_async_client.facts import as_httpx_error
+from typed_async_client.httpx_errors import as_httpx_error
 from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.translation import ErrorTranslation

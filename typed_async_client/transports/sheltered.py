@@ -16,6 +16,7 @@ import httpx
 from typed_async_client.binding import running_loop
 from typed_async_client.described import with_message
 from typed_async_client.net.deadline import time_limit
+from typed_async_client.policies.checks import require_count
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 
@@ -44,12 +45,9 @@ class ShelteredTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, transport: httpx.AsyncHTTPTransport, max_connections: int | None) -> None:
+        require_count("max_connections", max_connections, at_least=1, or_none=True)
         if max_connections is None:
             max_connections = _connections_of(transport)
-        elif type(max_connections) is not int or max_connections < 1:
-            raise ValueError(
-                f"max_connections must be an integer >= 1 or None, got {max_connections!r}"
-            )
         self._max_connections = max_connections
         self._transport = transport
         self._loop: asyncio.AbstractEventLoop | None = None
