@@ -25,6 +25,7 @@ class Attempt:
         copy: 0, or the number of a hedged copy of that attempt.
         idempotent: whether the request may be sent twice.
         until: when the attempt must have ended, in monotonic seconds.
+        limit: the seconds that ``until`` stands for: those of the whole request, or of the attempt.
         is_last_moment: whether that is the deadline of the request, rather than a limit on the
             attempt.
         headers: headers to add to those of the request.
@@ -39,6 +40,7 @@ class Attempt:
     copy: int = 0
     idempotent: bool = False
     until: float = math.inf
+    limit: float = math.inf
     is_last_moment: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     started: float = 0.0
@@ -75,7 +77,7 @@ class AttemptRecord(_Defaults):
         delay_source: what determined that delay; None for the first.
         gate_wait: seconds that it waited for its turn, at limits and because of a pushback.
         facts: what is known about it: the fault or the status, and how far it got.
-        error: type and message of its error, without secrets; None if it was answered, or
+        error: type and message of its error, or of what interrupted it; None if it was answered, or
             cancelled because a copy of it was faster.
         decision: what followed: a retry after a delay, or the end, and why; None after a success
             that needed no decision, and for an attempt that a copy has overtaken.

@@ -90,4 +90,6 @@ def _outcome(record: AttemptRecord) -> str:
         return f"no answer within {record.duration:.3f} s, and a copy was faster"
     if record.error is None:
         return f"status {record.status} after {record.duration:.3f} s"
+    if record.facts.fault is None and record.status is None:  # what it had sent is unknown
+        return f"interrupted after {record.duration:.3f} s ({record.error})"
     return f"{record.error} after {record.duration:.3f} s ({_SENT[record.sent]})"

@@ -117,7 +117,7 @@ class Outcome:
         the server.
         """
         request = log.request
-        limit = format_seconds(round(attempt.until - attempt.started, 3))
+        limit = format_seconds(round(attempt.limit, 3))
         what = "its deadline passed" if attempt.is_last_moment else "the attempt took too long"
         server = name_server(record.origin)
         message = f"{record.method}: {what}: no complete response from {server} within {limit}"

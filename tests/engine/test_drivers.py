@@ -279,3 +279,13 @@ def test_what_a_driver_cannot_do_is_thrown_into_the_flow(name: str) -> None:
         script.events = type("Failing", (list,), {"append": fail})()
     with pytest.raises(ZeroDivisionError):
         drive_sync(script)
+
+
+def test_the_error_at_a_deadline_names_all_the_time_that_the_request_had() -> None:
+    """An attempt that took too long names its own limit."""
+    policy = Resilience(attempt_timeout=5.0, retry=RetryPolicy(jitter="none", max_retries=9))
+    script, error, end = drive_async((9.0, "ok"), (9.0, "ok"), resilience=policy, seconds=8.0)
+    assert (end, len(script.sent)) == (8.0, 2)
+    assert str(error).endswith("no complete response from http://a.test within 8 s")
+    assert script.events[-1].history[0].error is not None
+    assert script.events[-1].history[0].error.endswith("within 5 s")

@@ -1,6 +1,7 @@
 """A request that is interrupted at any of its steps holds nothing afterwards."""
 
 import asyncio
+import dataclasses
 import math
 from typing import Any
 
@@ -191,3 +192,29 @@ def test_a_response_that_cannot_be_handed_over_is_discarded(again: BaseException
     run, states = played("answered at once", index, again)
     assert run.discarded == run.answered
     assert_nothing_is_held(run, states)
+
+
+@pytest.mark.parametrize("resilience", [Resilience.connect_only(), RETRIED])
+def test_an_attempt_that_is_cancelled_is_on_the_record(resilience: Resilience) -> None:
+    """So that its end can be explained; the one before it is, too."""
+    policies = dataclasses.replace(resilience, pushback=None, rate_limit=None)
+    run = play(policies, "refused", (3.0, "open"), interrupt_at=None)
+    sends = [type(step).__name__ == "Send" for step in run.own_steps]
+    index = [number for number, is_send in enumerate(sends) if is_send][1]
+    cancelled = play(policies, "refused", (3.0, "open"), interrupt_at=index)
+    assert cancelled.kinds[-1] == "cancelled"
+    first, second = cancelled.events[-1].history
+    assert (first.number, second.number, second.error) == (1, 2, "CancelledError")
+    assert second.facts.local
+
+
+def test_an_attempt_that_a_copy_has_overtaken_is_not_cancelled_on_the_record() -> None:
+    """A cancelled request with copies has all of them on it."""
+    script = [(9.0, "open"), (9.0, "open"), (0.5, "open")]
+    won = play(HEDGED, *script)
+    assert [each.error for each in won.events[-1].history] == [None] * 3
+    joins = [type(step).__name__ == "Join" for step in won.own_steps]
+    last = len(joins) - 1 - joins[::-1].index(True)
+    cancelled = play(HEDGED, *script, interrupt_at=last)
+    errors = [(each.copy, each.error) for each in cancelled.events[-1].history]
+    assert errors == [(0, "CancelledError"), (1, "CancelledError")]  # the third was not sent yet

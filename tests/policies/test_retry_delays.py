@@ -1,5 +1,6 @@
 """After which delay a request is sent again."""
 
+import dataclasses
 import math
 
 import pytest
@@ -183,3 +184,17 @@ def test_a_server_is_never_contacted_earlier_than_it_asked(
         assert asked > cap
     else:
         assert asked >= remaining
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+@pytest.mark.parametrize("remaining", [0.0, -0.1])
+def test_an_attempt_that_the_deadline_has_ended_says_so(max_retries: int, remaining: float) -> None:
+    """Even if it was the last one that was allowed."""
+    late = Facts(fault=Fault.TIMEOUT, sent=Sent.UNANSWERED, idempotent=True, local=True)
+    policy = RetryPolicy(max_retries=max_retries)
+    assert policy.decide(late, retry=1, random=0.5, remaining=remaining) == GiveUp(
+        GiveUpReason.DEADLINE
+    )
+    early = dataclasses.replace(late, local=False)
+    expected = GiveUpReason.DEADLINE if max_retries else GiveUpReason.RETRIES
+    assert policy.decide(early, retry=1, random=0.5, remaining=remaining) == GiveUp(expected)

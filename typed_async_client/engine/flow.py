@@ -82,6 +82,8 @@ def _interrupted(run: Run, error: BaseException) -> Flow[None]:
         error: what the caller's own code has raised, or a cancellation.
     """
     run.release()
+    if run.policies.is_plain:  # behind policies, it is on the record already
+        run.keep_latest(error)
     try:
         if run.policies.shared:
             yield from settled(run)

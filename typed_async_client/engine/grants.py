@@ -31,6 +31,7 @@ class Grants:
     Attributes:
         fleet: what a store of shared state has granted; None without one.
         is_overtaken: whether the request has ended meanwhile, with the answer to a copy.
+        is_unneeded: whether a copy was answered, so that it is let go or cancelled.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Grants:
         "_withdrawal",
         "fleet",
         "is_overtaken",
+        "is_unneeded",
     )
 
     def __init__(self, run: Run) -> None:
@@ -59,6 +61,7 @@ class Grants:
         self._ticket: Ticket | None = None
         self._withdrawal: Any = run.take_withdrawal()
         self.is_overtaken: bool = False
+        self.is_unneeded: bool = False
         run.admissions.append(self)
 
     def begin(self, attempt: Attempt) -> None:

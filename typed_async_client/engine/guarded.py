@@ -63,8 +63,7 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     if EventType.STARTED in run.wanted:
         yield Publish(run.event(EventType.STARTED))
     admission.begin(attempt)
-    outcome: Outcome = yield Send(attempt)
-    admission.end()
+    outcome = yield from _made(run, attempt, admission)
     if admission.is_overtaken:
         return (yield from _dropped(outcome, admission))
     try:
@@ -81,6 +80,20 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
         if outcome.response is not None:
             yield from Discard(outcome.response)
         raise
+    return outcome
+
+
+def _made(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
+    """Make an attempt; it is on the record even if it is interrupted, unless a copy was faster."""
+    try:
+        outcome: Outcome = yield Send(attempt)
+    except GeneratorExit:
+        raise
+    except BaseException as interruption:
+        if not admission.is_unneeded:
+            run.keep_interrupted(attempt, interruption)
+        raise
+    admission.end()
     return outcome
 
 

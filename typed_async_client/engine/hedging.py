@@ -53,6 +53,8 @@ def hedged_attempt(run: Run) -> Flow[Outcome]:
         winner = yield from _race(run, plan, racers)
         outcome, answered = cast("Outcome", winner.child.outcome), run.now()
         losers = [racer for racer in racers if racer is not winner]
+        for racer in losers:
+            racer.admission.is_unneeded = True
         detached = yield from _let_end(run, losers, outcome, racers)
         cancelled = [racer for racer in losers if racer not in detached]
         yield from _stop(run, cancelled, racers)

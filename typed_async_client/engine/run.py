@@ -1,4 +1,4 @@
-"""The state of one request: its counters, its records, and the events created from them.
+"""The state of one request: its counters and its records.
 
 It decides nothing and waits for nothing. The order of the steps is up to ``flow.py``.
 """
@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from typed_async_client.attempts import Attempt, AttemptRecord
-from typed_async_client.errors import RejectedError
-from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent, EventType, RetryDetails
-from typed_async_client.facts import fault_of
+from typed_async_client.engine.run_events import RunEvents
+from typed_async_client.events import EventType
 from typed_async_client.outcome import AttemptHistory, Outcome
-from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.deadline import attempt_end
+from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry import GiveUp, RetryAfter
-from typed_async_client.policies.transitions import Transition
 from typed_async_client.redact import error_line
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ _NO_STATES: Mapping[str, Any] = {}
 _NO_DETAILS: Mapping[str, Any] = {}
 
 
-class Run:
+class Run(RunEvents):
     """The state of one request.
 
     Args:
@@ -51,6 +49,7 @@ class Run:
         admissions: what the policies have granted to its attempts, until it is given back.
         attempts: attempts started so far.
         history: the attempts that have ended, in order.
+        latest: the attempt that was started last; None before the first.
         retry: the decision that led to the current attempt; None for the first.
         started: when it began, in monotonic seconds.
         states: the states of its policies for its origin, by the name of the policy.
@@ -62,7 +61,6 @@ class Run:
     """
 
     __slots__ = (
-        "_seq",
         "admissions",
         "attempts",
         "client",
@@ -72,6 +70,7 @@ class Run:
         "idempotent",
         "is_deposited",
         "key",
+        "latest",
         "may_copy",
         "now",
         "policies",
@@ -110,6 +109,7 @@ class Run:
         self.history: tuple[AttemptRecord, ...] = ()
         self.idempotent: bool = idempotent
         self.key: str | None = key
+        self.latest: Attempt | None = None
         self.may_copy: bool = may_copy
         self.now: Callable[[], float] = now
         self.policies: Policies = policies
@@ -153,11 +153,14 @@ class Run:
         """Prepare an attempt, which starts now."""
         policies, now = self.policies, self.now()
         attempt = Attempt(self.attempts, copy, self.idempotent, self.deadline, started=now)
+        self.latest = attempt
         if policies.is_plain and self.deadline == math.inf and self.key is None:
             return attempt
         limit = policies.options.attempt_timeout
         attempt.until = attempt_end(limit, now=now, deadline=self.deadline)
         attempt.is_last_moment = attempt.until == self.deadline
+        began = self.started if attempt.is_last_moment else now
+        attempt.limit = attempt.until - began
         if not policies.is_plain:
             attempt.phases = {}
         if policies.adds_headers or self.key is not None:
@@ -181,8 +184,9 @@ class Run:
             details["phases"] = attempt.phases
         if attempt.copy:
             details["copy"] = attempt.copy
-        if outcome.error is not None:
-            details["error"] = _described(outcome.error)
+        error = outcome.error or outcome.interruption
+        if error is not None:
+            details["error"] = _described(error)
         if "budget" in self.states:
             details["budget_left"] = self.states["budget"].balance(self.now())
         kept = AttemptRecord.of(
@@ -193,6 +197,17 @@ class Run:
             details,
         )
         self.history = (*self.history, kept)
+
+    def keep_interrupted(self, attempt: Attempt, interruption: BaseException) -> None:
+        """Add the record of an attempt that was interrupted, as by a cancellation."""
+        facts = Facts(fault=None, sent=Sent.UNANSWERED, idempotent=attempt.idempotent, local=True)
+        self.keep(Outcome(facts, None, None, "", attempt, self.now(), interruption=interruption))
+
+    def keep_latest(self, interruption: BaseException) -> None:
+        """Add the record of the latest attempt, which was interrupted, unless it has one."""
+        attempt, last = self.latest, self.history[-1:]
+        if attempt is not None and all(each.number < attempt.number for each in last):
+            self.keep_interrupted(attempt, interruption)
 
     def keep_success(self, outcome: Outcome) -> None:
         """Add the record of an attempt that needs no other, and give its retry back to the budget."""
@@ -251,49 +266,6 @@ class Run:
             self.context.request_id, self.history, elapsed, self.record.resends
         )
 
-    def retry_event(self, outcome: Outcome, decision: RetryAfter) -> AsyncEvent:
-        """Create the event that announces a retry."""
-        details = RetryDetails(
-            self.attempts, decision.delay, decision.source, outcome.error, outcome.facts.status
-        )
-        return self.event(EventType.RETRY, details, outcome.error)
 
-    def end_event(self, outcome: Outcome) -> AsyncEvent:
-        """Create the terminal event of a request that wasn't interrupted."""
-        if outcome.interruption is not None:
-            return self.cancelled_event(outcome.interruption)
-        if outcome.error is None:
-            return self.event(EventType.SUCCESS, outcome.response)
-        return self.failed_event(outcome.error)
-
-    def transition_event(self, transition: Transition) -> AsyncEvent:
-        """Create the event of a circuit that has changed its state because of the request."""
-        return self.event(CIRCUIT_EVENTS[transition.state], transition)
-
-    def failed_event(self, error: BaseException) -> AsyncEvent:
-        """Create the terminal event of a request that ends with an error, or a cancellation."""
-        if not isinstance(error, Exception):
-            return self.cancelled_event(error)
-        if isinstance(error, RejectedError):
-            return self.event(EventType.REJECTED, error=error)
-        kind = EventType.TIMEOUT if fault_of(error) is Fault.TIMEOUT else EventType.ERROR
-        return self.event(kind, error=error)
-
-    def cancelled_event(self, interruption: BaseException) -> AsyncEvent:
-        """Create the terminal event of a request that was cancelled or interrupted."""
-        return self.event(EventType.CANCELLED, error=interruption)
-
-    def event(
-        self, kind: EventType, data: Any = None, error: BaseException | None = None
-    ) -> AsyncEvent:
-        """Create the next event of the request."""
-        seq = self._seq
-        self._seq = seq + 1
-        elapsed = self.now() - self.started
-        return AsyncEvent.adopt(
-            kind, self.context, data, error, seq, self.attempts, elapsed, self.record, self.history
-        )
-
-
-def _described(error: Exception) -> str:
+def _described(error: BaseException) -> str:
     return ": ".join(filter(None, (type(error).__name__, error_line(error))))

@@ -200,7 +200,8 @@ class RetryPolicy:
         Raises:
             ValueError: the caller's delay function returned no number of seconds.
         """
-        reason = self._refusal(facts)
+        reason = GiveUpReason.DEADLINE if _is_at_deadline(facts, remaining) else None
+        reason = reason or self._refusal(facts)
         if reason is None and retry > (self.max_retries if max_retries is None else max_retries):
             reason = GiveUpReason.RETRIES
         if reason is not None:
@@ -253,3 +254,8 @@ class RetryPolicy:
         if not isinstance(delay, int | float) or not delay >= 0:  # also refuses NaN
             raise wrong_option("the result of the delay function", "seconds >= 0", delay)
         return RetryAfter(min(delay, backoff.max_delay), "custom")
+
+
+def _is_at_deadline(facts: Facts, remaining: float) -> bool:
+    """Whether the client itself has ended the attempt, because no time was left."""
+    return remaining <= 0 and facts.local and facts.fault is Fault.TIMEOUT
