@@ -3,8 +3,9 @@
 import gc
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+import pytest
 from hypothesis import settings
 from steady_loop import SteadyLoop
 
@@ -36,11 +37,32 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], SteadyLoop]]:
     return {"steady": SteadyLoop}
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Import the tests without collecting garbage: almost all that this allocates is kept."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """Keep collected items out of later garbage collections.
 
     Many tests run a full collection to check that nothing is leaked. Scanning thousands of test
     items each time would take longer than the tests themselves.
     """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freeze_what_stays() -> Iterator[None]:
+    """Keep what a module leaves in caches, such as parsed files, out of later garbage collections.
+
+    Its garbage is collected first, so that a leaked socket is reported while its module runs.
+    """
+    yield
     gc.collect()
     gc.freeze()
