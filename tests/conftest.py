@@ -4,7 +4,9 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import settings
 from steady_loop import SteadyLoop
@@ -55,6 +57,20 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trust_one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let clients trust one public authority by default, because loading them all takes 20 ms.
+
+    No test reaches a public server, and most of those on sockets open several clients.
+    """
+    first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----")
+    bundle = tmp_path_factory.mktemp("certifi") / "cacert.pem"
+    bundle.write_text(f"{first}{end}\n", "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifi, "where", lambda: str(bundle))
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
