@@ -14,15 +14,18 @@ from steady_loop import SteadyLoop
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")
 """What decides about the proxies of the environment, which must not see the tests' requests."""
 
+_TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Other authorities than those of certifi, which clients would load instead."""
+
 
 def pytest_configure() -> None:
-    """Receive interrupts, use no proxy, and let examples of hypothesis take any time.
+    """Receive interrupts, use no proxy and no authorities, and let examples of hypothesis take any time.
 
     A shell lets its background jobs ignore interrupts, and so do their children.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in _PROXY_VARIABLES:
+    for name in (*_PROXY_VARIABLES, *_TLS_VARIABLES):
         os.environ.pop(name, None)
         os.environ.pop(name.lower(), None)
     settings.register_profile("any machine", deadline=None)  # an example may wait for a busy one
