@@ -1,6 +1,6 @@
 # Two commands set themselves up on a machine with Python (3.11 or later), pip and make:
 #   make demo    watch 300 requests survive a server that refuses, resets and stalls
-#   make test    run the tests; about three minutes on two cores
+#   make test    run the tests; about two minutes on two cores
 # Before a release: make test-all also runs the bulk tests, and checks the branch coverage.
 # PYTHON=/path/to/python selects the interpreter; VENV=folder keeps several side by side.
 

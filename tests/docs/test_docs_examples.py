@@ -4,12 +4,12 @@ Each one runs as it is, in its own process where every warning is an error, and 
 ``https://`` addresses on the local internet. The examples of a page run side by side.
 """
 
-import concurrent.futures
-import functools
+import contextlib
 import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ import pytest
 import trustme
 from docs_pages import ROOT, TWINS, WITH_EXAMPLES, Block, read_page
 from local_internet import LocalInternet
+from warm_programs import Ended, Program, WarmInterpreter
 
 _FASTAPI_CALLER: Final = '''
 """Serves the example's application without a network, and calls its route.
@@ -72,9 +73,6 @@ _NOT_SHOWN: Final = re.compile(
 
 _SECONDS: Final = re.compile(r"\d+\.\d+")
 
-_AT_ONCE: Final = 4
-"""Examples that run side by side; most of their time they wait for a retry."""
-
 _ENGLISH: Final = {french: english for english, french in TWINS.items()}
 
 _PAGES: Final = sorted(page for name in WITH_EXAMPLES for page in (name, TWINS[name]))
@@ -89,6 +87,13 @@ def make_certifier(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA
     return authority, file
 
 
+@pytest.fixture(name="interpreter", scope="module")
+def start_interpreter() -> Iterator[WarmInterpreter]:
+    """Start the process that runs the examples."""
+    with WarmInterpreter("-W", "error", "-X", "dev") as interpreter:
+        yield interpreter
+
+
 def test_examples_are_where_they_are_looked_for() -> None:
     """The pages with Python blocks are exactly those whose examples run."""
     found = {
@@ -101,7 +106,7 @@ def test_examples_are_where_they_are_looked_for() -> None:
 
 @pytest.mark.parametrize("page", _PAGES)
 def test_examples_run_as_they_are_and_print_what_is_shown(
-    page: str, certifier: tuple[trustme.CA, Path], tmp_path: Path
+    page: str, certifier: tuple[trustme.CA, Path], interpreter: WarmInterpreter, tmp_path: Path
 ) -> None:
     """Their exit code is 0, they print no complaint, and their output is the one on the page."""
     examples = _examples_of(page)
@@ -114,10 +119,14 @@ def test_examples_run_as_they_are_and_print_what_is_shown(
             for name, pair in examples.items()
             if (pair[0].code, _shown_output(*pair)) not in shown
         }
-    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
-        run = functools.partial(_run, certifier=certifier, folder=tmp_path)
-        outcomes = threads.map(run, (block for block, _ in examples.values()))
-        ran = dict(zip(examples, outcomes, strict=True))
+    with contextlib.ExitStack() as stack:
+        programs = [
+            _prepare(
+                block, stack.enter_context(LocalInternet(certifier[0])), certifier[1], tmp_path
+            )
+            for block, _ in examples.values()
+        ]
+        ran = dict(zip(examples, map(_printed, interpreter.run(programs)), strict=True))
     expected = {
         name: (_SECONDS.sub("_", _shown_output(*pair)), "", 0) for name, pair in examples.items()
     }
@@ -134,9 +143,8 @@ def _examples_of(page: str) -> "dict[str, tuple[Block, Block | None]]":
     }
 
 
-def _run(block: Block, certifier: tuple[trustme.CA, Path], folder: Path) -> tuple[str, str, int]:
-    """Run an example; return what it printed, without its seconds, and its exit code."""
-    authority, authority_file = certifier
+def _prepare(block: Block, internet: LocalInternet, authority_file: Path, folder: Path) -> Program:
+    """Write an example into a folder of its own, as a program that sees its own internet."""
     home = folder / f"line_{block.line}"
     home.mkdir()
     program = home / "example.py"
@@ -144,17 +152,12 @@ def _run(block: Block, certifier: tuple[trustme.CA, Path], folder: Path) -> tupl
     if "FastAPI(" in block.code:
         program = home / "caller.py"
         program.write_text(_FASTAPI_CALLER, "utf-8")
-    with LocalInternet(authority) as internet:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-X", "dev", str(program)],
-            capture_output=True,
-            check=False,
-            cwd=home,
-            encoding="utf-8",
-            env=internet.environment(authority_file) | {"PYTHONIOENCODING": "utf-8"},
-            timeout=50,
-        )
-    return _SECONDS.sub("_", done.stdout), _NOT_SHOWN.sub("", done.stderr), done.returncode
+    return Program(program, internet.environment(authority_file) | {"PYTHONIOENCODING": "utf-8"})
+
+
+def _printed(ended: Ended) -> tuple[str, str, int]:
+    """Return what an example printed, without its seconds, and its exit code."""
+    return _SECONDS.sub("_", ended.out), _NOT_SHOWN.sub("", ended.err), ended.code
 
 
 def _shown_output(block: Block, after: Block | None) -> str:

@@ -137,11 +137,12 @@ async def test_a_deadline_covers_all_hops_of_a_redirect_chain(way: str) -> None:
 async def test_a_deadline_ends_a_lookup_that_hangs(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It hangs in a thread, which ends later."""
+    """It hangs in a thread, which ends later, so that each way needs its own name."""
     hanging, real = threading.Event(), socket.getaddrinfo
+    name = f"{way.replace(' ', '-')}.test"
 
     def look_up(host: Any, *args: Any, **more: Any) -> Any:
-        if host in {"slow.test", b"slow.test"}:
+        if host in {name, name.encode()}:
             hanging.wait(30.0)
         return real("127.0.0.1", *args, **more)
 
@@ -149,8 +150,8 @@ async def test_a_deadline_ends_a_lookup_that_hangs(
     try:
         async with open_way(way, POLICIES) as client:
             with pytest.raises(DeadlineExceededError):
-                await client.request("POST", "http://slow.test/")
-            assert client.inner.circuit("http://slow.test").state is CircuitState.CLOSED
+                await client.request("POST", f"http://{name}/")
+            assert client.inner.circuit(f"http://{name}").state is CircuitState.CLOSED
     finally:
         hanging.set()
 
