@@ -1,7 +1,6 @@
 """Creates the results that a client keeps, from the terminal events of its requests."""
 
 import operator
-import time
 from typing import Any, cast
 
 from typed_async_client.drafts import draft_class
@@ -100,7 +99,7 @@ def result_of(
     result._attempts = history[0] if len(history) == 1 else history
     if event.resends:
         result.resends = event.resends
-    result._created = time.monotonic() - event.age
+    result._created = event._created
     result.__class__ = kind
     finished: RequestResult = result
     return finished

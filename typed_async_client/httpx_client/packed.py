@@ -193,19 +193,18 @@ def _split_off_head(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
     if type(headers) is not httpx.Headers:
         raise ValueError("the headers are of another class")
     extensions.pop("network_stream", None)
-    for name, value in extensions.items():
-        if type(value) not in _SCALARS:
-            _check_extension(name, value)
+    if not _SCALARS.issuperset(map(type, extensions.values())):
+        for name, value in extensions.items():
+            if type(value) not in _SCALARS:
+                _check_extension(name, value)
     return vars(headers), extensions
 
 
 def _check_extension(name: str, value: Any) -> None:
     """Refuse an extension unless it is known to consist of scalars."""
-    if name == "timeout":
-        _check_type(value, dict)
+    if name == "timeout" and type(value) is dict:
         _check_scalars(value.values())
-    elif name == "trailing_headers":
-        _check_type(value, list)
+    elif name == "trailing_headers" and type(value) is list:
         _check_scalars(part for pair in value for part in pair)
     else:
         raise ValueError(f"the extension {name!r} isn't a scalar")
@@ -215,11 +214,6 @@ def _attach_head(message: Any, head: tuple[dict[str, Any], dict[str, Any]]) -> N
     message.headers = object.__new__(httpx.Headers)
     vars(message.headers).update(head[0])
     message.extensions = head[1]
-
-
-def _check_type(value: Any, expected: type) -> None:
-    if type(value) is not expected:  # a subclass may have more state
-        raise ValueError(f"expected {expected.__name__}, got {type(value).__name__}")
 
 
 def _check_scalars(values: Iterable[Any]) -> None:
@@ -233,5 +227,6 @@ def _has_body(stream: Any, content: bytes | None) -> bool:
 
 
 def _url_parts(url: Any) -> tuple[Any, ...]:
-    _check_type(url, httpx.URL)
+    if type(url) is not httpx.URL:  # a subclass may have more state
+        raise ValueError(f"expected httpx.URL, got {type(url).__name__}")
     return parts_of_url(url)
