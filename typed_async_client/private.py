@@ -35,6 +35,7 @@ __all__ = [
     "Trace",
     "ZStandardDecoder",
     "break_cycle_of_h2",
+    "connections_in_use",
     "cookies_of_domain",
     "drop_surplus_permits",
     "except_from_mounts",
@@ -57,6 +58,7 @@ __all__ = [
     "socket_transport_of",
     "started_generator",
     "stream_under",
+    "transport_for",
     "transports_of",
     "unacknowledged_bytes",
     "url_from_parts",
@@ -121,16 +123,24 @@ def mark_closed(client: httpx.AsyncClient) -> None:
     client._state = type(client._state).CLOSED
 
 
-def pool_of(transport: httpx.HTTPTransport) -> httpcore.ConnectionPool:
-    """Return the pool of httpx's synchronous transport."""
-    pool: httpcore.ConnectionPool = transport._pool
-    return pool
+def pool_of(transport: Any) -> Any:
+    """Return the pool of a transport of httpx; None if it has none."""
+    return getattr(transport, "_pool", None)
 
 
 def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int:
     """Return the connection limit of an httpx transport."""
-    pool = getattr(transport, "_pool", None)
-    return int(getattr(pool, "_max_connections", default))
+    return int(getattr(pool_of(transport), "_max_connections", default))
+
+
+def transport_for(client: Any, url: Any) -> Any:
+    """Return the transport that an asynchronous client uses for a URL."""
+    return client._transport_for_url(url)
+
+
+def connections_in_use(pool: Any) -> list[Any]:
+    """Return the connections that a pool of httpcore has given to its requests."""
+    return [request.connection for request in pool._requests]
 
 
 def stream_under(stream: Any) -> Any:
@@ -251,9 +261,8 @@ def drop_surplus_permits(connection: Any) -> None:
     """Drop stream permits that exceed httpcore's own stream limit."""
     http2 = _innermost(connection, "_h2_state")
     permits = getattr(http2, "_max_streams_semaphore", None)
-    if permits is not None:
-        while permits._anyio_semaphore.value > http2._max_streams:
-            permits._anyio_semaphore.acquire_nowait()
+    while permits is not None and permits._anyio_semaphore.value > http2._max_streams:
+        permits._anyio_semaphore.acquire_nowait()
 
 
 def unacknowledged_bytes(h2_state: Any) -> int:

@@ -49,7 +49,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_CLIENT, "AsyncClient", "_send_handling_auth", _FAST_PATH, "skips unused auth"),
     PrivateName(_CLIENT, "AsyncClient", "_send_handling_redirects", _FAST_PATH, "the next stage"),
     PrivateName(_CLIENT, "AsyncClient", "_send_single_request", _FAST_PATH, "a cheaper send"),
-    PrivateName(_CLIENT, "AsyncClient", "_transport_for_url", _FAST_PATH, "honours mounts"),
+    PrivateName(
+        _CLIENT, "AsyncClient", "_transport_for_url", (*_FAST_PATH, *_HERE), "honours mounts"
+    ),
     PrivateName(_CLIENT, "BaseClient", "_merge_cookies", _FAST_PATH, "doesn't copy the jar"),
     PrivateName(_CLIENT, "BaseClient", "_build_redirect_request", _REDIRECTS, "carries no secret"),
     PrivateName(_CLIENT, "BaseClient", "_build_request_auth", _REDIRECTS, "the same, with send()"),
@@ -104,6 +106,13 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "_max_connections",
         _HERE,
         "how many requests may use it at once",
+    ),
+    PrivateName(
+        "httpcore._async.connection_pool",
+        "AsyncConnectionPool",
+        "_requests",
+        _HERE,
+        "which connections belong to a request",
     ),
     PrivateName(
         "httpcore._async.connection",

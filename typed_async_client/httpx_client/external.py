@@ -10,14 +10,17 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
+import httpx
+
 from typed_async_client.libraries import library_of
 from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
 from typed_async_client.pickling import let_pickle_restore
 from typed_async_client.pool.decoding import leave_slice_encoded
-from typed_async_client.private import transports_of
+from typed_async_client.private import pool_of, transport_for, transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt, current_log
 from typed_async_client.transports.pair import is_application, may_send_before_failing
+from typed_async_client.transports.sheltered import release_orphans
 from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.watched_body import watched_body_class
 
@@ -99,6 +102,12 @@ class ExternalClient(WarnsUnclosed):
         log.is_sending = not isinstance(hooks, Mapping)  # nothing will report when it is
         begin_attempt(log)
         return log
+
+    async def release_orphans(self, record: RequestRecord) -> None:
+        """Let the pool drop a connection that it lost when the running task's attempt failed."""
+        request = current_log().request
+        url = httpx.URL(record.url) if request is None else request.url
+        await release_orphans(pool_of(transport_for(self.client, url)), url)
 
     async def enter(self) -> None:
         """Do nothing: the user opens the client."""

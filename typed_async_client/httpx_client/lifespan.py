@@ -10,7 +10,7 @@ import contextlib
 import functools
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
@@ -42,11 +42,9 @@ class OwnClient(WarnsUnclosed):
         client: the httpx client.
         is_entered: whether the transports have been entered, where needed.
         error: the exception that ends the ``async with`` of the resilient client, if any.
-        needs_shelter: always false: what may leak connections is wrapped.
     """
 
     _has_owner = True
-    needs_shelter: Final = False
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client

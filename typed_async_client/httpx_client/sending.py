@@ -54,23 +54,29 @@ class RequestSender:
         options = self._options
         if attempt.phases is not None or attempt.headers or attempt.until != math.inf:
             options = self._adapted(attempt)
-            if self._owner.needs_shelter:
-                return self._sheltered(options)
+            owner = self._owner
+            if isinstance(owner, ExternalClient) and owner.needs_shelter:
+                return self._sheltered(owner, options)
         response: Awaitable[httpx.Response] = self._owner.client.request(
             self.record.method, self._url, **options
         )
         return response
 
-    def _sheltered(self, options: dict[str, Any]) -> Awaitable[httpx.Response]:
+    async def _sheltered(self, owner: ExternalClient, options: dict[str, Any]) -> httpx.Response:
         """Send the request so that a deadline, or a faster copy, costs its pool no connection."""
         given = options.get("extensions") or {}
 
         def send(trace: Any) -> Any:
             extensions = {**given, "trace": trace}
             more = {**options, "extensions": extensions}
-            return self._owner.client.request(self.record.method, self._url, **more)
+            return owner.client.request(self.record.method, self._url, **more)
 
-        return send_sheltered(send, given.get("trace"))
+        try:
+            response: httpx.Response = await send_sheltered(send, given.get("trace"))
+        except BaseException:
+            await owner.release_orphans(self.record)
+            raise
+        return response
 
     async def discard(self, response: httpx.Response) -> None:
         """Close a response, which has been read."""

@@ -17,10 +17,11 @@ from typed_async_client.binding import running_loop
 from typed_async_client.described import with_message
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.policies.checks import require_count
+from typed_async_client.pool.orphans import reclaiming_requests
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 
-__all__ = ["ShelteredTransport", "send_sheltered"]
+__all__ = ["ShelteredTransport", "release_orphans", "send_sheltered"]
 
 _T = TypeVar("_T")
 _DEFAULT_CONNECTIONS = 100
@@ -226,6 +227,25 @@ async def _shelter(
         raise
     result: _T = task.result()
     return result
+
+
+async def release_orphans(pool: Any, url: Any) -> None:
+    """Let a pool take back connections to a host that it lost when a request was cancelled.
+
+    Args:
+        pool: any asynchronous pool; None for none.
+        url: a URL of the host, of httpx.
+    """
+    if requests := reclaiming_requests(pool, url):
+        await _shelter(_cancelled_at_once(requests))
+
+
+async def _cancelled_at_once(requests: list[Coroutine[Any, Any, Any]]) -> None:
+    """Run each request until it would wait for the first time, and cancel it there through anyio."""
+    for request in requests:
+        with anyio.CancelScope() as scope, contextlib.suppress(Exception):
+            scope.cancel()
+            await request
 
 
 def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
