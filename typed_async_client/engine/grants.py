@@ -139,15 +139,16 @@ class Grants:
             states["hedge"].record(duration)
         if outcome.error is not None:  # there is no body to wait for
             self._give_back(now)
-        if self._ticket is None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is None:
             return ()
         said = health if is_asked else Health.OK
-        transitions = [self._report(states["circuit"], self._ticket, said, duration, now)]
+        transitions = [self._report(states["circuit"], ticket, said, duration, now)]
         if not is_asked:
             circuit = others["circuit"]
-            ticket = circuit.admit(now)
-            if isinstance(ticket, Ticket):
-                transitions.append(self._report(circuit, ticket, health, duration, now))
+            admitted = circuit.admit(now)
+            if isinstance(admitted, Ticket):
+                transitions.append(self._report(circuit, admitted, health, duration, now))
         return tuple(each for each in transitions if each is not None)
 
     def release(self) -> None:

@@ -10,6 +10,7 @@ from typed_async_client.engine.steps import Consult, Discard, Flow, Publish, Sen
 from typed_async_client.events import EventType
 from typed_async_client.outcome import Outcome
 from typed_async_client.policies.gates import Rejected
+from typed_async_client.policies.transitions import Transition
 
 __all__ = ["guarded_attempt", "judged"]
 
@@ -63,17 +64,22 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     if EventType.STARTED in run.wanted:
         yield Publish(run.event(EventType.STARTED))
     admission.begin(attempt)
-    outcome = yield from _made(run, attempt, admission)
+    try:
+        outcome: Outcome = yield Send(attempt)
+    except GeneratorExit:
+        raise
+    except BaseException as interruption:
+        if not admission.is_unneeded:  # a copy was answered otherwise
+            run.keep_interrupted(attempt, interruption)
+        raise
+    admission.end()
     if admission.is_overtaken:
         return (yield from _dropped(outcome, admission))
     try:
         outcome.attempt, outcome.ended = attempt, (now := run.now())
         transitions = admission.report(outcome, now - attempt.started, now)
-        if admission.fleet is not None:
-            changed = yield from admission.fleet.report(outcome)
-            transitions += () if changed is None else (changed,)
-        for transition in transitions:
-            yield Publish(run.transition_event(transition))
+        if transitions or admission.fleet is not None:
+            yield from _told(run, outcome, admission, transitions)
     except GeneratorExit:
         raise
     except BaseException:
@@ -83,18 +89,15 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     return outcome
 
 
-def _made(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
-    """Make an attempt; it is on the record even if it is interrupted, unless a copy was faster."""
-    try:
-        outcome: Outcome = yield Send(attempt)
-    except GeneratorExit:
-        raise
-    except BaseException as interruption:
-        if not admission.is_unneeded:
-            run.keep_interrupted(attempt, interruption)
-        raise
-    admission.end()
-    return outcome
+def _told(
+    run: Run, outcome: Outcome, admission: Admission, transitions: tuple[Transition, ...]
+) -> Flow[None]:
+    """Tell the store how an attempt has ended, and publish what has changed."""
+    if admission.fleet is not None:
+        changed = yield from admission.fleet.report(outcome)
+        transitions += () if changed is None else (changed,)
+    for transition in transitions:
+        yield from Publish(run.transition_event(transition))
 
 
 def _dropped(outcome: Outcome, admission: Admission) -> Flow[Outcome]:

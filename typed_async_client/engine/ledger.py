@@ -142,8 +142,10 @@ class Ledger:
         return oldest is not None and oldest.age > age
 
     def _expire(self) -> None:
-        while self._has_older_than(self._max_age):
+        oldest = next(iter(self._results.values()), None)
+        while oldest is not None and oldest.age > self._max_age:
             self._lose_oldest()
+            oldest = next(iter(self._results.values()), None)
 
     def _lose_oldest(self) -> None:
         """Drop the oldest result because of a limit, which its batch is told."""

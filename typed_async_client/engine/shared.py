@@ -33,15 +33,16 @@ class Scoped(Generic[StateT]):
         scope: ``"host"`` or ``"client"``.
     """
 
-    __slots__ = ("_scope", "hosts")
+    __slots__ = ("_scope", "_shared_key", "hosts")
 
     def __init__(self, start: Callable[[], StateT], scope: Scope) -> None:
         self.hosts: Hosts[StateT] = Hosts(start)
         self._scope = scope
+        self._shared_key = scope_key(scope, "")
 
     def at(self, origin: str, now: float) -> StateT:
         """Return the state for requests to an origin."""
-        return self.hosts.at(scope_key(self._scope, origin), now)
+        return self.hosts.at(origin if self._scope == "host" else self._shared_key, now)
 
 
 class Policies:

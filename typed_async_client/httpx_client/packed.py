@@ -189,10 +189,12 @@ def _split_off_head(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
 
     ``network_stream`` is dropped: a stored response mustn't keep its connection alive.
     """
-    headers, extensions = state.pop("headers"), dict(state.pop("extensions"))
+    headers, extensions = state.pop("headers"), state.pop("extensions")
     if type(headers) is not httpx.Headers:
         raise ValueError("the headers are of another class")
-    extensions.pop("network_stream", None)
+    if "network_stream" in extensions:
+        extensions = dict(extensions)
+        del extensions["network_stream"]
     if not _SCALARS.issuperset(map(type, extensions.values())):
         for name, value in extensions.items():
             if type(value) not in _SCALARS:
