@@ -116,7 +116,7 @@ class ResultBase(LazyFields):
 
     def __repr__(self) -> str:
         outcome = redacted_repr(self.response if self.error is None else self.error)
-        if self.response_evicted:
+        if self.response_evicted and self.error is None:
             outcome = f"response {self.status_code} evicted"
         return (
             f"<{type(self).__name__} {self.status.name} {self.method} {self.url} "

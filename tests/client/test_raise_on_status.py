@@ -145,6 +145,7 @@ async def test_the_responses_of_errors_count_as_kept_bytes() -> None:
         last: Any = results["r2"].error
         assert (first.response, str(first)) == (None, str(last))
         assert len(last.response.content) == 60_000
+        assert "StatusError" in repr(results["r0"])
         assert "network_stream" not in last.response.extensions
 
 
