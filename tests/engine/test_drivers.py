@@ -1,6 +1,7 @@
 """Both drivers perform the same steps in the same order."""
 
 import asyncio
+import math
 import time
 from typing import Any
 
@@ -128,6 +129,16 @@ def test_a_predicate_may_be_a_coroutine_function() -> None:
     script, response, end = drive_async("404", "ok", resilience=policy)
     assert (response.status_code, len(script.sent)) == (200, 2)
     assert end == 1.0 + 0.25 + 1.0
+
+
+def test_a_predicate_may_be_a_plain_function() -> None:
+    """For either kind of client."""
+    policy = Resilience(
+        retry=RetryPolicy(jitter="none", when=lambda response: response.status_code == 404)
+    )
+    for seconds in (math.inf, 9.0):
+        script, response, _ = drive_async("404", "ok", resilience=policy, seconds=seconds)
+        assert (response.status_code, len(script.sent)) == (200, 2)
 
 
 @pytest.mark.parametrize("status", ["503", "ok"])
