@@ -35,7 +35,6 @@ __all__ = [
     "Trace",
     "ZStandardDecoder",
     "break_cycle_of_h2",
-    "connections_in_use",
     "cookies_of_domain",
     "drop_surplus_permits",
     "except_from_mounts",
@@ -136,11 +135,6 @@ def max_connections_of(transport: httpx.AsyncHTTPTransport, default: int) -> int
 def transport_for(client: Any, url: Any) -> Any:
     """Return the transport that an asynchronous client uses for a URL."""
     return client._transport_for_url(url)
-
-
-def connections_in_use(pool: Any) -> list[Any]:
-    """Return the connections that a pool of httpcore has given to its requests."""
-    return [request.connection for request in pool._requests]
 
 
 def stream_under(stream: Any) -> Any:

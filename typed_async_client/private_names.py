@@ -28,6 +28,7 @@ class PrivateName(NamedTuple):
 
 
 _HERE = ("private.py",)
+_ORPHANS = ("pool/orphans.py",)
 _FAST_PATH = ("httpx_client/fast_path.py",)
 _REDIRECTS = ("httpx_client/redirects.py",)
 _RESPONSE = ("pool/response.py",)
@@ -111,8 +112,22 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpcore._async.connection_pool",
         "AsyncConnectionPool",
         "_requests",
-        _HERE,
+        _ORPHANS,
         "which connections belong to a request",
+    ),
+    PrivateName(
+        "httpcore._async.connection_pool",
+        "AsyncConnectionPool",
+        "_connections",
+        _ORPHANS,
+        "from which lost connections are removed",
+    ),
+    PrivateName(
+        "httpcore._async.connection_pool",
+        "AsyncConnectionPool",
+        "_assign_requests_to_connections",
+        _ORPHANS,
+        "serves those that wait",
     ),
     PrivateName(
         "httpcore._async.connection",

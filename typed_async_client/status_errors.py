@@ -4,6 +4,8 @@ import re
 from typing import Any, Final
 
 from typed_async_client.errors import StatusError
+from typed_async_client.facts import request_of
+from typed_async_client.record import RequestRecord
 from typed_async_client.redact import one_line
 
 __all__ = ["FIRST_ERROR", "status_error"]
@@ -14,33 +16,43 @@ FIRST_ERROR: Final = 400
 _SHOWN: Final = 200
 """Characters of a body in a message."""
 
+_CHARSET = re.compile(
+    r"""charset=["']?((?:iso-8859-(?:[1-9]|1[0-6])|windows-125[0-8]|us-ascii|latin-1|gbk|big5|euc-jp|euc-kr|shift_jis))\b""",
+    re.IGNORECASE,
+)
+"""Encodings of text other than UTF-8; the server mustn't choose any other of Python's codecs."""
+
 _TEXTUAL = re.compile(r"\s*(?:text/|application/(?:[\w.+-]+\+)?(?:json|xml)\b)", re.IGNORECASE)
 
 
-def status_error(response: Any) -> StatusError:
+def status_error(response: Any, record: RequestRecord) -> StatusError:
     """Return the error for a response whose body has been read.
 
     Args:
         response: the response, of httpx or httpx2.
+        record: the request that was asked for; a redirect may have led to another.
 
     Example:
         >>> request = httpx.Request("GET", "https://api.test/items")
-        >>> status_error(httpx.Response(404, text="no such item", request=request))
+        >>> response = httpx.Response(404, text="no such item", request=request)
+        >>> status_error(response, RequestRecord("GET", "https://api.test/items"))
         StatusError('GET https://api.test/items: 404 Not Found: no such item')
     """
-    request = response.request
-    status = f"{response.status_code} {response.reason_phrase}".rstrip()
-    parts = [f"{request.method} {one_line(str(request.url))}", status, _beginning_of(response)]
+    request = request_of(response)
+    asked = f"{record.method} {record.url}"
+    if request is not None:
+        asked = f"{request.method} {one_line(str(request.url))}"
+    reason = one_line(str(response.reason_phrase))[:_SHOWN]
+    parts = [asked, f"{response.status_code} {reason}".rstrip(), _beginning_of(response)]
     return StatusError(": ".join(filter(None, parts)), request=request, response=response)
 
 
 def _beginning_of(response: Any) -> str:
     """Return the first characters of a textual body, on one line; empty for any other."""
-    if not _TEXTUAL.match(response.headers.get("content-type", "")):
+    kind, _, parameters = response.headers.get("content-type", "").partition(";")
+    if not _TEXTUAL.match(kind):
         return ""
+    found = _CHARSET.search(parameters)
     start = response.content[: 4 * _SHOWN]  # no character takes more bytes
-    try:
-        text = start.decode(response.charset_encoding or "utf-8", "replace")
-    except LookupError:
-        text = start.decode("utf-8", "replace")
+    text = start.decode(found[1] if found else "utf-8", "replace")
     return one_line(text)[:_SHOWN].rstrip()

@@ -14,6 +14,7 @@ from typed_async_client import (
     Call,
     CallNext,
     EventType,
+    RequestRecord,
     Resilience,
     RetryPolicy,
     StatusError,
@@ -153,7 +154,8 @@ def error_with(content: bytes, content_type: str) -> StatusError:
     """Return the error of a response."""
     request = httpx.Request("GET", "https://api.test/x")
     headers = {"content-type": content_type}
-    return status_error(httpx.Response(400, content=content, headers=headers, request=request))
+    response = httpx.Response(400, content=content, headers=headers, request=request)
+    return status_error(response, RequestRecord("GET", "https://api.test/x"))
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,10 @@ def error_with(content: bytes, content_type: str) -> StatusError:
     [
         ("text/plain", b"a" * 500, ": " + "a" * 200),
         ("text/plain; charset=latin-1", b"caf\xe9\x00", ": café?"),
+        ("text/plain; charset=idna", b"\xff", ": \ufffd"),
+        ("text/plain; charset=undefined", b"abc", ": abc"),
+        ("text/plain; charset=unicode_escape", b"\\N", ": \\N"),
+        ("text/plain; charset*=us-ascii''a%00b", b"abc", ": abc"),
         ("text/plain; charset=unknown", b"caf\xc3\xa9", ": café"),
         ("application/json", b'{"a": 1}', ': {"a": 1}'),
         ("application/problem+json", b'{"a": 1}', ': {"a": 1}'),
@@ -182,3 +188,62 @@ def test_the_error_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(error_with(b"abc", "text/plain")))
     assert type(error) is StatusError
     assert (error.response.text, error.response.request.url.host) == ("abc", "api.test")
+
+
+def test_a_reason_phrase_is_shown_on_one_line_and_without_secrets() -> None:
+    """An external client passes on what the server has sent."""
+    request = httpx.Request("GET", "https://api.test/x")
+    reason = b"no\x1b[31m https://user:secret@h/ " + b"x" * 500
+    response = httpx.Response(404, request=request, extensions={"reason_phrase": reason})
+    said = str(status_error(response, RequestRecord("GET", "https://api.test/x")))
+    assert said.isprintable()
+    assert "secret" not in said
+    assert len(said) < 250
+
+
+async def test_a_client_that_is_none_of_httpx_may_return_a_response_without_its_request() -> None:
+    """The error then names what was asked for."""
+
+    class Other:
+        async def request(self, method: str, url: str, **_: Any) -> httpx.Response:
+            return httpx.Response(404)
+
+    client = AsyncResilientClient(http_client=Other(), raise_on_status=True)
+    with pytest.raises(StatusError, match=r"^GET http://a\.test/x\?token=REDACTED: 404 Not Found$"):
+        await client.request("GET", "http://a.test/x?token=1")
+    await client.close()
+
+
+@pytest.mark.parametrize("kind", ["args", "nested", "list of errors", "list of responses"])
+async def test_bodies_count_wherever_an_error_refers_to_them(kind: str) -> None:
+    """As errors of SDKs do, which a middleware may raise."""
+
+    class ApiError(Exception):
+        pass
+
+    async def middleware(call: Call, call_next: CallNext) -> httpx.Response:
+        response = await call_next(call)
+        inner = ApiError("inner", response)
+        raise {
+            "args": inner,
+            "nested": ApiError("outer", inner),
+            "list of errors": ApiError([inner, inner]),
+            "list of responses": ApiError("outer", [response]),
+        }[kind]
+
+    async def large(_: SeenRequest, wire: Wire) -> None:
+        await wire.answer(200, b"x" * 60_000)
+
+    async with (
+        FaultServer(each_request(large)) as server,
+        AsyncResilientClient(middleware=[middleware], max_result_bytes=100_000) as client,
+    ):
+        for number in range(3):
+            task = await client.get(server.url, client.new_context(f"r{number}"))
+            await asyncio.wait({task})
+        del task
+        gc.collect()
+        results = client.get_all_results()
+        assert results["r0"].response_evicted
+        assert "Response" not in repr(results["r0"].error)
+        assert "Response" in repr(results["r2"].error) or kind == "list of errors"

@@ -253,3 +253,10 @@ def play(
         run, script, clock, interrupt_at, interruption, body_error, http1, on_step, after_step
     )
     return played.drive()
+
+
+def assert_all_are_on_record(run: Play) -> None:
+    """Check that each attempt that was sent has one record."""
+    sent = [(attempt.number, attempt.copy) for attempt in run.sent]
+    kept = [(record.number, record.copy) for record in run.run.history if not record.rejection]
+    assert sorted(kept) == sorted(sent)

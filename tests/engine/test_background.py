@@ -95,3 +95,48 @@ def test_tasks_of_another_loop_are_left_to_it() -> None:
     asyncio.run(here())
     thread.join()
     assert len(background) == 0
+
+
+def test_end_waits_for_a_limited_time_if_asked() -> None:
+    """A task that takes longer goes on."""
+
+    async def main() -> None:
+        loop, background = asyncio.get_running_loop(), Background()
+        task = asyncio.create_task(stubborn(3.0))
+        background.add(task, 9.0)
+        await asyncio.sleep(0)
+        await background.end(1.0)
+        assert (loop.time(), task.done()) == (1.0, False)
+        await asyncio.wait({task})
+        assert (loop.time(), len(background)) == (3.0, 0)
+
+    run_virtual(main())
+
+
+def test_what_is_left_of_a_closed_loop_is_closed() -> None:
+    """Its coroutine gives back what it holds, and nothing is logged about its task."""
+    background, closed = Background(), []
+
+    async def held() -> None:
+        try:
+            await forever()
+        except GeneratorExit:
+            closed.append(True)
+            raise
+
+    async def leave_behind() -> None:
+        background.add(asyncio.create_task(held()), 9.0)
+        await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave_behind())
+    loop.close()
+    assert len(background) == 1
+
+    async def add_another() -> None:
+        background.add(asyncio.create_task(asyncio.sleep(0)), 9.0)
+        assert len(background) == 1
+        await background.end()
+
+    asyncio.run(add_another())
+    assert (closed, len(background)) == ([True], 0)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from flow_kit import Play, play
+from flow_kit import Play, assert_all_are_on_record, play
 from run_kit import ORIGIN, START, Clock
 
 from typed_async_client import EventType, Resilience
@@ -154,6 +154,8 @@ def test_a_request_with_a_store_may_be_interrupted_at_any_step(
         assert store.deposited <= 1
         extra = sum(each.number > 1 or each.copy > 0 for each in run.sent)
         assert store.withdrawn <= extra + (interrupted == "Consult")
+        assert set(run.answered) == {*run.discarded, *run.delivered}
+        assert_all_are_on_record(run)
         index += 1
     assert index > 3
 

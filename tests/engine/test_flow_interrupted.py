@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from flow_kit import Play, play
+from flow_kit import Play, assert_all_are_on_record, play
 from run_kit import ORIGIN, START, Clock, outcome_of
 
 from typed_async_client import EventType, Resilience
@@ -115,6 +115,7 @@ def test_a_request_may_be_interrupted_at_any_step(name: str, error: type[BaseExc
         assert is_over or terminal[0].error is run.error
         assert is_over or set(run.answered) == {*run.discarded}, index
         assert [event.seq for event in run.events] == list(range(len(run.events)))
+        assert_all_are_on_record(run)
         index += 1
     assert index > 3
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ from typed_async_client import EventType, Resilience
 from typed_async_client.engine.flow import request_flow
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.shared import SharedPolicies
+from typed_async_client.engine.steps import Sleep, Spawn
 from typed_async_client.engine.sync_driver import LockedFlow, SyncDriver
 from typed_async_client.policies.adaptive import AdaptiveLimit
 from typed_async_client.policies.budget import RetryBudget
@@ -235,3 +237,28 @@ def test_a_locked_flow_that_is_closed_gives_back_what_it_holds() -> None:
     flow.close()
     assert queue.gate.in_flight == 0
     assert not lock.is_mine
+
+
+def test_the_flows_that_a_locked_flow_spawns_hold_the_lock_as_well() -> None:
+    """Copies of an attempt use the same queues, and other threads may, too."""
+    lock, held = threading.RLock(), []
+
+    def is_held() -> bool:
+        with ThreadPoolExecutor(1) as other:
+            return not other.submit(lock.acquire, blocking=False).result()
+
+    def child() -> Any:
+        held.append(is_held())
+        yield Sleep(1.0)
+
+    def parent() -> Any:
+        try:
+            yield Spawn(child())
+        except ValueError:
+            yield Spawn(child())
+
+    flow: Any = LockedFlow(parent(), lock)
+    first = next(flow)
+    next(first.flow)
+    next(flow.throw(ValueError()).flow)
+    assert held == [True, True]

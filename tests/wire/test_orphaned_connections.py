@@ -35,7 +35,7 @@ async def test_a_connection_that_belongs_to_no_request_is_dropped() -> None:
         lose_connection(pool, url)
         with pytest.raises(httpx.PoolTimeout):
             await client.get(url)
-        await release_orphans(pool, url)
+        await release_orphans(pool)
         assert pool.connections == []
         assert (await client.get(url)).text == "ok"
 
@@ -49,39 +49,52 @@ async def test_a_request_that_waits_for_a_connection_gets_it() -> None:
         waiting = asyncio.create_task(client.get(url))
         await asyncio.sleep(0.02)
         assert not waiting.done()
-        await release_orphans(pool, url)
+        await release_orphans(pool)
         assert (await waiting).text == "ok"
 
 
-async def test_a_connection_to_another_host_stays() -> None:
-    """It is given back by a request to that host."""
-    client, pool = one_connection()
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_a_connection_through_a_proxy_is_dropped_as_well(scheme: str) -> None:
+    """And no other is opened in its place."""
+    client, pool = one_connection(proxy=f"{scheme}://127.0.0.1:1")
     async with client:
-        lose_connection(pool, "http://other.test/")
-        await release_orphans(pool, httpx.URL("http://a.test/"))
-        assert len(pool.connections) == 1
-        await release_orphans(pool, httpx.URL("http://other.test/x"))
-        assert pool.connections == []
+        pool = client._mounts[next(iter(client._mounts))]._pool  # type: ignore[union-attr]
+        lose_connection(pool, "https://a.test/")
+        for _ in range(3):
+            await release_orphans(pool)
+            assert pool.connections == []
 
 
-async def test_a_connection_that_is_being_opened_or_used_stays() -> None:
-    """Nothing of it is disturbed."""
+async def test_only_the_pool_of_httpcore_is_touched() -> None:
+    """Any other transport may have no pool, or one of its own."""
+    await release_orphans(None)
+    await release_orphans(object())
+
+
+@pytest.mark.parametrize("http2", [False, True])
+async def test_a_connection_that_is_being_opened_or_used_stays(*, http2: bool) -> None:
+    """Nothing of it is disturbed, although another has been lost."""
     accepted = asyncio.Event()
 
     async def slow(wire: Wire) -> None:
         accepted.set()
         await stall(wire)
 
-    client, pool = one_connection()
+    limits = httpx.Limits(max_connections=2)
+    client: Any = httpx.AsyncClient(limits=limits, trust_env=False, http2=http2)
+    pool = client._transport._pool
     async with FaultServer(slow) as server, client:
         url = httpx.URL(server.url)
         task = asyncio.create_task(client.get(url))
+        await asyncio.sleep(0)
+        lose_connection(pool, url)
         for _ in range(200):
-            await release_orphans(pool, url)
+            await release_orphans(pool)
+            await asyncio.sleep(0)
             if accepted.is_set():
                 break
         await wait_until(lambda: len(server.requests) == 1 or accepted.is_set())
-        await release_orphans(pool, url)
+        await release_orphans(pool)
         assert len(pool.connections) == 1
         assert not task.done()
         task.cancel()

@@ -1,7 +1,10 @@
 """Tasks that go on although nobody waits for them, until their time is over or the client closes."""
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
+
+from typed_async_client.private import forget_task
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,26 +25,45 @@ class Background:
 
     def add(self, task: "asyncio.Task[Any]", seconds: float) -> None:
         """Keep a task of the running event loop, and cancel it after a number of seconds."""
+        self._forget_closed_loops()
         loop = asyncio.get_running_loop()
         self._timers[task] = loop.call_later(seconds, task.cancel)
         task.add_done_callback(self._forget)
 
-    async def end(self) -> None:
-        """Cancel those of the running event loop, and wait until they have ended."""
+    async def end(self, seconds: float | None = None) -> None:
+        """Cancel those of the running event loop, and wait until they have ended.
+
+        Args:
+            seconds: how long to wait at most; None for no limit.
+        """
         if not self._timers:  # as where no loop of asyncio is running
             return
         loop = asyncio.get_running_loop()
-        await cancel_tasks([task for task in list(self._timers) if task.get_loop() is loop])
+        tasks = [task for task in list(self._timers) if task.get_loop() is loop]
+        await cancel_tasks(tasks, seconds)
+
+    def _forget_closed_loops(self) -> None:
+        """Close what is left of event loops that were closed before their tasks had ended."""
+        for task in [task for task in list(self._timers) if task.get_loop().is_closed()]:
+            self._timers.pop(task, None)
+            forget_task(task)
+            task.get_coro().close()
 
     def _forget(self, task: "asyncio.Task[Any]") -> None:
         self._timers.pop(task).cancel()
         _retrieve(task)
 
 
-async def cancel_tasks(tasks: "Collection[asyncio.Task[Any]]") -> None:
+async def cancel_tasks(
+    tasks: "Collection[asyncio.Task[Any]]", seconds: float | None = None
+) -> None:
     """Cancel tasks, and wait until they have ended, even if the running task is cancelled meanwhile.
 
     What they raise is lost.
+
+    Args:
+        tasks: tasks of the running event loop.
+        seconds: how long to wait at most; None for no limit.
 
     Raises:
         CancelledError: the running task was cancelled meanwhile.
@@ -49,13 +71,16 @@ async def cancel_tasks(tasks: "Collection[asyncio.Task[Any]]") -> None:
     for task in tasks:
         task.cancel()
     interruption: asyncio.CancelledError | None = None
-    while pending := [task for task in tasks if not task.done()]:
+    now = asyncio.get_running_loop().time
+    end = math.inf if seconds is None else now() + seconds
+    while (pending := [task for task in tasks if not task.done()]) and now() < end:
         try:
-            await asyncio.wait(pending)
+            await asyncio.wait(pending, timeout=None if seconds is None else end - now())
         except asyncio.CancelledError as error:
             interruption = error
     for task in tasks:
-        _retrieve(task)
+        if task.done():
+            _retrieve(task)
     if interruption is not None:
         try:
             raise interruption

@@ -136,7 +136,7 @@ def raise_bad_status(run: Run, outcome: Outcome) -> None:
     response = outcome.response
     if response is None or (outcome.facts.status or 0) < FIRST_ERROR:
         return
-    error = status_error(response)
+    error = status_error(response, run.record)
     if run.attempts > 1:
         error.add_note(f"after {_count(run.attempts)}")
     error.history = run.history

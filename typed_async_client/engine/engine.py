@@ -212,7 +212,7 @@ class Engine:
             for unfinished in self.requests.active():
                 unfinished.abandon()
             self.monitor.drain()
-        await self.policies.background.end()
+        await self.policies.background.end(self._grace)
         await self.callbacks.settle(self._grace, excluding=caller)
         await self.callbacks.cancel(excluding=caller)
         await self.monitor.stop()

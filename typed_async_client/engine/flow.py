@@ -51,7 +51,7 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - the ord
         else:
             run.keep_success(outcome)
         if policies.shared:
-            yield from settled(run)
+            yield from _settled(run, outcome)
         if run.raise_on_status:
             raise_bad_status(run, outcome)
         response = outcome.response
@@ -93,6 +93,18 @@ def _interrupted(run: Run, error: BaseException) -> Flow[None]:
         yield Publish(run.failed_event(another))
         raise
     yield Publish(run.failed_event(error))
+
+
+def _settled(run: Run, outcome: Outcome) -> Flow[None]:
+    """Settle the shared budget before the response is handed over; close it if that is interrupted."""
+    try:
+        yield from settled(run)
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if outcome.response is not None:
+            yield from Discard(outcome.response)
+        raise
 
 
 def _retried(run: Run, outcome: Outcome) -> Flow[Outcome]:

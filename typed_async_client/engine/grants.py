@@ -103,8 +103,8 @@ class Grants:
         The next delay would be too short if only the attempts that were fast counted.
         """
         attempt, run = self._attempt, self._run
-        if attempt is None or self._is_answered:
-            return
+        if attempt is None or (self._is_answered and not self.is_overtaken):
+            return  # it wasn't sent, or is on the record with its answer
         run.states["hedge"].record(now - attempt.started)
         facts = Facts(fault=None, sent=Sent.UNANSWERED, idempotent=True, local=True)
         ended = dataclasses.replace(attempt, phases=dict(attempt.phases or {}))  # it may go on

@@ -82,7 +82,9 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
             yield from _told(run, outcome, admission, transitions)
     except GeneratorExit:
         raise
-    except BaseException:
+    except BaseException as interruption:
+        outcome.admission, outcome.interruption = admission, interruption
+        run.keep(outcome)
         if outcome.response is not None:
             yield from Discard(outcome.response)
         raise

@@ -55,11 +55,13 @@ def hedged_attempt(run: Run) -> Flow[Outcome]:
         losers = [racer for racer in racers if racer is not winner]
         for racer in losers:
             racer.admission.is_unneeded = True
-        detached = yield from _let_end(run, losers, outcome, racers)
-        cancelled = [racer for racer in losers if racer not in detached]
-        yield from _stop(run, cancelled, racers)
-        for racer in losers:  # those that have ended all the same are on the record already
-            racer.admission.lose(answered)
+        try:
+            detached = yield from _let_end(run, losers, outcome, racers)
+            cancelled = [racer for racer in losers if racer not in detached]
+            yield from _stop(run, cancelled, racers)
+        finally:
+            for racer in losers:  # those that have ended all the same are on the record already
+                racer.admission.lose(answered)
     except GeneratorExit:
         raise
     except BaseException:

@@ -47,6 +47,8 @@ def _cause(event: AsyncEvent) -> str:
         return str(event.data.reason)
     if event.error is None:
         return f"status {event.data.status}"
-    message = error_line(event.error).removeprefix(f"{event.method}: ")  # the line has it
+    message = error_line(event.error)
+    for named in (f"{event.method}: ", f"{event.method} {event.url}: "):  # the line has it
+        message = message.removeprefix(named)
     name = type(event.error).__name__
     return f"{name}: {message}" if message else name

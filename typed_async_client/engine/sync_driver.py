@@ -21,6 +21,7 @@ from typed_async_client.engine.steps import (
     Publish,
     Send,
     Sleep,
+    Spawn,
     Step,
 )
 from typed_async_client.events import AsyncEvent
@@ -74,17 +75,23 @@ class LockedFlow(Generator[Step[Any], Any, T]):
     def send(self, value: Any, /) -> Step[Any]:
         """Resume the flow with the answer to its last step."""
         with self._lock:
-            return self._flow.send(value)
+            return self._locked(self._flow.send(value))
 
     def throw(self, *error: Any) -> Step[Any]:
         """Resume the flow with an exception."""
         with self._lock:
-            return self._flow.throw(*error)
+            return self._locked(self._flow.throw(*error))
 
     def close(self) -> None:
         """End the flow, which gives back what the policies have granted."""
         with self._lock:
             self._flow.close()
+
+    def _locked(self, step: Step[Any]) -> Step[Any]:
+        """Let a flow that is to run beside this one hold the lock, too."""
+        if isinstance(step, Spawn):
+            step.flow = LockedFlow(step.flow, self._lock)
+        return step
 
 
 class SyncDriver:

@@ -107,7 +107,7 @@ class ExternalClient(WarnsUnclosed):
         """Let the pool drop a connection that it lost when the running task's attempt failed."""
         request = current_log().request
         url = httpx.URL(record.url) if request is None else request.url
-        await release_orphans(pool_of(transport_for(self.client, url)), url)
+        await release_orphans(pool_of(transport_for(self.client, url)))
 
     async def enter(self) -> None:
         """Do nothing: the user opens the client."""

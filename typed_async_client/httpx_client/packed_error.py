@@ -64,8 +64,7 @@ class PackedError:
         }
         self._cause = _pack(_cause_of(error), packed)
         self._suppress = error.__suppress_context__
-        kept = (*self._state.values(), *self._args, self._cause)
-        self.size: int = sum(each.size for each in kept if isinstance(each, _SIZED))
+        self.size: int = _size_of([*self._state.values(), *self._args, self._cause])
         packed[id(error)] = self
 
     @classmethod
@@ -93,12 +92,9 @@ class PackedError:
         return bare
 
     def _drop_responses(self) -> None:
-        self._state = {
-            name: None if isinstance(value, _PACKED_RESPONSES) else value
-            for name, value in self._state.items()
-        }
-        if isinstance(self._cause, PackedError):
-            self._cause = self._cause.without_responses()
+        self._args = tuple(_without_responses([*self._args]))
+        self._cause = _without_responses(self._cause)
+        self._state = {name: _without_responses(value) for name, value in self._state.items()}
         self.size = 0
 
     def _unpack(self, rebuilt: dict[int, BaseException]) -> BaseException:
@@ -124,16 +120,35 @@ def _cause_of(error: BaseException) -> BaseException | None:
 
 
 _PACKED_RESPONSES = (PackedResponse, StrippedResponse)
-_SIZED = (PackedError, *_PACKED_RESPONSES)
 
 
 def _pack(value: Any, packed: _Packed) -> Any:
     """Pack an error or a response among the arguments or attributes of another error, or in a list."""
     if isinstance(value, BaseException):
         return packed[id(value)] if id(value) in packed else PackedError(value, packed)
-    if isinstance(value, list | tuple) and any(isinstance(one, BaseException) for one in value):
-        return [_pack(one, packed) for one in value]
+    if type(value) in {list, tuple}:
+        items = [_pack(one, packed) for one in value]
+        return items if any(isinstance(one, _PACKED) for one in items) else value
     return value if (packed_response := PackedResponse.of(value)) is None else packed_response
+
+
+_PACKED = (PackedError, *_PACKED_RESPONSES)
+
+
+def _size_of(value: Any) -> int:
+    """Return the bytes of the bodies that a packed value keeps."""
+    if type(value) is list:
+        return sum(map(_size_of, value))
+    return value.size if isinstance(value, _PACKED) else 0
+
+
+def _without_responses(value: Any) -> Any:
+    """Return a packed value that keeps no bodies: a response in it is None."""
+    if isinstance(value, PackedError):
+        return value.without_responses()
+    if type(value) is list:
+        return [_without_responses(one) for one in value]
+    return None if isinstance(value, _PACKED_RESPONSES) else value
 
 
 def _unpack(value: Any, rebuilt: dict[int, BaseException]) -> Any:

@@ -1,45 +1,40 @@
-"""Finds connections that a pool of httpcore has lost, and how the pool gets them back.
+"""Takes back the connections that a pool of httpcore has lost.
 
 httpcore 1.0.9 opens a connection in the turn after it has given it to a request that waited for one. If
 the request is cancelled, or times out, in between, nobody opens or closes the connection any more, and
 it takes up its place in the pool for good. httpcore2 gives it to the next request instead.
 """
 
-from collections.abc import Coroutine
 from typing import Any
 
 import httpcore
 
-from typed_async_client.private import connections_in_use
-
-__all__ = ["reclaiming_requests"]
+__all__ = ["take_back_orphans"]
 
 _UNOPENED = "CONNECTING"
 """How httpcore describes a connection that isn't open yet; one that has failed says so."""
 
 
-def reclaiming_requests(pool: Any, url: Any) -> list[Coroutine[Any, Any, Any]]:
-    """Return requests that make a pool drop its lost connections to a host, and serve who waits.
+def take_back_orphans(pool: Any) -> list[Any]:
+    """Let a pool forget unopened connections that belong to no request, and serve those that wait.
 
-    Each must be cancelled through anyio before it sends anything. httpcore marks the connection of
-    such a request as failed, drops those, and looks for connections whenever a request ends.
+    All of it happens in one turn of the event loop, so that nobody is given such a connection
+    meanwhile.
 
     Args:
-        pool: an asynchronous pool; none but httpcore's loses connections.
-        url: a URL of the host, of httpx.
+        pool: an asynchronous pool; nothing is done to any but httpcore's.
+
+    Returns:
+        Idle connections to be closed, which the pool has replaced.
     """
     if not isinstance(pool, httpcore.AsyncConnectionPool):
         return []
-    target = httpcore.URL(
-        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-    )
-    in_use = connections_in_use(pool)
+    in_use = [request.connection for request in pool._requests]  # noqa: SLF001 - listed in private_names.py
     orphans: list[Any] = [
         connection
         for connection in pool.connections
-        if connection.info() == _UNOPENED
-        and connection.can_handle_request(target.origin)
-        and not any(connection is each for each in in_use)
+        if connection.info() == _UNOPENED and not any(connection is each for each in in_use)
     ]
-    senders = [*orphans, pool] if orphans else []
-    return [one.handle_async_request(httpcore.Request("GET", target)) for one in senders]
+    for connection in orphans:
+        pool._connections.remove(connection)  # noqa: SLF001 - the same
+    return pool._assign_requests_to_connections() if orphans else []  # noqa: SLF001 - the same

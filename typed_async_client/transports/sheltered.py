@@ -17,7 +17,7 @@ from typed_async_client.binding import running_loop
 from typed_async_client.described import with_message
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.policies.checks import require_count
-from typed_async_client.pool.orphans import reclaiming_requests
+from typed_async_client.pool.orphans import take_back_orphans
 from typed_async_client.private import max_connections_of
 from typed_async_client.wire.messages import timeout_of
 
@@ -229,23 +229,14 @@ async def _shelter(
     return result
 
 
-async def release_orphans(pool: Any, url: Any) -> None:
-    """Let a pool take back connections to a host that it lost when a request was cancelled.
+async def release_orphans(pool: Any) -> None:
+    """Let a pool take back connections that it lost when a request was cancelled.
 
     Args:
         pool: any asynchronous pool; None for none.
-        url: a URL of the host, of httpx.
     """
-    if requests := reclaiming_requests(pool, url):
-        await _shelter(_cancelled_at_once(requests))
-
-
-async def _cancelled_at_once(requests: list[Coroutine[Any, Any, Any]]) -> None:
-    """Run each request until it would wait for the first time, and cancel it there through anyio."""
-    for request in requests:
-        with anyio.CancelScope() as scope, contextlib.suppress(Exception):
-            scope.cancel()
-            await request
+    for replaced in take_back_orphans(pool):
+        await _shelter(replaced.aclose())
 
 
 def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
