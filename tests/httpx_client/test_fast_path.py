@@ -301,3 +301,21 @@ def test_the_overridden_methods_of_httpx_exist() -> None:
         if name.startswith("_"):
             ours = inspect.signature(vars(FastPathClient)[name])
             assert list(ours.parameters) == list(theirs.parameters)
+
+
+async def test_a_bare_request_has_the_state_that_the_constructor_of_httpx_gives_it() -> None:
+    """It is created without it; nothing of one request is shared with the next but its URL."""
+    async with make() as client, httpx.AsyncClient() as stock:
+        sent = [(await client.request("get", URL)).request for _ in range(2)]
+        built = stock.build_request("GET", URL)
+        for request in sent:
+            assert vars(request).keys() == vars(built).keys()
+            assert (request.method, request.url, request.content) == ("GET", built.url, b"")
+            assert request.headers == built.headers
+            assert request.extensions == built.extensions
+            assert type(request.stream) is type(built.stream)
+        sent[0].headers["X-Changed"] = "yes"
+        sent[0].extensions["timeout"]["read"] = 1.0
+        assert "X-Changed" not in sent[1].headers
+        assert sent[1].extensions == built.extensions
+        assert "X-Changed" not in (await client.get(URL)).request.headers

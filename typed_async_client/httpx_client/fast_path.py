@@ -114,15 +114,18 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         return parsed if parsed.is_absolute else None
 
     def _bare_request(self, method: str, parsed: _ParsedUrl) -> httpx.Request:
-        """Build a request that consists of a method and a URL only."""
-        request = httpx.Request(
-            method,
-            parsed.url,
-            headers=self._headers_of(method, parsed.origin, tuple(self.headers.raw)),
-            stream=_EMPTY_BODY,
-            extensions={"timeout": self.timeout.as_dict()},
-        )
-        set_empty_content(request)  # reading it would be slow
+        """Build a request that consists of a method and a URL only.
+
+        httpx's constructor would copy the URL, which never changes, and look for a body.
+        """
+        request = object.__new__(httpx.Request)
+        request.method = method.upper()
+        request.url = parsed.url
+        given = self._headers_of(method, parsed.origin, tuple(self.headers.raw))
+        request.headers = httpx.Headers(given)
+        request.extensions = {"timeout": self.timeout.as_dict()}
+        request.stream = _EMPTY_BODY
+        set_empty_content(request)
         return request
 
     def _merge_cookies(self, cookies: CookieTypes | None = None) -> CookieTypes | None:
