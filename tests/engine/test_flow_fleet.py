@@ -160,6 +160,19 @@ def test_a_request_with_a_store_may_be_interrupted_at_any_step(
     assert index > 3
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_flow_with_a_store_may_be_closed_at_any_step(name: str) -> None:
+    """No step follows, so that the store isn't told; everything else is given back."""
+    for index in range(200):
+        run, _ = played(name, index, GeneratorExit())
+        if not isinstance(run.error, GeneratorExit):
+            break
+        for child in run.children:
+            child.flow.close()
+        assert (run.run.admissions, index) == ([], len(run.own_steps) - 1)
+    assert 3 < index < 199
+
+
 def test_a_store_may_refuse_a_request() -> None:
     """Its circuit is open, or its turn would come too late."""
     store, clock = Counted(), Clock()
