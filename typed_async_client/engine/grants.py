@@ -137,18 +137,19 @@ class Grants:
                 gate.serve(now)  # it may have grown
         if "hedge" in states and (health is Health.OK or health is Health.OVERLOADED):
             states["hedge"].record(duration)
-        if outcome.error is not None:  # there is no body to wait for
+        if outcome.error is not None or not self._permits:  # nothing waits for the body
             self._give_back(now)
         ticket, self._ticket = self._ticket, None
         if ticket is None:
             return ()
-        said = health if is_asked else Health.OK
-        transitions = [self._report(states["circuit"], ticket, said, duration, now)]
-        if not is_asked:
-            circuit = others["circuit"]
-            admitted = circuit.admit(now)
-            if isinstance(admitted, Ticket):
-                transitions.append(self._report(circuit, admitted, health, duration, now))
+        if is_asked:
+            changed = self._report(states["circuit"], ticket, health, duration, now)
+            return () if changed is None else (changed,)
+        transitions = [self._report(states["circuit"], ticket, Health.OK, duration, now)]
+        circuit = others["circuit"]
+        admitted = circuit.admit(now)
+        if isinstance(admitted, Ticket):
+            transitions.append(self._report(circuit, admitted, health, duration, now))
         return tuple(each for each in transitions if each is not None)
 
     def release(self) -> None:

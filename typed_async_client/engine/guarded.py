@@ -1,6 +1,7 @@
 """One attempt behind the policies that admit it, and what its outcome tells them."""
 
 import dataclasses
+from typing import Final
 
 from typed_async_client.attempts import Attempt
 from typed_async_client.engine.admission import Admission
@@ -13,6 +14,8 @@ from typed_async_client.policies.gates import Rejected
 from typed_async_client.policies.transitions import Transition
 
 __all__ = ["guarded_attempt", "judged"]
+
+_STARTED: Final = EventType.STARTED  # for every attempt: looking a member up takes time
 
 
 def guarded_attempt(run: Run, copy: int = 0, admission: Admission | None = None) -> Flow[Outcome]:
@@ -61,8 +64,8 @@ def _attempted(run: Run, copy: int, admission: Admission) -> Flow[Outcome]:
 
 def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     """Send an attempt that was admitted, and report how it has ended."""
-    if EventType.STARTED in run.wanted:
-        yield Publish(run.event(EventType.STARTED))
+    if _STARTED in run.wanted:
+        yield Publish(run.event(_STARTED))
     admission.begin(attempt)
     try:
         outcome: Outcome = yield Send(attempt)

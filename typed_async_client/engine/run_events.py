@@ -1,6 +1,6 @@
 """The events of one request, in their order."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from typed_async_client.errors import RejectedError
 from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent, EventType, RetryDetails
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typed_async_client.record import RequestRecord
 
 __all__ = ["RunEvents"]
+
+_SUCCESS: Final = EventType.SUCCESS  # for every request: looking a member up takes time
 
 
 class RunEvents:
@@ -46,7 +48,7 @@ class RunEvents:
         if outcome.interruption is not None:
             return self.cancelled_event(outcome.interruption)
         if outcome.error is None:
-            return self.event(EventType.SUCCESS, outcome.response)
+            return self.event(_SUCCESS, outcome.response)
         return self.failed_event(outcome.error)
 
     def transition_event(self, transition: "Transition") -> AsyncEvent:

@@ -31,18 +31,21 @@ class Scoped(Generic[StateT]):
     Args:
         start: creates the state of a host.
         scope: ``"host"`` or ``"client"``.
+
+    Attributes:
+        hosts: the states.
+        shared_key: the key of the only one; None if each host has its own.
     """
 
-    __slots__ = ("_scope", "_shared_key", "hosts")
+    __slots__ = ("hosts", "shared_key")
 
     def __init__(self, start: Callable[[], StateT], scope: Scope) -> None:
         self.hosts: Hosts[StateT] = Hosts(start)
-        self._scope = scope
-        self._shared_key = scope_key(scope, "")
+        self.shared_key: Hashable = None if scope == "host" else scope_key(scope, "")
 
     def at(self, origin: str, now: float) -> StateT:
         """Return the state for requests to an origin."""
-        return self.hosts.at(origin if self._scope == "host" else self._shared_key, now)
+        return self.hosts.at(origin if self.shared_key is None else self.shared_key, now)
 
 
 class Policies:
@@ -61,6 +64,7 @@ class Policies:
     """
 
     __slots__ = (
+        "_lookups",
         "_states",
         "adds_headers",
         "background",
@@ -92,6 +96,9 @@ class Policies:
         self._states: dict[str, Scoped[Any]] = {
             name: states(each) for name, each in enabled.items() if name not in self.shared
         }
+        self._lookups = [
+            (name, scoped.hosts, scoped.shared_key) for name, scoped in self._states.items()
+        ]
         self.gates: tuple[str, ...] = tuple(name for name in _GATES if name in enabled)
         self.hedge: Scoped[HedgeState] | None = self._states.get("hedge")
 
@@ -116,7 +123,10 @@ class Policies:
 
     def states_at(self, origin: str, now: float) -> dict[str, Any]:
         """Return the states for requests to an origin, by the name of the policy."""
-        return {name: scoped.at(origin, now) for name, scoped in self._states.items()}
+        states: dict[str, Any] = {}
+        for name, hosts, shared_key in self._lookups:  # for every attempt: one call for each policy
+            states[name] = hosts.at(origin if shared_key is None else shared_key, now)
+        return states
 
 
 _SHARED = frozenset({"budget", "circuit", "rate_limit"})

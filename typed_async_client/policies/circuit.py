@@ -7,6 +7,7 @@ It!"; rates, windows and probes are those of resilience4j's circuit breaker and 
 import dataclasses
 import math
 import sys
+from typing import Final
 
 from typed_async_client.policies.backoff import Backoff
 from typed_async_client.policies.checks import require_count, require_number, require_one_of
@@ -103,6 +104,10 @@ class CircuitBreaker:
         return CountWindow(self.window_calls)
 
 
+_CLOSED: Final = CircuitState.CLOSED  # for every attempt: looking a member up takes time
+_UNKNOWN: Final = Health.UNKNOWN
+
+
 class Circuit:
     """The circuit of a host, or of the whole client.
 
@@ -152,7 +157,7 @@ class Circuit:
             A ticket, whose ``transition`` is to be published if there is one; or why the attempt
             may not be made.
         """
-        if self.state is CircuitState.CLOSED:
+        if self.state is _CLOSED:
             self.in_flight += 1
             return Ticket(self.epoch)
         if self.state is CircuitState.ISOLATED:
@@ -186,7 +191,7 @@ class Circuit:
         self.in_flight -= 1
         if ticket.epoch != self.epoch:
             return None
-        if health is Health.UNKNOWN:
+        if health is _UNKNOWN:
             self._left += ticket.is_probe
             return None
         self._window.record(now, failed=health.is_failure, slow=duration > self._slow_above)
