@@ -43,10 +43,6 @@ class Scoped(Generic[StateT]):
         self.hosts: Hosts[StateT] = Hosts(start)
         self.shared_key: Hashable = None if scope == "host" else scope_key(scope, "")
 
-    def at(self, origin: str, now: float) -> StateT:
-        """Return the state for requests to an origin."""
-        return self.hosts.at(origin if self.shared_key is None else self.shared_key, now)
-
 
 class Policies:
     """The policies that apply to a request, with their states.
