@@ -113,7 +113,7 @@ class Preparing(Reporting):
             engine.callbacks.wanted,
             deadline=math.inf if seconds is None else engine.now() + seconds,
             key=key,
-            may_copy=policies.hedge is not None and may_copy(chosen),
+            may_copy=policies.options.hedge is not None and may_copy(chosen),
             client=self._client,
             raise_on_status=own.raises_status(default=self._raise_on_status),
         )

@@ -15,6 +15,7 @@ from typed_async_client import (
     CallNext,
     EventType,
     RequestRecord,
+    RequestResult,
     Resilience,
     RetryPolicy,
     StatusError,
@@ -123,22 +124,23 @@ def test_a_value_that_is_no_flag_is_refused(value: Any) -> None:
         AsyncResilientClient(raise_on_status=value)
 
 
-async def test_the_responses_of_errors_count_as_kept_bytes() -> None:
-    """The oldest result loses the response of its error, and says so; its message stays."""
+async def three_large_results(client: AsyncResilientClient) -> dict[str, RequestResult]:
+    """Let three requests fail, each with a body of 60 kB; only their results are left of them."""
 
     async def large(_: SeenRequest, wire: Wire) -> None:
         await wire.answer(500, b"x" * 60_000)
 
-    async with (
-        FaultServer(each_request(large)) as server,
-        AsyncResilientClient(raise_on_status=True, max_result_bytes=100_000) as client,
-    ):
+    async with FaultServer(each_request(large)) as server:
         for number in range(3):
-            task = await client.get(server.url, client.new_context(f"r{number}"))
-            await asyncio.wait({task})
-        del task
-        gc.collect()
-        results = client.get_all_results()
+            await asyncio.wait({await client.get(server.url, client.new_context(f"r{number}"))})
+    gc.collect()
+    return client.get_all_results()
+
+
+async def test_the_responses_of_errors_count_as_kept_bytes() -> None:
+    """The oldest result loses the response of its error, and says so; its message stays."""
+    async with AsyncResilientClient(raise_on_status=True, max_result_bytes=100_000) as client:
+        results = await three_large_results(client)
         evicted = [results[f"r{number}"].response_evicted for number in range(3)]
         assert evicted == [True, True, False]
         assert client.statistics().responses_evicted == 2
@@ -231,19 +233,8 @@ async def test_bodies_count_wherever_an_error_refers_to_them(kind: str) -> None:
             "list of responses": ApiError("outer", [response]),
         }[kind]
 
-    async def large(_: SeenRequest, wire: Wire) -> None:
-        await wire.answer(200, b"x" * 60_000)
-
-    async with (
-        FaultServer(each_request(large)) as server,
-        AsyncResilientClient(middleware=[middleware], max_result_bytes=100_000) as client,
-    ):
-        for number in range(3):
-            task = await client.get(server.url, client.new_context(f"r{number}"))
-            await asyncio.wait({task})
-        del task
-        gc.collect()
-        results = client.get_all_results()
+    async with AsyncResilientClient(middleware=[middleware], max_result_bytes=100_000) as client:
+        results = await three_large_results(client)
         assert results["r0"].response_evicted
         assert "Response" not in repr(results["r0"].error)
         assert "Response" in repr(results["r2"].error) or kind == "list of errors"

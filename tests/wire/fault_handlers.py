@@ -23,6 +23,7 @@ __all__ = [
     "never_read",
     "redirect_to",
     "reject_upload_early",
+    "repeat",
     "reset_after_client_hello",
     "reset_connection",
     "reset_mid_upload",
@@ -30,6 +31,7 @@ __all__ = [
     "respond_with",
     "send_close_notify_after_client_hello",
     "send_invalid_tls_record",
+    "trickle_handshake",
     "wait_until",
 ]
 
@@ -189,3 +191,25 @@ async def is_echoing(stream: httpcore.AsyncNetworkStream) -> bool:
         return await stream.read(100, timeout=20) == b"is anybody there"
     finally:
         await stream.aclose()
+
+
+def repeat(part: bytes, before: bytes = b"") -> Handler:
+    """Read a request, and send the same again and again, without ever ending the response."""
+
+    async def handler(wire: Wire) -> None:
+        await wire.read_request()
+        await wire.send(before)
+        while True:
+            await wire.send(part)
+            await asyncio.sleep(0.01)
+
+    return handler
+
+
+async def trickle_handshake(wire: Wire) -> None:
+    """Begin to answer a TLS handshake, and go on very slowly."""
+    await wire.read(65_536)
+    await wire.send(b"\x16\x03\x03\x40\x00")  # a handshake record of 16,384 bytes
+    while True:
+        await wire.send(b"x")
+        await asyncio.sleep(0.02)

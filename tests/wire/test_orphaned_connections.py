@@ -58,7 +58,8 @@ async def test_a_connection_through_a_proxy_is_dropped_as_well(scheme: str) -> N
     """And no other is opened in its place."""
     client, pool = one_connection(proxy=f"{scheme}://127.0.0.1:1")
     async with client:
-        pool = client._mounts[next(iter(client._mounts))]._pool  # type: ignore[union-attr]
+        mounted: Any = next(iter(client._mounts.values()))
+        pool = mounted._pool
         lose_connection(pool, "https://a.test/")
         for _ in range(3):
             await release_orphans(pool)

@@ -1,8 +1,8 @@
 """What becomes of an attempt that a copy has overtaken: it may end, to save its connection."""
 
 import asyncio
-import functools
 import itertools
+from typing import Any
 
 import httpx
 import pytest
@@ -35,11 +35,16 @@ def slow_first(go_on: asyncio.Event, size: int = 10) -> Handler:
     return each_request(respond)
 
 
-def in_flight(client: Way, url: str) -> int:
-    """Return how many attempts hold a permit."""
-    states = states_at(client.inner, url, asyncio.get_running_loop().time())
+def permits(inner: Any, url: str) -> int:
+    """Return how many attempts of a client or a transport hold a permit."""
+    states = states_at(inner, url, asyncio.get_running_loop().time())
     number: int = states["bulkhead"].gate.in_flight
     return number
+
+
+def in_flight(client: Way, url: str) -> int:
+    """Return how many attempts hold a permit."""
+    return permits(client.inner, url)
 
 
 @pytest.mark.parametrize("way", ASYNC_WAYS)
@@ -109,9 +114,7 @@ async def test_a_loser_over_http2_keeps_its_connection_too(setup: H2Setup) -> No
 
     transport = ResilientTransport(setup.transport(), resilience=HEDGED)
     async with setup.server(script) as server, httpx.AsyncClient(transport=transport) as client:
-        states = functools.partial(states_at, transport, server.url)
         for _ in range(5):
             assert (await client.get(server.url)).status_code == 200
-            gate = states(asyncio.get_running_loop().time())["bulkhead"].gate
-            await wait_until(lambda gate=gate: gate.in_flight == 0)  # type: ignore[misc]
+            await wait_until(lambda: permits(transport, server.url) == 0)
         assert server.connections == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fault_handlers import never_read, wait_until
+from fault_handlers import never_read, repeat, wait_until
 from policy_ways import ALL_WAYS, ASYNC_WAYS, CLIENTS, open_way
 from steady_loop import advance
 
@@ -40,19 +40,6 @@ POLICIES = Resilience(
 )
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
-
-
-def repeat(part: bytes, before: bytes = b"") -> Handler:
-    """Read a request, and send the same again and again, without ever ending the response."""
-
-    async def handler(wire: Wire) -> None:
-        await wire.read_request()
-        await wire.send(before)
-        while True:
-            await wire.send(part)
-            await asyncio.sleep(0.01)
-
-    return handler
 
 
 async def redirect_endlessly(wire: Wire) -> None:

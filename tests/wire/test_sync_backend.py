@@ -9,7 +9,7 @@ from typing import Any
 
 import httpcore
 import pytest
-from fault_handlers import echo, never_read, reset_mid_upload
+from fault_handlers import echo, never_read, reset_mid_upload, trickle_handshake
 from leak_checks import full_backlog
 from proxy_handlers import tunnel_proxy
 from tls_contexts import client_context, server_context, unknown_issuer
@@ -199,15 +199,6 @@ async def test_tls_passes_through_a_proxy_with_tls(limit: Any) -> None:
         assert ends[1].requests[0].body == b"x" * 1_000_000
 
 
-async def trickle_record(wire: Wire) -> None:
-    """Begin to answer a TLS handshake, and go on very slowly."""
-    await wire.read(65_536)
-    await wire.send(b"\x16\x03\x03\x40\x00")  # a handshake record of 16,384 bytes
-    while True:
-        await wire.send(b"x")
-        await asyncio.sleep(0.02)
-
-
 async def test_a_handshake_that_trickles_through_a_proxy_ends_at_the_deadline() -> None:
     """Each wait for a part of it is shorter than any timeout."""
 
@@ -216,7 +207,7 @@ async def test_a_handshake_that_trickles_through_a_proxy_ends_at_the_deadline() 
         with soon(), pytest.raises(httpcore.TimeoutException):
             fetch(proxy, server)
 
-    async with proxied(trickle_record) as ends:
+    async with proxied(trickle_handshake) as ends:
         await asyncio.to_thread(use, *ends)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fault_handlers import never_read, respond_with, wait_until
+from fault_handlers import never_read, repeat, respond_with, trickle_handshake, wait_until
 from open_clients import open_client
 from tls_contexts import ca_file, server_context
 
@@ -44,19 +44,6 @@ def _trusting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", ca_file(tmp_path))
 
 
-def trickle(part: bytes, before: bytes = b"") -> Handler:
-    """Read a request, and send the same again and again."""
-
-    async def handler(wire: Wire) -> None:
-        await wire.read_request()
-        await wire.send(before)
-        while True:
-            await wire.send(part)
-            await asyncio.sleep(0.01)
-
-    return handler
-
-
 async def read_slowly(wire: Wire) -> None:
     """Read a little now and then, so that the client can always write some more soon."""
     wire.transport.pause_reading()
@@ -65,15 +52,6 @@ async def read_slowly(wire: Wire) -> None:
         await asyncio.sleep(0.02)
         with contextlib.suppress(BlockingIOError):
             os.read(descriptor, 30_000)
-
-
-async def trickle_handshake(wire: Wire) -> None:
-    """Begin to answer a TLS handshake, and go on very slowly."""
-    await wire.read(65_536)
-    await wire.send(b"\x16\x03\x03\x40\x00")  # a handshake record of 16,384 bytes
-    while True:
-        await wire.send(b"x")
-        await asyncio.sleep(0.02)
 
 
 def whole_body() -> bytes:
@@ -88,9 +66,9 @@ def endless_body() -> Iterator[bytes]:
 
 
 ANSWERS: dict[str, Handler] = {
-    "trickled head": trickle(b"x", before=OK + b"X-Header: "),
-    "endless 103": trickle(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
-    "trickled body": trickle(b"x", before=OK + b"Content-Length: 1000000\r\n\r\n"),
+    "trickled head": repeat(b"x", before=OK + b"X-Header: "),
+    "endless 103": repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "trickled body": repeat(b"x", before=OK + b"Content-Length: 1000000\r\n\r\n"),
     "silence in the body": respond_with(OK + b"Content-Length: 9\r\n\r\nx", Wire.stall),
     "silence": stall,
 }

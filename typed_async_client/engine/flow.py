@@ -159,7 +159,7 @@ def _guarded(run: Run) -> Flow[Outcome]:
     """Make one attempt behind the policies, and copies of it if it is slow."""
     run.enter_policies()
     run.count_attempt()
-    hedged = run.policies.hedge is not None
+    hedged = run.policies.options.hedge is not None
     return (yield from (hedged_attempt(run) if hedged else guarded_attempt(run)))
 
 

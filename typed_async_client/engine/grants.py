@@ -92,9 +92,8 @@ class Grants:
         self._is_answered = True
 
     def leave_run(self) -> None:
-        """Let the attempt give back its permits itself, when it has ended: its request won't."""
+        """Let the attempt give everything back itself, when it has ended: its request won't."""
         self.is_overtaken = True
-        self._drop_ticket(self._run.now())
         self._run.admissions.remove(self)
 
     def lose(self, now: float) -> None:

@@ -72,7 +72,7 @@ def _sent(run: Run, attempt: Attempt, admission: Admission) -> Flow[Outcome]:
     except GeneratorExit:
         raise
     except BaseException as interruption:
-        if not admission.is_unneeded:  # a copy was answered otherwise
+        if not admission.is_unneeded:  # if it is, it is recorded as overtaken
             run.keep_interrupted(attempt, interruption)
         raise
     admission.end()

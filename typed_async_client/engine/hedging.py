@@ -56,9 +56,8 @@ def hedged_attempt(run: Run) -> Flow[Outcome]:
         for racer in losers:
             racer.admission.is_unneeded = True
         try:
-            detached = yield from _let_end(run, losers, outcome, racers)
-            cancelled = [racer for racer in losers if racer not in detached]
-            yield from _stop(run, cancelled, racers)
+            yield from _let_end(run, losers, outcome, racers)
+            yield from _stop(run, [racer for racer in losers if racer in racers], racers)
         finally:
             for racer in losers:  # those that have ended all the same are on the record already
                 racer.admission.lose(answered)
@@ -135,10 +134,8 @@ def _is_answer(run: Run, child: Child) -> Flow[bool]:
     return not run.policies.retry.wants(outcome.facts)
 
 
-def _let_end(
-    run: Run, losers: list[_Racer], outcome: Outcome, racers: list[_Racer]
-) -> Flow[list[_Racer]]:
-    """Let those end by themselves whose connections would be lost otherwise; return them.
+def _let_end(run: Run, losers: list[_Racer], outcome: Outcome, racers: list[_Racer]) -> Flow[None]:
+    """Let those end by themselves whose connections would be lost otherwise.
 
     Args:
         run: the request.
@@ -148,13 +145,12 @@ def _let_end(
     """
     cuts = [racer for racer in losers if racer.admission.closes_if_cut]
     if not cuts or not is_cheap_to_read(body_size_of(outcome.response)):
-        return []
+        return
     background = run.policies.background
     yield from Detach([racer.child for racer in cuts], background, TIME_TO_END)
     for racer in cuts:
         racers.remove(racer)
         racer.admission.leave_run()
-    return cuts
 
 
 def _stop(run: Run, losers: list[_Racer], racers: list[_Racer]) -> Flow[None]:

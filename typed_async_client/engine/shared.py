@@ -14,7 +14,6 @@ from typed_async_client.stores import StateStore, SyncStateStore
 
 if TYPE_CHECKING:
     from typed_async_client.attempts import Attempt
-    from typed_async_client.policies.hedge import HedgeState
 
 __all__ = ["Policies", "Scoped", "SharedPolicies"]
 
@@ -51,7 +50,6 @@ class Policies:
         adds_headers: whether they add headers to each attempt.
         background: attempts that nobody waits for any more.
         gates: the names of those that admit an attempt, outermost first.
-        hedge: what is known about response times; None without hedging.
         is_plain: whether there is no policy but ``retry``.
         options: the options.
         retry: decides which attempts are followed by another.
@@ -61,11 +59,9 @@ class Policies:
 
     __slots__ = (
         "_lookups",
-        "_states",
         "adds_headers",
         "background",
         "gates",
-        "hedge",
         "is_plain",
         "options",
         "retry",
@@ -89,14 +85,9 @@ class Policies:
         enabled = {name: each for name, each in chosen.items() if each is not None}
         self.store: StateStore | SyncStateStore | None = store
         self.shared: frozenset[str] = frozenset() if store is None else _SHARED & enabled.keys()
-        self._states: dict[str, Scoped[Any]] = {
-            name: states(each) for name, each in enabled.items() if name not in self.shared
-        }
-        self._lookups = [
-            (name, scoped.hosts, scoped.shared_key) for name, scoped in self._states.items()
-        ]
+        local = {name: states(each) for name, each in enabled.items() if name not in self.shared}
+        self._lookups = [(name, each.hosts, each.shared_key) for name, each in local.items()]
         self.gates: tuple[str, ...] = tuple(name for name in _GATES if name in enabled)
-        self.hedge: Scoped[HedgeState] | None = self._states.get("hedge")
 
     def headers_of(
         self, attempt: "Attempt", key: str | None, seconds: float

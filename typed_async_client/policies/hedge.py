@@ -41,9 +41,9 @@ class Hedge:
     Only a request that may be sent twice is: it is idempotent, and its body can be sent again.
 
     Args:
-        after: seconds after which a copy is sent, > 0, from when the attempt was sent. Or a percentile of the recent response times
-            of the host, such as ``"p95"`` or ``"p99.9"``, at least a millisecond; until enough of
-            them are known, 20 at least, no copy is sent.
+        after: seconds from when an attempt was sent until a copy is, > 0. Or a percentile of the
+            recent response times of the host, such as ``"p95"`` or ``"p99.9"``, at least a
+            millisecond; until enough of them are known, 20 at least, no copy is sent.
         max_copies: copies beside the first attempt, >= 1, each sent so much later than the last.
         budget: how many copies may be sent per request on average, > 0 and <= 1; unused ones are
             saved up to 10, which is also what a client starts with. None for no limit.

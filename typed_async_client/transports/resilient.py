@@ -33,7 +33,7 @@ from typed_async_client.request_options import (
     check_store_kind,
     limits_of,
 )
-from typed_async_client.sent import attempt_log, end_attempt, keep_attempt
+from typed_async_client.sent import SentLog, attempt_log, end_attempt, keep_attempt
 from typed_async_client.sources import aclose_source, close_source
 from typed_async_client.stores import StateStore, SyncStateStore
 from typed_async_client.transports.calls import AsyncTransportCalls, SyncTransportCalls
@@ -188,8 +188,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         run.deadline = min(run.deadline, thread_deadline())  # of an attempt around this transport
         check_run_sync(run)
         log = attempt_log()
-        events = TransportEvents(self._callbacks, is_nested=log is not None)
-        publish = events.publish
+        publish = self._publisher(log)
         sender = SyncTransportSender(transport, self._traits, run, request, publish, log)
         driver = SyncDriver(sender, publish)
         calls: SyncTransportCalls | None = None
@@ -202,13 +201,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
             return sender.completed(driver.drive(self._flow(run, calls, publish)))
         finally:
             end_attempt(outer)
-            del (
-                run,
-                sender,
-                driver,
-                events,
-                publish,
-            )  # the error of the last event refers to this frame
+            del run, sender, driver, publish  # the error of the last event refers to this frame
             for sent in [request] if calls is None else calls.requests:
                 close_source(sent.stream)
 
@@ -224,8 +217,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
             check_store_kind(self._prepare.store, "async")
         run: Run = self._prepare(request, loop.time)
         log = attempt_log()
-        events = TransportEvents(self._callbacks, is_nested=log is not None)
-        publish = events.publish
+        publish = self._publisher(log)
         sender = AsyncTransportSender(transport, self._traits, run, request, publish, log)
         driver = AsyncDriver(sender, publish)
         calls: AsyncTransportCalls | None = None
@@ -242,13 +234,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
             raise
         finally:
             end_attempt(outer)
-            del (
-                run,
-                sender,
-                driver,
-                events,
-                publish,
-            )  # the error of the last event refers to this frame
+            del run, sender, driver, publish  # the error of the last event refers to this frame
             if has_sent:  # others, ours included, may go on sending beside a response
                 for sent in [request] if calls is None else calls.requests:
                     await aclose_source(sent.stream)
@@ -262,10 +248,14 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         Raises:
             ValueError: the transport has no circuit breaker, or a store keeps its state.
         """
-        publish = TransportEvents(self._callbacks, is_nested=attempt_log() is not None).publish
+        publish = self._publisher(attempt_log())
         return circuit_control(
             self._prepare.policies, origin, time.monotonic(), publish, self._lock
         )
+
+    def _publisher(self, log: SentLog | None) -> "Callable[[AsyncEvent], None]":
+        """Return what publishes the events of a request, which may be part of an attempt."""
+        return TransportEvents(self._callbacks, is_nested=log is not None).publish
 
     def _flow(
         self,
