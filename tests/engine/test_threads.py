@@ -243,9 +243,15 @@ def test_the_flows_that_a_locked_flow_spawns_hold_the_lock_as_well() -> None:
     """Copies of an attempt use the same queues, and other threads may, too."""
     lock, held = threading.RLock(), []
 
+    def can_take() -> bool:
+        taken = lock.acquire(blocking=False)
+        if taken:
+            lock.release()
+        return taken
+
     def is_held() -> bool:
         with ThreadPoolExecutor(1) as other:
-            return not other.submit(lock.acquire, blocking=False).result()
+            return not other.submit(can_take).result()
 
     def child() -> Any:
         held.append(is_held())
