@@ -14,7 +14,7 @@ from typed_async_client.engine.steps import Acquire, Flow, Publish, Sleep
 from typed_async_client.events import EventType, ThrottleDetails
 from typed_async_client.policies.circuit import Circuit
 from typed_async_client.policies.gates import Rejected, RejectionReason
-from typed_async_client.policies.transitions import CircuitState, Transition
+from typed_async_client.policies.transitions import CircuitState, Ticket, Transition
 
 if TYPE_CHECKING:
     from typed_async_client.engine.fleet import FleetAdmission
@@ -92,7 +92,7 @@ class Admission(Grants):
             if answer is not None:
                 return answer
             self._asked += 1
-        if self._is_outdated():
+        if self._ticket is not None and self._is_outdated(self._ticket):
             return self._ask_circuit(run.states["circuit"], now)
         return None
 
@@ -206,10 +206,10 @@ class Admission(Grants):
             self.transitions = (*self.transitions, answer.transition)
         return None
 
-    def _is_outdated(self) -> bool:
+    def _is_outdated(self, ticket: Ticket) -> bool:
         """Whether the circuit has changed its state while the attempt waited for its permits."""
-        ticket = self._ticket
-        return ticket is not None and ticket.epoch != self._run.states["circuit"].epoch
+        changed: bool = ticket.epoch != self._run.states["circuit"].epoch
+        return changed
 
     def _ask_gate(self, name: str, queue: Any, now: float) -> Rejected | Waiting | None:
         answer = queue.admit(now, self._run.deadline)

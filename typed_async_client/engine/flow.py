@@ -156,11 +156,10 @@ def _announced(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:
 
 
 def _guarded(run: Run) -> Flow[Outcome]:
-    """Make one attempt behind the policies, and copies of it if it is slow."""
+    """Return the flow of one attempt behind the policies, and of copies of it if it is slow."""
     run.enter_policies()
     run.count_attempt()
-    hedged = run.policies.options.hedge is not None
-    return (yield from (hedged_attempt(run) if hedged else guarded_attempt(run)))
+    return guarded_attempt(run) if run.policies.options.hedge is None else hedged_attempt(run)
 
 
 def _decided(run: Run, outcome: Outcome) -> Flow[RetryAfter | GiveUp]:

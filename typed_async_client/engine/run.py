@@ -188,7 +188,7 @@ class Run(RunEvents):
         if error is not None:
             details["error"] = _described(error)
         if "budget" in self.states:
-            details["budget_left"] = self.states["budget"].balance(self.now())
+            details["budget_left"] = self.states["budget"].balance(outcome.ended)
         kept = AttemptRecord.of(
             attempt.number,
             attempt.started - self.started,
