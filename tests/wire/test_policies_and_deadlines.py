@@ -25,6 +25,7 @@ from typed_async_client import (
     RateLimitedLocallyError,
     RejectedError,
     Resilience,
+    ResilientTransport,
     RetryAfterTooLongError,
     RetryPolicy,
 )
@@ -237,3 +238,11 @@ async def test_a_loop_that_was_blocked_past_all_timeouts_charges_no_circuit(
         with pytest.raises(DeadlineExceededError):
             await task
         assert client.inner.circuit(url).state is CircuitState.CLOSED
+
+
+async def test_an_extension_of_ours_counts_although_it_is_the_only_one() -> None:
+    """Clients of httpx add their timeouts; a request that is given to a transport may have none."""
+    async with FaultServer(stall) as server, ResilientTransport() as transport:
+        request = httpx.Request("GET", server.url, extensions={"deadline": 0.1})
+        with pytest.raises(DeadlineExceededError):
+            await transport.handle_async_request(request)
