@@ -245,4 +245,5 @@ async def test_an_extension_of_ours_counts_although_it_is_the_only_one() -> None
     async with FaultServer(stall) as server, ResilientTransport() as transport:
         request = httpx.Request("GET", server.url, extensions={"deadline": 0.1})
         with pytest.raises(DeadlineExceededError):
-            await transport.handle_async_request(request)
+            async with asyncio.timeout(20):
+                await transport.handle_async_request(request)
