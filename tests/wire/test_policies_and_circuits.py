@@ -167,5 +167,10 @@ async def test_the_states_of_many_origins_stay_bounded() -> None:
     async with open_way("client", policies, transport=httpx.MockTransport(respond)) as client:
         for name in sorted(names):
             await client.request("GET", name)
-        circuits = client.inner._engine.policies.of(policies)._states["circuit"]
-        assert len(circuits.hosts) == 1000
+        lookups = client.inner._engine.policies.of(policies)._lookups
+        assert {name: len(hosts) for name, hosts, _ in lookups} == {
+            "circuit": 1000,
+            "bulkhead": 1000,
+        }
+        assert client.inner.circuit(max(names)).state == "open"  # asked last
+        assert client.inner.circuit(min(names)).state == "closed"  # forgotten
