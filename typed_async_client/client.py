@@ -17,7 +17,8 @@ from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.packed import PackedResponse
 from typed_async_client.httpx_client.packed_error import PackedError
 from typed_async_client.middleware import Middleware, checked_middleware
-from typed_async_client.options import HttpClient, HttpxClientOptions, check_client_options
+from typed_async_client.option_checks import check_client_options
+from typed_async_client.options import HttpClient, HttpxClientOptions
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import check_store, checked_resilience, limits_of
 from typed_async_client.stores import StateStore

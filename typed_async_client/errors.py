@@ -15,7 +15,21 @@ httpx.TransportError
         └── RetryAfterTooLongError   the server asked for a longer wait than is allowed
 httpx.HTTPStatusError
   └── StatusError              the status is 400 or above, and ``raise_on_status`` asks to raise that;
-                               with an httpx2 client it is an ``httpx2.HTTPStatusError`` too
+        │                      with an httpx2 client it is an ``httpx2.HTTPStatusError`` too
+        ├── ClientStatusError        4xx
+        │     ├── BadRequestError           400
+        │     ├── UnauthorizedError         401
+        │     ├── ForbiddenError            403
+        │     ├── NotFoundError             404
+        │     ├── ConflictError             409
+        │     ├── GoneError                 410
+        │     ├── UnprocessableEntityError  422
+        │     └── RateLimitedError          429
+        └── ServerStatusError        5xx
+              ├── InternalServerError       500
+              ├── BadGatewayError           502
+              ├── ServiceUnavailableError   503
+              └── GatewayTimeoutError       504
 httpx.RequestError
   └── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
 OSError
@@ -30,37 +44,66 @@ RuntimeError
   └── ResponseEvictedError     ``RequestResult.unwrap()`` on a response that the client dropped
 """
 
-import functools
-import importlib
 from typing import TYPE_CHECKING, Any, Self
 
 import httpcore
 import httpx
 
-from typed_async_client.libraries import is_from
+from typed_async_client.forks import class_for
 from typed_async_client.pickling import let_pickle_restore
+from typed_async_client.status_errors import (
+    BadGatewayError,
+    BadRequestError,
+    ClientStatusError,
+    ConflictError,
+    ForbiddenError,
+    GatewayTimeoutError,
+    GoneError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitedError,
+    ServerStatusError,
+    ServiceUnavailableError,
+    StatusError,
+    UnauthorizedError,
+    UnprocessableEntityError,
+)
 
 if TYPE_CHECKING:
     from typed_async_client.attempts import AttemptRecord
 
 __all__ = [
     "AddressRefusedError",
+    "BadGatewayError",
+    "BadRequestError",
     "BudgetExhaustedError",
     "BulkheadFullError",
     "CircuitOpenError",
     "ClientBoundError",
     "ClientClosedError",
+    "ClientStatusError",
+    "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "ForbiddenError",
+    "GatewayTimeoutError",
     "GaveUpError",
+    "GoneError",
     "InsecureRedirectError",
+    "InternalServerError",
+    "NotFoundError",
+    "RateLimitedError",
     "RateLimitedLocallyError",
     "RejectedError",
     "RequestBodyConsumedError",
     "RequestCancelledError",
     "ResponseEvictedError",
     "RetryAfterTooLongError",
+    "ServerStatusError",
+    "ServiceUnavailableError",
     "StatusError",
+    "UnauthorizedError",
+    "UnprocessableEntityError",
 ]
 
 
@@ -79,9 +122,11 @@ class ConnectError(httpx.ConnectError, httpcore.ConnectError):
         request: the request of the last attempt, an httpx or an httpx2 request.
     """
 
+    _fork_name = "ConnectError"
+
     def __new__(cls, message: str = "", *, request: Any = None) -> Self:
         """Create the error, which is httpx2's too if the request is an httpx2 request."""
-        created: Self = super().__new__(_class_for(cls, request), message)
+        created: Self = super().__new__(class_for(cls, request), message)
         return created
 
     history: "tuple[AttemptRecord, ...]" = ()
@@ -120,12 +165,14 @@ class _OfPolicies(httpx.TransportError):
         history: one record per attempt.
     """
 
+    _fork_name = "TransportError"
+
     def __new__(
         cls, message: str = "", *, request: Any = None, client: Any = None, **_: Any
     ) -> Self:
         """Create the error, which is httpx2's too if the request, or the client, is of httpx2."""
         source = client if request is None else request
-        created: Self = super().__new__(_class_for(cls, source), message)
+        created: Self = super().__new__(class_for(cls, source), message)
         return created
 
     def __init__(
@@ -166,6 +213,8 @@ class GaveUpError(_OfPolicies):
 class DeadlineExceededError(GaveUpError, httpx.TimeoutException):
     """The deadline of the request has passed, or would before another attempt could be made."""
 
+    _fork_name = "TimeoutException"
+
 
 class BudgetExhaustedError(GaveUpError):
     """The attempt failed, and so many recent requests were retries that no other may follow."""
@@ -176,41 +225,6 @@ class RetryAfterTooLongError(GaveUpError):
 
     ``retry_after`` is what it asked for, in seconds.
     """
-
-
-class StatusError(httpx.HTTPStatusError):
-    """The server has answered with a status of 400 or above, and the caller wants that raised.
-
-    The message shows method, URL without secrets, status, and the beginning of a textual body.
-
-    Args:
-        message: what happened.
-        request: the request that was answered, an httpx or an httpx2 request.
-        response: its response.
-
-    Attributes:
-        response: the same; its body has been read.
-        history: one record per attempt.
-
-    Example:
-        >>> async def main() -> None:
-        ...     async with AsyncResilientClient(raise_on_status=True) as client:
-        ...         try:
-        ...             await client.request("GET", "https://example.org/missing")
-        ...         except StatusError as error:
-        ...             print(error.response.status_code)
-    """
-
-    def __new__(cls, message: str = "", *, request: Any = None, response: Any = None) -> Self:  # noqa: ARG004 - see __init__
-        """Create the error, which is httpx2's too if the request is an httpx2 request."""
-        created: Self = super().__new__(_class_for(cls, request), message)
-        return created
-
-    def __init__(self, message: str = "", *, request: Any = None, response: Any = None) -> None:
-        Exception.__init__(self, message)  # the constructors of httpx and httpx2 don't cooperate
-        self.request = request
-        self.response = response
-        self.history: tuple[AttemptRecord, ...] = ()
 
 
 class InsecureRedirectError(httpx.RequestError):
@@ -231,9 +245,11 @@ class RequestBodyConsumedError(httpx.StreamConsumed):
         request: the request that needs the body, an httpx or an httpx2 request.
     """
 
+    _fork_name = "StreamConsumed"
+
     def __new__(cls, message: str = "", *, request: Any = None) -> Self:
         """Create the error, which is httpx2's too if the request is an httpx2 request."""
-        created: Self = super().__new__(_class_for(cls, request), message)
+        created: Self = super().__new__(class_for(cls, request), message)
         return created
 
     def __init__(self, message: str, *, request: Any = None) -> None:  # noqa: ARG002 - see __new__
@@ -250,42 +266,6 @@ class RequestCancelledError(RuntimeError):
 
 class ResponseEvictedError(RuntimeError):
     """The client dropped the response of a result, because it keeps ``max_result_bytes`` of them."""
-
-
-_NAMES: dict[type, str] = {
-    ConnectError: "ConnectError",
-    RequestBodyConsumedError: "StreamConsumed",
-    StatusError: "HTTPStatusError",
-    CircuitOpenError: "TransportError",
-    BulkheadFullError: "TransportError",
-    RateLimitedLocallyError: "TransportError",
-    DeadlineExceededError: "TimeoutException",
-    BudgetExhaustedError: "TransportError",
-    RetryAfterTooLongError: "TransportError",
-}
-"""The error of httpx2 that each of ours is too, if it is about an httpx2 request."""
-
-
-def _class_for(kind: type, request: Any) -> type[Any]:
-    """Return the class of a new error: a subclass of httpx2's for a request of that library."""
-    return _fork_class(kind) if kind in _NAMES and is_from(request, "httpx2") else kind
-
-
-@functools.cache
-def _fork_class(kind: type) -> type[Any]:
-    """Return the subclass of httpx2's error, created on first use as httpx2 is optional."""
-    base = getattr(importlib.import_module("httpx2"), _NAMES[kind])
-    methods = {"__doc__": kind.__doc__, "__reduce__": functools.partialmethod(_reduce, kind)}
-    return type(kind.__name__, (kind, base), methods)
-
-
-def _reduce(error: Exception, kind: type[Any]) -> tuple[Any, ...]:
-    """Let pickle recreate an instance of a class that no module defines."""
-    return _rebuild, (kind, *error.args), vars(error)
-
-
-def _rebuild(kind: type, *args: Any) -> Any:
-    return _fork_class(kind)(*args)
 
 
 let_pickle_restore(httpx)

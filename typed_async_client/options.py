@@ -1,14 +1,8 @@
-"""The options of a client and of a request, by name and type, and the copy that a request keeps.
+"""The options of a client and of a request, by name and type."""
 
-An unknown option raises before anything is sent.
-"""
-
-import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
-from typed_async_client.bodies import encode_body
-from typed_async_client.copies import copy_option
 from typed_async_client.httpx_types import (
     AuthTypes,
     CertTypes,
@@ -23,9 +17,7 @@ from typed_async_client.httpx_types import (
     TimeoutTypes,
     UseClientDefault,
 )
-from typed_async_client.limit_checks import check_limits, check_timeout
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.spelling import check_names
 
 if TYPE_CHECKING:
     import ssl
@@ -42,10 +34,6 @@ __all__ = [
     "HttpxClientOptions",
     "RequestOptions",
     "SingleRequestOptions",
-    "check_client_options",
-    "check_single_request_options",
-    "may_copy",
-    "snapshot",
 ]
 
 
@@ -164,99 +152,3 @@ class SingleRequestOptions(
 
     deadline: float | None
     idempotency_key: str | None
-
-
-_KNOWN = frozenset({*RequestOptions.__annotations__, "context"})
-
-_OF_CONTEXTS = (
-    "base_delay",
-    "backoff_factor",
-    "max_delay",
-    "max_retries",
-    "metadata",
-    "request_id",
-)
-
-_ELSEWHERE = {
-    **{
-        name: f"{name} is an option of the client: pass it there"
-        for name in ClientOptions.__annotations__.keys() - _KNOWN
-    },
-    **{name: f"pass context=client.new_context({name}=...)" for name in _OF_CONTEXTS},
-    "stream": "a request reads its body; stream it with httpx.AsyncClient(transport="
-    "ResilientTransport()).stream(...)",
-}
-"""Names that aren't options of a request, and what to do instead."""
-
-_NOT_OF_CLIENTS = {
-    **{
-        name: f"pass limits=httpx.Limits({name}=...)"
-        for name in ("max_connections", "max_keepalive_connections", "keepalive_expiry")
-    },
-    **{
-        field.name: f"pass resilience=Resilience({field.name}=...)"
-        for field in dataclasses.fields(Resilience)
-    },
-}
-"""Names that aren't options of a client, and what to do instead."""
-
-
-def check_single_request_options(options: Mapping[str, Any]) -> None:
-    """Check the options of ``simple_async_request()``.
-
-    Raises:
-        TypeError: an option is neither one of a request nor one of a client.
-    """
-    check_names(
-        "option",
-        options,
-        [*SingleRequestOptions.__annotations__, "context", "max_retries", "timeout"],
-    )
-
-
-def check_client_options(options: Mapping[str, Any], random: object) -> None:
-    """Check the options of a client.
-
-    Raises:
-        TypeError: an option is unknown, ``random`` isn't callable, or a limit isn't a number.
-        ValueError: a limit or a timeout is too small.
-    """
-    check_names("client option", options, ClientOptions.__annotations__, _NOT_OF_CLIENTS)
-    check_timeout(options.get("timeout"))
-    if "limits" in options:
-        check_limits(options["limits"])
-    if not callable(random):
-        raise TypeError(f"random must be callable and return a number in [0, 1), got {random!r}")
-
-
-def may_copy(options: Mapping[str, Any]) -> bool:
-    """Whether two attempts can send the body at the same time: it is in memory, as a whole.
-
-    Args:
-        options: what ``snapshot`` returned.
-    """
-    content = options.get("content")
-    return not options.get("files") and (content is None or isinstance(content, bytes | str))
-
-
-def snapshot(options: Mapping[str, Any], client: Any) -> dict[str, Any]:
-    """Copy the options of a request, so that later changes by the caller aren't sent.
-
-    A request is sent after it was submitted, and again for each retry; every attempt must send
-    what was submitted. Streams, files and callables can't be copied and are shared.
-
-    Args:
-        options: the options.
-        client: the httpx client that will send the request.
-
-    Raises:
-        TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
-        ValueError: the same, for a JSON number that is infinite or not a number, and for a
-            negative timeout.
-    """
-    check_names("request option", options, _KNOWN, _ELSEWHERE)
-    if "timeout" in options:
-        check_timeout(options["timeout"])
-    chosen = dict(options)
-    encode_body(chosen, client)
-    return {name: copy_option(name, value) for name, value in chosen.items()}

@@ -19,7 +19,7 @@ from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.middleware import Call, Middleware
-from typed_async_client.options import may_copy, snapshot
+from typed_async_client.option_checks import may_copy, snapshot
 from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
 from typed_async_client.policies.resilience import Resilience

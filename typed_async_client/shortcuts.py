@@ -5,12 +5,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
 from typed_async_client.httpx_types import TimeoutTypes
-from typed_async_client.options import (
-    ClientOptions,
-    RequestOptions,
-    SingleRequestOptions,
-    check_single_request_options,
-)
+from typed_async_client.option_checks import check_single_request_options
+from typed_async_client.options import ClientOptions, RequestOptions, SingleRequestOptions
 
 if TYPE_CHECKING:
     import httpx

@@ -1,58 +1,165 @@
-"""Turns a response with a status of 400 or above into an error, for callers who want it raised."""
+"""The errors for a status of 400 or above: one class for each status that callers tell apart.
 
-import re
-from typing import Any, Final
+``errors.py`` shows them within the tree of all errors.
+"""
 
-from typed_async_client.errors import StatusError
-from typed_async_client.facts import request_of
-from typed_async_client.record import RequestRecord
-from typed_async_client.redact import one_line
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
 
-__all__ = ["FIRST_ERROR", "status_error"]
+import httpx
 
-FIRST_ERROR: Final = 400
-"""The first status that tells of a failure (RFC 9110 sections 15.5 and 15.6)."""
+from typed_async_client.forks import class_for
+from typed_async_client.policies.retry_headers import read_retry_headers
 
-_SHOWN: Final = 200
-"""Characters of a body in a message."""
+if TYPE_CHECKING:
+    from typed_async_client.attempts import AttemptRecord
 
-_CHARSET = re.compile(
-    r"""charset=["']?((?:iso-8859-(?:[1-9]|1[0-6])|windows-125[0-8]|us-ascii|latin-1|gbk|big5|euc-jp|euc-kr|shift_jis))\b""",
-    re.IGNORECASE,
-)
-"""Encodings of text other than UTF-8; the server mustn't choose any other of Python's codecs."""
+__all__ = [
+    "BadGatewayError",
+    "BadRequestError",
+    "ClientStatusError",
+    "ConflictError",
+    "ForbiddenError",
+    "GatewayTimeoutError",
+    "GoneError",
+    "InternalServerError",
+    "NotFoundError",
+    "RateLimitedError",
+    "ServerStatusError",
+    "ServiceUnavailableError",
+    "StatusError",
+    "UnauthorizedError",
+    "UnprocessableEntityError",
+    "status_class",
+]
 
-_TEXTUAL = re.compile(r"\s*(?:text/|application/(?:[\w.+-]+\+)?(?:json|xml)\b)", re.IGNORECASE)
 
+class StatusError(httpx.HTTPStatusError):
+    """The server has answered with a status of 400 or above, and the caller wants that raised.
 
-def status_error(response: Any, record: RequestRecord) -> StatusError:
-    """Return the error for a response whose body has been read.
+    The message shows method, URL without secrets, status, and the beginning of a textual body.
 
     Args:
-        response: the response, of httpx or httpx2.
-        record: the request that was asked for; a redirect may have led to another.
+        message: what happened.
+        request: the request that was answered, an httpx or an httpx2 request.
+        response: its response.
+
+    Attributes:
+        response: the same; its body has been read. None if a client that keeps the error has dropped
+            it, because of its ``max_result_bytes``.
+        history: one record per attempt.
+        status_code: the status code of the response.
+        retry_after: seconds after which the server wants to be asked again; None if it didn't say.
 
     Example:
-        >>> request = httpx.Request("GET", "https://api.test/items")
-        >>> response = httpx.Response(404, text="no such item", request=request)
-        >>> status_error(response, RequestRecord("GET", "https://api.test/items"))
-        StatusError('GET https://api.test/items: 404 Not Found: no such item')
+        >>> async def main() -> None:
+        ...     async with AsyncResilientClient(raise_on_status=True) as client:
+        ...         try:
+        ...             await client.request("GET", "https://example.org/missing")
+        ...         except NotFoundError as error:
+        ...             print(error.status_code)
     """
-    request = request_of(response)
-    asked = f"{record.method} {record.url}"
-    if request is not None:
-        asked = f"{request.method} {one_line(str(request.url))}"
-    reason = one_line(str(response.reason_phrase))[:_SHOWN]
-    parts = [asked, f"{response.status_code} {reason}".rstrip(), _beginning_of(response)]
-    return StatusError(": ".join(filter(None, parts)), request=request, response=response)
+
+    _fork_name = "HTTPStatusError"
+
+    def __new__(cls, message: str = "", *, request: Any = None, response: Any = None) -> Self:  # noqa: ARG004 - see __init__
+        """Create the error, which is httpx2's too if the request is an httpx2 request."""
+        created: Self = super().__new__(class_for(cls, request), message)
+        return created
+
+    def __init__(self, message: str = "", *, request: Any = None, response: Any = None) -> None:
+        Exception.__init__(self, message)  # the constructors of httpx and httpx2 don't cooperate
+        self.request = request
+        self.response = response
+        self.history: tuple[AttemptRecord, ...] = ()
+        self.status_code: int = 0
+        self.retry_after: float | None = None
+        if response is not None:
+            self.status_code, raw = response.status_code, response.headers.raw
+            advice = read_retry_headers(raw, status=self.status_code, wall=time.time())
+            self.retry_after = advice.retry_after
 
 
-def _beginning_of(response: Any) -> str:
-    """Return the first characters of a textual body, on one line; empty for any other."""
-    kind, _, parameters = response.headers.get("content-type", "").partition(";")
-    if not _TEXTUAL.match(kind):
-        return ""
-    found = _CHARSET.search(parameters)
-    start = response.content[: 4 * _SHOWN]  # no character takes more bytes
-    text = start.decode(found[1] if found else "utf-8", "replace")
-    return one_line(text)[:_SHOWN].rstrip()
+class ClientStatusError(StatusError):
+    """The server refused the request: a status from 400 to 499 (RFC 9110 section 15.5)."""
+
+
+class ServerStatusError(StatusError):
+    """The server failed: a status of 500 or above (RFC 9110 section 15.6)."""
+
+
+class BadRequestError(ClientStatusError):
+    """400: the server can't make sense of the request."""
+
+
+class UnauthorizedError(ClientStatusError):
+    """401: the request needs credentials, or others."""
+
+
+class ForbiddenError(ClientStatusError):
+    """403: the credentials don't suffice."""
+
+
+class NotFoundError(ClientStatusError):
+    """404: the server has no such resource, or doesn't admit it."""
+
+
+class ConflictError(ClientStatusError):
+    """409: the request doesn't fit the state that the resource is in."""
+
+
+class GoneError(ClientStatusError):
+    """410: the resource existed, and won't come back."""
+
+
+class UnprocessableEntityError(ClientStatusError):
+    """422: the content is well-formed, and yet invalid."""
+
+
+class RateLimitedError(ClientStatusError):
+    """429: too many requests; ``retry_after`` says how long to wait, if the server did."""
+
+
+class InternalServerError(ServerStatusError):
+    """500: the server failed in a way that it hadn't foreseen."""
+
+
+class BadGatewayError(ServerStatusError):
+    """502: the server behind the gateway gave an invalid answer."""
+
+
+class ServiceUnavailableError(ServerStatusError):
+    """503: the server is overloaded or down; ``retry_after`` may say for how long."""
+
+
+class GatewayTimeoutError(ServerStatusError):
+    """504: the server behind the gateway didn't answer in time."""
+
+
+_SERVER_ERRORS: Final = 500
+
+_CLASSES: Final[dict[int, type[StatusError]]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: GoneError,
+    422: UnprocessableEntityError,
+    429: RateLimitedError,
+    500: InternalServerError,
+    502: BadGatewayError,
+    503: ServiceUnavailableError,
+    504: GatewayTimeoutError,
+}
+
+
+def status_class(status: int) -> type[StatusError]:
+    """Return the class of the error for a status of 400 or above.
+
+    Example:
+        >>> status_class(404), status_class(418)
+        (<class 'typed_async_client.status_errors.NotFoundError'>, <class 'typed_async_client.status_errors.ClientStatusError'>)
+    """
+    fallback = ClientStatusError if status < _SERVER_ERRORS else ServerStatusError
+    return _CLASSES.get(status, fallback)

@@ -11,6 +11,7 @@ import pytest
 
 from typed_async_client import (
     AsyncResilientClient,
+    BadRequestError,
     Call,
     CallNext,
     EventType,
@@ -20,7 +21,7 @@ from typed_async_client import (
     RetryPolicy,
     StatusError,
 )
-from typed_async_client.status_errors import status_error
+from typed_async_client.bad_status import status_error
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 
 RETRIED = Resilience(retry=RetryPolicy(max_retries=2, base_delay=0.001))
@@ -148,7 +149,8 @@ async def test_the_responses_of_errors_count_as_kept_bytes() -> None:
         last: Any = results["r2"].error
         assert (first.response, str(first)) == (None, str(last))
         assert len(last.response.content) == 60_000
-        assert "StatusError" in repr(results["r0"])
+        assert first.status_code == 500
+        assert "InternalServerError" in repr(results["r0"])
         assert "network_stream" not in last.response.extensions
 
 
@@ -188,7 +190,7 @@ def test_a_message_shows_the_beginning_of_a_text(
 def test_the_error_survives_pickling() -> None:
     """With its response."""
     error = pickle.loads(pickle.dumps(error_with(b"abc", "text/plain")))
-    assert type(error) is StatusError
+    assert type(error) is BadRequestError
     assert (error.response.text, error.response.request.url.host) == ("abc", "api.test")
 
 

@@ -5,6 +5,7 @@ The last response is returned as it is, unless the server asked for a longer wai
 
 from typing import TYPE_CHECKING, Any, cast
 
+from typed_async_client.bad_status import FIRST_ERROR, status_error
 from typed_async_client.described import explain_connect_failure
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Discard, Flow
@@ -25,7 +26,6 @@ from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import Rejected, RejectionReason
 from typed_async_client.policies.retry import GiveUp, GiveUpReason
-from typed_async_client.status_errors import FIRST_ERROR, status_error
 from typed_async_client.wording import format_seconds, name_server
 
 if TYPE_CHECKING:
