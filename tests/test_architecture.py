@@ -52,6 +52,8 @@ LAYERS = (
     ("httpx_client",),
     ("interceptors", "reporting", "verbs"),
     ("preparing",),
+    ("launching",),
+    ("streaming",),
     ("submitting",),
     ("client",),
     ("shortcuts",),

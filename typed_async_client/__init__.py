@@ -68,6 +68,7 @@ from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.record import RequestRecord
 from typed_async_client.results import FailureResult, RequestResult, ResultStatus, SuccessResult
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
+from typed_async_client.streaming import ResponseStream
 from typed_async_client.transports.asgi import ASGITransport
 from typed_async_client.transports.https import (
     HSTSTransport,
@@ -141,6 +142,7 @@ __all__ = [
     "Resilience",
     "ResilientTransport",
     "ResponseEvictedError",
+    "ResponseStream",
     "ResponseTask",
     "ResultStatus",
     "RetryAfter",

@@ -52,8 +52,8 @@ __all__ = [
     "parts_of_url",
     "pending_events_of",
     "pool_of",
+    "set_content",
     "set_decoder",
-    "set_empty_content",
     "socket_transport_of",
     "started_generator",
     "stream_under",
@@ -190,9 +190,9 @@ def set_decoder(response: Any, decoder: Any) -> None:
     response._decoder = decoder
 
 
-def set_empty_content(request: httpx.Request) -> None:
-    """Mark a request as read, with an empty body."""
-    request._content = b""
+def set_content(message: Any, content: bytes) -> None:
+    """Mark a request or a response as read, with that body."""
+    message._content = content
 
 
 def forget_parsed_cookies(response: Any) -> None:

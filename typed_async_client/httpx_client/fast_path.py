@@ -26,7 +26,7 @@ from typed_async_client.httpx_client.redirects import RedirectingClient
 from typed_async_client.httpx_types import CookieTypes, as_url
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.decoding import leave_slice_encoded
-from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_empty_content
+from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_content
 from typed_async_client.redact import redact
 
 __all__ = ["FastPathClient"]
@@ -125,7 +125,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         request.headers = httpx.Headers(given)
         request.extensions = {"timeout": self.timeout.as_dict()}
         request.stream = _EMPTY_BODY
-        set_empty_content(request)
+        set_content(request, b"")
         return request
 
     def _merge_cookies(self, cookies: CookieTypes | None = None) -> CookieTypes | None:

@@ -12,15 +12,15 @@ from typing import Any
 import httpx
 
 from typed_async_client.engine.drivers import finish
-from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
 from typed_async_client.net.thread_deadline import EndsBy
 from typed_async_client.pool.response import WholeResponse
+from typed_async_client.record import RequestRecord
 from typed_async_client.wording import name_server
 
-__all__ = ["Delivery", "hand_over", "is_in_memory"]
+__all__ = ["AsyncDeliveredBody", "Delivery", "hand_over", "is_in_memory"]
 
 
 class Delivery:
@@ -29,17 +29,27 @@ class Delivery:
     Args:
         flow: the flow of the request, which has handed the response over.
         publish: publishes its last events.
-        run: the state of the request.
+        record: the method and the URL of the request.
+        deadline: when the request must have ended, in monotonic seconds; infinite for never.
+        client: the client of httpx or httpx2 that reads the body; None for one of httpx.
 
     Attributes:
-        deadline: when the request must have ended, in monotonic seconds.
+        deadline: the same.
     """
 
-    __slots__ = ("_flow", "_publish", "_record", "deadline")
+    __slots__ = ("_client", "_flow", "_publish", "_record", "deadline")
 
-    def __init__(self, flow: Flow[Any], publish: Callable[[AsyncEvent], None], run: Run) -> None:
-        self.deadline: float = run.deadline
-        self._record = run.record
+    def __init__(
+        self,
+        flow: Flow[Any],
+        publish: Callable[[AsyncEvent], None],
+        record: RequestRecord,
+        deadline: float,
+        client: Any = None,
+    ) -> None:
+        self._client = client
+        self.deadline: float = deadline
+        self._record = record
         self._flow: Flow[Any] | None = flow
         self._publish = publish
 
@@ -58,7 +68,8 @@ class Delivery:
         """Return the error of a body that can't be read before the deadline."""
         method, server = self._record.method, name_server(self._record.origin)
         return DeadlineExceededError(
-            f"{method}: its deadline passed while the response from {server} was read"
+            f"{method}: its deadline passed while the response from {server} was read",
+            client=self._client,
         )
 
     def __del__(self) -> None:  # a response that is dropped unread holds its permits no longer
