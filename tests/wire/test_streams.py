@@ -47,7 +47,7 @@ class Origin:
             await wire.answer(503, b"later")
         elif path == "/cut":
             await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
-            wire.close()
+            await wire.finish()
         elif path == "/stall":
             await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
             await wire.stall()
