@@ -30,7 +30,7 @@ __all__ = ["Http11Connection"]
 
 _T = TypeVar("_T")
 
-_READ_SIZE = 64 * 1024
+_READ_SIZE = 512 * 1024
 
 
 class Http11Connection(httpcore.AsyncConnectionInterface):

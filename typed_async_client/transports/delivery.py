@@ -103,9 +103,14 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = aiter(self._stream)
+        is_limited = self._delivery.deadline != math.inf
         try:
-            while (part := await self._in_time(anext(parts, None))) is not None:
-                yield part
+            if is_limited:
+                while (part := await self._in_time(anext(parts, None))) is not None:
+                    yield part
+            else:
+                async for part in parts:
+                    yield part
         except GeneratorExit:
             raise  # the reader has left, and will close the response
         except BaseException as error:
@@ -120,7 +125,9 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
     async def read_whole(self) -> bytes:
         """Read and return the whole body."""
         try:
-            body: bytes = await self._in_time(self._stream.read_whole())
+            reading = self._stream.read_whole()
+            is_limited = self._delivery.deadline != math.inf
+            body: bytes = await (self._in_time(reading) if is_limited else reading)
         except BaseException as error:
             self._delivery.end(error)
             raise
@@ -136,11 +143,8 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
 
     async def _in_time(self, reading: Any) -> Any:
         """Wait for what is read, until the deadline of the request."""
-        deadline = self._delivery.deadline
-        if deadline == math.inf:
-            return await reading
         try:
-            async with asyncio.timeout_at(deadline) as limit:
+            async with asyncio.timeout_at(self._delivery.deadline) as limit:
                 return await reading
         except TimeoutError as error:
             if not limit.expired():
