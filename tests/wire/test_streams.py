@@ -172,6 +172,21 @@ async def test_the_deadline_bounds_the_body() -> None:
         assert result.status is ResultStatus.TIMEOUT
 
 
+async def test_the_deadline_bounds_a_slow_reader_too() -> None:
+    """What has arrived in time isn't read after it."""
+
+    async def read_slowly(client: AsyncResilientClient, url: str) -> None:
+        async with client.stream("GET", f"{url}200", deadline=0.2) as response:
+            async for _ in response.aiter_bytes():
+                await asyncio.sleep(0.1)
+
+    async with serving() as (url, client):
+        with pytest.raises(DeadlineExceededError):
+            await read_slowly(client, url)
+        assert client.statistics().timed_out == 1
+        assert pool_of(client).statistics().active == 0
+
+
 async def test_a_body_that_breaks_is_not_sent_for_again() -> None:
     """The error is raised where the body is read; the result tells of it."""
     async with serving(resilience=RETRIED) as (url, client):

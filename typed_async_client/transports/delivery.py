@@ -106,7 +106,7 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
         is_limited = self._delivery.deadline != math.inf
         try:
             if is_limited:
-                while (part := await self._in_time(anext(parts, None))) is not None:
+                while (part := await self._in_time(lambda: anext(parts, None))) is not None:
                     yield part
             else:
                 async for part in parts:
@@ -125,9 +125,8 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
     async def read_whole(self) -> bytes:
         """Read and return the whole body."""
         try:
-            reading = self._stream.read_whole()
-            is_limited = self._delivery.deadline != math.inf
-            body: bytes = await (self._in_time(reading) if is_limited else reading)
+            read, is_limited = self._stream.read_whole, self._delivery.deadline != math.inf
+            body: bytes = await (self._in_time(read) if is_limited else read())
         except BaseException as error:
             self._delivery.end(error)
             raise
@@ -141,11 +140,14 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
         finally:
             self._delivery.end()
 
-    async def _in_time(self, reading: Any) -> Any:
+    async def _in_time(self, read: Callable[[], Any]) -> Any:
         """Wait for what is read, until the deadline of the request."""
+        deadline = self._delivery.deadline
+        if asyncio.get_running_loop().time() >= deadline:  # what has arrived needs no wait
+            raise self._delivery.too_late()
         try:
-            async with asyncio.timeout_at(self._delivery.deadline) as limit:
-                return await reading
+            async with asyncio.timeout_at(deadline) as limit:
+                return await read()
         except TimeoutError as error:
             if not limit.expired():
                 raise
