@@ -313,6 +313,20 @@ async def test_what_is_wrong_is_refused_on_entering() -> None:
         assert client.statistics().submitted == 1
 
 
+class OnlyRequests:
+    """The least that an ``http_client`` must be able to do."""
+
+    async def request(self, method: str, url: Any, /, *args: Any, **options: Any) -> Any:
+        """Send nothing."""
+
+
+async def test_an_external_client_that_can_not_stream_is_refused() -> None:
+    """Before anything is submitted."""
+    async with AsyncResilientClient(http_client=OnlyRequests()) as client:
+        with pytest.raises(TypeError, match="OnlyRequests has only request"):
+            client.stream("GET", "http://a.test/")
+
+
 async def test_cancelling_at_any_turn_leaves_nothing_behind() -> None:
     """Native cancellation after each number of turns of the event loop; the pool stays whole."""
 
