@@ -2,35 +2,32 @@
 
 import functools
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
-import httpcore
 import httpx
 
-from typed_async_client.described import with_message
-from typed_async_client.httpx_errors import map_httpcore_error
-from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
+from typed_async_client.httpx_types import CertTypes, ProxyTypes
 from typed_async_client.libraries import check_request
 from typed_async_client.limit_checks import check_limits
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.pool.body import PooledBody
-from typed_async_client.pool.connection import ChooseProxy
 from typed_async_client.pool.connector import Http11
-from typed_async_client.pool.environment import ProxyRules, require_http2, require_socks
+from typed_async_client.pool.environment import require_http2
+from typed_async_client.pool.httpx_stream import HttpxStream, raise_as_httpx
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
+from typed_async_client.pool.proxies import as_httpcore_proxy, environment_proxies
 from typed_async_client.pool.response import WholeResponse
-from typed_async_client.pool.slot import Origin, PoolLimits
+from typed_async_client.pool.slot import PoolLimits
 from typed_async_client.private import is_stock_transport
-from typed_async_client.reasons import hide_header_value
 from typed_async_client.sources import aclose_source
 from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
 
-__all__ = ["DEFAULT_LIMITS", "AsyncPoolTransport", "as_httpcore_proxy"]
+__all__ = ["DEFAULT_LIMITS", "AsyncPoolTransport"]
 
 DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 """Those of httpx."""
@@ -115,7 +112,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
                 httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
             ),
             proxy=None if proxy is None else as_httpcore_proxy(proxy),
-            proxy_for=_environment_proxies(
+            proxy_for=environment_proxies(
                 trust_env=trust_env and proxy is None and uds is None and address_guard is None
             ),
             http1=http1,
@@ -162,8 +159,8 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
                 await aclose_source(request.stream)
             if not isinstance(error, Exception):
                 raise
-            _raise_as_httpx(error, request)
-        body = _Stream(response.stream)
+            raise_as_httpx(error, request)
+        body = HttpxStream(response.stream)
         if not isinstance(response.stream, PooledBody):  # of a mock, or of httpcore's own pool
             return httpx.Response(
                 response.status,
@@ -200,92 +197,3 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
     def _reopen(self) -> None:
         if self._is_closed:
             self._pool, self._is_closed = owned(self._make_pool()), False
-
-
-def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:
-    """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
-    if isinstance(error, httpcore.LocalProtocolError):
-        hide_header_value(error)  # h11 quotes it, if a tool has patched httpcore's pool
-    converted = map_httpcore_error(error)
-    if converted is not error:
-        converted = with_message(converted, request)  # a mock of the pool may raise it without one
-    try:
-        if converted is error:
-            raise error
-        raise converted from error
-    finally:
-        del converted  # it refers to this frame
-
-
-class _Stream(httpx.AsyncByteStream):
-    """The body of a response, which raises httpx's errors."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Parts(aiter(self._stream))
-
-    async def read_whole(self) -> bytes:
-        try:
-            body: bytes = await self._stream.read_whole()
-        except Exception as error:  # noqa: BLE001 - raised again
-            _raise_as_httpx(error)
-        return body
-
-    def aclose(self) -> Coroutine[Any, Any, None]:
-        closing: Coroutine[Any, Any, None] = self._stream.aclose()
-        return closing
-
-
-class _Parts(AsyncIterator[bytes]):
-    """An iterator over the parts of a body."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: AsyncIterator[bytes]) -> None:
-        self._parts = parts
-
-    async def __anext__(self) -> bytes:
-        try:
-            return await anext(self._parts)
-        except StopAsyncIteration:
-            raise  # raising it in a function would make a reference cycle with its frame
-        except Exception as error:  # noqa: BLE001 - raised again
-            _raise_as_httpx(error)
-
-
-def _environment_proxies(*, trust_env: bool) -> ChooseProxy | None:
-    """Return what chooses the proxy of an origin by the environment; None if it names no proxy."""
-    rules = ProxyRules.of_environment(trust_env=trust_env)
-    if not rules.proxies:
-        return None
-
-    def choose(origin: Origin) -> httpcore.Proxy | None:
-        scheme, host, port = origin
-        url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port)
-        proxy = rules.proxy_for(url)
-        return None if proxy is None else as_httpcore_proxy(proxy)
-
-    return choose
-
-
-def as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
-    """Return httpcore's form of a proxy; one with a TLS context is for asynchronous pools only.
-
-    Raises:
-        ImportError: it needs an extra that isn't installed.
-    """
-    proxy = as_proxy(url_or_proxy)
-    require_socks([proxy])
-    return httpcore.Proxy(
-        url=httpcore.URL(
-            scheme=proxy.url.raw_scheme,
-            host=proxy.url.raw_host,
-            port=proxy.url.port,
-            target=proxy.url.raw_path,
-        ),
-        auth=proxy.raw_auth,
-        headers=proxy.headers.raw,
-        ssl_context=None if proxy.ssl_context is None else OwnAlpnContext(proxy.ssl_context),
-    )
