@@ -62,7 +62,7 @@ def test_the_client_and_the_transports_have_no_other_public_names() -> None:
     """A subclass may use any other name."""
     for kind, names in (
         (typed_async_client.AsyncResilientClient, CLIENT),
-        (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics"),
+        (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics warm_up"),
         (
             typed_async_client.ResilientTransport,
             "aclose circuit close handle_async_request handle_request wrapped",
