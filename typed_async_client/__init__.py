@@ -46,6 +46,7 @@ from typed_async_client.events import (
     RetryDetails,
     ThrottleDetails,
 )
+from typed_async_client.httpx_client.health import ClientHealth, HealthStatus
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
 from typed_async_client.middleware import Call, CallNext, Middleware, TransportMiddleware
 from typed_async_client.net.guard import refuse_private_addresses
@@ -103,6 +104,7 @@ __all__ = [
     "CircuitState",
     "ClientBoundError",
     "ClientClosedError",
+    "ClientHealth",
     "ClientStatistics",
     "ClientStatusError",
     "ConflictError",
@@ -122,6 +124,7 @@ __all__ = [
     "HSTSTransport",
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
+    "HealthStatus",
     "Hedge",
     "HedgeDetails",
     "HttpClient",

@@ -22,15 +22,15 @@ from typed_async_client.options import HttpClient, HttpxClientOptions
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import check_store, checked_resilience, limits_of
 from typed_async_client.stores import StateStore
-from typed_async_client.submitting import Submitting
 from typed_async_client.unclosed import WarnsUnclosed
+from typed_async_client.upkeep import Upkeep
 
 __all__ = ["AsyncResilientClient"]
 
 _CONNECT_ONLY = Resilience.connect_only()
 
 
-class AsyncResilientClient(WarnsUnclosed, Submitting):
+class AsyncResilientClient(WarnsUnclosed, Upkeep):
     """An HTTP client that runs each request as a task and retries what may be retried.
 
     By default only connect failures are, with jittered backoff; ``resilience`` adds the policies of
