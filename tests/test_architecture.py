@@ -55,6 +55,7 @@ LAYERS = (
     ("launching",),
     ("streaming",),
     ("submitting",),
+    ("upkeep",),
     ("client",),
     ("shortcuts",),
     ("__init__",),

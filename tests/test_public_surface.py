@@ -52,9 +52,9 @@ def test_importing_the_package_loads_no_extra() -> None:
 
 CLIENT = """
     active_tasks_count add_event_callback circuit clear_old_results close delete event_queue_size get
-    get_all_results get_result head is_closed new_context options patch post put
+    get_all_results get_result head health is_closed new_context options patch post put
     remove_event_callback request request_async results_count statistics stream wait_for_all_requests
-    wait_for_request with_options
+    wait_for_request warm_up with_options
 """
 
 
@@ -62,7 +62,7 @@ def test_the_client_and_the_transports_have_no_other_public_names() -> None:
     """A subclass may use any other name."""
     for kind, names in (
         (typed_async_client.AsyncResilientClient, CLIENT),
-        (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics"),
+        (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics warm_up"),
         (
             typed_async_client.ResilientTransport,
             "aclose circuit close handle_async_request handle_request wrapped",

@@ -54,6 +54,11 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         self._sent_body = True  # False if the server responded without waiting for the whole body
         self.is_traced: bool = False
 
+    async def open(self, _: httpcore.Request) -> None:
+        """Become idle without a request; nothing is sent."""
+        if self._state == "NEW":
+            self._state = "IDLE"
+
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request, and return its response with an open body."""
         if self._state not in ("NEW", "IDLE"):
