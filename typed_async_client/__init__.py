@@ -19,12 +19,16 @@ from typed_async_client.errors import (
     ConflictError,
     ConnectError,
     DeadlineExceededError,
+    EventStreamEndedError,
+    EventTooLargeError,
     ForbiddenError,
     GatewayTimeoutError,
     GaveUpError,
     GoneError,
     InsecureRedirectError,
     InternalServerError,
+    LineTooLongError,
+    NotEventStreamError,
     NotFoundError,
     RateLimitedError,
     RateLimitedLocallyError,
@@ -47,6 +51,7 @@ from typed_async_client.events import (
     ThrottleDetails,
 )
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
+from typed_async_client.line_streams import LineStream
 from typed_async_client.middleware import Call, CallNext, Middleware, TransportMiddleware
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
@@ -105,6 +110,8 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "EventStreamEndedError",
+    "EventTooLargeError",
     "EventType",
     "Facts",
     "FailureResult",
@@ -126,7 +133,10 @@ __all__ = [
     "Interceptor",
     "InterceptorChain",
     "InternalServerError",
+    "LineStream",
+    "LineTooLongError",
     "Middleware",
+    "NotEventStreamError",
     "NotFoundError",
     "Pushback",
     "RateLimit",

@@ -1,0 +1,70 @@
+"""Reads the body of a streamed response part by part, for what makes lines or events of it."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, cast
+
+from typed_async_client.redact import one_line
+from typed_async_client.streaming import ResponseStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    import httpx
+
+    from typed_async_client.engine.run import Run
+    from typed_async_client.httpx_client.streaming import StreamSender
+
+__all__ = ["BodyReader"]
+
+
+class BodyReader(ResponseStream):
+    """A response whose body is read part by part; it must be entered first."""
+
+    _parts: "AsyncGenerator[bytes, None] | None" = None
+
+    @property
+    def response(self) -> "httpx.Response":
+        """The response.
+
+        Raises:
+            RuntimeError: it isn't open: it wasn't entered, or was left.
+        """
+        if self._response is None:
+            raise RuntimeError("the stream isn't open: use it in `async with`, and within it only")
+        return self._response
+
+    @property
+    def run(self) -> "Run | None":
+        """The state of the request; None until it was launched."""
+        return None if self._sender is None else self._sender.run
+
+    @property
+    def name(self) -> str:
+        """The method and the URL of the request, without secrets."""
+        record = cast("StreamSender", self._sender).record
+        return f"{record.method} {one_line(record.url)}"
+
+    async def read(self) -> bytes:
+        """Return the next part of the decoded body; empty at its end."""
+        if self._parts is None:
+            self._parts = cast("AsyncGenerator[bytes, None]", self.response.aiter_bytes())
+        return await anext(self._parts, b"")
+
+    def fail(self, error: Exception) -> None:
+        """Let the request end with an error, because its body isn't what it should be."""
+        delivery = cast("StreamSender", self._sender).delivery
+        if delivery is not None:
+            delivery.end(error)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        parts, self._parts = self._parts, None
+        try:
+            if parts is not None:
+                await parts.aclose()
+        finally:
+            await super().__aexit__(exc_type, exc, traceback)
