@@ -56,7 +56,9 @@ LAYERS = (
     ("launching",),
     ("streaming",),
     ("stream_reading",),
-    ("line_streams",),
+    ("event_connections", "line_streams"),
+    ("event_streams",),
+    ("sse",),
     ("submitting",),
     ("client",),
     ("shortcuts",),
@@ -100,6 +102,7 @@ OPTIONAL = {
     "aiohttp": "transports/backends/aiohttp.py",
     "httpx_aiohttp": "transports/backends/aiohttp.py",
     "pyreqwest": "transports/backends/pyreqwest.py",
+    "httpx_sse": "stream_parsing/server_sent.py",
     "typing_extensions": "events.py",  # for type checkers only
     "httpx2": "transports/httpx2.py",
     "redis": "stores/connect.py",

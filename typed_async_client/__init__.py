@@ -43,6 +43,7 @@ from typed_async_client.errors import (
     UnauthorizedError,
     UnprocessableEntityError,
 )
+from typed_async_client.event_streams import EventStream
 from typed_async_client.events import (
     AsyncEvent,
     EventType,
@@ -110,6 +111,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "EventStream",
     "EventStreamEndedError",
     "EventTooLargeError",
     "EventType",

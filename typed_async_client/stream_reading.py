@@ -1,9 +1,10 @@
 """Reads the body of a streamed response part by part, for what makes lines or events of it."""
 
+import contextlib
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from typed_async_client.redact import one_line
+from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.streaming import ResponseStream
 
 if TYPE_CHECKING:
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     import httpx
 
     from typed_async_client.engine.run import Run
+    from typed_async_client.engine.steps import Flow
     from typed_async_client.httpx_client.streaming import StreamSender
 
 __all__ = ["BodyReader"]
+
+T = TypeVar("T")
 
 
 class BodyReader(ResponseStream):
@@ -34,15 +38,19 @@ class BodyReader(ResponseStream):
         return self._response
 
     @property
-    def run(self) -> "Run | None":
-        """The state of the request; None until it was launched."""
-        return None if self._sender is None else self._sender.run
+    def run(self) -> "Run":
+        """The state of the request, which was launched."""
+        return cast("Run", self._launched.run)
 
     @property
     def name(self) -> str:
         """The method and the URL of the request, without secrets."""
-        record = cast("StreamSender", self._sender).record
-        return f"{record.method} {one_line(record.url)}"
+        record = self._launched.record
+        return f"{record.method} {record.url}"
+
+    @property
+    def _launched(self) -> "StreamSender":
+        return cast("StreamSender", self._sender)
 
     async def read(self) -> bytes:
         """Return the next part of the decoded body; empty at its end."""
@@ -52,9 +60,13 @@ class BodyReader(ResponseStream):
 
     def fail(self, error: Exception) -> None:
         """Let the request end with an error, because its body isn't what it should be."""
-        delivery = cast("StreamSender", self._sender).delivery
+        delivery = self._launched.delivery
         if delivery is not None:
             delivery.end(error)
+
+    async def drive(self, flow: "Flow[T]") -> T:
+        """Perform the steps of a flow that goes on when the request is over; return what it returns."""
+        return await AsyncDriver(self._launched, lambda _: None).drive(flow)
 
     async def __aexit__(
         self,
@@ -62,9 +74,12 @@ class BodyReader(ResponseStream):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._response is None:  # it was left already
+            return
         parts, self._parts = self._parts, None
         try:
             if parts is not None:
-                await parts.aclose()
+                with contextlib.suppress(RuntimeError):  # another task is reading: it gets an error
+                    await parts.aclose()
         finally:
             await super().__aexit__(exc_type, exc, traceback)

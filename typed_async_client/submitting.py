@@ -11,18 +11,18 @@ import httpx
 from typed_async_client.context import RequestContext
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.in_flight import ResponseTask
-from typed_async_client.line_streams import LineStreaming
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
+from typed_async_client.sse import EventStreaming
 from typed_async_client.verbs import Verbs
 
 __all__ = ["Submitting"]
 
 
-class Submitting(LineStreaming, Verbs):
+class Submitting(EventStreaming, Verbs):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     async def request_async(
