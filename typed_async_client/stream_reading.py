@@ -1,8 +1,9 @@
 """Reads the body of a streamed response part by part, for what makes lines or events of it."""
 
+import asyncio
 import contextlib
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.streaming import ResponseStream
@@ -20,11 +21,17 @@ __all__ = ["BodyReader"]
 
 T = TypeVar("T")
 
+_MOST: Final = 16 * 1024
+"""Bytes that are handled at once: thousands of tiny events take some milliseconds."""
+
 
 class BodyReader(ResponseStream):
     """A response whose body is read part by part; it must be entered first."""
 
+    _part: bytes = b""
     _parts: "AsyncGenerator[bytes, None] | None" = None
+    _size: int = 0  # bytes returned since other tasks had their turn
+    _start: int = 0  # of what hasn't been returned of the part
 
     @property
     def response(self) -> "httpx.Response":
@@ -53,10 +60,21 @@ class BodyReader(ResponseStream):
         return cast("StreamSender", self._sender)
 
     async def read(self) -> bytes:
-        """Return the next part of the decoded body; empty at its end."""
+        """Return the next part of the decoded body, of at most 16 KiB; empty at its end.
+
+        Other tasks get their turn after so many bytes, also if more has arrived than is read.
+        """
         if self._parts is None:
             self._parts = cast("AsyncGenerator[bytes, None]", self.response.aiter_bytes())
-        return await anext(self._parts, b"")
+        if self._size >= _MOST:
+            self._size = 0
+            await asyncio.sleep(0)
+        if self._start >= len(self._part):
+            self._start, self._part = 0, await anext(self._parts, b"")
+        part = self._part[self._start : self._start + _MOST]
+        self._start += _MOST
+        self._size += len(part)
+        return part
 
     def fail(self, error: Exception) -> None:
         """Let the request end with an error, because its body isn't what it should be."""

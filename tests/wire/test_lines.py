@@ -181,6 +181,25 @@ async def test_cancelling_the_reader_ends_the_request() -> None:
         assert active_in(client) == 0
 
 
+async def test_other_tasks_have_their_turn_while_many_lines_are_read() -> None:
+    """Also if all of them have arrived at once."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b"{}\n" * 100_000))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with AsyncResilientClient(transport=transport) as client:
+        async with client.lines("GET", "http://a.test/") as lines:
+            counting = asyncio.create_task(count())
+            assert len([line async for line in lines]) == 100_000
+            counting.cancel()
+        assert turns >= 18
+
+
 @pytest.mark.parametrize("limit", [0, -1, True, 1.5, None, "1000"])
 async def test_a_limit_that_is_no_size_is_refused(limit: Any) -> None:
     """Before anything is sent."""
