@@ -19,12 +19,16 @@ from typed_async_client.errors import (
     ConflictError,
     ConnectError,
     DeadlineExceededError,
+    EventStreamEndedError,
+    EventTooLargeError,
     ForbiddenError,
     GatewayTimeoutError,
     GaveUpError,
     GoneError,
     InsecureRedirectError,
     InternalServerError,
+    LineTooLongError,
+    NotEventStreamError,
     NotFoundError,
     RateLimitedError,
     RateLimitedLocallyError,
@@ -39,6 +43,7 @@ from typed_async_client.errors import (
     UnauthorizedError,
     UnprocessableEntityError,
 )
+from typed_async_client.event_streams import EventStream
 from typed_async_client.events import (
     AsyncEvent,
     EventType,
@@ -48,6 +53,7 @@ from typed_async_client.events import (
 )
 from typed_async_client.httpx_client.health import ClientHealth, HealthStatus
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
+from typed_async_client.line_streams import LineStream
 from typed_async_client.middleware import Call, CallNext, Middleware, TransportMiddleware
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
@@ -111,6 +117,9 @@ __all__ = [
     "ConnectError",
     "DeadlineExceededError",
     "DnsCache",
+    "EventStream",
+    "EventStreamEndedError",
+    "EventTooLargeError",
     "EventType",
     "Facts",
     "FailureResult",
@@ -133,7 +142,10 @@ __all__ = [
     "Interceptor",
     "InterceptorChain",
     "InternalServerError",
+    "LineStream",
+    "LineTooLongError",
     "Middleware",
+    "NotEventStreamError",
     "NotFoundError",
     "PoolStatistics",
     "Pushback",
