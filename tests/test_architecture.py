@@ -50,7 +50,7 @@ LAYERS = (
     ("transports.backends",),
     ("transports",),
     ("httpx_client",),
-    ("interceptors", "reporting", "verbs"),
+    ("downloads", "interceptors", "reporting", "verbs"),
     ("preparing",),
     ("launching",),
     ("streaming",),
