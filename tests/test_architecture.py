@@ -54,6 +54,7 @@ LAYERS = (
     ("preparing",),
     ("launching",),
     ("streaming",),
+    ("downloading",),
     ("submitting",),
     ("upkeep",),
     ("client",),

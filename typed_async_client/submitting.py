@@ -9,6 +9,7 @@ from typing import Any, Never, Unpack
 import httpx
 
 from typed_async_client.context import RequestContext
+from typed_async_client.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.middleware import Middleware, checked_middleware
@@ -16,13 +17,12 @@ from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
-from typed_async_client.streaming import Streaming
 from typed_async_client.verbs import Verbs
 
 __all__ = ["Submitting"]
 
 
-class Submitting(Streaming, Verbs):
+class Submitting(Downloading, Verbs):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     async def request_async(
