@@ -3,6 +3,8 @@
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
+from typed_async_client.downloads.errors import DownloadError
+from typed_async_client.downloads.values import Download, DownloadProgress, ProgressCallback
 from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.statistics import ClientStatistics
@@ -117,6 +119,9 @@ __all__ = [
     "ConnectError",
     "DeadlineExceededError",
     "DnsCache",
+    "Download",
+    "DownloadError",
+    "DownloadProgress",
     "EventStream",
     "EventStreamEndedError",
     "EventTooLargeError",
@@ -148,6 +153,7 @@ __all__ = [
     "NotEventStreamError",
     "NotFoundError",
     "PoolStatistics",
+    "ProgressCallback",
     "Pushback",
     "RateLimit",
     "RateLimitedError",

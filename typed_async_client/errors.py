@@ -37,7 +37,8 @@ httpx.DecodingError
 httpx.RemoteProtocolError
   └── EventStreamEndedError    the event stream has ended too often without an event
 httpx.RequestError
-  └── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
+  ├── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
+  └── DownloadError            the responses of a download can't be put together to one file
 OSError
   └── AddressRefusedError      the client's address guard blocked the host's address
 httpx.StreamConsumed

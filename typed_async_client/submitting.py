@@ -9,6 +9,7 @@ from typing import Any, Never, Unpack
 import httpx
 
 from typed_async_client.context import RequestContext
+from typed_async_client.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.middleware import Middleware, checked_middleware
@@ -22,7 +23,7 @@ from typed_async_client.verbs import Verbs
 __all__ = ["Submitting"]
 
 
-class Submitting(EventStreaming, Verbs):
+class Submitting(EventStreaming, Downloading, Verbs):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     async def request_async(

@@ -64,6 +64,9 @@ _AT_FIRST: Final[Mapping[str, tuple[int, int, str]]] = {
 _ECHOES: Final = "echo.test/headers"
 """The address that answers with the headers of the request whose names begin with X-."""
 
+_CUT_FILE: Final = "files.test/backup"
+"""The address of a file that is cut off once, and whose rest can be asked for."""
+
 _SILENT: Final = frozenset({"external-api.test/data/slow", "reports.test/slow"})
 """Addresses that read the request and never answer."""
 
@@ -179,6 +182,8 @@ class _Visit(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         elif number <= failures:
             self._answer(status, {"error": "try again later"}, wait)
+        elif address == _CUT_FILE:
+            self._send_file(bytes(100_000), cut_at=60_000 if number == 1 else None)
         elif address == _ECHOES:
             names = [name for name in self.headers if name.lower().startswith("x-")]
             self._answer(200, {name: self.headers[name] for name in names})
@@ -225,6 +230,20 @@ class _Visit(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(204)
             self.end_headers()
+
+    def _send_file(self, content: bytes, cut_at: int | None) -> None:
+        """Send a file, or the rest of it, and close the connection where it is to be cut."""
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", '"v1"')
+        self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            place = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.send_header("Content-Range", place)
+        self.end_headers()
+        self.wfile.write(content[start:cut_at])
+        self.wfile.flush()
+        self.close_connection = cut_at is not None
 
     def _answer(self, status: int, page: object, retry_after: str = "") -> None:
         self._answer_text("application/json", json.dumps(page), status, retry_after)
