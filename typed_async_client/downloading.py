@@ -103,8 +103,8 @@ class Downloading(Streaming):
         Args:
             url: the URL.
             path: where to store the file; its folder must exist. A file that is there is replaced.
-            context: the retry limits, the metadata of all requests, and the id of the first; the
-                others have ids of their own.
+            context: the retry limits, the metadata of all requests, and the id of the first. If that
+                is ``iso``, the others are ``iso-2``, ``iso-3`` and so on.
             progress: called with a ``DownloadProgress`` after each part that was written; it may be
                 async. What it raises ends the download, which can be resumed.
             **options: those of a request that has no body. ``deadline`` bounds the whole download.
@@ -181,7 +181,10 @@ class _Requests:
         run, context = self._run, self._run.context
         if self.ids:
             self.count()
-            context = dataclasses.replace(context.renew(), current_attempt=failures)
+            request_id = f"{context.request_id}-{len(self.ids) + 1}"
+            context = dataclasses.replace(
+                context.renew(), request_id=request_id, current_attempt=failures
+            )
         self.ids.append(context.request_id)
         remaining = run.remaining()
         options: dict[str, Any] = {
