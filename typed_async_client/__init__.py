@@ -19,12 +19,16 @@ from typed_async_client.errors import (
     ConflictError,
     ConnectError,
     DeadlineExceededError,
+    EventStreamEndedError,
+    EventTooLargeError,
     ForbiddenError,
     GatewayTimeoutError,
     GaveUpError,
     GoneError,
     InsecureRedirectError,
     InternalServerError,
+    LineTooLongError,
+    NotEventStreamError,
     NotFoundError,
     RateLimitedError,
     RateLimitedLocallyError,
@@ -39,6 +43,7 @@ from typed_async_client.errors import (
     UnauthorizedError,
     UnprocessableEntityError,
 )
+from typed_async_client.event_streams import EventStream
 from typed_async_client.events import (
     AsyncEvent,
     EventType,
@@ -46,7 +51,9 @@ from typed_async_client.events import (
     RetryDetails,
     ThrottleDetails,
 )
+from typed_async_client.httpx_client.health import ClientHealth, HealthStatus
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
+from typed_async_client.line_streams import LineStream
 from typed_async_client.middleware import Call, CallNext, Middleware, TransportMiddleware
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
@@ -56,6 +63,7 @@ from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.bulkhead import Bulkhead
 from typed_async_client.policies.circuit import CircuitBreaker
 from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.dns_cache import DnsCache
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import RejectionReason
 from typed_async_client.policies.hedge import Hedge
@@ -64,7 +72,9 @@ from typed_async_client.policies.rate_limit import RateLimit
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter, RetryPolicy
 from typed_async_client.policies.transitions import CircuitState, Transition
+from typed_async_client.pool.slots import PoolStatistics
 from typed_async_client.pool.transport import AsyncPoolTransport
+from typed_async_client.pool.warm_up import WarmUpReport
 from typed_async_client.record import RequestRecord
 from typed_async_client.results import FailureResult, RequestResult, ResultStatus, SuccessResult
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
@@ -100,11 +110,16 @@ __all__ = [
     "CircuitState",
     "ClientBoundError",
     "ClientClosedError",
+    "ClientHealth",
     "ClientStatistics",
     "ClientStatusError",
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "DnsCache",
+    "EventStream",
+    "EventStreamEndedError",
+    "EventTooLargeError",
     "EventType",
     "Facts",
     "FailureResult",
@@ -118,6 +133,7 @@ __all__ = [
     "HSTSTransport",
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
+    "HealthStatus",
     "Hedge",
     "HedgeDetails",
     "HttpClient",
@@ -126,8 +142,12 @@ __all__ = [
     "Interceptor",
     "InterceptorChain",
     "InternalServerError",
+    "LineStream",
+    "LineTooLongError",
     "Middleware",
+    "NotEventStreamError",
     "NotFoundError",
+    "PoolStatistics",
     "Pushback",
     "RateLimit",
     "RateLimitedError",
@@ -160,6 +180,7 @@ __all__ = [
     "TransportMiddleware",
     "UnauthorizedError",
     "UnprocessableEntityError",
+    "WarmUpReport",
     "create_async_resilient_client",
     "for_httpx2",
     "refuse_private_addresses",

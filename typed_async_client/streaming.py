@@ -87,6 +87,7 @@ class Streaming(Launching):
             Leaving it closes the response, whether its body was read or not.
 
         Raises:
+            TypeError: the ``http_client`` can't stream.
             Exception: on entering, whatever ``request()`` raises.
 
         Example:
@@ -96,6 +97,11 @@ class Streaming(Launching):
             ...             async for part in response.aiter_bytes():
             ...                 print(len(part))
         """
+        if not callable(getattr(self._client, "build_request", None)):
+            raise TypeError(
+                "to stream, http_client needs build_request() and send() of an httpx.AsyncClient, and "
+                f"{type(self._client).__name__} has only request()"
+            )
         return ResponseStream(lambda: self._launch(method, url, context, options, streams=True))
 
 

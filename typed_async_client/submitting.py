@@ -16,13 +16,13 @@ from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
-from typed_async_client.streaming import Streaming
+from typed_async_client.sse import EventStreaming
 from typed_async_client.verbs import Verbs
 
 __all__ = ["Submitting"]
 
 
-class Submitting(Streaming, Verbs):
+class Submitting(EventStreaming, Verbs):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     async def request_async(

@@ -38,6 +38,20 @@ _PAGES: Final[Mapping[str, Any]] = {
 }
 """What each address answers, with status 200; every other address answers 404."""
 
+_LINES: Final[Mapping[str, str]] = {
+    "logs.test/today.ndjson": '{"message": "started"}\n{"message": "ready"}\n'
+}
+"""What each address answers in lines of JSON."""
+
+_FEED: Final = "news.test/feed"
+"""The address that answers with the event after the one with the ``Last-Event-ID``, then with 204."""
+
+_EVENTS: Final = (
+    "id: 1\ndata: it begins\n\n",
+    "id: 2\nevent: update\ndata: it goes on\n\n",
+    "id: 3\ndata: it ends\n\n",
+)
+
 _STATUSES: Final[Mapping[str, int]] = {
     "external-api.test/data/busy": 503,
     "files.test/full": 503,
@@ -173,6 +187,10 @@ class _Visit(http.server.BaseHTTPRequestHandler):
         elif address == _ECHOES:
             names = [name for name in self.headers if name.lower().startswith("x-")]
             self._answer(200, {name: self.headers[name] for name in names})
+        elif address in _LINES:
+            self._answer_text("application/x-ndjson", _LINES[address])
+        elif address == _FEED:
+            self._answer_event(int(self.headers.get("Last-Event-ID", 0)))
         elif address in _PAGES:
             self._answer(200, _PAGES[address])
         elif address in _STATUSES:
@@ -214,10 +232,20 @@ class _Visit(http.server.BaseHTTPRequestHandler):
         self.connection.close()
         self.close_connection = True
 
+    def _answer_event(self, last: int) -> None:
+        if last < len(_EVENTS):
+            self._answer_text("text/event-stream", _EVENTS[last])
+        else:
+            self.send_response(204)
+            self.end_headers()
+
     def _answer(self, status: int, page: object, retry_after: str = "") -> None:
-        body = json.dumps(page).encode()
+        self._answer_text("application/json", json.dumps(page), status, retry_after)
+
+    def _answer_text(self, kind: str, text: str, status: int = 200, retry_after: str = "") -> None:
+        body = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         if retry_after:
             self.send_header("Retry-After", retry_after)

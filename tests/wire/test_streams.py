@@ -172,6 +172,21 @@ async def test_the_deadline_bounds_the_body() -> None:
         assert result.status is ResultStatus.TIMEOUT
 
 
+async def test_the_deadline_bounds_a_slow_reader_too() -> None:
+    """What has arrived in time isn't read after it."""
+
+    async def read_slowly(client: AsyncResilientClient, url: str) -> None:
+        async with client.stream("GET", f"{url}200", deadline=0.2) as response:
+            async for _ in response.aiter_bytes():
+                await asyncio.sleep(0.1)
+
+    async with serving() as (url, client):
+        with pytest.raises(DeadlineExceededError):
+            await read_slowly(client, url)
+        assert client.statistics().timed_out == 1
+        assert pool_of(client).statistics().active == 0
+
+
 async def test_a_body_that_breaks_is_not_sent_for_again() -> None:
     """The error is raised where the body is read; the result tells of it."""
     async with serving(resilience=RETRIED) as (url, client):
@@ -298,6 +313,20 @@ async def test_what_is_wrong_is_refused_on_entering() -> None:
         assert client.statistics().submitted == 1
 
 
+class OnlyRequests:
+    """The least that an ``http_client`` must be able to do."""
+
+    async def request(self, method: str, url: Any, /, *args: Any, **options: Any) -> Any:
+        """Send nothing."""
+
+
+async def test_an_external_client_that_can_not_stream_is_refused() -> None:
+    """Before anything is submitted."""
+    async with AsyncResilientClient(http_client=OnlyRequests()) as client:
+        with pytest.raises(TypeError, match="OnlyRequests has only request"):
+            client.stream("GET", "http://a.test/")
+
+
 async def test_cancelling_at_any_turn_leaves_nothing_behind() -> None:
     """Native cancellation after each number of turns of the event loop; the pool stays whole."""
 
@@ -318,6 +347,6 @@ async def test_cancelling_at_any_turn_leaves_nothing_behind() -> None:
             await wait_until(lambda: pool_of(client).statistics().active == 0)
             counted = client.statistics()
             assert (counted.active, counted.submitted) == (0, client.results_count)
-        assert turns > 20
+        assert turns > 10
         async with no_leaks():
             await use(url, client)

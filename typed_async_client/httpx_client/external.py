@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import httpx
 
 from typed_async_client.libraries import library_of
-from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
+from typed_async_client.options import POOL_OPTIONS, REDIRECT_OPTIONS, HttpClient
 from typed_async_client.pickling import let_pickle_restore
 from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.private import pool_of, transport_for, transports_of
@@ -70,10 +70,15 @@ class ExternalClient(WarnsUnclosed):
                 "http_client must have the async request() of an httpx.AsyncClient, got "
                 f"{client!r:.100}"
             )
-        if "resend_on_closed" in options:
+        if pooled := sorted(POOL_OPTIONS & options.keys()):
             raise ValueError(
-                "resend_on_closed is for the pool that the resilient client makes: give http_client "
-                "transport=AsyncPoolTransport(resend_on_closed=...) instead"
+                f"{pooled[0]} is for the pool that the resilient client makes: give http_client "
+                f"transport=AsyncPoolTransport({pooled[0]}=...) instead"
+            )
+        if "cookie_jar" in options:
+            raise ValueError(
+                "cookie_jar is for the client that the resilient client makes: http_client keeps its "
+                "cookies in its own way"
             )
         if own := REDIRECT_OPTIONS & options.keys():
             raise ValueError(

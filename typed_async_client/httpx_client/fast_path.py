@@ -24,6 +24,7 @@ from typed_async_client.httpx_client.cookie_jar import BoundedCookieJar
 from typed_async_client.httpx_client.cookies import RequestCookies, may_have_cookies_for
 from typed_async_client.httpx_client.redirects import RedirectingClient
 from typed_async_client.httpx_types import CookieTypes, as_url
+from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_content
@@ -69,14 +70,24 @@ def _headers_of(method: str, origin: str, given: tuple[tuple[bytes, bytes], ...]
 
 
 class FastPathClient(RedirectingClient, httpx.AsyncClient):
-    """A drop-in replacement for ``httpx.AsyncClient``, with the same options."""
+    """A drop-in replacement for ``httpx.AsyncClient``, with the same options.
 
-    def __init__(self, *, redirects: RedirectPolicy | None = None, **options: Any) -> None:
+    Args:
+        redirects: what a redirect to another origin carries.
+        cookie_jar: whether cookies of responses are kept; those that the caller gives always are.
+        **options: those of ``httpx.AsyncClient``.
+    """
+
+    def __init__(
+        self, *, redirects: RedirectPolicy | None = None, cookie_jar: bool = True, **options: Any
+    ) -> None:
+        require_bool("cookie_jar", cookie_jar)
         if isinstance(base_url := options.get("base_url"), str):
             options["base_url"] = _parse(base_url).url
+        self._keeps_cookies = cookie_jar
         super().__init__(redirects=redirects, **options)
         self._encoding = options.get("default_encoding", "utf-8")
-        self._jar = _client_cookies(options.get("cookies"))
+        self._jar = _client_cookies(options.get("cookies"), keeps_new=cookie_jar)
         # Not shared by clients: the headers may contain secrets, and are freed with the client.
         self._headers_of = functools.lru_cache(_CACHE_SIZE)(_headers_of)
 
@@ -87,7 +98,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     @cookies.setter
     def cookies(self, cookies: CookieTypes) -> None:
-        self._jar = _client_cookies(cookies)
+        self._jar = _client_cookies(cookies, keeps_new=self._keeps_cookies)
 
     async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
         """Build and send a request, as httpx does."""
@@ -211,9 +222,17 @@ def _sets_cookies(response: httpx.Response) -> bool:
     return False
 
 
-def _client_cookies(given: CookieTypes | None) -> _FastPathCookies:
+class _GivenCookies(_FastPathCookies):
+    """Cookies of the caller, to which responses add none."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Ignore the cookies that a response sets."""
+
+
+def _client_cookies(given: CookieTypes | None, *, keeps_new: bool) -> _FastPathCookies:
     """Return the cookies of a client: in the caller's own jar, or else in one that is bounded."""
+    kind = _FastPathCookies if keeps_new else _GivenCookies
     cookies = httpx.Cookies(given)
     if cookies.jar is given:
-        return _FastPathCookies(given)
-    return _FastPathCookies(BoundedCookieJar.holding(cookies.jar))
+        return kind(given)
+    return kind(BoundedCookieJar.holding(cookies.jar))

@@ -35,14 +35,17 @@ class StreamSender(RequestSender):
 
     Attributes:
         delivery: what follows the body; None until the response was handed over.
+        run: the state of the request; None until ``serve()`` was called.
     """
 
     _deadline = math.inf
     _reads_errors = False
     delivery: Delivery | None = None
+    run: Run | None = None
 
     def serve(self, run: Run) -> None:
         """Take the deadline, and whether a bad status is raised, from the state of the request."""
+        self.run = run
         self._deadline = run.deadline
         self._reads_errors = run.raise_on_status
 

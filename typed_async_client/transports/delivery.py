@@ -103,9 +103,14 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = aiter(self._stream)
+        is_limited = self._delivery.deadline != math.inf
         try:
-            while (part := await self._in_time(anext(parts, None))) is not None:
-                yield part
+            if is_limited:
+                while (part := await self._in_time(lambda: anext(parts, None))) is not None:
+                    yield part
+            else:
+                async for part in parts:
+                    yield part
         except GeneratorExit:
             raise  # the reader has left, and will close the response
         except BaseException as error:
@@ -120,7 +125,8 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
     async def read_whole(self) -> bytes:
         """Read and return the whole body."""
         try:
-            body: bytes = await self._in_time(self._stream.read_whole())
+            read, is_limited = self._stream.read_whole, self._delivery.deadline != math.inf
+            body: bytes = await (self._in_time(read) if is_limited else read())
         except BaseException as error:
             self._delivery.end(error)
             raise
@@ -134,14 +140,14 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
         finally:
             self._delivery.end()
 
-    async def _in_time(self, reading: Any) -> Any:
+    async def _in_time(self, read: Callable[[], Any]) -> Any:
         """Wait for what is read, until the deadline of the request."""
         deadline = self._delivery.deadline
-        if deadline == math.inf:
-            return await reading
+        if asyncio.get_running_loop().time() >= deadline:  # what has arrived needs no wait
+            raise self._delivery.too_late()
         try:
             async with asyncio.timeout_at(deadline) as limit:
-                return await reading
+                return await read()
         except TimeoutError as error:
             if not limit.expired():
                 raise
