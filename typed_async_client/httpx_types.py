@@ -6,7 +6,7 @@ URLs and proxies are parsed here, because httpx's errors quote what it couldn't 
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from http.cookiejar import CookieJar
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import httpx
 
@@ -37,6 +37,14 @@ INVALID_USERINFO = (
     "invalid URL: percent-encode the special characters of the user name and the password"
 )
 """Instead of httpx's message for an invalid URL with an ``@``, which may quote a password."""
+
+
+class _Readable(Protocol):
+    """A binary file, or what is read like one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes; none at its end."""
+
 
 _Primitive: TypeAlias = str | int | float | bool | None
 _Seconds: TypeAlias = float | None
@@ -69,7 +77,15 @@ QueryParamTypes: TypeAlias = (
     | str
     | bytes
 )
-RequestContent: TypeAlias = str | bytes | Iterable[bytes] | AsyncIterable[bytes]
+RequestContent: TypeAlias = (
+    str
+    | bytes
+    | bytearray
+    | memoryview
+    | _Readable
+    | Iterable[bytes | bytearray | memoryview]
+    | AsyncIterable[bytes | bytearray | memoryview]
+)
 RequestData: TypeAlias = Mapping[str, Any]
 RequestExtensions: TypeAlias = Mapping[str, Any]
 RequestFiles: TypeAlias = Mapping[str, _File] | Sequence[tuple[str, _File]]

@@ -14,10 +14,11 @@ from typed_async_client.engine.chains import AsyncChain
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.run import Run
 from typed_async_client.facts import raw_headers
-from typed_async_client.httpx_client.calls import CallSender, CallStreamSender, ClientCalls
+from typed_async_client.httpx_client.calls import ClientCalls
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
+from typed_async_client.httpx_client.streaming import StreamSender
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
 from typed_async_client.policies.checks import require_bool
@@ -142,17 +143,19 @@ class Preparing(Reporting):
 
         return around
 
-    def _prepare_call(self, run: Run, call: Call, *, streams: bool) -> tuple[CallRun, CallSender]:
+    def _prepare_call(
+        self, run: Run, call: Call, *, streams: bool
+    ) -> tuple[CallRun, RequestSender]:
         prepared = self._prepare(
             checked_method(call.method),
             call.url,
             call.context,
             call.options,
             functools.partial(CallRun, run),
-            CallStreamSender if streams else CallSender,
+            StreamSender if streams else RequestSender,
         )
         prepared[1].serve(prepared[0])
-        return cast("tuple[CallRun, CallSender]", prepared)
+        return cast("tuple[CallRun, RequestSender]", prepared)
 
 
 def copy_options(options: Mapping[str, Any]) -> dict[str, Any]:

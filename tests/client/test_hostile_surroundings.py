@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import io
 import os
 import subprocess
 import sys
@@ -237,8 +238,9 @@ async def test_a_user_defined_context_keeps_its_fields() -> None:
     ("option", "value"),
     [
         ("context", {"Accept": "*/*"}),
-        ("content", iter([b"a"])),
-        ("content", bytearray(b"a")),
+        ("content", {"a": b"b"}),
+        ("content", [b"a", "b"]),
+        ("content", io.StringIO("a")),
         ("content", 3),
     ],
 )
