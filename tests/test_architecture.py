@@ -15,9 +15,11 @@ PACKAGE = Path(typed_async_client.__file__).parent
 LAYERS = (
     ("hosts",),
     (
+        "charsets",
         "drafts",
         "libraries",
         "limit_checks",
+        "methods",
         "pickling",
         "policies",
         "private",
@@ -27,6 +29,7 @@ LAYERS = (
         "spelling",
         "stream_parsing",
         "translation",
+        "typevars",
         "unclosed",
         "wording",
     ),
@@ -105,7 +108,7 @@ OPTIONAL = {
     "httpx_aiohttp": "transports/backends/aiohttp.py",
     "pyreqwest": "transports/backends/pyreqwest.py",
     "httpx_sse": "stream_parsing/server_sent.py",
-    "typing_extensions": "events.py",  # for type checkers only
+    "typing_extensions": "typevars.py",  # for type checkers only
     "httpx2": "transports/httpx2.py",
     "redis": "stores/connect.py",
 }

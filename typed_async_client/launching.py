@@ -10,8 +10,8 @@ from typed_async_client.engine.run import Run
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.httpx_client.streaming import StreamSender
+from typed_async_client.methods import checked_method
 from typed_async_client.preparing import Preparing, copy_options
-from typed_async_client.verbs import checked_method
 from typed_async_client.wording import name_server
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from typed_async_client.httpx_client.calls import CallSender, CallStreamSender, 
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
+from typed_async_client.methods import checked_method
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
 from typed_async_client.policies.checks import require_bool
@@ -26,7 +27,6 @@ from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
 from typed_async_client.request_options import OwnOptions, limits_of
-from typed_async_client.verbs import checked_method
 
 if TYPE_CHECKING:
     from typed_async_client.engine.in_flight import Around
