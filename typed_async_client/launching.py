@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.engine.in_flight import ResponseTask
@@ -34,6 +34,7 @@ class Launching(Preparing):
         options: Mapping[str, Any],
         *,
         streams: bool = False,
+        make_run: Callable[..., Run] = Run,
     ) -> tuple[ResponseTask, RequestSender]:
         """Admit a request, and start its task; return it, and what makes its attempts."""
         method = checked_method(method)
@@ -42,8 +43,13 @@ class Launching(Preparing):
         if self._middleware:
             options = copy_options(options)
         make_sender = StreamSender if streams else RequestSender
-        run, sender = self._prepare(method, url, context, options, Run, make_sender)
+        run, sender = self._prepare(method, url, context, options, make_run, make_sender)
         if streams:
+            if run.decode is not None:
+                raise TypeError(
+                    "a streamed response isn't decoded: pass response_model to request() or fetch(), "
+                    "or decode what you have read"
+                )
             sender.serve(run)
         if self._middleware:
             around = self._around(run, url, options, streams=streams)
