@@ -3,6 +3,9 @@
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
+from typed_async_client.decoding.msgspec import MsgspecDecoder
+from typed_async_client.decoding.protocol import ResponseDecoder
+from typed_async_client.decoding.pydantic import PydanticDecoder
 from typed_async_client.downloads.errors import DownloadError
 from typed_async_client.downloads.values import Download, DownloadProgress, ProgressCallback
 from typed_async_client.engine.callbacks import Callback
@@ -21,6 +24,7 @@ from typed_async_client.errors import (
     ConflictError,
     ConnectError,
     DeadlineExceededError,
+    DecodeError,
     EventStreamEndedError,
     EventTooLargeError,
     ForbiddenError,
@@ -53,6 +57,7 @@ from typed_async_client.events import (
     RetryDetails,
     ThrottleDetails,
 )
+from typed_async_client.failure_kinds import FailureKind
 from typed_async_client.httpx_client.health import ClientHealth, HealthStatus
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
 from typed_async_client.line_streams import LineStream
@@ -118,6 +123,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "DecodeError",
     "DnsCache",
     "Download",
     "DownloadError",
@@ -127,6 +133,7 @@ __all__ = [
     "EventTooLargeError",
     "EventType",
     "Facts",
+    "FailureKind",
     "FailureResult",
     "Fault",
     "ForbiddenError",
@@ -150,11 +157,13 @@ __all__ = [
     "LineStream",
     "LineTooLongError",
     "Middleware",
+    "MsgspecDecoder",
     "NotEventStreamError",
     "NotFoundError",
     "PoolStatistics",
     "ProgressCallback",
     "Pushback",
+    "PydanticDecoder",
     "RateLimit",
     "RateLimitedError",
     "RateLimitedLocallyError",
@@ -167,6 +176,7 @@ __all__ = [
     "RequestResult",
     "Resilience",
     "ResilientTransport",
+    "ResponseDecoder",
     "ResponseEvictedError",
     "ResponseStream",
     "ResponseTask",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from typed_async_client.decoding.protocol import ResponseDecoder, checked_decoders
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.httpx_client.build import build_httpx_client
@@ -48,6 +49,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             first; see ``Call``.
         raise_on_status: whether a response with a status of 400 or above is raised as a
             ``StatusError``, once no retry follows, instead of being returned.
+        decoders: your own decoders of bodies, asked first when a request has a ``response_model``.
         max_retries: retries after the first attempt. This and the next three options apply to
             requests without their own context, and replace the numbers of the retry policy, which
             are 2 retries, 1 s, 2 and 60 s without ``resilience``.
@@ -75,7 +77,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.
-        TypeError: an option is unknown, or an entry of ``middleware`` isn't one.
+        TypeError: an option is unknown, or an entry of ``middleware`` or ``decoders`` isn't one.
         ImportError: the extra named by ``transport`` isn't installed.
 
     Example:
@@ -93,6 +95,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
         store: StateStore | None = None,
         middleware: Iterable[Middleware] = (),
         raise_on_status: bool = False,
+        decoders: Iterable[ResponseDecoder] = (),
         max_retries: int | None = None,
         base_delay: float | None = None,
         backoff_factor: float | None = None,
@@ -117,13 +120,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             "max_delay": max_delay,
         }
         engine = Engine(
-            Ledger(
-                max_results=max_results,
-                max_age=max_result_age,
-                max_bytes=max_result_bytes,
-                pack=PackedResponse.of,
-                pack_error=PackedError.of,
-            ),
+            _ledger(max_results, max_result_age, max_result_bytes),
             event_queue_size=event_queue_size,
             max_concurrent_requests=max_concurrent_requests,
             grace=grace,
@@ -134,6 +131,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
         sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
         limits = limits_of(policies, given)
         super().__init__(engine, sender, limits, policies, chain, raise_on_status=raise_on_status)
+        self._decoders = checked_decoders(decoders)
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -182,3 +180,13 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
     ) -> None:
         self._sender.error = exc
         await self.close()
+
+
+def _ledger(max_results: int, max_age: float, max_bytes: int) -> Ledger:
+    return Ledger(
+        max_results=max_results,
+        max_age=max_age,
+        max_bytes=max_bytes,
+        pack=PackedResponse.of,
+        pack_error=PackedError.of,
+    )

@@ -31,6 +31,8 @@ httpx.HTTPStatusError
               ├── ServiceUnavailableError   503
               └── GatewayTimeoutError       504
 httpx.DecodingError
+  ├── DecodeError              the body isn't what ``response_model`` asks for; with an httpx2 client it
+  │                            is an ``httpx2.DecodingError`` too
   ├── LineTooLongError         a line of ``client.lines()`` is longer than its ``max_line_bytes``
   ├── EventTooLargeError       an event of ``client.sse()`` is larger than its ``max_event_bytes``
   └── NotEventStreamError      the response to ``client.sse()`` isn't an event stream
@@ -56,6 +58,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpcore
 import httpx
 
+from typed_async_client.decode_error import DecodeError
 from typed_async_client.forks import class_for
 from typed_async_client.pickling import let_pickle_restore
 from typed_async_client.status_errors import (
@@ -98,6 +101,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "DecodeError",
     "EventStreamEndedError",
     "EventTooLargeError",
     "ForbiddenError",

@@ -21,7 +21,7 @@ __all__ = [
     "snapshot",
 ]
 
-_KNOWN = frozenset({*RequestOptions.__annotations__, "context"})
+_KNOWN = frozenset({*RequestOptions.__annotations__, "context", "response_model"})
 
 _OF_CONTEXTS = (
     "base_delay",
@@ -64,7 +64,13 @@ def check_single_request_options(options: Mapping[str, Any]) -> None:
     check_names(
         "option",
         options,
-        [*SingleRequestOptions.__annotations__, "context", "max_retries", "timeout"],
+        [
+            *SingleRequestOptions.__annotations__,
+            "context",
+            "max_retries",
+            "response_model",
+            "timeout",
+        ],
     )
 
 

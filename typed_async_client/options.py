@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from typed_async_client.decoding.protocol import ResponseDecoder
     from typed_async_client.stores import StateStore
 
 __all__ = [
@@ -143,6 +144,7 @@ class _OwnOptions(TypedDict, total=False):
     store: "StateStore | None"
     middleware: "Iterable[Callable[[Any, Any], Awaitable[httpx.Response]]]"
     raise_on_status: bool
+    decoders: "Iterable[ResponseDecoder]"
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int

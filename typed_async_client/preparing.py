@@ -9,6 +9,8 @@ import httpx
 
 from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.copies import copy_option
+from typed_async_client.decoding.choice import ResponseDecoding, decoding_for
+from typed_async_client.decoding.protocol import ResponseDecoder
 from typed_async_client.engine.around import CallRun, around_flow
 from typed_async_client.engine.chains import AsyncChain
 from typed_async_client.engine.engine import Engine
@@ -19,6 +21,7 @@ from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.httpx_client.streaming import StreamSender
+from typed_async_client.methods import checked_method
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
 from typed_async_client.policies.checks import require_bool
@@ -27,7 +30,6 @@ from typed_async_client.policies.resilience import Resilience
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
 from typed_async_client.request_options import OwnOptions, limits_of
-from typed_async_client.verbs import checked_method
 
 if TYPE_CHECKING:
     from typed_async_client.engine.in_flight import Around
@@ -48,6 +50,9 @@ class Preparing(Reporting):
         middleware: what is called around each request, outermost first.
         raise_on_status: whether a status of 400 or above is raised.
     """
+
+    _decoders: tuple[ResponseDecoder, ...] = ()
+    """The caller's own."""
 
     def __init__(
         self,
@@ -98,10 +103,7 @@ class Preparing(Reporting):
             policies = engine.policies.of(own.resilience)
             defaults = limits_of(own.resilience, {})
         record = RequestRecord(method, url, chosen.get("params"), self._client)
-        headers = chosen.get("headers")
-        is_safe = is_idempotent(method) or (
-            headers is not None and is_idempotent(method, raw_headers(headers))
-        )
+        is_safe = _is_safe(method, chosen.get("headers"))
         key = own.key_for(policies.options, is_idempotent=is_safe)
         seconds = own.deadline_of(policies.options)
         run = make_run(
@@ -117,8 +119,12 @@ class Preparing(Reporting):
             may_copy=policies.options.hedge is not None and may_copy(chosen),
             client=self._client,
             raise_on_status=own.raises_status(default=self._raise_on_status),
+            decode=self._decoding_of(own.response_model),
         )
         return run, make_sender(self._sender, record, url, chosen, self)
+
+    def _decoding_of(self, model: Any) -> ResponseDecoding | None:
+        return None if model is None else decoding_for(model, self._decoders)
 
     def _around(
         self, run: Run, url: httpx.URL | str, options: Mapping[str, Any], *, streams: bool = False
@@ -133,6 +139,9 @@ class Preparing(Reporting):
         """
         if run.key is not None:
             options = {**options, "idempotency_key": run.key}  # each call sends the same
+        if run.decode is not None:  # the response that the request ends with is decoded
+            options = {**options, "raise_on_status": run.raise_on_status}
+            del options["response_model"]
         context, resilience = run.context, run.policies.options
         call = Call(run.record.method, url, context, options, resilience, run.deadline, run.now)
         prepare = functools.partial(self._prepare_call, run, streams=streams)
@@ -146,6 +155,11 @@ class Preparing(Reporting):
     def _prepare_call(
         self, run: Run, call: Call, *, streams: bool
     ) -> tuple[CallRun, RequestSender]:
+        if "response_model" in call.options:
+            raise TypeError(
+                "call_next returns a response, so a call has no response_model: decode the response, "
+                "or pass response_model to the request"
+            )
         prepared = self._prepare(
             checked_method(call.method),
             call.url,
@@ -156,6 +170,13 @@ class Preparing(Reporting):
         )
         prepared[1].serve(prepared[0])
         return cast("tuple[CallRun, RequestSender]", prepared)
+
+
+def _is_safe(method: str, headers: Any) -> bool:
+    """Whether a request may be sent twice: because of its method, or of one of its headers."""
+    if is_idempotent(method) or headers is None:
+        return is_idempotent(method)
+    return is_idempotent(method, raw_headers(headers))
 
 
 def copy_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,12 @@ import contextvars
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, Never, Unpack
-
-import httpx
+from typing import Any, Never
 
 from typed_async_client.context import RequestContext
 from typed_async_client.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
-from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.middleware import Middleware, checked_middleware
-from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
@@ -25,67 +21,6 @@ __all__ = ["Submitting"]
 
 class Submitting(EventStreaming, Downloading, Verbs):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
-
-    async def request_async(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        context: RequestContext | None = None,
-        **options: Unpack[RequestOptions],
-    ) -> ResponseTask:
-        """Submit a request. Awaiting this admits it; awaiting the returned task completes it.
-
-        Admission waits while ``max_concurrent_requests`` requests are in flight, or while more
-        than ``event_queue_size`` events are waiting for their callbacks.
-
-        Args:
-            method: the HTTP method, in upper or lower case; any token is one, such as PROPFIND.
-            url: the URL.
-            context: the request's id and retry limits; defaults to a random id and the client's
-                limits.
-            **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
-                Mutable values are copied here, so that each attempt sends the same request. Ours
-                are ``resilience``, the policies of this request; ``deadline``, the seconds that it
-                may take in all; and ``idempotency_key``, a header that lets a server recognize a
-                request that it receives twice, so that any method may be retried; and
-                ``raise_on_status``, whether a status of 400 or above is raised.
-
-        Returns:
-            The task of the request. Its result is the ``httpx.Response``; cancelling it
-            cancels the request.
-
-        Raises:
-            ValueError: the method isn't a token (RFC 9110), or the context has no attempts left.
-            TypeError: an option is unknown, or a body can't be sent.
-            RuntimeError: the client is closed, or belongs to another loop, thread or process.
-        """
-        task, _ = await self._launch(method, url, context, options)
-        return task
-
-    async def request(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        context: RequestContext | None = None,
-        **options: Unpack[RequestOptions],
-    ) -> httpx.Response:
-        """Submit a request and wait for its response: ``request_async()`` in one ``await``.
-
-        Args:
-            method: the HTTP method.
-            url: the URL.
-            context: the request's id and retry limits.
-            **options: options of ``httpx.AsyncClient.request``.
-
-        Raises:
-            Exception: whatever ``request_async()`` or the request itself raises.
-
-        Example:
-            >>> async def main() -> None:
-            ...     async with AsyncResilientClient() as client:
-            ...         print((await client.request("GET", "https://example.org/")).text)
-        """
-        return await (await self.request_async(method, url, context, **options))
 
     def new_context(
         self,
@@ -182,6 +117,7 @@ class Submitting(EventStreaming, Downloading, Verbs):
             own = checked_middleware(middleware, "async")
         raises = self._raise_on_status if raise_on_status is None else raise_on_status
         view = ClientView(self._engine, self._sender, defaults, chosen, own, raise_on_status=raises)
+        view._decoders = self._decoders  # noqa: SLF001 - of its own kind
         view._viewed = self  # noqa: SLF001 - of its own kind
         return view
 

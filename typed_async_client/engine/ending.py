@@ -33,7 +33,15 @@ from typed_async_client.wording import format_seconds, name_server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["concluded", "overrun", "raise_bad_status", "refused", "too_late"]
+__all__ = [
+    "concluded",
+    "decoded",
+    "decoded_or_raised",
+    "overrun",
+    "raise_bad_status",
+    "refused",
+    "too_late",
+]
 
 _CONNECT_FAULTS = (Fault.CONNECT, Fault.CONNECT_LATER)
 
@@ -164,6 +172,36 @@ def raise_bad_status(run: Run, outcome: Outcome) -> None:
         _note_body(error, outcome.facts)
     error.history = run.history
     outcome.error, outcome.response = error, None
+
+
+def decoded(run: Run, outcome: Outcome, decode: "Callable[[Any], tuple[Any, Any]]") -> Any:
+    """Return what the last response is decoded as; let the request end with an error if it can't be."""
+    value, error = (None, None) if outcome.response is None else decode(outcome.response)
+    if error is not None:
+        error.history = run.history
+        outcome.error, outcome.response = error, None
+    del error, outcome  # the traceback of its cause refers to this frame
+    return value
+
+
+def decoded_or_raised(run: Run, response: Any, decode: "Callable[[Any], tuple[Any, Any]]") -> Any:
+    """Return what the response of a middleware is decoded as.
+
+    Raises:
+        StatusError: its status is 400 or above, and the request isn't content with that.
+        DecodeError: it can't be decoded.
+    """
+    if run.raise_on_status and response.status_code >= FIRST_ERROR:
+        value, error = None, status_error(response, run.record)
+    else:
+        value, error = decode(response)
+    if error is None:
+        return value
+    error.history = run.history
+    try:
+        raise error
+    finally:
+        del error  # it refers to this frame
 
 
 def refused(run: Run, refusal: Rejected, policy: str) -> Outcome:
