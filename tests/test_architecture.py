@@ -31,7 +31,7 @@ LAYERS = (
         "wording",
     ),
     ("attempts", "forks"),
-    ("status_errors", "stream_errors"),
+    ("status_errors", "stream_errors", "urls"),
     ("errors", "record", "sources"),
     ("lazy_fields",),
     ("sent",),
@@ -90,6 +90,7 @@ VALUES = {
     "sources",
     "status_errors",
     "unclosed",
+    "urls",
     "watched_body",
     "wording",
 }

@@ -11,6 +11,7 @@ from typed_async_client.bodies import encode_body
 from typed_async_client.copies import copy_option
 from typed_async_client.limit_checks import check_limits, check_timeout
 from typed_async_client.options import ClientOptions, RequestOptions, SingleRequestOptions
+from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.spelling import check_names
 
@@ -77,6 +78,7 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
     """
     check_names("client option", options, ClientOptions.__annotations__, _NOT_OF_CLIENTS)
     check_timeout(options.get("timeout"))
+    require_bool("allow_absolute_urls", options.get("allow_absolute_urls", False))
     if "limits" in options:
         check_limits(options["limits"])
     if not callable(random):

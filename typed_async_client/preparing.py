@@ -18,6 +18,7 @@ from typed_async_client.httpx_client.calls import CallSender, CallStreamSender, 
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
+from typed_async_client.httpx_client.targets import Targets
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
 from typed_async_client.policies.checks import require_bool
@@ -61,6 +62,7 @@ class Preparing(Reporting):
         super().__init__(engine)
         self._sender = sender
         self._client: Any = sender.client
+        self._targets = Targets(self._client)
         self._defaults = defaults
         self._middleware: tuple[Middleware, ...] = tuple(middleware)
         self._policies: Policies = engine.policies.of(resilience)
@@ -79,8 +81,11 @@ class Preparing(Reporting):
     ) -> tuple[Run, RequestSender]:
         """Check what the caller passed; return the state of the request, and what sends it."""
         engine, policies, defaults = self._engine, self._policies, self._defaults
+        client = self._client
+        if not self._targets.accepts(url):
+            url, options, client = self._targets.adapt(url, options)
         if not options and self._is_plain:  # nearly every request of a plain client
-            record = RequestRecord(method, url, None, self._client)
+            record = RequestRecord(method, url, None, client)
             run = make_run(
                 defaults.renew() if context is None else checked_context(context).clone(),
                 policies,
@@ -96,11 +101,8 @@ class Preparing(Reporting):
         if own.resilience is not None:
             policies = engine.policies.of(own.resilience)
             defaults = limits_of(own.resilience, {})
-        record = RequestRecord(method, url, chosen.get("params"), self._client)
-        headers = chosen.get("headers")
-        is_safe = is_idempotent(method) or (
-            headers is not None and is_idempotent(method, raw_headers(headers))
-        )
+        record = RequestRecord(method, url, chosen.get("params"), client)
+        is_safe = _is_safe(method, chosen.get("headers"))
         key = own.key_for(policies.options, is_idempotent=is_safe)
         seconds = own.deadline_of(policies.options)
         run = make_run(
@@ -132,6 +134,7 @@ class Preparing(Reporting):
         """
         if run.key is not None:
             options = {**options, "idempotency_key": run.key}  # each call sends the same
+        url, options, _ = self._targets.adapt(url, options)  # no middleware needs to see a password
         context, resilience = run.context, run.policies.options
         call = Call(run.record.method, url, context, options, resilience, run.deadline, run.now)
         prepare = functools.partial(self._prepare_call, run, streams=streams)
@@ -153,6 +156,13 @@ class Preparing(Reporting):
         )
         prepared[1].serve(prepared[0])
         return cast("tuple[CallRun, CallSender]", prepared)
+
+
+def _is_safe(method: str, headers: Any) -> bool:
+    """Whether a request may be sent twice: because of its method, or of one of its headers."""
+    if is_idempotent(method) or headers is None:
+        return is_idempotent(method)
+    return is_idempotent(method, raw_headers(headers))
 
 
 def copy_options(options: Mapping[str, Any]) -> dict[str, Any]:
