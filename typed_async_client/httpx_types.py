@@ -5,6 +5,7 @@
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import httpx
@@ -31,7 +32,7 @@ __all__ = [
 
 _Primitive: TypeAlias = str | int | float | bool | None
 _Seconds: TypeAlias = float | None
-_FileContent: TypeAlias = IO[bytes] | bytes | str
+_FileContent: TypeAlias = IO[bytes] | bytes | str | Path
 _File: TypeAlias = (
     _FileContent
     | tuple[str | None, _FileContent]

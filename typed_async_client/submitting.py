@@ -15,6 +15,7 @@ from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
+from typed_async_client.posting import PostsForms
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
 from typed_async_client.sse import EventStreaming
@@ -23,7 +24,7 @@ from typed_async_client.verbs import Verbs
 __all__ = ["Submitting"]
 
 
-class Submitting(EventStreaming, Downloading, Verbs):
+class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     async def request_async(

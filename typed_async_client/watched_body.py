@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from typed_async_client.errors import RequestBodyConsumedError
+from typed_async_client.form_files import parts_of
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.private import is_single_use
 from typed_async_client.sent import SentLog
@@ -90,7 +91,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._record()
         has_content = False
-        parts = aiter(self._body)
+        parts = parts_of(self._body)
         try:
             async for part in parts:
                 has_content = has_content or bool(part)

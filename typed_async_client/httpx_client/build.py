@@ -21,6 +21,7 @@ from typed_async_client.pool.environment import (
 )
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.private import except_from_mounts, transports_of
+from typed_async_client.request_checks import check_auth, check_cookies, check_headers
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.transports.pair import innermost, may_send_before_failing
@@ -74,6 +75,9 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
     else:
         arguments["transport"] = _checked(transport)
     client = FastPathClient(**arguments)
+    check_headers(client.headers)
+    check_cookies(client.cookies)
+    check_auth(options.get("auth"))
     if transport is None or isinstance(transport, str):
         _honor_exclusions(client, options, list(mounts.values()))
     return client
