@@ -68,6 +68,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             keeps its options, and closing the resilient client leaves it open.
         **httpx_client_kwargs: options of ``httpx.AsyncClient``: timeout, limits, headers, ...;
             ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
+            Requests stay below ``base_url``, unless ``allow_absolute_urls=True`` lets them go elsewhere.
             ``redirect_headers`` names headers that follow a redirect to another origin, and
             ``allow_insecure_redirects=True`` lets a body follow one from https to http.
             Without a ``timeout`` it is 5 s to connect, read and write, and none to wait for a

@@ -43,6 +43,9 @@ httpx.RequestError
   └── DownloadError            the responses of a download can't be put together to one file
 OSError
   └── AddressRefusedError      the client's address guard blocked the host's address
+httpx.InvalidURL, ValueError
+  └── InvalidURLError          the URL is invalid, or leaves the ``base_url``; with an httpx2 client it is
+                               an ``httpx2.InvalidURL`` too
 httpx.StreamConsumed
   └── RequestBodyConsumedError a redirect or a challenge asks for a body that can be sent only
                                once; with an httpx2 client it is an ``httpx2.StreamConsumed`` too
@@ -84,6 +87,7 @@ from typed_async_client.stream_errors import (
     LineTooLongError,
     NotEventStreamError,
 )
+from typed_async_client.urls import InvalidURLError
 
 if TYPE_CHECKING:
     from typed_async_client.attempts import AttemptRecord
@@ -110,6 +114,7 @@ __all__ = [
     "GoneError",
     "InsecureRedirectError",
     "InternalServerError",
+    "InvalidURLError",
     "LineTooLongError",
     "NotEventStreamError",
     "NotFoundError",

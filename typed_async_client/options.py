@@ -115,6 +115,7 @@ class _TransportOptions(PoolOptions, total=False):
     max_redirects: int
     event_hooks: "Mapping[str, list[Callable[..., Any]]] | None"
     base_url: "httpx.URL | str"
+    allow_absolute_urls: bool
     transport: "httpx.AsyncBaseTransport | BackendName | None"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
@@ -124,7 +125,7 @@ class _TransportOptions(PoolOptions, total=False):
 class HttpxClientOptions(_TransportOptions, RedirectOptions, total=False):
     """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
 
-    Those for redirects, those of our pool and ``cookie_jar`` are this package's.
+    Those for redirects, those of our pool, ``allow_absolute_urls`` and ``cookie_jar`` are this package's.
     """
 
     auth: AuthTypes | None

@@ -21,6 +21,7 @@ from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.httpx_client.streaming import StreamSender
+from typed_async_client.httpx_client.targets import Targets
 from typed_async_client.methods import checked_method
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
@@ -67,6 +68,7 @@ class Preparing(Reporting):
         super().__init__(engine)
         self._sender = sender
         self._client: Any = sender.client
+        self._targets = Targets(self._client)
         self._defaults = defaults
         self._middleware: tuple[Middleware, ...] = tuple(middleware)
         self._policies: Policies = engine.policies.of(resilience)
@@ -85,8 +87,11 @@ class Preparing(Reporting):
     ) -> tuple[Run, RequestSender]:
         """Check what the caller passed; return the state of the request, and what sends it."""
         engine, policies, defaults = self._engine, self._policies, self._defaults
+        client = self._client
+        if not self._targets.accepts(url):
+            url, options, client = self._targets.adapt(url, options)
         if not options and self._is_plain:  # nearly every request of a plain client
-            record = RequestRecord(method, url, None, self._client)
+            record = RequestRecord(method, url, None, client)
             run = make_run(
                 defaults.renew() if context is None else checked_context(context).clone(),
                 policies,
@@ -100,9 +105,8 @@ class Preparing(Reporting):
         own, given = OwnOptions.split(options)
         chosen = snapshot(given, self._client)
         if own.resilience is not None:
-            policies = engine.policies.of(own.resilience)
-            defaults = limits_of(own.resilience, {})
-        record = RequestRecord(method, url, chosen.get("params"), self._client)
+            policies, defaults = self._policies_of(own.resilience)
+        record = RequestRecord(method, url, chosen.get("params"), client)
         is_safe = _is_safe(method, chosen.get("headers"))
         key = own.key_for(policies.options, is_idempotent=is_safe)
         seconds = own.deadline_of(policies.options)
@@ -126,6 +130,10 @@ class Preparing(Reporting):
     def _decoding_of(self, model: Any) -> ResponseDecoding | None:
         return None if model is None else decoding_for(model, self._decoders)
 
+    def _policies_of(self, resilience: Resilience) -> "tuple[Policies, RequestContext]":
+        """Return the policies that a request brings, and the context that it starts from."""
+        return self._engine.policies.of(resilience), limits_of(resilience, {})
+
     def _around(
         self, run: Run, url: httpx.URL | str, options: Mapping[str, Any], *, streams: bool = False
     ) -> "Around":
@@ -142,6 +150,7 @@ class Preparing(Reporting):
         if run.decode is not None:  # the response that the request ends with is decoded
             options = {**options, "raise_on_status": run.raise_on_status}
             del options["response_model"]
+        url, options, _ = self._targets.adapt(url, options)  # no middleware needs to see a password
         context, resilience = run.context, run.policies.options
         call = Call(run.record.method, url, context, options, resilience, run.deadline, run.now)
         prepare = functools.partial(self._prepare_call, run, streams=streams)

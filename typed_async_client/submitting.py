@@ -11,6 +11,7 @@ from typed_async_client.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.policies.resilience import Resilience
+from typed_async_client.posting import PostsForms
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
 from typed_async_client.sse import EventStreaming
@@ -19,7 +20,7 @@ from typed_async_client.verbs import Verbs
 __all__ = ["Submitting"]
 
 
-class Submitting(EventStreaming, Downloading, Verbs):
+class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     def new_context(

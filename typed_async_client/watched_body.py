@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from typed_async_client.errors import RequestBodyConsumedError
+from typed_async_client.form_files import parts_of
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.private import is_single_use, source_of
 from typed_async_client.sent import SentLog
@@ -113,7 +114,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._begin()
         size = 0
-        parts = aiter(self._body)
+        parts = parts_of(self._body)
         try:
             async for part in parts:
                 self._refuse_if(self._readings.difference(size, part))

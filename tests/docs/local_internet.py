@@ -33,6 +33,7 @@ _PAGES: Final[Mapping[str, Any]] = {
     "payments.test/charges": {"charged": True},
     "search.test/query": ["a", "b"],
     "stock.test/items": {"items": 12},
+    "uploads.test/reports": {"stored": True},
     "users.test/7": {"id": 7, "name": "Ada"},
     "users.test/list": ["Ada", "Blaise"],
     "www.example.com/": {"welcome": "to the local internet"},
