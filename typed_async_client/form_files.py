@@ -112,9 +112,7 @@ async def _read_in_thread(parts: Iterator[bytes], files: list[Any]) -> AsyncIter
     reading = loop.run_in_executor(None, context.run, _take, parts)
     try:
         while True:
-            await asyncio.wait(
-                {reading}
-            )  # cancelling this doesn't make the thread's result disappear
+            await asyncio.wait({reading})  # if this is cancelled, the thread reads on
             taken = reading.result()
             if not taken:
                 break
