@@ -30,7 +30,7 @@ LAYERS = (
         "wording",
     ),
     ("attempts", "forks"),
-    ("status_errors",),
+    ("body_errors", "status_errors"),
     ("errors", "record", "sources"),
     ("lazy_fields",),
     ("sent",),
@@ -64,6 +64,7 @@ LAYERS = (
 WIRE = {"net", "wire", "http1", "http2", "pool"}
 VALUES = {
     "binding",
+    "body_errors",
     "described",
     "errors",
     "facts",
