@@ -13,13 +13,6 @@ import httpcore
 import httpx
 from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
-from httpx._decoders import (
-    BrotliDecoder,
-    DeflateDecoder,
-    GZipDecoder,
-    MultiDecoder,
-    ZStandardDecoder,
-)
 from httpx._urlparse import ParseResult
 
 if TYPE_CHECKING:
@@ -28,12 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
-    "BrotliDecoder",
-    "DeflateDecoder",
-    "GZipDecoder",
-    "MultiDecoder",
     "Trace",
-    "ZStandardDecoder",
     "break_cycle_of_h2",
     "cookies_of_domain",
     "drop_surplus_permits",
