@@ -20,9 +20,10 @@ from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
-from typed_async_client.policies.checks import require_bool
+from typed_async_client.policies.checks import require_bool, require_count
 from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
 from typed_async_client.policies.resilience import Resilience
+from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
 from typed_async_client.request_options import OwnOptions, limits_of
@@ -46,6 +47,7 @@ class Preparing(Reporting):
         resilience: the policies of requests that bring none.
         middleware: what is called around each request, outermost first.
         raise_on_status: whether a status of 400 or above is raised.
+        max_response_bytes: bytes of the decoded body of a response, at most; None is no limit.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Preparing(Reporting):
         middleware: Sequence[Middleware] = (),
         *,
         raise_on_status: bool = False,
+        max_response_bytes: int | None = None,
     ) -> None:
         super().__init__(engine)
         self._sender = sender
@@ -66,6 +69,9 @@ class Preparing(Reporting):
         self._policies: Policies = engine.policies.of(resilience)
         require_bool("raise_on_status", raise_on_status)
         self._raise_on_status = raise_on_status
+        require_count("max_response_bytes", max_response_bytes, or_none=True)
+        self._max_response_bytes = max_response_bytes
+        self._options_if_plain = self._limited({}, OwnOptions())
         self._is_plain = self._policies.is_plain and not raise_on_status
 
     def _prepare(  # noqa: PLR0917 - called for every request
@@ -90,9 +96,9 @@ class Preparing(Reporting):
                 method in IDEMPOTENT,
                 engine.callbacks.wanted,
             )
-            return run, make_sender(self._sender, record, url, _NOTHING, self)
+            return run, make_sender(self._sender, record, url, self._options_if_plain, self)
         own, given = OwnOptions.split(options)
-        chosen = snapshot(given, self._client)
+        chosen = self._limited(snapshot(given, self._client), own)
         if own.resilience is not None:
             policies = engine.policies.of(own.resilience)
             defaults = limits_of(own.resilience, {})
@@ -118,6 +124,20 @@ class Preparing(Reporting):
             raise_on_status=own.raises_status(default=self._raise_on_status),
         )
         return run, make_sender(self._sender, record, url, chosen, self)
+
+    def _limited(self, options: dict[str, Any], own: OwnOptions) -> dict[str, Any]:
+        """Return the options of a request, with the limit on the body of its response, if any."""
+        limit = own.response_limit(default=self._max_response_bytes)
+        if limit is None:
+            return options
+        if isinstance(self._sender, ExternalClient) and not self._sender.has_hooks:
+            raise ValueError(
+                f"max_response_bytes={limit} needs an http_client with event_hooks, such as an "
+                f"httpx.AsyncClient: {type(self._client).__name__} has none, so that its responses "
+                "can't be limited before they are read"
+            )
+        extensions = {**(options.get("extensions") or {}), MAX_RESPONSE_BYTES: limit}
+        return {**options, "extensions": extensions}
 
     def _around(self, run: Run, url: httpx.URL | str, options: Mapping[str, Any]) -> "Around":
         """Return what calls the middleware around a request.
@@ -153,6 +173,3 @@ class Preparing(Reporting):
 def copy_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the options of a request as they were passed, bodies not encoded, for its middleware."""
     return {name: copy_option(name, value) for name, value in options.items()}
-
-
-_NOTHING: dict[str, Any] = {}

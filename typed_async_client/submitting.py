@@ -15,6 +15,7 @@ from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.run import Run
 from typed_async_client.errors import DeadlineExceededError
+from typed_async_client.httpx_types import UseClientDefault
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
@@ -53,9 +54,10 @@ class Submitting(Preparing, Verbs):
             **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
                 Mutable values are copied here, so that each attempt sends the same request. Ours
                 are ``resilience``, the policies of this request; ``deadline``, the seconds that it
-                may take in all; and ``idempotency_key``, a header that lets a server recognize a
-                request that it receives twice, so that any method may be retried; and
-                ``raise_on_status``, whether a status of 400 or above is raised.
+                may take in all; ``idempotency_key``, a header that lets a server recognize a
+                request that it receives twice, so that any method may be retried;
+                ``raise_on_status``, whether a status of 400 or above is raised; and
+                ``max_response_bytes``, the bytes that the body of the response may have.
 
         Returns:
             The task of the request. Its result is the ``httpx.Response``; cancelling it
@@ -169,6 +171,7 @@ class Submitting(Preparing, Verbs):
         deadline: float | None = None,
         middleware: Iterable[Middleware] | None = None,
         raise_on_status: bool | None = None,
+        max_response_bytes: int | UseClientDefault | None = httpx.USE_CLIENT_DEFAULT,
     ) -> "ClientView":
         """Return a view of this client whose requests have other policies or middleware by default.
 
@@ -181,9 +184,11 @@ class Submitting(Preparing, Verbs):
             middleware: replaces the middleware of the client; None keeps it.
             raise_on_status: whether a status of 400 or above is raised; None keeps what the client
                 says.
+            max_response_bytes: bytes of the decoded body of each response, at most; None is no limit.
+                If it isn't given, that of the client applies.
 
         Raises:
-            ValueError: ``deadline`` isn't a number > 0.
+            ValueError: ``deadline`` isn't a number > 0, or ``max_response_bytes`` no integer >= 0.
             TypeError: ``resilience`` isn't a ``Resilience``, or an entry isn't a middleware.
 
         Example:
@@ -198,7 +203,18 @@ class Submitting(Preparing, Verbs):
         if middleware is not None:
             own = checked_middleware(middleware, "async")
         raises = self._raise_on_status if raise_on_status is None else raise_on_status
-        view = ClientView(self._engine, self._sender, defaults, chosen, own, raise_on_status=raises)
+        limit = self._max_response_bytes
+        if not isinstance(max_response_bytes, UseClientDefault):
+            limit = max_response_bytes
+        view = ClientView(
+            self._engine,
+            self._sender,
+            defaults,
+            chosen,
+            own,
+            raise_on_status=raises,
+            max_response_bytes=limit,
+        )
         view._viewed = self  # noqa: SLF001 - of its own kind
         return view
 
