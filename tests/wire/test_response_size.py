@@ -6,6 +6,7 @@ import gzip
 import itertools
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import brotli
@@ -13,6 +14,7 @@ import httpx
 import httpx2
 import pytest
 from fault_handlers import wait_until
+from h2_servers import h2_client_context, hypercorn_url
 from leak_checks import no_leaks
 from pool_helpers import hide_httptools
 
@@ -386,6 +388,35 @@ async def test_a_body_that_is_too_large_is_not_requested_again() -> None:
                 await client.request("GET", server.url)
         assert len(server.requests) == 30
         assert (await client.request("GET", f"{server.url}small")).content == b"ok"
+
+
+async def test_over_http2_only_the_stream_of_the_response_is_ended(tmp_path: Path) -> None:
+    """The connection is kept for the next request."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for stage in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{stage}.complete"})
+            return
+        body = {"/small": b"ok"}.get(scope["path"], 20 * LARGE)
+        length = [(b"content-length", b"%d" % len(body))] if scope["path"] != "/chunks" else []
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": body})
+
+    transport = AsyncPoolTransport(http2=True, verify=h2_client_context())
+    async with (
+        hypercorn_url(app, tmp_path) as url,
+        AsyncResilientClient(transport=transport, max_response_bytes=CAP) as client,
+    ):
+        for path in ("declared", "chunks"):
+            with pytest.raises(ResponseTooLargeError):
+                await client.request("GET", f"{url}{path}")
+            response = await client.request("GET", f"{url}small")
+            assert (response.http_version, response.content) == ("HTTP/2", b"ok")
+        statistics = transport.statistics()
+        assert (statistics.active, statistics.connecting, statistics.waiting) == (0, 0, 0)
+        assert (statistics.idle, statistics.opened) == (1, 1)
 
 
 # Responses without a socket
