@@ -41,7 +41,7 @@ def test_importing_the_package_loads_no_extra() -> None:
     """Nor does it load the command line or the testing module."""
     program = (
         "import sys, typed_async_client; "
-        "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'pyreqwest', 'pytest', 'redis', "
+        "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'httpx_sse', 'pyreqwest', 'pytest', 'redis', "
         "'typed_async_client.cli', 'typed_async_client.testing') if name in sys.modules])"
     )
     printed = subprocess.run(
@@ -51,10 +51,10 @@ def test_importing_the_package_loads_no_extra() -> None:
 
 
 CLIENT = """
-    active_tasks_count add_event_callback circuit clear_old_results close delete event_queue_size get
-    get_all_results get_result head is_closed new_context options patch post put
-    remove_event_callback request request_async results_count statistics wait_for_all_requests
-    wait_for_request with_options
+    active_tasks_count add_event_callback circuit clear_old_results close delete download
+    event_queue_size get get_all_results get_result head health is_closed lines new_context
+    options patch post put remove_event_callback request request_async results_count sse
+    statistics stream wait_for_all_requests wait_for_request warm_up with_options
 """
 
 
@@ -62,7 +62,7 @@ def test_the_client_and_the_transports_have_no_other_public_names() -> None:
     """A subclass may use any other name."""
     for kind, names in (
         (typed_async_client.AsyncResilientClient, CLIENT),
-        (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics"),
+        (typed_async_client.AsyncPoolTransport, "aclose handle_async_request statistics warm_up"),
         (
             typed_async_client.ResilientTransport,
             "aclose circuit close handle_async_request handle_request wrapped",

@@ -3,6 +3,8 @@
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
+from typed_async_client.downloads.errors import DownloadError
+from typed_async_client.downloads.values import Download, DownloadProgress, ProgressCallback
 from typed_async_client.engine.callbacks import Callback
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.engine.statistics import ClientStatistics
@@ -19,12 +21,16 @@ from typed_async_client.errors import (
     ConflictError,
     ConnectError,
     DeadlineExceededError,
+    EventStreamEndedError,
+    EventTooLargeError,
     ForbiddenError,
     GatewayTimeoutError,
     GaveUpError,
     GoneError,
     InsecureRedirectError,
     InternalServerError,
+    LineTooLongError,
+    NotEventStreamError,
     NotFoundError,
     RateLimitedError,
     RateLimitedLocallyError,
@@ -40,6 +46,7 @@ from typed_async_client.errors import (
     UnauthorizedError,
     UnprocessableEntityError,
 )
+from typed_async_client.event_streams import EventStream
 from typed_async_client.events import (
     AsyncEvent,
     EventType,
@@ -47,7 +54,9 @@ from typed_async_client.events import (
     RetryDetails,
     ThrottleDetails,
 )
+from typed_async_client.httpx_client.health import ClientHealth, HealthStatus
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
+from typed_async_client.line_streams import LineStream
 from typed_async_client.middleware import Call, CallNext, Middleware, TransportMiddleware
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
@@ -57,6 +66,7 @@ from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.bulkhead import Bulkhead
 from typed_async_client.policies.circuit import CircuitBreaker
 from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.dns_cache import DnsCache
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import RejectionReason
 from typed_async_client.policies.hedge import Hedge
@@ -65,10 +75,13 @@ from typed_async_client.policies.rate_limit import RateLimit
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter, RetryPolicy
 from typed_async_client.policies.transitions import CircuitState, Transition
+from typed_async_client.pool.slots import PoolStatistics
 from typed_async_client.pool.transport import AsyncPoolTransport
+from typed_async_client.pool.warm_up import WarmUpReport
 from typed_async_client.record import RequestRecord
 from typed_async_client.results import FailureResult, RequestResult, ResultStatus, SuccessResult
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
+from typed_async_client.streaming import ResponseStream
 from typed_async_client.transports.asgi import ASGITransport
 from typed_async_client.transports.https import (
     HSTSTransport,
@@ -100,11 +113,19 @@ __all__ = [
     "CircuitState",
     "ClientBoundError",
     "ClientClosedError",
+    "ClientHealth",
     "ClientStatistics",
     "ClientStatusError",
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "DnsCache",
+    "Download",
+    "DownloadError",
+    "DownloadProgress",
+    "EventStream",
+    "EventStreamEndedError",
+    "EventTooLargeError",
     "EventType",
     "Facts",
     "FailureResult",
@@ -118,6 +139,7 @@ __all__ = [
     "HSTSTransport",
     "HTTPSOnlyTransport",
     "HTTPSRedirectTransport",
+    "HealthStatus",
     "Hedge",
     "HedgeDetails",
     "HttpClient",
@@ -126,8 +148,13 @@ __all__ = [
     "Interceptor",
     "InterceptorChain",
     "InternalServerError",
+    "LineStream",
+    "LineTooLongError",
     "Middleware",
+    "NotEventStreamError",
     "NotFoundError",
+    "PoolStatistics",
+    "ProgressCallback",
     "Pushback",
     "RateLimit",
     "RateLimitedError",
@@ -142,6 +169,7 @@ __all__ = [
     "Resilience",
     "ResilientTransport",
     "ResponseEvictedError",
+    "ResponseStream",
     "ResponseTask",
     "ResponseTooLargeError",
     "ResultStatus",
@@ -160,6 +188,7 @@ __all__ = [
     "TransportMiddleware",
     "UnauthorizedError",
     "UnprocessableEntityError",
+    "WarmUpReport",
     "create_async_resilient_client",
     "for_httpx2",
     "refuse_private_addresses",

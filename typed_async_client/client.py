@@ -23,15 +23,15 @@ from typed_async_client.policies.checks import require_count
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import check_store, checked_resilience, limits_of
 from typed_async_client.stores import StateStore
-from typed_async_client.submitting import Submitting
 from typed_async_client.unclosed import WarnsUnclosed
+from typed_async_client.upkeep import Upkeep
 
 __all__ = ["AsyncResilientClient"]
 
 _CONNECT_ONLY = Resilience.connect_only()
 
 
-class AsyncResilientClient(WarnsUnclosed, Submitting):
+class AsyncResilientClient(WarnsUnclosed, Upkeep):
     """An HTTP client that runs each request as a task and retries what may be retried.
 
     By default only connect failures are, with jittered backoff; ``resilience`` adds the policies of
@@ -75,7 +75,9 @@ class AsyncResilientClient(WarnsUnclosed, Submitting):
             ``redirect_headers`` names headers that follow a redirect to another origin, and
             ``allow_insecure_redirects=True`` lets a body follow one from https to http.
             Without a ``timeout`` it is 5 s to connect, read and write, and none to wait for a
-            connection of our own pool. ``resend_on_closed`` is that of ``AsyncPoolTransport``.
+            connection of our own pool. ``resend_on_closed``, ``dns_cache`` and ``force_close`` are
+            those of ``AsyncPoolTransport``. With ``cookie_jar=False``, the cookies of responses are
+            neither kept nor sent; ``cookies`` are always sent, and then never change.
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.

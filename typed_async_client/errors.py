@@ -30,8 +30,15 @@ httpx.HTTPStatusError
               ├── BadGatewayError           502
               ├── ServiceUnavailableError   503
               └── GatewayTimeoutError       504
+httpx.DecodingError
+  ├── LineTooLongError         a line of ``client.lines()`` is longer than its ``max_line_bytes``
+  ├── EventTooLargeError       an event of ``client.sse()`` is larger than its ``max_event_bytes``
+  └── NotEventStreamError      the response to ``client.sse()`` isn't an event stream
+httpx.RemoteProtocolError
+  └── EventStreamEndedError    the event stream has ended too often without an event
 httpx.RequestError
   ├── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
+  ├── DownloadError            the responses of a download can't be put together to one file
   └── ResponseTooLargeError    the body is larger than ``max_response_bytes``; with an httpx2 client
                                it is an ``httpx2.RequestError`` too
 OSError
@@ -71,6 +78,12 @@ from typed_async_client.status_errors import (
     UnauthorizedError,
     UnprocessableEntityError,
 )
+from typed_async_client.stream_errors import (
+    EventStreamEndedError,
+    EventTooLargeError,
+    LineTooLongError,
+    NotEventStreamError,
+)
 
 if TYPE_CHECKING:
     from typed_async_client.attempts import AttemptRecord
@@ -88,12 +101,16 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "EventStreamEndedError",
+    "EventTooLargeError",
     "ForbiddenError",
     "GatewayTimeoutError",
     "GaveUpError",
     "GoneError",
     "InsecureRedirectError",
     "InternalServerError",
+    "LineTooLongError",
+    "NotEventStreamError",
     "NotFoundError",
     "RateLimitedError",
     "RateLimitedLocallyError",

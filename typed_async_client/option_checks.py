@@ -38,8 +38,7 @@ _ELSEWHERE = {
         for name in ClientOptions.__annotations__.keys() - _KNOWN
     },
     **{name: f"pass context=client.new_context({name}=...)" for name in _OF_CONTEXTS},
-    "stream": "a request reads its body; stream it with httpx.AsyncClient(transport="
-    "ResilientTransport()).stream(...)",
+    "stream": "use `async with client.stream(method, url) as response`",
 }
 """Names that aren't options of a request, and what to do instead."""
 

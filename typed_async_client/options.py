@@ -17,6 +17,7 @@ from typed_async_client.httpx_types import (
     TimeoutTypes,
     UseClientDefault,
 )
+from typed_async_client.policies.dns_cache import DnsCache
 from typed_async_client.policies.resilience import Resilience
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from typed_async_client.stores import StateStore
 
 __all__ = [
+    "POOL_OPTIONS",
     "REDIRECT_OPTIONS",
     "BackendName",
     "ClientOptions",
@@ -91,7 +93,18 @@ class RedirectOptions(TypedDict, total=False):
 REDIRECT_OPTIONS = frozenset(RedirectOptions.__annotations__)
 
 
-class _TransportOptions(TypedDict, total=False):
+class PoolOptions(TypedDict, total=False):
+    """What only our own pool has; ``AsyncPoolTransport`` documents it."""
+
+    dns_cache: DnsCache | None
+    force_close: bool
+    resend_on_closed: bool
+
+
+POOL_OPTIONS = frozenset(PoolOptions.__annotations__)
+
+
+class _TransportOptions(PoolOptions, total=False):
     verify: "ssl.SSLContext | str | bool"
     cert: CertTypes | None
     http1: bool
@@ -105,13 +118,13 @@ class _TransportOptions(TypedDict, total=False):
     transport: "httpx.AsyncBaseTransport | BackendName | None"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
-    resend_on_closed: bool
+    cookie_jar: bool
 
 
 class HttpxClientOptions(_TransportOptions, RedirectOptions, total=False):
     """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
 
-    Those for redirects, and ``resend_on_closed`` of ``AsyncPoolTransport``, are this package's.
+    Those for redirects, those of our pool and ``cookie_jar`` are this package's.
     """
 
     auth: AuthTypes | None

@@ -14,7 +14,7 @@ from typed_async_client.engine.chains import AsyncChain
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.run import Run
 from typed_async_client.facts import raw_headers
-from typed_async_client.httpx_client.calls import CallSender, ClientCalls
+from typed_async_client.httpx_client.calls import CallSender, CallStreamSender, ClientCalls
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
@@ -139,34 +139,39 @@ class Preparing(Reporting):
         extensions = {**(options.get("extensions") or {}), MAX_RESPONSE_BYTES: limit}
         return {**options, "extensions": extensions}
 
-    def _around(self, run: Run, url: httpx.URL | str, options: Mapping[str, Any]) -> "Around":
+    def _around(
+        self, run: Run, url: httpx.URL | str, options: Mapping[str, Any], *, streams: bool = False
+    ) -> "Around":
         """Return what calls the middleware around a request.
 
         Args:
             run: the state of the request.
             url: the URL, as it was passed.
             options: the options that it was given, copied.
+            streams: whether its response is streamed.
         """
         if run.key is not None:
             options = {**options, "idempotency_key": run.key}  # each call sends the same
         context, resilience = run.context, run.policies.options
         call = Call(run.record.method, url, context, options, resilience, run.deadline, run.now)
-        calls = ClientCalls(run, self._client, functools.partial(self._prepare_call, run))
+        prepare = functools.partial(self._prepare_call, run, streams=streams)
+        calls = ClientCalls(run, self._client, prepare, streams=streams)
 
         def around(publish: Callable[[Any], None]) -> "Flow[httpx.Response]":
             return around_flow(run, AsyncChain(run, self._middleware, calls, publish), call)
 
         return around
 
-    def _prepare_call(self, run: Run, call: Call) -> tuple[CallRun, CallSender]:
+    def _prepare_call(self, run: Run, call: Call, *, streams: bool) -> tuple[CallRun, CallSender]:
         prepared = self._prepare(
             checked_method(call.method),
             call.url,
             call.context,
             call.options,
             functools.partial(CallRun, run),
-            CallSender,
+            CallStreamSender if streams else CallSender,
         )
+        prepared[1].serve(prepared[0])
         return cast("tuple[CallRun, CallSender]", prepared)
 
 

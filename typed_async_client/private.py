@@ -24,6 +24,7 @@ __all__ = [
     "Trace",
     "break_cycle_of_h2",
     "cookies_of_domain",
+    "decoder_of",
     "drop_surplus_permits",
     "except_from_mounts",
     "forget_parsed_cookies",
@@ -40,8 +41,8 @@ __all__ = [
     "parts_of_url",
     "pending_events_of",
     "pool_of",
+    "set_content",
     "set_decoder",
-    "set_empty_content",
     "socket_transport_of",
     "started_generator",
     "stream_under",
@@ -173,14 +174,19 @@ def leave_encoded(response: Any) -> None:
     response._decoder = kind(200)._get_content_decoder()  # of a response without a coding
 
 
+def decoder_of(response: Any) -> Any:
+    """Return what decodes the body of a response; None if nothing was chosen yet."""
+    return vars(response).get("_decoder")
+
+
 def set_decoder(response: Any, decoder: Any) -> None:
     """Set what decodes the body of a response, which httpx chooses only if it is unset."""
     response._decoder = decoder
 
 
-def set_empty_content(request: httpx.Request) -> None:
-    """Mark a request as read, with an empty body."""
-    request._content = b""
+def set_content(message: Any, content: bytes) -> None:
+    """Mark a request or a response as read, with that body."""
+    message._content = content
 
 
 def forget_parsed_cookies(response: Any) -> None:

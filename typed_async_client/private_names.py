@@ -36,6 +36,7 @@ _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
 _H11_EXCHANGE = ("http1/h11_exchange.py",)
 _HTTP2 = ("http2/connection.py",)
+_OPENING = ("http2/opening.py",)
 _ABANDONED = ("net/abandoned.py",)
 
 _CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
@@ -150,6 +151,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         _AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE + _H11_EXCHANGE, "leftover bytes"
     ),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
+    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state", _H11_EXCHANGE, "is set to idle"),
     PrivateName(
         _AS_HTTP11, "AsyncHTTP11Connection", "_send_request_body", _H11_EXCHANGE, "watched uploads"
     ),
@@ -168,7 +170,11 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(
-        _AS_HTTP2, "AsyncHTTP2Connection", "_send_request_headers", _HTTP2, "what was sent"
+        _AS_HTTP2,
+        "AsyncHTTP2Connection",
+        "_send_request_headers",
+        _HTTP2 + _OPENING,
+        "what was sent",
     ),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_stream_event", _HTTP2, "own timeouts"),
     PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_events", _HTTP2, "own traces"),

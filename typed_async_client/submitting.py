@@ -1,37 +1,30 @@
 """Submits requests to the engine: what a client and its views with other options have in common."""
 
-import asyncio
 import contextvars
 import dataclasses
 import functools
-import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Never, Unpack
+from typing import Any, Never, Unpack
 
 import httpx
 
 from typed_async_client.context import RequestContext
+from typed_async_client.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.engine.in_flight import ResponseTask
-from typed_async_client.engine.run import Run
-from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.httpx_types import UseClientDefault
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
-from typed_async_client.preparing import Preparing, copy_options
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
-from typed_async_client.verbs import Verbs, checked_method
-from typed_async_client.wording import name_server
-
-if TYPE_CHECKING:
-    from typed_async_client.engine.in_flight import Around
+from typed_async_client.sse import EventStreaming
+from typed_async_client.verbs import Verbs
 
 __all__ = ["Submitting"]
 
 
-class Submitting(Preparing, Verbs):
+class Submitting(EventStreaming, Downloading, Verbs):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
 
     async def request_async(
@@ -68,18 +61,8 @@ class Submitting(Preparing, Verbs):
             TypeError: an option is unknown, or a body can't be sent.
             RuntimeError: the client is closed, or belongs to another loop, thread or process.
         """
-        method = checked_method(method)
-        around: Around | None = None
-        self._engine.start()  # the loop's clock is needed first
-        if self._middleware:
-            copied = copy_options(options)
-            run, sender = self._prepare(method, url, context, copied)
-            around = self._around(run, url, copied)
-        else:
-            run, sender = self._prepare(method, url, context, options)
-        if not (self._sender.is_entered and self._engine.can_launch_now):
-            await self._admission(run)
-        return self._engine.launch(run, sender, around)
+        task, _ = await self._launch(method, url, context, options)
+        return task
 
     async def request(
         self,
@@ -217,41 +200,6 @@ class Submitting(Preparing, Verbs):
         )
         view._viewed = self  # noqa: SLF001 - of its own kind
         return view
-
-    async def _admission(self, run: Run) -> None:
-        """Wait until the request may be launched, at most until its deadline.
-
-        Raises:
-            DeadlineExceededError: it may not be before its deadline, which ends it.
-        """
-        until = None if run.deadline == math.inf else run.deadline
-        missing = "the transport of the client was ready: it took long to enter it"
-        try:
-            async with asyncio.timeout_at(until) as limit:
-                if not self._sender.is_entered:
-                    await self._initialize_client()
-                missing = (
-                    "the client had room for it: raise max_concurrent_requests, or submit fewer at a "
-                    "time"
-                )
-                if not self._engine.can_launch_now:
-                    await self._engine.wait_for_admission()
-        except TimeoutError as expiry:
-            if not limit.expired():
-                raise
-            message = (
-                f"{run.record.method}: the deadline of the request to "
-                f"{name_server(run.record.origin)} passed before {missing}"
-            )
-            error = DeadlineExceededError(message, client=self._client)
-            error.__cause__ = expiry
-            self._engine.refuse(run, error)
-            raise error from expiry
-
-    async def _initialize_client(self) -> None:
-        self._engine.start()
-        await self._sender.enter()
-        self._engine.start()  # raises if the client was closed in the meantime
 
 
 class ClientView(Submitting):

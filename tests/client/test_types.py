@@ -3,6 +3,7 @@
 from typing import Any, assert_type
 
 import httpx
+import httpx_sse
 import pytest
 
 from typed_async_client import (
@@ -121,6 +122,21 @@ async def test_a_result_is_narrowed_by_is_success_and_by_its_status() -> None:
         assert found is not None
         assert text_of(found) == "hello"
     assert [status_of(result) for result in results.values()] == [200, "CancelledError"]
+
+
+async def test_what_is_streamed_is_typed() -> None:
+    """A line is text, and an event is one of httpx-sse."""
+    stream = {"Content-Type": "text/event-stream"}
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers=stream, text="data: 1\n\n")
+    )
+    async with AsyncResilientClient(transport=transport) as client:
+        async with client.lines("GET", URL) as lines:
+            assert_type(await anext(lines), str)
+        async with client.sse(URL, reconnect=False) as events:
+            assert_type(events.response, httpx.Response)
+            async for event in events:
+                assert_type(event, httpx_sse.ServerSentEvent)
 
 
 async def post_with_nones(

@@ -37,6 +37,20 @@ _PAGES: Final[Mapping[str, Any]] = {
 }
 """What each address answers, with status 200; every other address answers 404."""
 
+_LINES: Final[Mapping[str, str]] = {
+    "logs.test/today.ndjson": '{"message": "started"}\n{"message": "ready"}\n'
+}
+"""What each address answers in lines of JSON."""
+
+_FEED: Final = "news.test/feed"
+"""The address that answers with the event after the one with the ``Last-Event-ID``, then with 204."""
+
+_EVENTS: Final = (
+    "id: 1\ndata: it begins\n\n",
+    "id: 2\nevent: update\ndata: it goes on\n\n",
+    "id: 3\ndata: it ends\n\n",
+)
+
 _STATUSES: Final[Mapping[str, int]] = {"external-api.test/data/busy": 503}
 """Addresses that answer with another status."""
 
@@ -49,6 +63,9 @@ _AT_FIRST: Final[Mapping[str, tuple[int, int, str]]] = {
 
 _ECHOES: Final = "echo.test/headers"
 """The address that answers with the headers of the request whose names begin with X-."""
+
+_CUT_FILE: Final = "files.test/backup"
+"""The address of a file that is cut off once, and whose rest can be asked for."""
 
 _SILENT: Final = frozenset({"external-api.test/data/slow", "reports.test/slow"})
 """Addresses that read the request and never answer."""
@@ -165,9 +182,15 @@ class _Visit(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         elif number <= failures:
             self._answer(status, {"error": "try again later"}, wait)
+        elif address == _CUT_FILE:
+            self._send_file(bytes(100_000), cut_at=60_000 if number == 1 else None)
         elif address == _ECHOES:
             names = [name for name in self.headers if name.lower().startswith("x-")]
             self._answer(200, {name: self.headers[name] for name in names})
+        elif address in _LINES:
+            self._answer_text("application/x-ndjson", _LINES[address])
+        elif address == _FEED:
+            self._answer_event(int(self.headers.get("Last-Event-ID", 0)))
         elif address in _PAGES:
             self._answer(200, _PAGES[address])
         elif address in _STATUSES:
@@ -201,10 +224,34 @@ class _Visit(http.server.BaseHTTPRequestHandler):
         self.connection.close()
         self.close_connection = True
 
+    def _answer_event(self, last: int) -> None:
+        if last < len(_EVENTS):
+            self._answer_text("text/event-stream", _EVENTS[last])
+        else:
+            self.send_response(204)
+            self.end_headers()
+
+    def _send_file(self, content: bytes, cut_at: int | None) -> None:
+        """Send a file, or the rest of it, and close the connection where it is to be cut."""
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", '"v1"')
+        self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            place = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.send_header("Content-Range", place)
+        self.end_headers()
+        self.wfile.write(content[start:cut_at])
+        self.wfile.flush()
+        self.close_connection = cut_at is not None
+
     def _answer(self, status: int, page: object, retry_after: str = "") -> None:
-        body = json.dumps(page).encode()
+        self._answer_text("application/json", json.dumps(page), status, retry_after)
+
+    def _answer_text(self, kind: str, text: str, status: int = 200, retry_after: str = "") -> None:
+        body = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         if retry_after:
             self.send_header("Retry-After", retry_after)

@@ -2,20 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 from run_kit import ANSWERS, REQUEST
 
+from typed_async_client import AsyncEvent
 from typed_async_client.attempts import Attempt
 from typed_async_client.engine.drivers import AsyncDriver
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.engine.sync_driver import SyncDriver
 from typed_async_client.sent import SentLog
-
-if TYPE_CHECKING:
-    from typed_async_client import AsyncEvent
 
 Entry = str | BaseException | tuple[float, str]
 
@@ -54,7 +52,9 @@ class Script:
         log.begin_hop(REQUEST)
         return log
 
-    def hand_over(self, response: httpx.Response, flow: Flow[Any]) -> httpx.Response | None:
+    def hand_over(
+        self, response: httpx.Response, flow: Flow[Any], publish: Callable[[AsyncEvent], None]
+    ) -> httpx.Response | None:
         """Leave the body to the caller, or say that it has been read."""
         self.handed_over.append(response)
         if self.is_kept_open:

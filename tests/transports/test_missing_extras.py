@@ -11,6 +11,7 @@ import pytest
 from typed_async_client import (
     AsyncPoolTransport,
     AsyncResilientClient,
+    DnsCache,
     HSTSTransport,
     HTTPSOnlyTransport,
     ResilientTransport,
@@ -129,6 +130,43 @@ REFUSED_RESENDS: list[tuple[Callable[[], Any], str]] = [
         "resend_on_closed=False is for the default transport",
     ),
 ]
+
+
+REFUSED_POOL_OPTIONS: list[tuple[Callable[[], Any], str]] = [
+    (
+        lambda: AsyncResilientClient(transport="aiohttp", force_close=True),
+        "'aiohttp' does not support force_close.*max_keepalive_connections=0",
+    ),
+    (
+        lambda: AsyncResilientClient(transport="pyreqwest", dns_cache=DnsCache()),
+        "'pyreqwest' does not support dns_cache: the library resolves names itself",
+    ),
+    (
+        lambda: AsyncResilientClient(transport=AsyncPoolTransport(), dns_cache=DnsCache()),
+        "dns_cache is for the pool that the client makes.*pass it to AsyncPoolTransport",
+    ),
+    (
+        lambda: AsyncResilientClient(transport=AsyncPoolTransport(), force_close=True),
+        "force_close is for the pool that the client makes",
+    ),
+    (
+        lambda: AsyncResilientClient(http_client=httpx.AsyncClient(), dns_cache=DnsCache()),
+        r"give http_client transport=AsyncPoolTransport\(dns_cache=\.\.\.\) instead",
+    ),
+    (
+        lambda: AsyncResilientClient(http_client=httpx.AsyncClient(), force_close=True),
+        r"give http_client transport=AsyncPoolTransport\(force_close=",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), REFUSED_POOL_OPTIONS)
+def test_an_option_of_our_pool_is_refused_for_another_transport(
+    make: Callable[[], Any], words: str
+) -> None:
+    """The message says where the option belongs, or what does the same."""
+    with pytest.raises(ValueError, match=words):
+        make()
 
 
 @pytest.mark.parametrize(("make", "words"), REFUSED_RESENDS)

@@ -12,7 +12,7 @@ from typed_async_client import AsyncResilientClient
     [
         ("header", "did you mean 'headers'? Known are auth, content, "),
         ("allow_redirects", "did you mean 'follow_redirects'? Known are auth, "),
-        ("stream", "a request reads its body; stream it with httpx.AsyncClient("),
+        ("stream", "use `async with client.stream(method, url) as response`"),
         ("max_retries", "pass context=client.new_context(max_retries=...)"),
         ("retries", "pass context=client.new_context(max_retries=...)"),
         ("request_id", "pass context=client.new_context(request_id=...)"),

@@ -69,13 +69,12 @@ async def read_whole(client: AsyncResilientClient, url: str) -> Any:
 
 async def stream(client: AsyncResilientClient, url: str) -> Any:
     """Stream a body without a limit, slowly; return its length."""
-    inner: httpx.AsyncClient = client._client
-    response = await inner.send(inner.build_request("GET", url), stream=True)
     total = 0
-    async for part in response.aiter_bytes():
-        total += len(part)
-        for _ in range(5):
-            await asyncio.sleep(0)
+    async with client.stream("GET", url) as response:
+        async for part in response.aiter_bytes():
+            total += len(part)
+            for _ in range(5):
+                await asyncio.sleep(0)
     return total
 
 

@@ -77,10 +77,10 @@ async def test_reading_pauses_while_the_caller_does_not_read(tls: ServerTLS) -> 
             digest.update(await stream.read(65536, timeout=20))
         for _ in range(200):
             await asyncio.sleep(0)
-        assert len(stream.protocol._buffer) < BUFFER_LIMIT
+        assert len(stream.protocol._unread) < BUFFER_LIMIT
         while data := await stream.read(65536, timeout=20):
             digest.update(data)
-            assert len(stream.protocol._buffer) < BUFFER_LIMIT
+            assert len(stream.protocol._unread) < BUFFER_LIMIT
         assert digest.hexdigest() == PAYLOAD_DIGEST
         await stream.aclose()
         assert stream._read_timer._timer is None

@@ -277,13 +277,13 @@ async def test_the_maximum_age_of_a_connection_has_ten_percent_jitter() -> None:
 
 async def test_closing_an_unread_response_closes_its_connection() -> None:
     """The unread data would precede the next response."""
-    async with FaultServer(answer(200, b"x" * 100_000)) as server:
+    async with FaultServer(answer(200, b"x" * 1_000_000)) as server:
         transport = new_transport(connections=1)
         async with pool_client(transport) as client:
             async with client.stream("GET", server.url):
                 assert transport.statistics() == expected_statistics(active=1, opened=1)
             assert transport.statistics() == expected_statistics(opened=1, not_reusable=1)
-            assert len((await client.get(server.url)).content) == 100_000
+            assert len((await client.get(server.url)).content) == 1_000_000
 
 
 async def test_a_truncated_body_frees_its_slot_before_the_response_is_closed() -> None:

@@ -45,9 +45,7 @@ class AsyncCalls(Protocol):
 
     kind: type
 
-    def begin(
-        self, call: Any, publish: Callable[[AsyncEvent], None]
-    ) -> tuple[CallRun, AsyncSender]:
+    def begin(self, call: Any) -> tuple[CallRun, AsyncSender]:
         """Return the state of a call, and what makes its attempts."""
 
     def receive(self, call: Any, sender: Any, response: Any) -> Any:
@@ -66,7 +64,7 @@ class SyncCalls(Protocol):
 
     kind: type
 
-    def begin(self, call: Any, publish: Callable[[AsyncEvent], None]) -> tuple[CallRun, SyncSender]:
+    def begin(self, call: Any) -> tuple[CallRun, SyncSender]:
         """Return the state of a call, and what makes its attempts."""
 
     def receive(self, call: Any, sender: Any, response: Any) -> Any:
@@ -172,7 +170,7 @@ class AsyncChain(Chain):
 
     async def _send(self, call: Any) -> "httpx.Response":
         """Make the attempts of one call."""
-        run, sender = self._calls.begin(call, self.emit)
+        run, sender = self._calls.begin(call)
         ended = asyncio.get_running_loop().create_future()
         running = (asyncio.current_task(), ended)
         self._running.append(running)
@@ -283,7 +281,7 @@ class SyncChain(Chain):
 
     def _send(self, call: Any) -> "httpx.Response":
         """Make the attempts of one call."""
-        run, sender = self._calls.begin(call, self.emit)
+        run, sender = self._calls.begin(call)
         own = keep_attempt()
         try:
             driver = SyncDriver(sender, self.emit)

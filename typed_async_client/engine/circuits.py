@@ -5,13 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.context import RequestContext
-from typed_async_client.engine.shared import Policies
+from typed_async_client.engine.shared import Policies, SharedPolicies
 from typed_async_client.events import CIRCUIT_EVENTS, AsyncEvent
-from typed_async_client.policies.circuit import Circuit
+from typed_async_client.policies.circuit import Circuit, CircuitBreaker
 from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.record import RequestRecord
 
-__all__ = ["CircuitControl", "circuit_control"]
+__all__ = ["CircuitControl", "circuit_control", "open_circuits"]
+
+_ALL_ORIGINS = "*"
 
 
 class CircuitControl:
@@ -100,3 +102,23 @@ def circuit_control(
     name = RequestRecord("GET", origin).origin
     states = policies.states_at(name, now)
     return CircuitControl(states["circuit"], name, publish, lock or contextlib.nullcontext())
+
+
+def open_circuits(policies: SharedPolicies) -> dict[str, CircuitState] | None:
+    """Return the state of each circuit that isn't closed, by its origin, or ``"*"`` for all.
+
+    Requests may bring their own circuit breakers; if two circuits of an origin aren't closed, the
+    one that was used last counts.
+
+    Returns:
+        None if there is no circuit breaker, or a store keeps all circuits.
+    """
+    breakers = policies.states_with(CircuitBreaker)
+    if not breakers:
+        return None
+    return {
+        str(origin) or _ALL_ORIGINS: circuit.state
+        for circuits in breakers
+        for origin, circuit in circuits
+        if circuit.state is not CircuitState.CLOSED
+    }

@@ -60,8 +60,10 @@ class AsyncSender(Protocol):
     async def discard(self, response: "httpx.Response") -> None:
         """Read what little is left of a response, or close it."""
 
-    def hand_over(self, response: "httpx.Response", flow: Flow[Any]) -> "httpx.Response | None":
-        """Return a response that resumes ``flow`` when its body has ended.
+    def hand_over(
+        self, response: "httpx.Response", flow: Flow[Any], publish: Callable[[AsyncEvent], None]
+    ) -> "httpx.Response | None":
+        """Return a response that resumes ``flow`` when its body has ended, and publishes the rest.
 
         None if the body has been read already.
         """
@@ -111,7 +113,7 @@ class AsyncDriver:
                         case Publish():  # the event isn't captured: it may refer to an error
                             self._publish(step.event)
                         case Deliver():
-                            open_response = sender.hand_over(step.response, flow)
+                            open_response = sender.hand_over(step.response, flow, self._publish)
                             if open_response is not None:
                                 return cast("T", open_response)
                         case _:

@@ -127,17 +127,25 @@ class Engine:
             self._release()
             raise
 
-    def launch(self, run: Run, sender: AsyncSender, around: "Around | None" = None) -> ResponseTask:
+    def launch(
+        self,
+        run: Run,
+        sender: AsyncSender,
+        around: "Around | None" = None,
+        reader: "asyncio.Task[Any] | None" = None,
+    ) -> ResponseTask:
         """Launch an admitted request and return its task.
 
         Args:
             run: the request's state.
             sender: makes its attempts.
             around: its middleware; None for none.
+            reader: the task that will read its body if that stays open; it isn't made to wait for
+                the request.
         """
         # Not kept for all requests: it would refer back to this object.
         on_end = self.requests.remove if self._permits is None else self._remove
-        request = InFlight(run, self.monitor, on_end)
+        request = InFlight(run, self.monitor, on_end, reader)
         self.requests.add(request)  # before its task is created, which may be eager and end there
         self._submitted += 1
         loop: Any = self._binding.loop  # it was started
@@ -258,6 +266,9 @@ class Engine:
     async def _cancel_requests(self) -> None:
         await asyncio.sleep(0)  # let eager requests that are just being launched get their task
         in_flight = self.requests.active()
+        for request in in_flight:
+            if request.is_open:  # its reader gets an error when the connections are closed
+                request.abandon()
         for task in [request.task for request in in_flight if request.task is not None]:
             task.cancel()
         if in_flight:

@@ -39,8 +39,10 @@ class InFlight:
         run: the request's state.
         monitor: publishes its events.
         on_end: called once, right after the terminal event.
+        reader: the task that reads its body, if that stays open when its own task has ended.
 
     Attributes:
+        reader: the same.
         terminal_event: the terminal event; None until it's published.
         request_id: the id of the request.
         task: the request's task; None until it's created.
@@ -49,15 +51,25 @@ class InFlight:
     __slots__ = (
         "_caller",
         "_coroutine",
+        "_ended",
         "_monitor",
         "_on_end",
         "_run",
+        "reader",
         "request_id",
         "task",
         "terminal_event",
     )
 
-    def __init__(self, run: Run, monitor: Monitor, on_end: Callable[["InFlight"], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        monitor: Monitor,
+        on_end: Callable[["InFlight"], None],
+        reader: "asyncio.Task[Any] | None" = None,
+    ) -> None:
+        self.reader: asyncio.Task[Any] | None = reader
+        self._ended: asyncio.Future[None] | None = None
         self.request_id: str = run.context.request_id
         self.task: ResponseTask | None = None
         self.terminal_event: AsyncEvent | None = None
@@ -106,6 +118,16 @@ class InFlight:
         """Publish the terminal event of a request that has no task, as it wasn't admitted."""
         self._emit(self._run.failed_event(error))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its task has ended, and its body is still being read."""
+        return self._ended is not None and not self._ended.done()
+
+    @property
+    def end(self) -> "asyncio.Future[Any] | None":
+        """What completes when the request has ended; None if its task is just being created."""
+        return self.task if self._ended is None else self._ended
+
     def abandon(self) -> None:
         """Publish the terminal event of a request whose task can't do so itself."""
         self._emit(self._run.cancelled_event(asyncio.CancelledError()))
@@ -119,6 +141,8 @@ class InFlight:
         self._monitor.publish(event, self._caller)
         if is_terminal:
             self._on_end(self)
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_result(None)
             if event.error is None and self.task is not None:
                 self.task.remove_done_callback(self._on_done)  # most requests succeed
 
@@ -128,6 +152,10 @@ class InFlight:
         This is the task's first done callback, so the result exists when others are notified.
         """
         if self.terminal_event is None:
+            if not task.cancelled() and task.exception() is None:
+                self._ended = task.get_loop().create_future()
+                self.task = None
+                return
             self.abandon()
         event = cast("AsyncEvent", self.terminal_event)
         self.task = None  # its error refers back to this object
@@ -195,16 +223,21 @@ def _still_active(
     requests: list[InFlight], excluding: "asyncio.Task[Any] | None"
 ) -> list[InFlight]:
     """Filter out the requests that have ended."""
-    return [one for one in requests if one.terminal_event is None and one.task is not excluding]
+    return [
+        one
+        for one in requests
+        if one.terminal_event is None
+        and (excluding is None or (one.task is not excluding and one.reader is not excluding))
+    ]
 
 
 async def wait_for_tasks(
     requests: Iterable[InFlight],
     timeout: float | None = None,  # noqa: ASYNC109 - passed to asyncio.wait
 ) -> None:
-    """Wait until the tasks of some requests have ended, at most ``timeout`` seconds."""
-    tasks = [request.task for request in requests if request.task is not None]
-    if tasks:
-        await asyncio.wait(tasks, timeout=timeout)
+    """Wait until some requests have ended, at most ``timeout`` seconds."""
+    ends = [request.end for request in requests if request.end is not None]
+    if ends:
+        await asyncio.wait(ends, timeout=timeout)
     else:
         await asyncio.sleep(0)  # eager tasks are just being created

@@ -1,13 +1,14 @@
-"""Logs what went wrong: a retry as INFO, a request that has failed as WARNING, one line each."""
+"""Logs what went wrong: a retry or a reconnection as INFO, a request that has failed as WARNING, one line each."""
 
 import contextlib
 import logging
 
 from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.policies.transitions import Transition
+from typed_async_client.record import RequestRecord
 from typed_async_client.redact import error_line
 
-__all__ = ["log_event"]
+__all__ = ["log_event", "log_reconnection"]
 
 _log = logging.getLogger("typed_async_client")
 
@@ -34,6 +35,22 @@ def log_event(event: AsyncEvent) -> None:
             _write(logging.INFO, event, f"the circuit of {event.origin} has closed")
 
 
+def log_reconnection(record: RequestRecord, delay: float, error: Exception | None) -> None:
+    """Log that an event stream will be connected to again.
+
+    Args:
+        record: its request.
+        delay: the seconds before that.
+        error: what broke the last connection; None if the server has ended it.
+    """
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    with contextlib.suppress(Exception):  # as below
+        cause = "it ended" if error is None else _described(error, record.method, record.url)
+        words = "%s %s: reconnecting the event stream in %.2f s (%s)"
+        _log.info(words, record.method, record.url, delay, cause)
+
+
 def _write(level: int, event: AsyncEvent, what_happened: str) -> None:
     if not _log.isEnabledFor(level):
         return
@@ -47,8 +64,12 @@ def _cause(event: AsyncEvent) -> str:
         return str(event.data.reason)
     if event.error is None:
         return f"status {event.data.status}"
-    message = error_line(event.error)
-    for named in (f"{event.method}: ", f"{event.method} {event.url}: "):  # the line has it
+    return _described(event.error, event.method, event.url)
+
+
+def _described(error: BaseException, method: str, url: str) -> str:
+    message = error_line(error)
+    for named in (f"{method}: ", f"{method} {url}: "):  # the line has it
         message = message.removeprefix(named)
-    name = type(event.error).__name__
+    name = type(error).__name__
     return f"{name}: {message}" if message else name

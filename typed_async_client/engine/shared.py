@@ -150,6 +150,10 @@ class SharedPolicies:
             known = _remember(self._policies, options, created)
         return known
 
+    def states_with(self, kind: type) -> list[Hosts[Any]]:
+        """Return the states of the policies whose options are of that class, kept here."""
+        return [each.hosts for options, each in self._states.items() if isinstance(options, kind)]
+
     def _states_of(self, options: Any) -> "Scoped[Any]":
         known = _recall(self._states, options)
         return _remember(self._states, options, _scoped(options)) if known is None else known

@@ -53,8 +53,10 @@ class SyncSender(Protocol):
     def discard(self, response: "httpx.Response") -> None:
         """Read what little is left of a response, or close it."""
 
-    def hand_over(self, response: "httpx.Response", flow: Flow[Any]) -> "httpx.Response | None":
-        """Return a response that resumes ``flow`` when its body has ended.
+    def hand_over(
+        self, response: "httpx.Response", flow: Flow[Any], publish: Callable[[AsyncEvent], None]
+    ) -> "httpx.Response | None":
+        """Return a response that resumes ``flow`` when its body has ended, and publishes the rest.
 
         None if the body has been read already.
         """
@@ -129,7 +131,7 @@ class SyncDriver:
                 answer = None
                 try:
                     if isinstance(step, Deliver):
-                        open_response = self._sender.hand_over(step.response, flow)
+                        open_response = self._sender.hand_over(step.response, flow, self._publish)
                         if open_response is not None:
                             return cast("T", open_response)
                     else:

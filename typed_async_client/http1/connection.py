@@ -30,7 +30,7 @@ __all__ = ["Http11Connection"]
 
 _T = TypeVar("_T")
 
-_READ_SIZE = 64 * 1024
+_READ_SIZE = 512 * 1024
 
 
 class Http11Connection(httpcore.AsyncConnectionInterface):
@@ -53,6 +53,11 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         self._parser: ResponseParser | None = None  # of the response whose head is being read
         self._sent_body = True  # False if the server responded without waiting for the whole body
         self.is_traced: bool = False
+
+    async def open(self, _: httpcore.Request) -> None:
+        """Become idle without a request; nothing is sent."""
+        if self._state == "NEW":
+            self._state = "IDLE"
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request, and return its response with an open body."""

@@ -52,6 +52,12 @@ class H11Exchange(httpcore.AsyncHTTP11Connection):
         self._state_lock: Any = _NoLock()
         self._early_events: deque[Any] = deque()  # received before the body was sent
 
+    async def open(self, _: httpcore.Request) -> None:
+        """Become idle without a request; nothing is sent."""
+        states: Any = type(self._state)
+        if self._state is states.NEW:
+            self._state = states.IDLE
+
     def _send_request_body(self, request: httpcore.Request) -> Coroutine[Any, Any, None]:
         """Send the body; an empty one, which most requests have, as httpcore does."""
         body: Any = request.stream

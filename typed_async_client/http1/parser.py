@@ -2,8 +2,8 @@
 
 The parser does no I/O: bytes go in, and the state of the response can be read. llhttp refuses ambiguous
 responses (RFC 9112 section 6.3): lengths that differ, both a length and chunks, some bare line feeds. If
-it refuses a head that has only one meaning, ``rewriter.py`` helps. A chunked body that it refuses, or that
-doesn't arrive together with the head, is decoded by ``chunks.py``.
+it refuses a head that has only one meaning, ``rewriter.py`` helps. Of a body, it reads only what arrives
+together with the head: ``plain_body.py`` and ``chunks.py`` read the rest, and a chunked body that it refuses.
 
 This module refuses what llhttp accepts and h11 doesn't: transfer codings other than ``chunked``, other
 protocols and versions, blank lines before the status line, and control characters in the reason phrase.
@@ -24,6 +24,7 @@ from typed_async_client.http1.head_checks import (
     find_head_error,
     split_heads,
 )
+from typed_async_client.http1.plain_body import PlainReader
 from typed_async_client.http1.rewriter import HeadRewriter
 from typed_async_client.wire.headers import body_framing, has_close
 
@@ -72,7 +73,7 @@ class ResponseParser:
         self.trailers: list[tuple[bytes, bytes]] = []
         self.version: bytes = b"1.1"
         self._bytes_without_body = 0  # received since the last body bytes
-        self._chunks: ChunkedReader | None = None
+        self._body: ChunkedReader | PlainReader = PlainReader(None)
         self._ends_at_head = False  # what follows belongs to another protocol
         self._error = ""
         self._head_parts: list[bytes] = []
@@ -166,7 +167,7 @@ class ResponseParser:
         check_size(rewriter.size)
         if self.has_head:
             self._head_parts.clear()
-            self._start_chunks()
+            self._start_body()
         return data
 
     def _end_head(self) -> bytes:
@@ -175,16 +176,18 @@ class ResponseParser:
         wants_rest = self._ends_at_head or (self._is_chunked and not self.is_complete)
         count = self._interim_responses + 1
         rest = split_heads(parts, self._head_size, count, wants_rest=wants_rest)
-        self._start_chunks()
+        self._start_body()
         return rest
 
-    def _start_chunks(self) -> None:
-        """Read a chunked body again that llhttp has refused, or not read to its end."""
+    def _start_body(self) -> None:
+        """Leave the rest of the body to a reader, and a chunked one as a whole."""
         if self._is_chunked and not self.is_complete:
-            self._chunks = ChunkedReader(self.trailers)
+            self._body = ChunkedReader(self.trailers)
             self.parts.clear()
             self.received = 0
             self.trailers.clear()
+        elif not self.is_complete:
+            self._body = PlainReader(None if self._length is None else self._length - self.received)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -201,14 +204,11 @@ class ResponseParser:
     def _parse_body(self, data: bytes) -> None:
         """Parse a part of the body; refuse chunk extensions or trailers that never end."""
         received = self.received
-        if self._chunks is None:
-            self._parse(data)
-        else:
-            parts = self._chunks.feed(data)
-            self.parts.extend(parts)
-            self.received += sum(map(len, parts))
-            self.is_complete = self._chunks.is_complete
-            self.has_leftovers = self._chunks.has_leftovers
+        parts = self._body.feed(data)
+        self.parts.extend(parts)
+        self.received += sum(map(len, parts))
+        self.is_complete = self._body.is_complete
+        self.has_leftovers = self._body.has_leftovers
         if self.received > received:
             self._bytes_without_body = 0
         else:

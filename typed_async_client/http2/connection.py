@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import httpcore
 
 from typed_async_client.http2.frames import CANCEL
+from typed_async_client.http2.opening import OpenableHttp2
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.sources import aclose_source
@@ -53,7 +54,7 @@ _WITHOUT_TIMEOUT = httpcore.Request("GET", "http://a.test/")
 """Passed to httpcore for its reads, which serve all requests; each request bounds its own wait."""
 
 
-class Http2Connection(httpcore.AsyncHTTP2Connection):
+class Http2Connection(OpenableHttp2):
     """httpcore's connection, with a read timeout per request and support for early responses."""
 
     _connection_window_updates = 0

@@ -13,7 +13,7 @@ from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
 from typed_async_client.httpx_types import as_proxy, as_url
 from typed_async_client.libraries import is_from
-from typed_async_client.options import REDIRECT_OPTIONS, HttpxClientOptions
+from typed_async_client.options import POOL_OPTIONS, REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.environment import (
     environment_exclusions,
@@ -31,7 +31,7 @@ __all__ = ["build_httpx_client"]
 
 _TRANSPORT_OPTIONS = ("http1", "http2", "limits", "trust_env")
 
-_OURS = {*REDIRECT_OPTIONS, "resend_on_closed", "http2"}
+_OURS = {*REDIRECT_OPTIONS, *POOL_OPTIONS, "http2"}
 """Options that aren't passed on to httpx, which would look for h2, whatever the transport."""
 
 _DEFAULT_TIMEOUT = httpx.Timeout(5.0, pool=None)
@@ -87,18 +87,26 @@ def build_httpx_client(options: HttpxClientOptions, max_encodings: int = 1) -> h
 def _check_extras(options: HttpxClientOptions) -> None:
     """Refuse what the transport can't do, or what isn't installed."""
     transport = options.get("transport")
-    if "resend_on_closed" in options:
-        _check_resends(transport)
+    if given := sorted(POOL_OPTIONS & options.keys()):
+        _check_pool_option(given[0], transport)
     if not isinstance(transport, str):
         require_http2(http2=options.get("http2", False))
 
 
-def _check_resends(transport: object) -> None:
+_NOT_OF_BACKENDS = {
+    "dns_cache": "the library resolves names itself",
+    "force_close": "pass limits=httpx.Limits(max_keepalive_connections=0), so that it keeps none",
+    "resend_on_closed": NEVER_RESENDS,
+}
+"""Why no backend has the options of our own pool."""
+
+
+def _check_pool_option(option: str, transport: object) -> None:
     if isinstance(transport, str):
-        raise refuse(transport, "resend_on_closed", NEVER_RESENDS)
+        raise refuse(transport, option, _NOT_OF_BACKENDS[option])
     if transport is not None:
         raise ValueError(
-            "resend_on_closed is for the pool that the client makes, not for the transport passed "
+            f"{option} is for the pool that the client makes, not for the transport passed "
             f"along, {type(transport).__name__}: pass it to AsyncPoolTransport"
         )
 
@@ -134,14 +142,13 @@ def _checked(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncBaseTrans
 
 
 def _pool_maker(options: HttpxClientOptions) -> _MakeTransport:
-    shared: Any = {name: value for name, value in options.items() if name in _TRANSPORT_OPTIONS}
+    known = {*_TRANSPORT_OPTIONS, *POOL_OPTIONS}
+    shared: Any = {name: value for name, value in options.items() if name in known}
     shared["verify"] = httpx.create_ssl_context(
         verify=options.get("verify", True),
         cert=options.get("cert"),
         trust_env=options.get("trust_env", True),
     )
-    if "resend_on_closed" in options:
-        shared["resend_on_closed"] = options["resend_on_closed"]
     shared["trust_env"] = False  # the context has read it, and its proxies are mounted here
     return lambda proxy: AsyncPoolTransport(proxy=proxy, **shared)
 

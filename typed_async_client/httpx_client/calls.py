@@ -11,10 +11,11 @@ from typed_async_client.engine.around import CallRun
 from typed_async_client.engine.run import Run
 from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.httpx_client.sending import RequestSender
+from typed_async_client.httpx_client.streaming import StreamSender
 from typed_async_client.middleware import Call
 from typed_async_client.sent import SentLog
 
-__all__ = ["CallSender", "ClientCalls"]
+__all__ = ["CallSender", "CallStreamSender", "ClientCalls"]
 
 
 class CallSender(RequestSender):
@@ -24,16 +25,16 @@ class CallSender(RequestSender):
         log: what it has sent; None before the first attempt.
     """
 
-    __slots__ = ("log",)
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.log: SentLog | None = None
+    log: SentLog | None = None
 
     def begin(self, attempt: Attempt) -> SentLog:
         """Start a new log of what the running task sends."""
         self.log = super().begin(attempt)
         return self.log
+
+
+class CallStreamSender(CallSender, StreamSender):
+    """Makes the attempts of one call, whose response is streamed."""
 
 
 class ClientCalls:
@@ -43,6 +44,7 @@ class ClientCalls:
         run: the state of the request.
         client: the httpx client that sends.
         prepare: checks a call, and returns its state and what makes its attempts.
+        streams: whether the response is streamed, and not read here.
 
     Attributes:
         kind: the type of a call.
@@ -51,14 +53,20 @@ class ClientCalls:
     kind: type = Call
 
     def __init__(
-        self, run: Run, client: Any, prepare: Callable[[Call], tuple[CallRun, CallSender]]
+        self,
+        run: Run,
+        client: Any,
+        prepare: Callable[[Call], tuple[CallRun, CallSender]],
+        *,
+        streams: bool = False,
     ) -> None:
         self._client = client
+        self._streams = streams
         self._prepare = prepare
         self._run = run
         self._sent: list[tuple[Any, CallSender]] = []  # bodies that can be read only once
 
-    def begin(self, call: Call, publish: object) -> tuple[CallRun, CallSender]:  # noqa: ARG002 - for bodies that are open
+    def begin(self, call: Call) -> tuple[CallRun, CallSender]:
         """Return the state of a call, and what makes its attempts.
 
         Raises:
@@ -85,7 +93,7 @@ class ClientCalls:
         return run, sender
 
     def receive(self, call: Call, sender: object, response: Any) -> Any:  # noqa: ARG002 - transports need them
-        """Return the response of a call, which has been read."""
+        """Return the response of a call, which has been read unless it is streamed."""
         return response
 
     async def complete(self, call: Call, response: Any) -> None:
@@ -95,7 +103,7 @@ class ClientCalls:
                 _ = response.request
             except RuntimeError:
                 response.request = self._request_of(call)
-        if response.is_closed:
+        if response.is_closed or self._streams:
             return
         try:
             await response.aread()

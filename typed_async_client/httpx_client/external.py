@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import httpx
 
 from typed_async_client.libraries import library_of
-from typed_async_client.options import REDIRECT_OPTIONS, HttpClient
+from typed_async_client.options import POOL_OPTIONS, REDIRECT_OPTIONS, HttpClient
 from typed_async_client.pickling import let_pickle_restore
 from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
 from typed_async_client.pool.bounding import bound_body
@@ -80,10 +80,15 @@ class ExternalClient(WarnsUnclosed):
                 "http_client must have the async request() of an httpx.AsyncClient, got "
                 f"{client!r:.100}"
             )
-        if "resend_on_closed" in options:
+        if pooled := sorted(POOL_OPTIONS & options.keys()):
             raise ValueError(
-                "resend_on_closed is for the pool that the resilient client makes: give http_client "
-                "transport=AsyncPoolTransport(resend_on_closed=...) instead"
+                f"{pooled[0]} is for the pool that the resilient client makes: give http_client "
+                f"transport=AsyncPoolTransport({pooled[0]}=...) instead"
+            )
+        if "cookie_jar" in options:
+            raise ValueError(
+                "cookie_jar is for the client that the resilient client makes: http_client keeps its "
+                "cookies in its own way"
             )
         if own := REDIRECT_OPTIONS & options.keys():
             raise ValueError(

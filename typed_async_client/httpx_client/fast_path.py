@@ -24,11 +24,12 @@ from typed_async_client.httpx_client.cookie_jar import BoundedCookieJar
 from typed_async_client.httpx_client.cookies import RequestCookies, may_have_cookies_for
 from typed_async_client.httpx_client.redirects import RedirectingClient
 from typed_async_client.httpx_types import CookieTypes, as_url
+from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
 from typed_async_client.pool.bounding import bound_body
 from typed_async_client.pool.response import WholeResponse
-from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_empty_content
+from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_content
 from typed_async_client.redact import redact
 
 __all__ = ["FastPathClient"]
@@ -74,20 +75,28 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
     """A drop-in replacement for ``httpx.AsyncClient``.
 
     Args:
-        redirects: what redirects carry to another origin.
+        redirects: what a redirect to another origin carries.
+        cookie_jar: whether cookies of responses are kept; those that the caller gives always are.
         max_encodings: how many content codings of a response are decoded, at most.
         **options: those of ``httpx.AsyncClient``.
     """
 
     def __init__(
-        self, *, redirects: RedirectPolicy | None = None, max_encodings: int = 1, **options: Any
+        self,
+        *,
+        redirects: RedirectPolicy | None = None,
+        cookie_jar: bool = True,
+        max_encodings: int = 1,
+        **options: Any,
     ) -> None:
+        require_bool("cookie_jar", cookie_jar)
         if isinstance(base_url := options.get("base_url"), str):
             options["base_url"] = _parse(base_url).url
+        self._keeps_cookies = cookie_jar
         super().__init__(redirects=redirects, **options)
         self._max_encodings = max_encodings
         self._encoding = options.get("default_encoding", "utf-8")
-        self._jar = _client_cookies(options.get("cookies"))
+        self._jar = _client_cookies(options.get("cookies"), keeps_new=cookie_jar)
         # Not shared by clients: the headers may contain secrets, and are freed with the client.
         self._headers_of = functools.lru_cache(_CACHE_SIZE)(_headers_of)
 
@@ -98,7 +107,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     @cookies.setter
     def cookies(self, cookies: CookieTypes) -> None:
-        self._jar = _client_cookies(cookies)
+        self._jar = _client_cookies(cookies, keeps_new=self._keeps_cookies)
 
     async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
         """Build and send a request, as httpx does."""
@@ -141,7 +150,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         timeout = {"timeout": self.timeout.as_dict()}
         request.extensions = {**extensions, **timeout} if extensions else timeout
         request.stream = _EMPTY_BODY
-        set_empty_content(request)
+        set_content(request, b"")
         return request
 
     def _merge_cookies(self, cookies: CookieTypes | None = None) -> CookieTypes | None:
@@ -237,9 +246,17 @@ def _sets_cookies(response: httpx.Response) -> bool:
     return False
 
 
-def _client_cookies(given: CookieTypes | None) -> _FastPathCookies:
+class _GivenCookies(_FastPathCookies):
+    """Cookies of the caller, to which responses add none."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Ignore the cookies that a response sets."""
+
+
+def _client_cookies(given: CookieTypes | None, *, keeps_new: bool) -> _FastPathCookies:
     """Return the cookies of a client: in the caller's own jar, or else in one that is bounded."""
+    kind = _FastPathCookies if keeps_new else _GivenCookies
     cookies = httpx.Cookies(given)
     if cookies.jar is given:
-        return _FastPathCookies(given)
-    return _FastPathCookies(BoundedCookieJar.holding(cookies.jar))
+        return kind(given)
+    return kind(BoundedCookieJar.holding(cookies.jar))

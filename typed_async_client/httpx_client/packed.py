@@ -23,7 +23,7 @@ from typed_async_client.pool.response import WholeResponse
 from typed_async_client.private import (
     BoundAsyncStream,
     parts_of_url,
-    set_empty_content,
+    set_content,
     url_from_parts,
 )
 
@@ -117,7 +117,7 @@ class PackedResponse:
             request.stream = NOT_KEPT
         else:
             request.stream = httpx.ByteStream(b"")
-            set_empty_content(request)
+            set_content(request, b"")
         response = object.__new__(httpx.Response)
         history = [earlier.unpack() for earlier in self._history]
         vars(response).update(state, _content=self._received, history=history)
@@ -181,7 +181,7 @@ def without_body(request: Any) -> Any:
         copied.stream = NOT_KEPT
     else:
         copied.stream = request.stream
-        set_empty_content(copied)
+        set_content(copied, b"")
     return copied
 
 

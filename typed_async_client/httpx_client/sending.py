@@ -1,12 +1,15 @@
 """Makes the attempts of one request with an httpx client."""
 
 import math
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
 
 from typed_async_client.attempts import Attempt
+from typed_async_client.engine.run import Run
+from typed_async_client.engine.steps import Flow
+from typed_async_client.events import AsyncEvent
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.phases import trace_phases
@@ -45,6 +48,9 @@ class RequestSender:
         self._url = url
         self.record: RequestRecord = record
 
+    def serve(self, run: Run) -> None:
+        """Take from the state of the request what a sender of this kind needs to know: nothing."""
+
     def begin(self, attempt: Attempt) -> SentLog:  # noqa: ARG002 - senders of transports need it
         """Start a new log of what the running task sends."""
         return self._owner.begin_attempt(self.record)
@@ -57,7 +63,11 @@ class RequestSender:
             owner = self._owner
             if isinstance(owner, ExternalClient) and owner.needs_shelter:
                 return self._sheltered(owner, options)
-        response: Awaitable[httpx.Response] = self._owner.client.request(
+        return self._request(self._owner.client, options)
+
+    def _request(self, client: Any, options: Mapping[str, Any]) -> Awaitable[httpx.Response]:
+        """Send the request with a client, and read its response."""
+        response: Awaitable[httpx.Response] = client.request(
             self.record.method, self._url, **options
         )
         return response
@@ -69,7 +79,7 @@ class RequestSender:
         def send(trace: Any) -> Any:
             extensions = {**given, "trace": trace}
             more = {**options, "extensions": extensions}
-            return owner.client.request(self.record.method, self._url, **more)
+            return self._request(owner.client, more)
 
         try:
             response: httpx.Response = await send_sheltered(send, given.get("trace"))
@@ -82,8 +92,14 @@ class RequestSender:
         """Close a response, which has been read."""
         await response.aclose()
 
-    def hand_over(self, response: httpx.Response, flow: object) -> None:
+    def hand_over(
+        self,
+        response: httpx.Response,  # noqa: ARG002 - senders of streams need these
+        flow: Flow[Any],  # noqa: ARG002
+        publish: Callable[[AsyncEvent], None],  # noqa: ARG002
+    ) -> httpx.Response | None:
         """Return None: the body of the response has been read."""
+        return None
 
     def _adapted(self, attempt: Attempt) -> dict[str, Any]:
         """Return the options of an attempt with headers or a time limit of its own, or traced."""

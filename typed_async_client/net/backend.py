@@ -18,9 +18,11 @@ from typed_async_client.errors import AddressRefusedError
 from typed_async_client.hosts import lookup_host
 from typed_async_client.net.deadline import TURNS, Deadline
 from typed_async_client.net.dns import HostAddress, Resolution
+from typed_async_client.net.dns_cache import DnsCacheOfPool
 from typed_async_client.net.guard import AddressGuard
 from typed_async_client.net.protocol import SocketProtocol
 from typed_async_client.net.stream import AsyncioStream
+from typed_async_client.policies.dns_cache import DnsCache, require_dns_cache
 from typed_async_client.reasons import reason_of
 from typed_async_client.wording import explained, format_server
 
@@ -38,13 +40,21 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
     Args:
         address_guard: returns whether the client may connect to a resolved address; None allows
             every address.
+        dns_cache: how to remember the addresses of hosts; None asks the system each time.
+
+    Raises:
+        TypeError: ``dns_cache`` isn't a ``DnsCache``.
 
     Example:
         >>> backend = AsyncioBackend(address_guard=refuse_private_addresses)
     """
 
-    def __init__(self, *, address_guard: AddressGuard | None = None) -> None:
+    def __init__(
+        self, *, address_guard: AddressGuard | None = None, dns_cache: DnsCache | None = None
+    ) -> None:
+        require_dns_cache(dns_cache)
         self._guard = address_guard
+        self._cache = None if dns_cache is None else DnsCacheOfPool(dns_cache)
 
     async def connect_tcp(
         self,
@@ -62,7 +72,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError: the name can't be resolved, every address failed, or the guard
                 refused one. The underlying error is its argument.
         """
-        deadline, resolution = Deadline(timeout), Resolution(lookup_host(host))
+        deadline, resolution = Deadline(timeout), self._resolution(lookup_host(host))
         resolving = resolution.addresses()
         addresses = await _until(
             deadline, resolving, resolution.describe, f"cannot resolve {host}: "
@@ -72,12 +82,16 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             self._check_guard(host, addresses)
             local = None if local_address is None else (local_address, 0)
             stream = await _race(
-                functools.partial(_connect, address, port, local)
+                functools.partial(_try, resolution, address, port, local)
                 for address in _interleave(addresses)
             )
             return _set_options(stream, socket_options)
 
-        return await _until(deadline, connect(), lambda: _describe_connect(host, port))
+        try:
+            return await _until(deadline, connect(), lambda: _describe_connect(host, port))
+        except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            resolution.discard()
+            raise
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -89,6 +103,14 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Sleep for ``seconds``."""
         await asyncio.sleep(seconds)
+
+    async def aclose(self) -> None:
+        """End the lookups in the background, and forget the addresses of hosts."""
+        if self._cache is not None:
+            await self._cache.aclose()
+
+    def _resolution(self, host: str) -> Resolution:
+        return Resolution(host) if self._cache is None else self._cache.resolution(host)
 
     def _check_guard(self, host: str, addresses: list[HostAddress]) -> None:
         if self._guard is None:
@@ -124,6 +146,16 @@ async def _until(
 async def _connect_unix(path: str, socket_options: Iterable[Any] | None) -> AsyncioStream:
     _, protocol = await asyncio.get_running_loop().create_unix_connection(SocketProtocol, path)
     return _set_options(AsyncioStream(protocol), socket_options)
+
+
+async def _try(
+    resolution: Resolution, address: HostAddress, port: int, local: tuple[str, int] | None
+) -> AsyncioStream:
+    try:
+        return await _connect(address, port, local)
+    except OSError as error:
+        resolution.record_failure(address, error)
+        raise
 
 
 async def _connect(address: HostAddress, port: int, local: tuple[str, int] | None) -> AsyncioStream:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from typed_async_client.hosts import is_address
 from typed_async_client.net.lookups import Lookup, Lookups
 
-__all__ = ["HostAddress", "Resolution", "look_up", "resolve_in_thread"]
+__all__ = ["HostAddress", "Resolution", "look_up", "needs_lookup", "resolve_in_thread"]
 
 HostAddress: TypeAlias = tuple[socket.AddressFamily, str]
 """An address family, and an address in it as text; ``%`` and a zone may follow."""
@@ -51,6 +51,17 @@ class Resolution:
         """Return what was being done, for the message of a timeout."""
         waited = self._lookup.waited_for
         return f"waiting to resolve {self._host}: {waited}" if waited else f"resolving {self._host}"
+
+    def record_failure(self, address: HostAddress, error: OSError) -> None:
+        """Note that an address couldn't be connected to; here, nothing is remembered."""
+
+    def discard(self) -> None:
+        """Note that none of the addresses is of use; here, nothing is remembered."""
+
+
+def needs_lookup(host: str) -> bool:
+    """Whether a host is a name other than ``localhost``; everything else is known at once."""
+    return not _without_lookup(host)
 
 
 def resolve_in_thread(host: str, timeout: float | None) -> list[HostAddress]:

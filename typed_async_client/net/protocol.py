@@ -17,12 +17,14 @@ import threading
 from collections.abc import Callable
 from typing import cast
 
+from typed_async_client.net.unread import UnreadBytes
+
 __all__ = ["SecureProtocol", "SocketProtocol", "StreamProtocol"]
 
-_HIGH_WATER = 256 * 1024
+_HIGH_WATER = 512 * 1024
 """Unread bytes above which reading from the transport is paused."""
 
-_BUFFER_SIZE = 256 * 1024
+_BUFFER_SIZE = 512 * 1024
 """Most bytes per read. What remains in the kernel when TLS is reset may be lost."""
 
 _MOST_READS = 32
@@ -42,19 +44,19 @@ class StreamProtocol(asyncio.BaseProtocol):
     def __init__(self) -> None:
         self.received: int = 0
         self.transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
         self._ended = False
         self._error: Exception | None = None
         self._filter: Callable[[bytes], bytes] | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._reading_paused = False
+        self._unread = UnreadBytes()
         self._writing_paused = False
 
     @property
     def is_readable(self) -> bool:
         """Whether there are unread bytes, or the connection has ended."""
-        return bool(self._buffer) or self._ended
+        return bool(self._unread) or self._ended
 
     @property
     def has_ended(self) -> bool:
@@ -68,14 +70,8 @@ class StreamProtocol(asyncio.BaseProtocol):
 
     def take(self, max_bytes: int) -> bytes:
         """Remove and return up to ``max_bytes`` unread bytes; empty if there are none."""
-        buffer = self._buffer
-        if len(buffer) <= max_bytes:
-            data = bytes(buffer)
-            buffer.clear()
-        else:
-            data = bytes(buffer[:max_bytes])
-            del buffer[:max_bytes]
-        if self._reading_paused and len(buffer) <= _HIGH_WATER // 2 and self.transport:
+        data = self._unread.take(max_bytes)
+        if self._reading_paused and len(self._unread) <= _HIGH_WATER // 2 and self.transport:
             self._reading_paused = False
             self.transport.resume_reading()
         return data
@@ -99,12 +95,14 @@ class StreamProtocol(asyncio.BaseProtocol):
     def filter_input(self, transform: Callable[[bytes], bytes]) -> None:
         """Pass all received bytes through ``transform``, starting with those not yet read."""
         self._filter = transform
-        self._buffer[:] = transform(bytes(self._buffer))
+        unread, self._unread = self._unread, UnreadBytes()
+        while data := unread.take(_BUFFER_SIZE):
+            self._unread.append(transform(data))
 
     def insert(self, data: bytes) -> None:
         """Append bytes to the unread ones as if the peer had sent them."""
         if data:
-            self._buffer += data
+            self._unread.append(data)
             _wake(self._reader)
 
     def eof_received(self) -> bool:
@@ -133,9 +131,9 @@ class StreamProtocol(asyncio.BaseProtocol):
             data = self._filter(bytes(data))
         if not data:
             return
-        self._buffer += data
+        self._unread.append(data)
         _wake(self._reader)
-        if len(self._buffer) > _HIGH_WATER and not self._reading_paused and self.transport:
+        if len(self._unread) > _HIGH_WATER and not self._reading_paused and self.transport:
             self._reading_paused = True
             self.transport.pause_reading()
 

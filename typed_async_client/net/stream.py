@@ -174,8 +174,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def let_arrive(self) -> None:
         """Let the event loop read what TLS data has arrived: it is lost if a write fails."""
-        tls, sock = self.get_extra_info("ssl_object"), self.get_extra_info("socket")
-        if tls is not None and sock is not None and is_socket_readable(sock):
+        sock = None if self._inner is None else self.get_extra_info("socket")
+        if sock is not None and is_socket_readable(sock):
             for _ in range(2):  # the loop reads after the first, and this task runs before that
                 await asyncio.sleep(0)
 

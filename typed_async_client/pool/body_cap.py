@@ -103,9 +103,8 @@ class CappedBody(httpx.AsyncByteStream):
             await self._stream.aclose()
 
     async def _refuse(self, found: str) -> None:
-        error = self._cap.error(found)
         await self.aclose()
-        raise error
+        raise self._cap.error(found)  # not kept in a variable, which its traceback would refer to
 
 
 def capped_body_class(response: Any) -> type[CappedBody]:

@@ -14,7 +14,7 @@ from typed_async_client.pool.decoding import (
     decoder_for,
     leave_slice_encoded,
 )
-from typed_async_client.private import set_decoder
+from typed_async_client.private import decoder_of, set_decoder
 
 __all__ = ["SPENT", "BoundedResponse"]
 
@@ -48,10 +48,10 @@ class BoundedResponse(httpx.Response):
             httpx.HTTPError: see ``httpx.Response.aread``.
         """
         if not hasattr(self, "_content"):
-            content = io.BytesIO()
-            async for part in self.aiter_bytes():
-                content.write(part)
-            self._content = content.getvalue()
+            with io.BytesIO() as content:  # closed, as the traceback of an error would hold it
+                async for part in self.aiter_bytes():
+                    content.write(part)
+                self._content = content.getvalue()
         return self._content
 
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
@@ -61,7 +61,7 @@ class BoundedResponse(httpx.Response):
         more of the part before: httpx calls the decoder once for each of them.
         """
         raw = cast("AsyncGenerator[bytes, None]", super().aiter_raw(chunk_size))
-        decoder = vars(self).get("_decoder")
+        decoder = decoder_of(self)
         return _in_steps(raw, decoder) if isinstance(decoder, BodyDecoder) else raw
 
     async def aclose(self) -> None:
@@ -75,6 +75,10 @@ class BoundedResponse(httpx.Response):
 
     def _drop_stream(self) -> None:
         self.stream: Any = SPENT
+
+    def choose_decoder(self) -> None:
+        """Choose what decodes the body before it is read."""
+        self._get_content_decoder()
 
     def _get_content_decoder(self) -> Any:
         if not hasattr(self, "_decoder") and not leave_slice_encoded(self):

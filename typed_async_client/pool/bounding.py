@@ -18,9 +18,9 @@ from typed_async_client.pool.decoding import (
     too_many_codings,
 )
 from typed_async_client.pool.response import WholeResponse
-from typed_async_client.private import set_decoder
+from typed_async_client.private import decoder_of, set_decoder
 
-__all__ = ["bound_body"]
+__all__ = ["bound_body", "watched_decoder"]
 
 _METHODS_WITHOUT: Final = ("HEAD", "CONNECT")
 _WITHOUT_BODY: Final = (204, 304)
@@ -59,6 +59,20 @@ def bound_body(response: Any, request: Any, limit: int | None, max_encodings: in
     if codings:
         decoder = decoder_for(codings, max_encodings, None if cap is None else cap.check_decoded)
         set_decoder(response, _ForHttpx2(decoder) if is_from(response, "httpx2") else decoder)
+
+
+def watched_decoder(response: Any) -> Any:
+    """Return the decoder of a response, whose ``take_failure`` tells how the decoding ended.
+
+    None stands for the decoder of a body that isn't decoded.
+    """
+    if isinstance(response, BoundedResponse):
+        response.choose_decoder()
+    decoder = decoder_of(response)
+    if not isinstance(decoder, BodyDecoder | _ForHttpx2):
+        return None
+    decoder.is_watched = True
+    return decoder
 
 
 def _has_no_body(response: Any, request: Any) -> bool:
@@ -101,6 +115,14 @@ class _ForHttpx2:
     def __init__(self, decoder: BodyDecoder) -> None:
         self._decoder = decoder
 
+    @property
+    def is_watched(self) -> bool:
+        return self._decoder.is_watched
+
+    @is_watched.setter
+    def is_watched(self, value: bool) -> None:
+        self._decoder.is_watched = value
+
     def decode(self, data: bytes) -> Iterator[bytes]:
         with _errors_of_httpx2():
             yield from self._decoder.pieces(data)
@@ -109,6 +131,11 @@ class _ForHttpx2:
         with _errors_of_httpx2():
             self._decoder.finish()
         return iter(())
+
+    def take_failure(self, *, is_complete: bool) -> Any:
+        failure = self._decoder.take_failure(is_complete=is_complete)
+        is_ours = isinstance(failure, httpx.DecodingError)
+        return sys.modules["httpx2"].DecodingError(str(failure)) if is_ours else failure
 
 
 @contextlib.contextmanager

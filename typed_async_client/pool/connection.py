@@ -159,15 +159,26 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
     def __repr__(self) -> str:
         return f"<DirectConnection [{self.info()}]>"
 
+    async def open(self, request: httpcore.Request) -> None:
+        """Open the connection for later requests, with the timeouts of a request that isn't sent.
+
+        Over HTTP/2, the preface is sent, so that the server may announce its settings.
+        """
+        await self._ensure_open(request)
+        await self.exchange.open(request)
+
     async def _open_and_handle(self, request: httpcore.Request) -> httpcore.Response:
+        await self._ensure_open(request)
+        response: httpcore.Response = await self.exchange.handle_async_request(request)
+        return response
+
+    async def _ensure_open(self, request: httpcore.Request) -> None:
         await self._acquire_opening_lock(request)
         try:
             if self.exchange is None:
                 await self._open(request)
         finally:
             self._opening.release()
-        response: httpcore.Response = await self.exchange.handle_async_request(request)
-        return response
 
     async def _acquire_opening_lock(self, request: httpcore.Request) -> None:
         """Wait while another request opens the connection, for at most the connect timeout."""

@@ -23,8 +23,8 @@ part of a coded representation (206)       returned as received, RFC 9110 sectio
 import asyncio
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 import httpx
 
@@ -57,6 +57,9 @@ _SHOWN: Final = 5
 
 _PARTIAL: Final = 206
 _WHOLE_RANGE = re.compile(r"bytes 0-(\d{1,20})/(\d{1,20})", re.IGNORECASE)
+
+
+Pieces: TypeAlias = Generator[bytes, None, None]
 
 
 class Decoder(Protocol):
@@ -128,6 +131,7 @@ class BodyDecoder:
 
     Attributes:
         is_drained: whether ``decode`` has returned all of what it was given.
+        is_watched: whether it keeps the error that ends the decoding, for ``take_failure``.
     """
 
     def __init__(self, decoders: Sequence[Decoder], check: Check | None = None) -> None:
@@ -136,20 +140,40 @@ class BodyDecoder:
         self._pending: Iterator[bytes] = iter(())
         self._sizes = [0] * len(decoders)
         self.is_drained: bool = True
+        self.is_watched: bool = False
+        self._failure: Exception | None = None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Decode a part of the body; some of the pieces may be empty."""
-        pieces: Iterator[bytes] = iter((data,))
+        parts: Iterator[bytes] = iter((data,))
         for number, decoder in enumerate(self._decoders):
-            pieces = _decoded(decoder, pieces)
-            if self._check is not None:
-                pieces = self._checked(number, pieces, self._check)
-        return pieces
+            pieces = _decoded(decoder, parts)
+            parts = pieces if self._check is None else self._checked(number, pieces, self._check)
+        try:
+            yield from parts
+        except httpx.RequestError as error:
+            self._decoders = ()  # they hold megabytes, and the traceback of the error holds this
+            self._failure = error if self.is_watched else None
+            raise
 
     def finish(self) -> None:
         """Check that the body is complete."""
         for decoder in self._decoders:
             decoder.finish()
+
+    def take_failure(self, *, is_complete: bool) -> Exception | None:
+        """Return the error that has ended the decoding, once; None without one.
+
+        Args:
+            is_complete: whether all of the body was decoded, so that it must be complete.
+        """
+        failure, self._failure = self._failure, None  # its traceback refers back to this
+        if failure is None and is_complete:
+            try:
+                self.finish()
+            except httpx.DecodingError as error:
+                return error
+        return failure
 
     def decode(self, data: bytes) -> bytes:
         """Return the next piece of a part of the body.
@@ -170,11 +194,16 @@ class BodyDecoder:
         self.finish()
         return rest
 
-    def _checked(self, number: int, pieces: Iterator[bytes], check: Check) -> Iterator[bytes]:
+    def _checked(self, number: int, pieces: Pieces, check: Check) -> Pieces:
         is_last = number == len(self._decoders) - 1
         for piece in pieces:
             self._sizes[number] += len(piece)
-            check(self._sizes[number], is_last)
+            try:
+                check(self._sizes[number], is_last)
+            except httpx.RequestError:
+                del piece
+                pieces.close()
+                raise
             yield piece
 
 
@@ -186,16 +215,16 @@ async def decode_whole(decoder: BodyDecoder, raw: bytes) -> bytes:
     Raises:
         httpx.DecodingError: the encoded body is invalid or truncated.
     """
-    content = io.BytesIO()
-    for number, piece in enumerate(decoder.pieces(raw), 1):
-        content.write(piece)
-        if number % PIECES_PER_TURN == 0:
-            await asyncio.sleep(0)
-    decoder.finish()
-    return content.getvalue()
+    with io.BytesIO() as content:  # closed, so that the traceback of an error doesn't hold it
+        for number, piece in enumerate(decoder.pieces(raw), 1):
+            content.write(piece)
+            if number % PIECES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        decoder.finish()
+        return content.getvalue()
 
 
-def _decoded(decoder: Decoder, parts: Iterator[bytes]) -> Iterator[bytes]:
+def _decoded(decoder: Decoder, parts: Iterator[bytes]) -> Pieces:
     """Decode parts of a body in small slices, and yield at least one piece for each of these."""
     for part in parts:
         for start in range(0, len(part), _SLICE_SIZE):

@@ -10,10 +10,11 @@ import asyncio
 import random as random_module
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import httpcore
+import httpx
 
 from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
@@ -26,10 +27,11 @@ from typed_async_client.pool.queue import PoolQueue, Waiter
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
 from typed_async_client.pool.slots import PoolStatistics, Slots
+from typed_async_client.pool.warm_up import WarmUpReport, WarmUps
 from typed_async_client.private import is_stock_pool
 from typed_async_client.unclosed import WarnsUnclosed
 from typed_async_client.wire.headers import body_framing
-from typed_async_client.wire.messages import timeout_of
+from typed_async_client.wire.messages import closing_request, timeout_of
 
 __all__ = ["ConnectionPool", "PoolStatistics"]
 
@@ -118,9 +120,9 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             now=time.monotonic,
             random=random,
         )
-        self._binding = Binding()
+        self._binding, self._closed = Binding(), False
         self._queue = PoolQueue(self._slots, limits.max_connections)
-        self._closed = False
+        self._warm_ups = WarmUps(self._slots, self._queue, options.may_multiplex)
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request on a pooled connection, and return its response with an open body.
@@ -135,6 +137,8 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         if not is_stock_pool():
             return await super().handle_async_request(request)
         self._binding.check()
+        if self._limits.force_close:
+            request = closing_request(request)
         pooled = PooledRequest(request, resend_on_closed=self._resend_on_closed)
         request = pooled.prepare()
         while True:
@@ -160,6 +164,26 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
                     cause = failure = None  # they refer to this frame
             else:
                 return self._wrap_response(slot, pooled, response)
+
+    async def warm_up(
+        self, urls: Iterable[httpx.URL], connections: int, timeouts: Mapping[str, float | None]
+    ) -> list[WarmUpReport]:
+        """Open idle connections to the origins of URLs, without sending a request.
+
+        Nothing is opened while a tool has patched httpcore's pool, as some that record requests do.
+
+        Args:
+            urls: URLs of the origins.
+            connections: how many idle connections each origin should have, >= 1.
+            timeouts: seconds by phase: ``connect``, ``read``, ``write``; None is no limit.
+
+        Raises:
+            httpx.UnsupportedProtocol: the pool doesn't support the scheme of a URL.
+            ClientBoundError: the pool belongs to another event loop, thread or process.
+        """
+        self._binding.check()
+        self._check_open()
+        return await self._warm_ups.open(urls, connections if is_stock_pool() else 0, timeouts)
 
     def create_connection(self, origin: httpcore.Origin) -> Any:
         """Create a connection for httpcore's own code, where a patched method passes requests on."""
@@ -201,6 +225,8 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         self._slots.drop_all()
         await super().aclose()
         if self._binding.loop is not None:
+            await self._warm_ups.aclose()
+            await self._backend.aclose()
             await asyncio.sleep(0)  # let asyncio close the aborted sockets
 
     def __repr__(self) -> str:
@@ -209,9 +235,12 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             f"<ConnectionPool [{stats.active} active, {stats.idle} idle, {stats.waiting} waiting]>"
         )
 
-    def _take(self, pooled: PooledRequest) -> Slot | None:
+    def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the connection pool is closed: create a new transport")
+
+    def _take(self, pooled: PooledRequest) -> Slot | None:
+        self._check_open()
         return self._queue.take(pooled)
 
     async def _wait_for_slot(self, pooled: PooledRequest) -> Slot:

@@ -2,16 +2,23 @@
 
 httpcore chooses the class of a connection through a proxy, and that class makes its exchange itself.
 All of them keep it in one attribute, so it is replaced when it is stored there.
+
+They connect when they are given their first request. So to open one without a request, it is given one
+that the exchange in it doesn't send.
 """
 
+import contextlib
 import functools
+from collections.abc import Coroutine
 from typing import Any
 
 import httpcore
 
 from typed_async_client.http1.h11_exchange import H11Exchange
+from typed_async_client.http2.opening import OpenableHttp2
 from typed_async_client.pool.socks import without_handshake
 from typed_async_client.private import origin_and_stream_of
+from typed_async_client.wire.messages import OpenedError
 
 __all__ = ["with_own_exchange"]
 
@@ -27,6 +34,17 @@ def with_own_exchange(connection: Any) -> Any:
 class _OwnExchange:
     """Replaces the exchange of a connection, and in the connection inside a proxied one."""
 
+    handle_async_request: Any
+
+    async def open(self, request: httpcore.Request) -> None:
+        """Open the connection, its tunnel included, for later requests.
+
+        Args:
+            request: a request without a method, whose timeouts apply.
+        """
+        with contextlib.suppress(OpenedError):
+            await self.handle_async_request(request)
+
     def replace_exchange(self) -> None:
         """Replace what it has created already."""
         self._connection = vars(self).get("_connection")
@@ -39,10 +57,25 @@ class _OwnExchange:
     def _connection(self, created: Any) -> None:
         if type(created) is httpcore.AsyncHTTP11Connection:
             origin, stream = origin_and_stream_of(created)
-            created = H11Exchange(origin, without_handshake(stream))
+            created = _ProxiedExchange(origin, without_handshake(stream))
+        elif type(created) is httpcore.AsyncHTTP2Connection:
+            created.__class__ = OpenableHttp2
         elif type(created) is httpcore.AsyncHTTPConnection:
             created = with_own_exchange(created)
         vars(self)["_connection"] = created
+
+
+class _ProxiedExchange(H11Exchange):
+    """An exchange that doesn't send the request that opens its connection."""
+
+    def handle_async_request(
+        self, request: httpcore.Request
+    ) -> Coroutine[Any, Any, httpcore.Response]:
+        return super().handle_async_request(request) if request.method else self._opened(request)
+
+    async def _opened(self, request: httpcore.Request) -> httpcore.Response:
+        await self.open(request)
+        raise OpenedError
 
 
 @functools.cache  # one subclass for each of httpcore's classes

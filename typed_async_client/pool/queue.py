@@ -81,6 +81,19 @@ class PoolQueue:
             self._slots.enter(slot, request.ticket)
         return slot
 
+    def open_early(self, key: Key) -> tuple[Slot, int] | None:
+        """Open a connection that no request needs yet; return it and the ticket that holds it.
+
+        Returns:
+            None if requests are waiting for a connection, or if it couldn't be kept idle.
+        """
+        slot = None if self._all else self._slots.open_early(key)
+        if slot is None:
+            return None
+        ticket = next(self._tickets)
+        self._slots.enter(slot, ticket)
+        return slot, ticket
+
     def add(self, request: PooledRequest) -> Waiter:
         """Let a request wait for which ``take`` has just found no slot."""
         waiter = Waiter(request, asyncio.get_running_loop().create_future())

@@ -20,7 +20,7 @@ from typed_async_client.wire.messages import REPLAYABLE_BODIES
 from typed_async_client.wire.request_rules import prepared
 from typed_async_client.wording import explained
 
-__all__ = ["REFUSALS", "RESENDS", "PooledRequest"]
+__all__ = ["REFUSALS", "RESENDS", "PooledRequest", "key_of"]
 
 RESENDS = "typed_async_client.resends"
 """Response extension: how often the pool sent the request twice, after it may have been processed."""
@@ -84,8 +84,8 @@ class PooledRequest:
 
     def __init__(self, request: httpcore.Request, *, resend_on_closed: bool = True) -> None:
         self.failed_slot: int = 0
-        self.origin: Origin = _origin_of(request)
-        self.key: Key = (self.origin, _server_name(request, self.origin))
+        self.key: Key = key_of(request)
+        self.origin: Origin = self.key[0]
         self.refusals: int = 0
         self.request: httpcore.Request = request
         self.resends: int = 0
@@ -243,14 +243,20 @@ def _blame_server(error: BaseException, code: int | None) -> BaseException:
     return httpcore.RemoteProtocolError(f"the server reset the stream with error code {code}")
 
 
-def _origin_of(request: httpcore.Request) -> Origin:
+def key_of(request: httpcore.Request) -> Key:
+    """Return what the connection of a request must be good for.
+
+    Raises:
+        httpcore.UnsupportedProtocol: the pool doesn't support the URL's scheme.
+    """
     url = request.url
     if url.scheme not in _PORTS:
         scheme = url.scheme.decode("ascii", "replace")
         raise httpcore.UnsupportedProtocol(
             f"unsupported protocol {scheme!r}: the URL must start with http:// or https://"
         )
-    return url.scheme, url.host, url.port or _PORTS[url.scheme]
+    origin = url.scheme, url.host, url.port or _PORTS[url.scheme]
+    return origin, _server_name(request, origin)
 
 
 def _server_name(request: httpcore.Request, origin: Origin) -> str:

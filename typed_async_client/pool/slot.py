@@ -34,12 +34,14 @@ class PoolLimits:
         keepalive_expiry: seconds that a connection may be idle; None is no limit.
         max_connection_age: seconds after which a connection isn't used any more; None is no limit.
             Each connection retires at a random time within the last tenth of it.
+        force_close: whether a connection is closed after its response, instead of becoming idle.
     """
 
     max_connections: int | None = 100
     max_keepalive_connections: int | None = 20
     keepalive_expiry: float | None = 5.0
     max_connection_age: float | None = None
+    force_close: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,8 @@ class Slot:
             connected.
         key: what it may be used for.
         number: its position in the order in which the pool opened connections, from 1.
+        opened_early: whether it was opened before a request needed it, which counts as an exchange:
+            the first request on it may find that the server has closed it meanwhile.
         retire_at: monotonic time after which it isn't reused; None is never.
         route: how it reaches its origin.
         tickets: of the requests that hold it now; more than one only with HTTP/2.
@@ -88,6 +92,7 @@ class Slot:
         "key",
         "layers",
         "number",
+        "opened_early",
         "retire_at",
         "route",
         "tickets",
@@ -103,6 +108,7 @@ class Slot:
         self.key: Key = key
         self.layers: list[Any] = []
         self.number: int = number
+        self.opened_early: bool = False
         self.retire_at: float | None = retire_at
         self.route: Route = DIRECT
         self.tickets: set[int] = set()
@@ -117,6 +123,11 @@ class Slot:
     def users(self) -> int:
         """The number of requests that hold it now."""
         return len(self.tickets)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it was opened early and no request has used it."""
+        return self.opened_early and self.exchanges == 1
 
     @property
     def received(self) -> int:

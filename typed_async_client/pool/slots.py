@@ -5,6 +5,8 @@ cancellation can fall between two of them. Each of these calls takes amortised c
 """
 
 import dataclasses
+import math
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -94,6 +96,37 @@ class Slots:
         """Open a connection, in place of an idle one if need be; return None if all are in use."""
         return self._open(key) if self._make_room() else None
 
+    def open_early(self, key: Key) -> Slot | None:
+        """Open a connection that no request needs yet; None if it couldn't be kept idle."""
+        if not self.room_for_idle():
+            return None
+        slot = self._open(key)
+        slot.opened_early = True
+        return slot
+
+    def room_for_idle(self) -> int:
+        """Return how many more connections could be kept idle without closing another one."""
+        self._expire(self._now())
+        limits = self._limits
+        if limits.keepalive_expiry is not None and limits.keepalive_expiry <= 0:
+            return 0
+        opening = sum(slot.is_unused and slot.users > 0 for slot in self._all)
+        room = [sys.maxsize]
+        if limits.max_connections is not None:
+            room.append(limits.max_connections - len(self._all))
+        if limits.max_keepalive_connections is not None:
+            room.append(limits.max_keepalive_connections - len(self._idle) - opening)
+        return max(0, min(room))
+
+    def ready(self, key: Key) -> float:
+        """Return how many requests could use an open connection at once; HTTP/2 has no limit here."""
+        now = self._now()
+        self._expire(now)
+        shared = [slot for slot in self._shared.get(key, ()) if slot.is_multiplexed]
+        if any(slot.accepts_requests(now) for slot in shared):
+            return math.inf
+        return sum(not slot.is_stale(now) for slot in self._idle_by_key.get(key, ()))
+
     def enter(self, slot: Slot, ticket: int) -> None:
         """Give a slot, which was found or opened just now, to the request with that ticket."""
         self._remove_idle(slot)
@@ -123,6 +156,8 @@ class Slots:
             self.drop(slot, "failed")
         elif not slot.is_reusable(now):
             self.drop(slot, "not reusable")
+        elif self._limits.force_close and not slot.is_unused:
+            self.drop(slot, "force_close")
         else:
             self._keep_idle(slot, now)
 

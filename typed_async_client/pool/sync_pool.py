@@ -4,7 +4,8 @@ import httpcore
 import httpx
 
 from typed_async_client.net.sync_backend import SyncDeadlineBackend
-from typed_async_client.pool.transport import DEFAULT_LIMITS, as_httpcore_proxy
+from typed_async_client.pool.proxies import as_httpcore_proxy
+from typed_async_client.pool.transport import DEFAULT_LIMITS
 
 __all__ = ["sync_pool"]
 

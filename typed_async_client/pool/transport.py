@@ -2,35 +2,35 @@
 
 import functools
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
-import httpcore
 import httpx
 
-from typed_async_client.described import with_message
-from typed_async_client.httpx_errors import map_httpcore_error
-from typed_async_client.httpx_types import CertTypes, ProxyTypes, as_proxy
+from typed_async_client.httpx_types import CertTypes, ProxyTypes, TimeoutTypes
 from typed_async_client.libraries import check_request
-from typed_async_client.limit_checks import check_limits
+from typed_async_client.limit_checks import check_limits, check_timeout
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
+from typed_async_client.policies.checks import require_bool
+from typed_async_client.policies.dns_cache import DnsCache
 from typed_async_client.pool.body import PooledBody
-from typed_async_client.pool.connection import ChooseProxy
 from typed_async_client.pool.connector import Http11
-from typed_async_client.pool.environment import ProxyRules, require_http2, require_socks
+from typed_async_client.pool.environment import require_http2
+from typed_async_client.pool.httpx_stream import HttpxStream, raise_as_httpx
 from typed_async_client.pool.pool import ConnectionPool, PoolStatistics
+from typed_async_client.pool.proxies import as_httpcore_proxy, environment_proxies
 from typed_async_client.pool.response import WholeResponse
-from typed_async_client.pool.slot import Origin, PoolLimits
+from typed_async_client.pool.slot import PoolLimits
+from typed_async_client.pool.warm_up import WarmUpReport, checked_urls
 from typed_async_client.private import is_stock_transport
-from typed_async_client.reasons import hide_header_value
 from typed_async_client.sources import aclose_source
 from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
 
-__all__ = ["DEFAULT_LIMITS", "AsyncPoolTransport", "as_httpcore_proxy"]
+__all__ = ["DEFAULT_LIMITS", "AsyncPoolTransport"]
 
 DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 """Those of httpx."""
@@ -64,6 +64,10 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         max_connection_age: seconds after which a connection isn't used any more; None is no limit.
         address_guard: returns whether the client may connect to a resolved address; None allows
             every address.
+        dns_cache: how to remember the addresses of hosts, such as ``DnsCache()``; None asks the
+            system for each connection. Each transport has its own, which ends when it is closed.
+        force_close: close each connection after its response, and say so in the request: over
+            HTTP/2, once no request uses it any more.
         resend_on_closed: send an idempotent request once more, on a new connection, if its reused
             connection is closed before the first byte of the response. The server may then process
             it twice. If False, the error of the first connection is raised.
@@ -73,9 +77,9 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
 
     Raises:
         ImportError: an option needs a library that isn't installed; the message names the extra.
-        TypeError: ``limits`` isn't an ``httpx.Limits``.
-        ValueError: ``http11`` has another value, a proxy has an unknown scheme, or a limit is too
-            small.
+        TypeError: ``limits`` isn't an ``httpx.Limits``, or ``dns_cache`` isn't a ``DnsCache``.
+        ValueError: ``http11`` has another value, a proxy has an unknown scheme, a limit is too
+            small, or ``force_close`` isn't a bool.
 
     Example:
         >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
@@ -98,24 +102,21 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         http11: Http11 = "auto",
         max_connection_age: float | None = None,
         address_guard: AddressGuard | None = None,
+        dns_cache: DnsCache | None = None,
+        force_close: bool = False,
         resend_on_closed: bool = True,
     ) -> None:
         require_http2(http2=http2)
-        check_limits(limits)
         # httpx's own __init__ would create a second pool.
         self._make_pool = functools.partial(
-            ConnectionPool,
-            limits=PoolLimits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_keepalive_connections,
-                keepalive_expiry=limits.keepalive_expiry,
-                max_connection_age=max_connection_age,
-            ),
+            _make_pool,
+            functools.partial(AsyncioBackend, address_guard=address_guard, dns_cache=dns_cache),
+            limits=_limits(limits, max_connection_age, force_close=force_close),
             ssl_context=OwnAlpnContext(
                 httpx.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
             ),
             proxy=None if proxy is None else as_httpcore_proxy(proxy),
-            proxy_for=_environment_proxies(
+            proxy_for=environment_proxies(
                 trust_env=trust_env and proxy is None and uds is None and address_guard is None
             ),
             http1=http1,
@@ -123,7 +124,6 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             retries=retries,
             local_address=local_address,
             uds=uds,
-            network_backend=AsyncioBackend(address_guard=address_guard),
             socket_options=socket_options,
             http11=http11,
             resend_on_closed=resend_on_closed,
@@ -140,6 +140,46 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
     def statistics(self) -> PoolStatistics:
         """Return a snapshot of the pool's state and counters."""
         return self._pool.statistics()
+
+    async def warm_up(
+        self,
+        urls: Iterable[httpx.URL | str],
+        *,
+        connections: int = 1,
+        timeout: TimeoutTypes = 5.0,
+    ) -> list[WarmUpReport]:
+        """Open connections to the origins of URLs before they are needed; no request is sent.
+
+        They are opened at the same time, through the proxies of this transport, and kept idle for
+        the next requests, for as long as ``limits.keepalive_expiry`` says. If an origin speaks
+        HTTP/2, it gets one. No idle connection makes room for another, and none is opened that the
+        limits wouldn't let stay idle. Nothing is opened while a tool has patched this transport.
+
+        Args:
+            urls: one URL of each origin; only scheme, host and port count.
+            connections: how many idle connections each origin should have, >= 1; those that it has
+                already count.
+            timeout: seconds for each phase, in any form that httpx accepts; None is no limit.
+
+        Returns:
+            A report for each origin, in the order of the URLs. What failed is in there.
+
+        Raises:
+            TypeError: ``urls`` isn't a collection of URLs.
+            ValueError: ``connections`` isn't an integer >= 1, or a timeout is negative.
+            httpx.InvalidURL: a URL is invalid.
+            httpx.UnsupportedProtocol: the scheme of a URL isn't supported; nothing was opened.
+
+        Example:
+            >>> async def main() -> None:
+            ...     async with AsyncPoolTransport() as transport:
+            ...         print(await transport.warm_up(["https://example.org/"]))
+        """
+        parsed = checked_urls(urls, connections)
+        check_timeout(timeout)
+        self._reopen()
+        wanted = connections if is_stock_transport() else 0
+        return await self._pool.warm_up(parsed, wanted, httpx.Timeout(timeout).as_dict())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return its response with an open body.
@@ -162,8 +202,8 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
                 await aclose_source(request.stream)
             if not isinstance(error, Exception):
                 raise
-            _raise_as_httpx(error, request)
-        body = _Stream(response.stream)
+            raise_as_httpx(error, request)
+        body = HttpxStream(response.stream)
         if not isinstance(response.stream, PooledBody):  # of a mock, or of httpcore's own pool
             return httpx.Response(
                 response.status,
@@ -202,90 +242,26 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             self._pool, self._is_closed = owned(self._make_pool()), False
 
 
-def _raise_as_httpx(error: Exception, request: httpx.Request | None = None) -> NoReturn:
-    """Raise httpx's counterpart of an httpcore error; raise any other error unchanged."""
-    if isinstance(error, httpcore.LocalProtocolError):
-        hide_header_value(error)  # h11 quotes it, if a tool has patched httpcore's pool
-    converted = map_httpcore_error(error)
-    if converted is not error:
-        converted = with_message(converted, request)  # a mock of the pool may raise it without one
-    try:
-        if converted is error:
-            raise error
-        raise converted from error
-    finally:
-        del converted  # it refers to this frame
-
-
-class _Stream(httpx.AsyncByteStream):
-    """The body of a response, which raises httpx's errors."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Parts(aiter(self._stream))
-
-    async def read_whole(self) -> bytes:
-        try:
-            body: bytes = await self._stream.read_whole()
-        except Exception as error:  # noqa: BLE001 - raised again
-            _raise_as_httpx(error)
-        return body
-
-    def aclose(self) -> Coroutine[Any, Any, None]:
-        closing: Coroutine[Any, Any, None] = self._stream.aclose()
-        return closing
-
-
-class _Parts(AsyncIterator[bytes]):
-    """An iterator over the parts of a body."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: AsyncIterator[bytes]) -> None:
-        self._parts = parts
-
-    async def __anext__(self) -> bytes:
-        try:
-            return await anext(self._parts)
-        except StopAsyncIteration:
-            raise  # raising it in a function would make a reference cycle with its frame
-        except Exception as error:  # noqa: BLE001 - raised again
-            _raise_as_httpx(error)
-
-
-def _environment_proxies(*, trust_env: bool) -> ChooseProxy | None:
-    """Return what chooses the proxy of an origin by the environment; None if it names no proxy."""
-    rules = ProxyRules.of_environment(trust_env=trust_env)
-    if not rules.proxies:
-        return None
-
-    def choose(origin: Origin) -> httpcore.Proxy | None:
-        scheme, host, port = origin
-        url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port)
-        proxy = rules.proxy_for(url)
-        return None if proxy is None else as_httpcore_proxy(proxy)
-
-    return choose
-
-
-def as_httpcore_proxy(url_or_proxy: ProxyTypes) -> httpcore.Proxy:
-    """Return httpcore's form of a proxy; one with a TLS context is for asynchronous pools only.
+def _limits(
+    limits: httpx.Limits, max_connection_age: float | None, *, force_close: bool
+) -> PoolLimits:
+    """Check the limits of a pool, and return them.
 
     Raises:
-        ImportError: it needs an extra that isn't installed.
+        TypeError: ``limits`` isn't an ``httpx.Limits``.
+        ValueError: a limit is too small, or ``force_close`` isn't a bool.
     """
-    proxy = as_proxy(url_or_proxy)
-    require_socks([proxy])
-    return httpcore.Proxy(
-        url=httpcore.URL(
-            scheme=proxy.url.raw_scheme,
-            host=proxy.url.raw_host,
-            port=proxy.url.port,
-            target=proxy.url.raw_path,
-        ),
-        auth=proxy.raw_auth,
-        headers=proxy.headers.raw,
-        ssl_context=None if proxy.ssl_context is None else OwnAlpnContext(proxy.ssl_context),
+    check_limits(limits)
+    require_bool("force_close", force_close)
+    return PoolLimits(
+        max_connections=limits.max_connections,
+        max_keepalive_connections=limits.max_keepalive_connections,
+        keepalive_expiry=limits.keepalive_expiry,
+        max_connection_age=max_connection_age,
+        force_close=force_close,
     )
+
+
+def _make_pool(make_backend: Callable[[], AsyncioBackend], **options: Any) -> ConnectionPool:
+    """Create a pool with a network backend of its own, which is closed with it."""
+    return ConnectionPool(network_backend=make_backend(), **options)

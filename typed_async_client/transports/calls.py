@@ -56,9 +56,7 @@ class _TransportCalls:
         self._run = run
         self._start = start
 
-    def _begin(
-        self, call: httpx.Request, publish: "Callable[[AsyncEvent], None]"
-    ) -> tuple[CallRun, Any]:
+    def _begin(self, call: httpx.Request) -> tuple[CallRun, Any]:
         """Return the state of a call, and what makes its attempts.
 
         Raises:
@@ -77,7 +75,7 @@ class _TransportCalls:
         run: CallRun = self._start(call, self._run.now, functools.partial(CallRun, self._run))
         if run.key is not None and "idempotency_key" not in call.extensions:
             run.key = self._run.key or run.key  # each call sends the same
-        return run, self._make_sender(run, call, publish, self._outer)
+        return run, self._make_sender(run, call, self._outer)
 
     def receive(self, call: httpx.Request, sender: Any, response: httpx.Response) -> httpx.Response:
         """Return the response of a call, as a middleware gets it."""
@@ -89,11 +87,9 @@ class _TransportCalls:
 class AsyncTransportCalls(_TransportCalls):
     """The calls of a request of an asynchronous client."""
 
-    def begin(
-        self, call: httpx.Request, publish: "Callable[[AsyncEvent], None]"
-    ) -> tuple[CallRun, AsyncTransportSender]:
+    def begin(self, call: httpx.Request) -> tuple[CallRun, AsyncTransportSender]:
         """Return the state of a call, and what makes its attempts."""
-        return self._begin(call, publish)
+        return self._begin(call)
 
     async def complete(self, call: httpx.Request, response: httpx.Response) -> None:
         """Do nothing: the body is left to the client."""
@@ -112,15 +108,13 @@ class AsyncTransportCalls(_TransportCalls):
 class SyncTransportCalls(_TransportCalls):
     """The calls of a request of a synchronous client."""
 
-    def begin(
-        self, call: httpx.Request, publish: "Callable[[AsyncEvent], None]"
-    ) -> tuple[CallRun, SyncTransportSender]:
+    def begin(self, call: httpx.Request) -> tuple[CallRun, SyncTransportSender]:
         """Return the state of a call, and what makes its attempts.
 
         Raises:
             TypeError: it brings policies that a synchronous client can't apply.
         """
-        run, sender = self._begin(call, publish)
+        run, sender = self._begin(call)
         check_run_sync(run)
         return run, sender
 

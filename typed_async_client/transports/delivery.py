@@ -12,15 +12,15 @@ from typing import Any
 import httpx
 
 from typed_async_client.engine.drivers import finish
-from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
 from typed_async_client.net.thread_deadline import EndsBy
 from typed_async_client.pool.response import WholeResponse
+from typed_async_client.record import RequestRecord
 from typed_async_client.wording import name_server
 
-__all__ = ["Delivery", "hand_over", "is_in_memory"]
+__all__ = ["AsyncDeliveredBody", "Delivery", "hand_over", "is_in_memory"]
 
 
 class Delivery:
@@ -29,17 +29,27 @@ class Delivery:
     Args:
         flow: the flow of the request, which has handed the response over.
         publish: publishes its last events.
-        run: the state of the request.
+        record: the method and the URL of the request.
+        deadline: when the request must have ended, in monotonic seconds; infinite for never.
+        client: the client of httpx or httpx2 that reads the body; None for one of httpx.
 
     Attributes:
-        deadline: when the request must have ended, in monotonic seconds.
+        deadline: the same.
     """
 
-    __slots__ = ("_flow", "_publish", "_record", "deadline")
+    __slots__ = ("_client", "_flow", "_publish", "_record", "deadline")
 
-    def __init__(self, flow: Flow[Any], publish: Callable[[AsyncEvent], None], run: Run) -> None:
-        self.deadline: float = run.deadline
-        self._record = run.record
+    def __init__(
+        self,
+        flow: Flow[Any],
+        publish: Callable[[AsyncEvent], None],
+        record: RequestRecord,
+        deadline: float,
+        client: Any = None,
+    ) -> None:
+        self._client = client
+        self.deadline: float = deadline
+        self._record = record
         self._flow: Flow[Any] | None = flow
         self._publish = publish
 
@@ -58,7 +68,8 @@ class Delivery:
         """Return the error of a body that can't be read before the deadline."""
         method, server = self._record.method, name_server(self._record.origin)
         return DeadlineExceededError(
-            f"{method}: its deadline passed while the response from {server} was read"
+            f"{method}: its deadline passed while the response from {server} was read",
+            client=self._client,
         )
 
     def __del__(self) -> None:  # a response that is dropped unread holds its permits no longer
@@ -84,24 +95,36 @@ def hand_over(response: httpx.Response, delivery: Delivery) -> None:
 
 
 class AsyncDeliveredBody(httpx.AsyncByteStream):
-    """The body of a response for ``httpx.AsyncClient``."""
+    """The body of a response for ``httpx.AsyncClient``.
 
-    def __init__(self, stream: Any, delivery: Delivery) -> None:
+    Args:
+        stream: the body.
+        delivery: what follows it.
+        decoder: what its reader decodes it with; its ``take_failure()`` returns the error of that.
+    """
+
+    def __init__(self, stream: Any, delivery: Delivery, decoder: Any = None) -> None:
         self._delivery = delivery
+        self._decoder = decoder
         self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = aiter(self._stream)
+        is_limited = self._delivery.deadline != math.inf
         try:
-            while (part := await self._in_time(anext(parts, None))) is not None:
-                yield part
+            if is_limited:
+                while (part := await self._in_time(lambda: anext(parts, None))) is not None:
+                    yield part
+            else:
+                async for part in parts:
+                    yield part
         except GeneratorExit:
             raise  # the reader has left, and will close the response
         except BaseException as error:
             self._delivery.end(error)
             raise
         else:
-            self._delivery.end()
+            self._end(is_complete=True)
         finally:
             if isinstance(parts, AsyncGenerator):
                 await parts.aclose()
@@ -109,7 +132,8 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
     async def read_whole(self) -> bytes:
         """Read and return the whole body."""
         try:
-            body: bytes = await self._in_time(self._stream.read_whole())
+            read, is_limited = self._stream.read_whole, self._delivery.deadline != math.inf
+            body: bytes = await (self._in_time(read) if is_limited else read())
         except BaseException as error:
             self._delivery.end(error)
             raise
@@ -121,16 +145,22 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
         try:
             await self._stream.aclose()
         finally:
-            self._delivery.end()
+            self._end(is_complete=False)
 
-    async def _in_time(self, reading: Any) -> Any:
+    def _end(self, *, is_complete: bool) -> None:
+        """Resume the flow after the end of the body, or once it was closed."""
+        decoder, self._decoder = self._decoder, None
+        failure = None if decoder is None else decoder.take_failure(is_complete=is_complete)
+        self._delivery.end(failure)
+
+    async def _in_time(self, read: Callable[[], Any]) -> Any:
         """Wait for what is read, until the deadline of the request."""
         deadline = self._delivery.deadline
-        if deadline == math.inf:
-            return await reading
+        if asyncio.get_running_loop().time() >= deadline:  # what has arrived needs no wait
+            raise self._delivery.too_late()
         try:
             async with asyncio.timeout_at(deadline) as limit:
-                return await reading
+                return await read()
         except TimeoutError as error:
             if not limit.expired():
                 raise

@@ -189,7 +189,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         check_run_sync(run)
         log = attempt_log()
         publish = self._publisher(log)
-        sender = SyncTransportSender(transport, self._traits, run, request, publish, log)
+        sender = SyncTransportSender(transport, self._traits, run, request, log)
         driver = SyncDriver(sender, publish)
         calls: SyncTransportCalls | None = None
         if self._middleware:
@@ -218,7 +218,7 @@ class ResilientTransport(EndsItsTasks, WrappingTransport):
         run: Run = self._prepare(request, loop.time)
         log = attempt_log()
         publish = self._publisher(log)
-        sender = AsyncTransportSender(transport, self._traits, run, request, publish, log)
+        sender = AsyncTransportSender(transport, self._traits, run, request, log)
         driver = AsyncDriver(sender, publish)
         calls: AsyncTransportCalls | None = None
         if self._middleware:

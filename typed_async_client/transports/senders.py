@@ -25,15 +25,23 @@ from typed_async_client.watched_body import WatchedBody, watch_body
 if TYPE_CHECKING:
     from typed_async_client.record import RequestRecord
 
-__all__ = ["ATTEMPTS", "AsyncTransportSender", "SyncTransportSender", "Traits"]
+__all__ = [
+    "ATTEMPTS",
+    "DRAIN_TIME",
+    "MOST_DRAINED",
+    "AsyncTransportSender",
+    "SyncTransportSender",
+    "Traits",
+    "drain",
+]
 
 ATTEMPTS = "typed_async_client.attempts"
 """Response extension: the ``AttemptHistory`` of the request."""
 
-_MOST_DRAINED = 64 * 1024
+MOST_DRAINED = 64 * 1024
 """Bytes of a discarded response that are read, so that its connection can be used again."""
 
-_DRAIN_TIME = 0.5
+DRAIN_TIME = 0.5
 """Seconds that this may take; after that, a new connection is cheaper."""
 
 
@@ -62,25 +70,22 @@ class _Sender:
         traits: those of the transport.
         run: the request's state.
         request: the request.
-        publish: publishes an event.
         outer: the log of the attempt that the request is part of; None if it is part of none.
     """
 
     _is_async = False
 
-    def __init__(  # noqa: PLR0917 - positional for speed: called for every request
+    def __init__(
         self,
         send: Callable[[httpx.Request], Any],
         traits: Traits,
         run: Run,
         request: httpx.Request,
-        publish: Callable[[AsyncEvent], None],
         outer: SentLog | None,
     ) -> None:
         self.outer: SentLog | None = outer
         self.record: RequestRecord = run.record
         self._is_described = False
-        self._publish = publish
         self._request = request
         self._run = run
         self._send = send
@@ -99,12 +104,14 @@ class _Sender:
         begin_attempt(log)
         return log
 
-    def hand_over(self, response: httpx.Response, flow: Flow[Any]) -> httpx.Response | None:
+    def hand_over(
+        self, response: httpx.Response, flow: Flow[Any], publish: Callable[[AsyncEvent], None]
+    ) -> httpx.Response | None:
         """Let an open body resume the flow."""
         if is_in_memory(response):
             return None
         self._describe(response)
-        hand_over(response, Delivery(flow, self._publish, self._run))
+        hand_over(response, Delivery(flow, publish, self.record, self._run.deadline))
         return response
 
     def completed(self, response: httpx.Response) -> httpx.Response:
@@ -159,7 +166,7 @@ class SyncTransportSender(_Sender):
 
     def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
-        left, end = _MOST_DRAINED, min(time.monotonic() + _DRAIN_TIME, self._run.deadline)
+        left, end = MOST_DRAINED, min(time.monotonic() + DRAIN_TIME, self._run.deadline)
         with contextlib.suppress(Exception), _short_reads(self._sent), EndsBy(end):
             for part in response.stream:  # type: ignore[union-attr]  # of a synchronous transport
                 left -= len(part)
@@ -183,8 +190,8 @@ class AsyncTransportSender(_Sender):
         """Read what little is left of a response, then close it."""
         try:
             with contextlib.suppress(Exception):  # it is of no more interest
-                async with asyncio.timeout(_DRAIN_TIME):
-                    await _drain(response.stream)
+                async with asyncio.timeout(DRAIN_TIME):
+                    await drain(response.stream)
         finally:
             with contextlib.suppress(Exception):
                 await response.aclose()
@@ -198,15 +205,16 @@ def _short_reads(request: httpx.Request) -> Iterator[None]:
     """
     timeouts = request.extensions.get("timeout", {})
     before = timeouts.get("read")
-    timeouts["read"] = _DRAIN_TIME if before is None else min(before, _DRAIN_TIME)
+    timeouts["read"] = DRAIN_TIME if before is None else min(before, DRAIN_TIME)
     try:
         yield
     finally:
         timeouts["read"] = before
 
 
-async def _drain(stream: Any) -> None:
-    left = _MOST_DRAINED
+async def drain(stream: Any) -> None:
+    """Read a stream to its end, unless that is far."""
+    left = MOST_DRAINED
     async for part in stream:
         left -= len(part)
         if left < 0:

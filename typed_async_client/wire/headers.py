@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["BodyFraming", "body_framing", "has_close"]
+__all__ = ["BodyFraming", "body_framing", "has_close", "with_close"]
 
 
 class BodyFraming(NamedTuple):
@@ -40,3 +40,18 @@ def has_close(headers: Iterable[tuple[bytes, bytes]]) -> bool:
         for name, value in headers
         if len(name) == len(b"connection")
     )
+
+
+def with_close(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return headers with ``Connection: close``; those of an upgrade are returned unchanged.
+
+    A connection that was switched to another protocol ends with that, RFC 9110 section 7.8.
+    """
+    values = [value for name, value in headers if name.lower() == b"connection"]
+    options = [option.strip(b" \t") for option in b",".join(values).split(b",")]
+    lowered = {option.lower() for option in options}
+    if lowered & {b"close", b"upgrade"}:
+        return headers
+    kept = [option for option in options if option and option.lower() != b"keep-alive"]
+    others = [field for field in headers if field[0].lower() != b"connection"]
+    return [*others, (b"Connection", b", ".join([*kept, b"close"]))]

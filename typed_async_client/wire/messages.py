@@ -4,14 +4,25 @@ httpcore's constructors check the type of every header name and value each time 
 These classes skip that: the values come from httpx, which has encoded them, or from a parser.
 """
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 import httpcore
 import httpx
 
 from typed_async_client.hosts import authority_host
+from typed_async_client.wire.headers import with_close
 
-__all__ = ["REPLAYABLE_BODIES", "TrustedRequest", "TrustedResponse", "timeout_of"]
+__all__ = [
+    "REPLAYABLE_BODIES",
+    "OpenedError",
+    "TrustedRequest",
+    "TrustedResponse",
+    "closing_request",
+    "opening_request",
+    "timeout_of",
+]
 
 REPLAYABLE_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
 """Body types that can be sent again, because they hold all their bytes in memory."""
@@ -27,6 +38,27 @@ def timeout_of(request: httpcore.Request | httpx.Request, phase: str) -> float |
     """
     seconds: float | None = request.extensions.get("timeout", {}).get(phase)
     return seconds
+
+
+def closing_request(request: httpcore.Request) -> httpcore.Request:
+    """Return a copy of a request that asks to close the connection after its response."""
+    changed = copy.copy(request)
+    changed.headers = with_close(request.headers)
+    return changed
+
+
+class OpenedError(Exception):
+    """A connection is open, and there is no request to send on it; no caller sees this."""
+
+
+def opening_request(url: httpcore.URL, timeouts: Mapping[str, float | None]) -> httpcore.Request:
+    """Return what opens a connection: a request without a method, which can't be sent.
+
+    Args:
+        url: a URL of the origin.
+        timeouts: seconds by phase: ``connect``, ``read``, ``write``; None is no limit.
+    """
+    return httpcore.Request(b"", url, extensions={"timeout": dict(timeouts)})
 
 
 class TrustedRequest(httpcore.Request):

@@ -1,0 +1,299 @@
+"""The part of a download that is on the disk: what it belongs to, who has it, and what stays."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typed_async_client.downloads.decisions import Held
+from typed_async_client.downloads.part_file import PartFile, target_of
+from typed_async_client.downloads.validators import Validator
+
+V1 = Validator("etag", '"v1"')
+URL = "https://files.test/a"
+
+
+def opened(folder: Path, identity: str = URL) -> PartFile:
+    """Open the part of a file."""
+    return PartFile(folder / "a", URL, identity)
+
+
+def left(folder: Path) -> None:
+    """Leave four of six bytes behind, as a process that was killed would."""
+    part = opened(folder)
+    part.restart(V1, 6)
+    part.write(b"abcd")
+    part.close()
+
+
+def names(folder: Path) -> set[str]:
+    """Return what is in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_file_takes_its_place_at_once(tmp_path: Path) -> None:
+    """Until it is whole, the one that was there stays."""
+    target = tmp_path / "a"
+    target.write_bytes(b"before")
+    part = opened(tmp_path)
+    part.restart(V1, 6)
+    part.write(b"abc")
+    part.write(b"def")
+    assert target.read_bytes() == b"before"
+    part.finish()
+    assert (target.read_bytes(), names(tmp_path)) == (b"abcdef", {"a"})
+    part.close()
+
+
+def test_what_was_written_is_found_again(tmp_path: Path) -> None:
+    """With what it is a part of; more can be written behind it."""
+    left(tmp_path)
+    part = opened(tmp_path)
+    assert (part.size, part.held) == (4, Held(4, V1, 6))
+    part.write(b"ef")
+    part.finish()
+    assert (tmp_path / "a").read_bytes() == b"abcdef"
+
+
+def test_a_date_is_found_again_as_well(tmp_path: Path) -> None:
+    """A file without an entity tag has one."""
+    dated = Validator("last_modified", "Mon, 01 Jan 2024 10:00:00 GMT")
+    part = opened(tmp_path)
+    part.restart(dated, None)
+    part.write(b"ab")
+    part.close()
+    part = opened(tmp_path)
+    assert part.held == Held(2, dated, None)
+    part.close()
+
+
+def test_a_part_of_another_url_is_not_used(tmp_path: Path) -> None:
+    """Nor is it lost, before there is something better."""
+    left(tmp_path)
+    part = opened(tmp_path, "https://files.test/b")
+    assert part.held == Held()
+    part.close()
+    part = opened(tmp_path)
+    assert part.held == Held(4, V1, 6)
+    part.close()
+
+
+def test_starting_over_forgets_what_was_there(tmp_path: Path) -> None:
+    """The new part is as long as what was written since."""
+    left(tmp_path)
+    part = opened(tmp_path)
+    part.restart(None, None)
+    part.write(b"x")
+    part.finish()
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_files_that_hold_nothing_are_removed(tmp_path: Path) -> None:
+    """Nothing is left of a download whose first request failed."""
+    part = opened(tmp_path)
+    part.close()
+    part.close()
+    assert names(tmp_path) == set()
+    left(tmp_path)
+    part = opened(tmp_path)
+    part.forget()
+    part.close()
+    assert names(tmp_path) == set()
+
+
+def test_a_file_of_somebody_else_gets_no_note(tmp_path: Path) -> None:
+    """Unless its place is needed."""
+    (tmp_path / "a.part").write_bytes(b"of a browser")
+    part = opened(tmp_path)
+    assert part.held == Held()
+    part.close()
+    assert names(tmp_path) == {"a.part"}
+
+
+def test_only_one_has_the_part(tmp_path: Path) -> None:
+    """By whichever path it comes; then the next one may."""
+    part = opened(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for folder in (tmp_path, tmp_path / "link"):
+        with pytest.raises(BlockingIOError):
+            opened(folder)
+    part.close()
+    opened(tmp_path).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another kind of lock")
+def test_a_lock_on_a_file_that_was_removed_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The download that had it ended between the opening and the locking."""
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    lock, removed = fcntl.flock, list[int]()
+
+    def remove_first(descriptor: int, operation: int) -> None:
+        if not removed:
+            removed.append(descriptor)
+            (tmp_path / "a.part.json").unlink()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    part = opened(tmp_path)
+    with pytest.raises(BlockingIOError):
+        opened(tmp_path)
+    part.close()
+    assert len(removed) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another kind of lock")
+def test_a_file_system_without_locks_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network file systems have none."""
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError("no locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    left(tmp_path)
+    part = opened(tmp_path)
+    assert part.held.size == 4
+    part.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are followed")
+@pytest.mark.parametrize("name", ["a.part", "a.part.json"])
+def test_a_link_in_the_place_of_the_part_is_not_followed(tmp_path: Path, name: str) -> None:
+    """Somebody else may have put it there, to have another file overwritten."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    (tmp_path / name).symlink_to(precious)
+    with pytest.raises(OSError, match=name):
+        opened(tmp_path)
+    assert precious.read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_in_the_place_of_the_part_is_refused(tmp_path: Path) -> None:
+    """It would take the bytes for somebody else."""
+    os.mkfifo(tmp_path / "a.part")
+    with pytest.raises(FileExistsError, match="isn't a regular file"):
+        opened(tmp_path)
+
+
+def test_the_note_holds_no_secret(tmp_path: Path) -> None:
+    """Not even where it must be told apart from another."""
+    part = PartFile(tmp_path / "a", URL, f"{URL}?sig=canary")
+    part.restart(V1, 6)
+    part.write(b"a")
+    part.close()
+    assert "canary" not in (tmp_path / "a.part.json").read_text()
+
+
+NOTES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 60_000,
+    b'{"sha256_of_url": 1}',
+]
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, note: bytes) -> None:
+    """The download starts over."""
+    left(tmp_path)
+    (tmp_path / "a.part.json").write_bytes(note)
+    part = opened(tmp_path)
+    assert (part.size, part.held) == (4, Held())
+    part.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "held"),
+    [
+        ({"total": 4}, Held(4, V1, 4)),
+        ({"total": 3}, Held()),
+        ({"total": -1}, Held(4, V1, None)),
+        ({"total": "6"}, Held(4, V1, None)),
+        ({"total": True}, Held(4, V1, None)),
+        ({"etag": 'W/"v1"'}, Held()),
+        ({"etag": '"v1"\r\nX: y'}, Held()),
+        ({"etag": 5}, Held()),
+        ({"etag": None}, Held()),
+        ({"etag": None, "last_modified": "a\r\nX: y"}, Held()),
+        ({"etag": None, "last_modified": "é"}, Held()),
+        ({"etag": None, "last_modified": ""}, Held()),
+    ],
+)
+def test_a_note_that_somebody_has_changed_does_no_harm(
+    tmp_path: Path, changes: dict[str, object], held: Held
+) -> None:
+    """Its values become headers, so they are checked."""
+    left(tmp_path)
+    note = tmp_path / "a.part.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | changes))
+    part = opened(tmp_path)
+    assert part.held == held
+    part.close()
+
+
+@given(note=st.binary(max_size=200))
+def test_no_note_raises(tmp_path_factory: pytest.TempPathFactory, note: bytes) -> None:
+    """Whatever its bytes are."""
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "a.part").write_bytes(b"abcd")
+    (folder / "a.part.json").write_bytes(note)
+    part = opened(folder)
+    assert part.held == Held()
+    part.close()
+
+
+def test_a_part_that_was_closed_takes_nothing(tmp_path: Path) -> None:
+    """Its files may have been given to another download."""
+    part = opened(tmp_path)
+    part.close()
+    with pytest.raises(ValueError, match="was closed before"):
+        part.write(b"x")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_a_full_disk_is_reported_as_it_is(tmp_path: Path) -> None:
+    """What was written before stays."""
+    part = opened(tmp_path)
+    part.restart(V1, 6)
+    part.write(b"abcd")
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    assert part._file is not None
+    kept = os.dup(part._file)
+    os.dup2(descriptor, part._file)
+    with pytest.raises(OSError, match="No space left"):
+        part.write(b"ef")
+    os.dup2(kept, part._file)
+    os.close(kept)
+    os.close(descriptor)
+    part.close()
+    part = opened(tmp_path)
+    assert part.held == Held(4, V1, 6)
+    part.close()
+
+
+def test_where_a_download_is_stored_is_checked(tmp_path: Path) -> None:
+    """Before anything is sent."""
+    assert target_of(tmp_path / "a") == tmp_path / "a"
+    assert target_of(str(tmp_path / "a")) == tmp_path / "a"
+    with pytest.raises(FileNotFoundError, match=r"no such folder.*missing"):
+        target_of(tmp_path / "missing" / "a")
+    with pytest.raises(IsADirectoryError, match="path of a file"):
+        target_of(tmp_path)
+    for path in ("", "/", "a\0b"):
+        with pytest.raises(ValueError, match="must name a file"):
+            target_of(path)
+    for wrong in (b"a", 5, None):
+        with pytest.raises(TypeError):
+            target_of(wrong)  # type: ignore[arg-type]  # what the test is about

@@ -1,0 +1,352 @@
+"""``client.stream()``: the policies apply to the head of a response, the rest of the request to its body."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from fault_handlers import wait_until
+from leak_checks import no_leaks
+
+from typed_async_client import (
+    AsyncPoolTransport,
+    AsyncResilientClient,
+    Bulkhead,
+    Call,
+    CallNext,
+    DeadlineExceededError,
+    EventType,
+    InternalServerError,
+    NotFoundError,
+    Resilience,
+    ResultStatus,
+    RetryPolicy,
+)
+from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
+
+LARGE = b"x" * 3_000_000
+RETRIED = Resilience(retry=RetryPolicy(max_retries=2, base_delay=0.001))
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+class Origin:
+    """Answers with the status in the path, after as many failures as its query says."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+
+    async def __call__(self, request: SeenRequest, wire: Wire) -> None:
+        """Answer one request."""
+        path, _, failures = request.target.partition("?")
+        if self.failed < int(failures or 0):
+            self.failed += 1
+            await wire.answer(503, b"later")
+        elif path == "/cut":
+            await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
+            await wire.finish()
+        elif path == "/stall":
+            await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
+            await wire.stall()
+        elif path == "/redirect":
+            await wire.answer(302, b"there", "Location: /200")
+        else:
+            await wire.answer(int(path[1:]), LARGE)
+
+
+@contextlib.asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[tuple[str, AsyncResilientClient]]:
+    """Run a server, and a client; yield the URL and the client."""
+    async with (
+        FaultServer(each_request(Origin())) as server,
+        AsyncResilientClient(**options) as client,
+    ):
+        yield server.url, client
+
+
+def pool_of(client: AsyncResilientClient) -> AsyncPoolTransport:
+    """Return the pool of a client."""
+    pool: AsyncPoolTransport = client._client._transport
+    return pool
+
+
+async def read(response: httpx.Response) -> int:
+    """Read a body part by part; return the number of bytes."""
+    return sum([len(part) async for part in response.aiter_bytes()])
+
+
+async def test_a_request_is_over_when_its_body_has_ended() -> None:
+    """Until then it counts as active, and has no result and no last event."""
+    kinds: list[EventType] = []
+    async with serving() as (url, client):
+        client.add_event_callback(EventType.SUCCESS, lambda event: kinds.append(event.event_type))
+        async with client.stream("GET", f"{url}200", client.new_context("r")) as response:
+            assert (response.status_code, response.is_closed) == (200, False)
+            assert (client.active_tasks_count, client.statistics().active) == (1, 1)
+            assert client.get_result("r") is None
+            assert await read(response) == len(LARGE)
+            assert client.statistics().active == 0
+        result = (await client.wait_for_all_requests())["r"]
+        assert (result.status, result.attempts) == (ResultStatus.SUCCESS, 1)
+        assert kinds == [EventType.SUCCESS]
+
+
+async def test_leaving_early_frees_the_connection() -> None:
+    """The only one that the pool may have serves the next request, which is another one."""
+    async with serving(limits=httpx.Limits(max_connections=1)) as (url, client):
+        for _ in range(3):
+            async with client.stream("GET", f"{url}200") as response:
+                async for _ in response.aiter_bytes():
+                    break
+        assert (await client.request("GET", f"{url}200")).content == LARGE
+        assert pool_of(client).statistics().active == 0
+        assert client.statistics().succeeded == 4
+
+
+async def test_attempts_are_made_until_one_is_answered_well() -> None:
+    """What is retried is read to its end, so that all of them use the same connection."""
+    async with serving(resilience=RETRIED) as (url, client):
+        async with client.stream("GET", f"{url}200?2", client.new_context("r")) as response:
+            assert await response.aread() == LARGE
+        result = (await client.wait_for_all_requests())["r"]
+        assert [record.status for record in result.history] == [503, 503, 200]
+        assert pool_of(client).statistics().opened == 1
+
+
+async def test_the_last_response_is_streamed_when_no_retry_is_left() -> None:
+    """As it is, unless ``raise_on_status`` says otherwise."""
+    async with (
+        serving(resilience=RETRIED) as (url, client),
+        client.stream("GET", f"{url}200?3") as response,
+    ):
+        assert (response.status_code, await response.aread()) == (503, b"later")
+
+
+@pytest.mark.parametrize("of_client", [True, False])
+async def test_a_bad_status_is_raised_with_the_beginning_of_its_body(*, of_client: bool) -> None:
+    """At most 64 KiB of it are read; no retry loses its connection."""
+    options: Any = {} if of_client else {"raise_on_status": True}
+    async with serving(raise_on_status=of_client) as (url, client):
+        for status, kind in ((404, NotFoundError), (500, InternalServerError)):
+            with pytest.raises(kind) as raised:
+                async with client.stream("GET", f"{url}{status}", **options):
+                    pytest.fail("the body isn't reached")
+            assert raised.value.response.content == LARGE[: 64 * 1024]
+            assert raised.value.response.is_closed
+        assert client.statistics().failed == 2
+        assert pool_of(client).statistics().active == 0
+
+
+async def test_a_permit_is_held_until_the_body_has_ended() -> None:
+    """Another request to the host waits for it."""
+    policies = Resilience(bulkhead=Bulkhead(max_concurrent=1))
+    async with serving(resilience=policies) as (url, client):
+        async with client.stream("GET", f"{url}200") as response:
+            waiting = await client.get(f"{url}200")
+            await asyncio.sleep(0.01)
+            assert not waiting.done()
+            assert await read(response) == len(LARGE)
+        assert (await waiting).content == LARGE
+
+
+async def test_the_place_among_the_concurrent_requests_is_held_as_well() -> None:
+    """``max_concurrent_requests`` counts requests whose bodies are being read."""
+    async with serving(max_concurrent_requests=1) as (url, client):
+        async with client.stream("GET", f"{url}200"):
+            submitting = asyncio.create_task(client.get(f"{url}200"))
+            await asyncio.sleep(0.01)
+            assert not submitting.done()
+        await (await submitting)
+
+
+async def test_the_deadline_bounds_the_body() -> None:
+    """It is over even if the server keeps the connection open, and sends nothing."""
+    async with serving() as (url, client):
+        async with client.stream("GET", f"{url}stall", client.new_context("r"), deadline=0.05) as r:
+            with pytest.raises(DeadlineExceededError, match="while the response from"):
+                await read(r)
+        result = (await client.wait_for_all_requests())["r"]
+        assert result.status is ResultStatus.TIMEOUT
+
+
+async def test_the_deadline_bounds_a_slow_reader_too() -> None:
+    """What has arrived in time isn't read after it."""
+
+    async def read_slowly(client: AsyncResilientClient, url: str) -> None:
+        async with client.stream("GET", f"{url}200", deadline=0.2) as response:
+            async for _ in response.aiter_bytes():
+                await asyncio.sleep(0.1)
+
+    async with serving() as (url, client):
+        with pytest.raises(DeadlineExceededError):
+            await read_slowly(client, url)
+        assert client.statistics().timed_out == 1
+        assert pool_of(client).statistics().active == 0
+
+
+async def test_a_body_that_breaks_is_not_sent_for_again() -> None:
+    """The error is raised where the body is read; the result tells of it."""
+    async with serving(resilience=RETRIED) as (url, client):
+        async with client.stream("GET", f"{url}cut", client.new_context("r")) as response:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await read(response)
+        result = (await client.wait_for_all_requests())["r"]
+        assert (result.status, result.attempts) == (ResultStatus.ERROR, 1)
+        assert isinstance(result.error, httpx.RemoteProtocolError)
+
+
+async def test_an_exception_of_the_caller_passes_unchanged() -> None:
+    """The request was answered, and is over."""
+    error = LookupError("not of the request")
+    async with serving() as (url, client):
+        with pytest.raises(LookupError) as raised:
+            async with client.stream("GET", f"{url}200"):
+                raise error
+        assert raised.value is error
+        assert pool_of(client).statistics().active == 0
+        assert client.statistics().succeeded == 1
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_cancelling_the_reader_ends_the_request(*, reads: bool) -> None:
+    """As cancelled, whether it was reading or doing something else."""
+    is_inside = asyncio.Event()
+
+    async def use(url: str, client: AsyncResilientClient) -> None:
+        async with client.stream("GET", f"{url}stall") as response:
+            is_inside.set()
+            await (read(response) if reads else asyncio.Event().wait())
+
+    async with serving() as (url, client):
+        reader = asyncio.create_task(use(url, client))
+        await is_inside.wait()
+        await asyncio.sleep(0)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        assert client.statistics().cancelled == 1
+        assert pool_of(client).statistics().active == 0
+
+
+async def test_closing_the_client_breaks_the_body() -> None:
+    """The request ends as cancelled, and its reader is told why."""
+    async with serving() as (url, client), client.stream("GET", f"{url}200") as response:
+        await client.close()
+        assert client.statistics().cancelled == 1
+        with pytest.raises(httpx.ReadError, match="the client was closed meanwhile"):
+            await read(response)
+        assert client.statistics().succeeded == 0
+
+
+async def test_all_requests_are_waited_for_until_their_bodies_have_ended() -> None:
+    """Except those that the waiting task reads itself: it would wait forever."""
+    async with serving() as (url, client):
+        async with client.stream("GET", f"{url}200") as response:
+            assert await client.wait_for_all_requests() == {}
+            waiting = asyncio.create_task(client.wait_for_all_requests())
+            await asyncio.sleep(0.01)
+            assert not waiting.done()
+            await read(response)
+        assert len(await waiting) == 1
+
+
+async def test_middleware_gets_the_open_response() -> None:
+    """It may send the request again; what it doesn't return is closed."""
+    seen: list[tuple[int, bool]] = []
+
+    async def twice(call: Call, call_next: CallNext) -> httpx.Response:
+        for _ in range(2):
+            response = await call_next(call)
+            seen.append((response.status_code, response.is_closed))
+        return response
+
+    async with serving(middleware=[twice]) as (url, client):
+        async with client.stream("GET", f"{url}200", client.new_context("r")) as response:
+            assert client.get_result("r") is None
+            assert await read(response) == len(LARGE)
+        assert seen == [(200, False), (200, False)]
+        assert (await client.wait_for_request("r")).attempts == 2
+        assert pool_of(client).statistics().active == 0
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_an_external_client_streams(library: Any) -> None:
+    """The responses are of its library."""
+    async with (
+        FaultServer(each_request(Origin())) as server,
+        library.AsyncClient() as own,
+        AsyncResilientClient(http_client=own, resilience=RETRIED) as client,
+    ):
+        async with client.stream("GET", f"{server.url}200?1", deadline=5.0) as response:
+            assert isinstance(response, library.Response)
+            assert await read(response) == len(LARGE)
+        with pytest.raises(DeadlineExceededError) as raised:
+            async with client.stream("GET", f"{server.url}stall", deadline=0.05) as response:
+                await read(response)
+        assert isinstance(raised.value, library.TimeoutException)
+
+
+async def test_a_redirect_is_followed_to_the_body_that_is_streamed() -> None:
+    """With the options that a request takes."""
+    async with serving() as (url, client):
+        async with client.stream("GET", f"{url}redirect", follow_redirects=True) as response:
+            assert response.url == f"{url}200"
+            assert await read(response) == len(LARGE)
+        async with client.stream("HEAD", f"{url}204") as response:
+            assert await response.aread() == b""
+
+
+async def test_what_is_wrong_is_refused_on_entering() -> None:
+    """Nothing is sent; a stream is entered once."""
+    async with serving() as (url, client):
+        with pytest.raises(TypeError, match="did you mean 'headers'"):
+            async with client.stream("GET", url, header={}):  # type: ignore[call-arg]  # misspelt
+                pytest.fail("it isn't sent")
+        stream = client.stream("GET", f"{url}200")
+        async with stream:
+            pass
+        with pytest.raises(RuntimeError, match=r"call client\.stream\(\) again"):
+            await stream.__aenter__()
+        assert client.statistics().submitted == 1
+
+
+class OnlyRequests:
+    """The least that an ``http_client`` must be able to do."""
+
+    async def request(self, method: str, url: Any, /, *args: Any, **options: Any) -> Any:
+        """Send nothing."""
+
+
+async def test_an_external_client_that_can_not_stream_is_refused() -> None:
+    """Before anything is submitted."""
+    async with AsyncResilientClient(http_client=OnlyRequests()) as client:
+        with pytest.raises(TypeError, match="OnlyRequests has only request"):
+            client.stream("GET", "http://a.test/")
+
+
+async def test_cancelling_at_any_turn_leaves_nothing_behind() -> None:
+    """Native cancellation after each number of turns of the event loop; the pool stays whole."""
+
+    async def use(url: str, client: AsyncResilientClient) -> None:
+        async with client.stream("GET", f"{url}200?1") as response:
+            await read(response)
+
+    limits = httpx.Limits(max_connections=2)
+    async with serving(resilience=RETRIED, limits=limits, raise_on_status=True) as (url, client):
+        turns, is_cancelled = 0, True
+        while is_cancelled:
+            reader = asyncio.create_task(use(url, client))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            reader.cancel()
+            await asyncio.wait({reader})
+            is_cancelled, turns = reader.cancelled(), turns + 1
+            await wait_until(lambda: pool_of(client).statistics().active == 0)
+            counted = client.statistics()
+            assert (counted.active, counted.submitted) == (0, client.results_count)
+        assert turns > 10
+        async with no_leaks():
+            await use(url, client)

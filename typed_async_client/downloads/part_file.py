@@ -1,0 +1,198 @@
+"""What a download has written so far: ``<name>.part`` beside the target, and a note of what it is.
+
+The note, ``<name>.part.json``, is written when the part is empty. So whenever the process is killed, the
+part holds the beginning of the file that the note describes, or nothing. The target is replaced at
+once, when the file is whole and on the disk.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from typed_async_client.downloads.decisions import Held
+from typed_async_client.downloads.locked_file import open_file, open_locked
+from typed_async_client.downloads.validators import Validator, is_strong_etag
+
+__all__ = ["PartFile", "target_of"]
+
+_MOST_NOTED: Final = 64 * 1024
+"""Bytes of a note that are read; one that we have written is shorter."""
+
+
+def target_of(path: "str | os.PathLike[str]") -> Path:
+    """Return where a download is to be stored.
+
+    Raises:
+        TypeError: it isn't a path.
+        ValueError: it names no file.
+        OSError: its folder doesn't exist, or it is itself a folder.
+    """
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path must be a str or a path of text, got {path!r:.100}")
+    target = Path(text)
+    if not target.name or "\0" in text:
+        raise ValueError(f"path must name a file, got {text!r:.100}")
+    if not target.parent.is_dir():
+        missing = "no such folder, which a download doesn't create"
+        raise FileNotFoundError(errno.ENOENT, missing, str(target.parent))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a download needs the path of a file", text)
+    return target
+
+
+class PartFile:
+    """The part of a file that is on the disk, open and locked; the caller ends or closes it.
+
+    Args:
+        target: where the whole file will be.
+        url: what is downloaded, without secrets, for people who read the note.
+        identity: the same with its secrets; only a hash of it is stored.
+
+    Attributes:
+        size: bytes of the part.
+        held: what of it can be resumed.
+
+    Raises:
+        BlockingIOError: another download has it open.
+        OSError: it can't be opened.
+    """
+
+    def __init__(self, target: Path, url: str, identity: str) -> None:
+        self._target = target
+        self._path = target.with_name(f"{target.name}.part")
+        self._note_path = target.with_name(f"{target.name}.part.json")
+        self._url = url
+        self._identity = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
+        self._note: int | None = open_locked(self._note_path)
+        self._file: int | None = None
+        try:
+            self._file = open_file(self._path)
+            self.size: int = os.fstat(self._file).st_size
+            self.held: Held = self._read_note()
+            os.lseek(self._file, 0, os.SEEK_END)
+        except BaseException:
+            self.close()
+            raise
+
+    def restart(self, validator: Validator | None, total: int | None) -> None:
+        """Empty the part, and note what it will be a part of.
+
+        Args:
+            validator: what the rest can be asked for with; None for nothing.
+            total: bytes of the whole file; None if unknown.
+        """
+        part, note = self._open_files()
+        os.ftruncate(part, 0)
+        os.lseek(part, 0, os.SEEK_SET)
+        self.size = 0
+        self.held = Held(0, validator, total)
+        noted: dict[str, Any] = {"url": self._url, "sha256_of_url": self._identity, "total": total}
+        if validator is not None:
+            noted[validator.kind] = validator.value
+        os.ftruncate(note, 0)
+        os.lseek(note, 0, os.SEEK_SET)
+        _write(note, json.dumps(noted, indent=1).encode())
+
+    def forget(self) -> None:
+        """Empty the part, which belongs to nothing that can be asked for again."""
+        self.restart(None, None)
+
+    def write(self, data: bytes) -> None:
+        """Append to the part. What was written before an error stays.
+
+        Raises:
+            OSError: the disk is full, or fails.
+        """
+        part, _ = self._open_files()
+        try:
+            _write(part, data)
+        finally:
+            self.size = os.lseek(part, 0, os.SEEK_CUR)
+            self.held = Held(self.size, self.held.validator, self.held.total)
+
+    def learn_total(self, total: int | None) -> None:
+        """Take what a response says about the size of the whole file."""
+        self.held = Held(self.size, self.held.validator, total)
+
+    def finish(self) -> None:
+        """Replace the target with the part, which is whole. This waits for the disk.
+
+        Raises:
+            OSError: the disk fails, or the target can't be replaced.
+        """
+        part, _ = self._open_files()
+        os.fsync(part)
+        self._file = None
+        os.close(part)
+        self._path.replace(self._target)
+        self._drop_note()
+
+    def close(self) -> None:
+        """Close the files, and remove them if they hold nothing; idempotent."""
+        part, self._file = self._file, None
+        is_empty = part is not None and os.fstat(part).st_size == 0
+        if part is not None:
+            os.close(part)
+        if is_empty:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        if self._note is not None and (is_empty or os.fstat(self._note).st_size == 0):
+            self._drop_note()
+        if self._note is not None:
+            os.close(self._note)
+            self._note = None
+
+    def _drop_note(self) -> None:
+        """Remove the note. Until then nobody else has the files, except on Windows."""
+        note, self._note = self._note, None
+        if note is not None and sys.platform == "win32":  # an open file can't be removed there
+            os.close(note)
+        with contextlib.suppress(OSError):  # the target is there; a note alone does no harm
+            self._note_path.unlink()
+        if note is not None and sys.platform != "win32":
+            os.close(note)
+
+    def _open_files(self) -> tuple[int, int]:
+        if self._file is None or self._note is None:
+            raise ValueError("the part of a download was closed before")
+        return self._file, self._note
+
+    def _read_note(self) -> Held:
+        """Return what of the part can be resumed; anybody may have changed the note."""
+        _, note = self._open_files()
+        os.lseek(note, 0, os.SEEK_SET)
+        try:
+            noted = json.loads(os.read(note, _MOST_NOTED))
+        except (ValueError, RecursionError):
+            return Held()
+        if not isinstance(noted, dict) or noted.get("sha256_of_url") != self._identity:
+            return Held()
+        validator, total = _validator_in(noted), noted.get("total")
+        if type(total) is not int or total < 0:
+            total = None
+        if validator is None or (total is not None and self.size > total):
+            return Held()
+        return Held(self.size, validator, total)
+
+
+def _validator_in(noted: dict[str, Any]) -> Validator | None:
+    """Return the validator in a note, which is sent as a header; None without a valid one."""
+    etag, date = noted.get("etag"), noted.get("last_modified")
+    if isinstance(etag, str) and is_strong_etag(etag):
+        return Validator("etag", etag)
+    if isinstance(date, str) and date.isascii() and date.isprintable() and date.strip() == date:
+        return Validator("last_modified", date) if date else None
+    return None
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of the data; the system may take it in several pieces."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

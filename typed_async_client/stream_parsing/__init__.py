@@ -1,0 +1,1 @@
+"""Parsers of streamed text: lines, and server-sent events. Pure: bytes in, values out."""
