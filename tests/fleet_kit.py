@@ -79,7 +79,11 @@ def new_client(
 ) -> AsyncResilientClient:
     """Create a client that sends to ``handler``, and record its events."""
     client = AsyncResilientClient(
-        transport=httpx.MockTransport(handler), base_url=ORIGIN, random=lambda: 0.5, **options
+        transport=httpx.MockTransport(handler),
+        base_url=ORIGIN,
+        allow_absolute_urls=True,
+        random=lambda: 0.5,
+        **options,
     )
     for kind in EventType if events is not None else ():
         client.add_event_callback(kind, events.append)  # type: ignore[union-attr] # it isn't None

@@ -41,7 +41,7 @@ def test_importing_the_package_loads_no_extra() -> None:
     """Nor does it load the command line or the testing module."""
     program = (
         "import sys, typed_async_client; "
-        "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'httpx_sse', 'pyreqwest', 'pytest', 'redis', "
+        "print([name for name in ('aiohttp', 'cyclopts', 'httpx2', 'httpx_sse', 'msgspec', 'pydantic', 'pyreqwest', 'pytest', 'redis', "
         "'typed_async_client.cli', 'typed_async_client.testing') if name in sys.modules])"
     )
     printed = subprocess.run(
@@ -52,9 +52,10 @@ def test_importing_the_package_loads_no_extra() -> None:
 
 CLIENT = """
     active_tasks_count add_event_callback circuit clear_old_results close delete download
-    event_queue_size get get_all_results get_result head health is_closed lines new_context
-    options patch post put remove_event_callback request request_async results_count sse
-    statistics stream wait_for_all_requests wait_for_request warm_up with_options
+    event_queue_size fetch get get_all_results get_result head health is_closed lines
+    new_context options patch post post_multipart put remove_event_callback request
+    request_async results_count sse statistics stream wait_for_all_requests wait_for_request
+    warm_up with_options
 """
 
 

@@ -3,6 +3,9 @@
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
+from typed_async_client.decoding.msgspec import MsgspecDecoder
+from typed_async_client.decoding.protocol import ResponseDecoder
+from typed_async_client.decoding.pydantic import PydanticDecoder
 from typed_async_client.downloads.errors import DownloadError
 from typed_async_client.downloads.values import Download, DownloadProgress, ProgressCallback
 from typed_async_client.engine.callbacks import Callback
@@ -21,6 +24,7 @@ from typed_async_client.errors import (
     ConflictError,
     ConnectError,
     DeadlineExceededError,
+    DecodeError,
     EventStreamEndedError,
     EventTooLargeError,
     ForbiddenError,
@@ -29,6 +33,7 @@ from typed_async_client.errors import (
     GoneError,
     InsecureRedirectError,
     InternalServerError,
+    InvalidURLError,
     LineTooLongError,
     NotEventStreamError,
     NotFoundError,
@@ -54,6 +59,7 @@ from typed_async_client.events import (
     RetryDetails,
     ThrottleDetails,
 )
+from typed_async_client.failure_kinds import FailureKind
 from typed_async_client.httpx_client.health import ClientHealth, HealthStatus
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
 from typed_async_client.line_streams import LineStream
@@ -119,6 +125,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "DecodeError",
     "DnsCache",
     "Download",
     "DownloadError",
@@ -128,6 +135,7 @@ __all__ = [
     "EventTooLargeError",
     "EventType",
     "Facts",
+    "FailureKind",
     "FailureResult",
     "Fault",
     "ForbiddenError",
@@ -148,14 +156,17 @@ __all__ = [
     "Interceptor",
     "InterceptorChain",
     "InternalServerError",
+    "InvalidURLError",
     "LineStream",
     "LineTooLongError",
     "Middleware",
+    "MsgspecDecoder",
     "NotEventStreamError",
     "NotFoundError",
     "PoolStatistics",
     "ProgressCallback",
     "Pushback",
+    "PydanticDecoder",
     "RateLimit",
     "RateLimitedError",
     "RateLimitedLocallyError",
@@ -168,6 +179,7 @@ __all__ = [
     "RequestResult",
     "Resilience",
     "ResilientTransport",
+    "ResponseDecoder",
     "ResponseEvictedError",
     "ResponseStream",
     "ResponseTask",

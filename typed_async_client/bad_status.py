@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from typed_async_client.charsets import charset_of
 from typed_async_client.facts import request_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.redact import one_line
@@ -15,12 +16,6 @@ FIRST_ERROR: Final = 400
 
 _SHOWN: Final = 200
 """Characters of a body in a message."""
-
-_CHARSET = re.compile(
-    r"""charset=["']?((?:iso-8859-(?:[1-9]|1[0-6])|windows-125[0-8]|us-ascii|latin-1|gbk|big5|euc-jp|euc-kr|shift_jis))\b""",
-    re.IGNORECASE,
-)
-"""Encodings of text other than UTF-8; the server mustn't choose any other of Python's codecs."""
 
 _TEXTUAL = re.compile(r"\s*(?:text/|application/(?:[\w.+-]+\+)?(?:json|xml)\b)", re.IGNORECASE)
 
@@ -53,7 +48,6 @@ def _beginning_of(response: Any) -> str:
     kind, _, parameters = response.headers.get("content-type", "").partition(";")
     if not _TEXTUAL.match(kind):
         return ""
-    found = _CHARSET.search(parameters)
     start = response.content[: 4 * _SHOWN]  # no character takes more bytes
-    text = start.decode(found[1] if found else "utf-8", "replace")
+    text = start.decode(charset_of(parameters) or "utf-8", "replace")
     return one_line(text)[:_SHOWN].rstrip()

@@ -15,8 +15,10 @@ __all__ = ["RequestBodyConsumedError", "ResponseTooLargeError"]
 class RequestBodyConsumedError(httpx.StreamConsumed):
     """The body would have to be sent a second time, but its source can be read only once.
 
-    A redirect with status 307 or 308, or an authentication challenge, asks for the body again.
-    Nothing is sent then: it would be an empty body.
+    A redirect with status 307 or 308, an authentication challenge, or a second call of a middleware
+    asks for the body again. Nothing is sent then: it would be an empty body. It is raised, too, if a
+    source that seemed to start over for another attempt has other or fewer bytes than before: that
+    attempt isn't completed.
 
     Args:
         message: what happened.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from typed_async_client.decoding.protocol import ResponseDecoder, checked_decoders
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.ledger import Ledger
 from typed_async_client.httpx_client.build import build_httpx_client
@@ -54,6 +55,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             limit.
         max_encodings: maximum number of content codings of a response, >= 1. With two of them, a few
             thousand bytes can be decoded to gigabytes, and no honest server needs more than one.
+        decoders: your own decoders of bodies, asked first when a request has a ``response_model``.
         max_retries: retries after the first attempt. This and the next three options apply to
             requests without their own context, and replace the numbers of the retry policy, which
             are 2 retries, 1 s, 2 and 60 s without ``resilience``.
@@ -72,6 +74,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             keeps its options, and closing the resilient client leaves it open.
         **httpx_client_kwargs: options of ``httpx.AsyncClient``: timeout, limits, headers, ...;
             ``transport`` may also be ``"aiohttp"`` or ``"pyreqwest"``, with the extra of that name.
+            Requests stay below ``base_url``, unless ``allow_absolute_urls=True`` lets them go elsewhere.
             ``redirect_headers`` names headers that follow a redirect to another origin, and
             ``allow_insecure_redirects=True`` lets a body follow one from https to http.
             Without a ``timeout`` it is 5 s to connect, read and write, and none to wait for a
@@ -81,7 +84,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
 
     Raises:
         ValueError: an option is out of range, or not supported by the chosen backend.
-        TypeError: an option is unknown, or an entry of ``middleware`` isn't one.
+        TypeError: an option is unknown, or an entry of ``middleware`` or ``decoders`` isn't one.
         ImportError: the extra named by ``transport`` isn't installed.
 
     Example:
@@ -101,6 +104,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
         raise_on_status: bool = False,
         max_response_bytes: int | None = None,
         max_encodings: int = 1,
+        decoders: Iterable[ResponseDecoder] = (),
         max_retries: int | None = None,
         base_delay: float | None = None,
         backoff_factor: float | None = None,
@@ -115,14 +119,9 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
         **httpx_client_kwargs: Unpack[HttpxClientOptions],
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
-        policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        check_store(store, "async")
-        given = {
-            "max_retries": max_retries,
-            "base_delay": base_delay,
-            "backoff_factor": backoff_factor,
-            "max_delay": max_delay,
-        }
+        policies = _checked_policies(resilience, store)
+        given = {"max_retries": max_retries, "base_delay": base_delay}
+        given |= {"backoff_factor": backoff_factor, "max_delay": max_delay}
         engine = Engine(
             _ledger(max_results, max_result_age, max_result_bytes),
             event_queue_size=event_queue_size,
@@ -140,6 +139,7 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             raise_on_status=raise_on_status,
             max_response_bytes=max_response_bytes,
         )
+        self._decoders = checked_decoders(decoders)
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -188,6 +188,11 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
     ) -> None:
         self._sender.error = exc
         await self.close()
+
+
+def _checked_policies(resilience: Resilience | None, store: StateStore | None) -> Resilience:
+    check_store(store, "async")
+    return _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
 
 
 def _ledger(max_results: int, max_age: float, max_bytes: int) -> Ledger:

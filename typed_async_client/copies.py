@@ -9,6 +9,7 @@ import httpx
 
 from typed_async_client.libraries import is_fork_instance, library_of
 from typed_async_client.private import forget_parsed_cookies
+from typed_async_client.sources.streamed import as_body
 
 __all__ = ["copy_option", "copy_value"]
 
@@ -98,14 +99,16 @@ def copy_option(name: str, value: Any) -> Any:
     """Copy one request option, as deeply as is possible for it.
 
     Streams, files and callables can't be copied and are shared; the mapping or list that holds
-    them is copied. An iterator becomes a list, because the first attempt would exhaust it.
+    them is copied. An iterator becomes a list, because the first attempt would exhaust it; as
+    ``content``, it becomes a body that knows whether it was read.
 
     Raises:
-        TypeError: ``content`` is a body that an async client can't send.
+        TypeError: ``content`` can't be a body.
+        ValueError: ``content`` is a file that is closed.
     """
     match name:
         case "content":
-            return _checked_content(value)
+            return as_body(value)
         case "files":
             return dict(value) if isinstance(value, dict) else value and list(value)
         case "extensions":
@@ -117,13 +120,3 @@ def copy_option(name: str, value: Any) -> Any:
             return copy_value(list(value) if is_iterator else value)
         case _:
             return value
-
-
-def _checked_content(content: Any) -> Any:
-    if content is None or isinstance(content, str | bytes) or hasattr(content, "__aiter__"):
-        return content
-    raise TypeError(
-        f"content must be str, bytes or an async iterable of bytes, got "
-        f"{type(content).__name__}: an async client can't send a synchronous iterable or file; "
-        "read it into memory first, or use files="
-    )

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import httpx
 
 from typed_async_client.errors import ConnectError
-from typed_async_client.httpx_types import INVALID_USERINFO
 from typed_async_client.libraries import is_fork_instance
 from typed_async_client.reasons import (
     failure_reason,
@@ -16,6 +15,7 @@ from typed_async_client.reasons import (
     is_from_the_wire,
     says_nothing,
 )
+from typed_async_client.urls import INVALID_USERINFO
 from typed_async_client.wording import describe_failure, format_server
 
 __all__ = ["explain_connect_failure", "with_message", "without_userinfo"]

@@ -31,6 +31,8 @@ httpx.HTTPStatusError
               ├── ServiceUnavailableError   503
               └── GatewayTimeoutError       504
 httpx.DecodingError
+  ├── DecodeError              the body isn't what ``response_model`` asks for; with an httpx2 client it
+  │                            is an ``httpx2.DecodingError`` too
   ├── LineTooLongError         a line of ``client.lines()`` is longer than its ``max_line_bytes``
   ├── EventTooLargeError       an event of ``client.sse()`` is larger than its ``max_event_bytes``
   └── NotEventStreamError      the response to ``client.sse()`` isn't an event stream
@@ -43,6 +45,9 @@ httpx.RequestError
                                it is an ``httpx2.RequestError`` too
 OSError
   └── AddressRefusedError      the client's address guard blocked the host's address
+httpx.InvalidURL, ValueError
+  └── InvalidURLError          the URL is invalid, or leaves the ``base_url``; with an httpx2 client it is
+                               an ``httpx2.InvalidURL`` too
 httpx.StreamConsumed
   └── RequestBodyConsumedError a redirect or a challenge asks for a body that can be sent only
                                once; with an httpx2 client it is an ``httpx2.StreamConsumed`` too
@@ -59,6 +64,7 @@ import httpcore
 import httpx
 
 from typed_async_client.body_errors import RequestBodyConsumedError, ResponseTooLargeError
+from typed_async_client.decode_error import DecodeError
 from typed_async_client.forks import class_for
 from typed_async_client.pickling import let_pickle_restore
 from typed_async_client.status_errors import (
@@ -84,6 +90,7 @@ from typed_async_client.stream_errors import (
     LineTooLongError,
     NotEventStreamError,
 )
+from typed_async_client.urls import InvalidURLError
 
 if TYPE_CHECKING:
     from typed_async_client.attempts import AttemptRecord
@@ -101,6 +108,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",
+    "DecodeError",
     "EventStreamEndedError",
     "EventTooLargeError",
     "ForbiddenError",
@@ -109,6 +117,7 @@ __all__ = [
     "GoneError",
     "InsecureRedirectError",
     "InternalServerError",
+    "InvalidURLError",
     "LineTooLongError",
     "NotEventStreamError",
     "NotFoundError",

@@ -6,7 +6,7 @@ An event is a value: it says what happened and knows nothing about its callbacks
 import dataclasses
 import enum
 import time
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import Any, Generic, Self
 
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.context import RequestContext, copy_metadata
@@ -15,15 +15,7 @@ from typed_async_client.drafts import draft_class
 from typed_async_client.policies.transitions import CircuitState, Transition
 from typed_async_client.record import RequestRecord
 from typed_async_client.redact import redacted_repr
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    DataT_co = TypeVar("DataT_co", covariant=True, default=Any)
-else:  # Python 3.11 and 3.12 know no defaults, and at runtime they make no difference
-    from typing import TypeVar
-
-    DataT_co = TypeVar("DataT_co", covariant=True)
+from typed_async_client.typevars import DataT_co
 
 __all__ = [
     "CIRCUIT_EVENTS",

@@ -55,6 +55,8 @@ def _lines(result: Any) -> Iterator[str]:
     if result.resends:
         yield f"  resent {result.resends} time(s) because a reused connection was lost"
     last = result.history[-1].decision if result.history else None
+    if isinstance(last, GiveUp) and last.reason is GiveUpReason.NOT_REPLAYABLE:
+        yield f"  body: it comes from {result.history[-1].facts.body or 'a source'}"
     if not isinstance(last, GiveUp) or result.history[-1].rejection is not None:
         return
     if result.error is not None or last.reason is not _FINAL:

@@ -73,6 +73,7 @@ def facts_of_response(response: Any, log: SentLog, *, idempotent: bool) -> Facts
         should_retry=advice.should_retry,
         idempotent=idempotent,
         replayable=not log.body_consumed,
+        body=log.body_kind or None,
         follows_others=log.hops > 1 or bool(response.history),
     )
 
@@ -107,6 +108,7 @@ def facts_of_error(error: Exception, log: SentLog, *, idempotent: bool) -> Facts
         sent=_sent_before(error, fault, log),
         idempotent=idempotent and not log.unrepeatable,
         replayable=not log.body_consumed,
+        body=log.body_kind or None,
         local=_is_kind(error, "PoolTimeout"),
     )
 

@@ -12,10 +12,11 @@ from typed_async_client.results import (
     RequestResult,
     ResultBase,
     SuccessResult,
+    ValueResult,
     class_of,
 )
 
-__all__ = ["result_of", "without_response"]
+__all__ = ["result_of", "result_with_value", "without_response"]
 
 _DRAFTS: dict[type[ResultBase], Any] = {
     kind: draft_class(kind) for kind in (SuccessResult, FailureResult)
@@ -103,3 +104,23 @@ def result_of(
     result.__class__ = kind
     finished: RequestResult = result
     return finished
+
+
+_ValueDraft = draft_class(ValueResult)
+
+
+def result_with_value(event: AsyncEvent, value: Any) -> RequestResult[Any]:
+    """Create the result of a request whose body was decoded.
+
+    Args:
+        event: the terminal event, of a success.
+        value: what the body was decoded as.
+    """
+    kept = result_of(event)
+    result: Any = object.__new__(_ValueDraft)
+    for name in (*_FIGURES, "response", "error", "response_evicted"):
+        setattr(result, name, getattr(kept, name))
+    result.value = value
+    result.__class__ = ValueResult
+    valued: RequestResult[Any] = result
+    return valued

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.engine.in_flight import ResponseTask
@@ -10,8 +10,8 @@ from typed_async_client.engine.run import Run
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.httpx_client.streaming import StreamSender
+from typed_async_client.methods import checked_method
 from typed_async_client.preparing import Preparing, copy_options
-from typed_async_client.verbs import checked_method
 from typed_async_client.wording import name_server
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Launching(Preparing):
         options: Mapping[str, Any],
         *,
         streams: bool = False,
+        make_run: Callable[..., Run] = Run,
     ) -> tuple[ResponseTask, RequestSender]:
         """Admit a request, and start its task; return it, and what makes its attempts."""
         method = checked_method(method)
@@ -42,8 +43,13 @@ class Launching(Preparing):
         if self._middleware:
             options = copy_options(options)
         make_sender = StreamSender if streams else RequestSender
-        run, sender = self._prepare(method, url, context, options, Run, make_sender)
+        run, sender = self._prepare(method, url, context, options, make_run, make_sender)
         if streams:
+            if run.decode is not None:
+                raise TypeError(
+                    "a streamed response isn't decoded: pass response_model to request() or fetch(), "
+                    "or decode what you have read"
+                )
             sender.serve(run)
         if self._middleware:
             around = self._around(run, url, options, streams=streams)

@@ -9,9 +9,12 @@ from typing import Any
 
 from typed_async_client.bodies import encode_body
 from typed_async_client.copies import copy_option
+from typed_async_client.forms import check_form
 from typed_async_client.limit_checks import check_limits, check_timeout
 from typed_async_client.options import ClientOptions, RequestOptions, SingleRequestOptions
+from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.resilience import Resilience
+from typed_async_client.request_checks import check_head
 from typed_async_client.spelling import check_names
 
 __all__ = [
@@ -21,7 +24,10 @@ __all__ = [
     "snapshot",
 ]
 
-_KNOWN = frozenset({*RequestOptions.__annotations__, "context"})
+_KNOWN = frozenset({*RequestOptions.__annotations__, "context", "response_model"})
+
+_PAIRS = frozenset({"headers", "cookies", "files"})
+"""Options that may be an iterator over pairs, which can be read once only."""
 
 _OF_CONTEXTS = (
     "base_delay",
@@ -64,7 +70,13 @@ def check_single_request_options(options: Mapping[str, Any]) -> None:
     check_names(
         "option",
         options,
-        [*SingleRequestOptions.__annotations__, "context", "max_retries", "timeout"],
+        [
+            *SingleRequestOptions.__annotations__,
+            "context",
+            "max_retries",
+            "response_model",
+            "timeout",
+        ],
     )
 
 
@@ -77,6 +89,7 @@ def check_client_options(options: Mapping[str, Any], random: object) -> None:
     """
     check_names("client option", options, ClientOptions.__annotations__, _NOT_OF_CLIENTS)
     check_timeout(options.get("timeout"))
+    require_bool("allow_absolute_urls", options.get("allow_absolute_urls", False))
     if "limits" in options:
         check_limits(options["limits"])
     if not callable(random):
@@ -105,12 +118,19 @@ def snapshot(options: Mapping[str, Any], client: Any) -> dict[str, Any]:
 
     Raises:
         TypeError: an option is unknown, or a body can't be sent; nothing has been sent.
-        ValueError: the same, for a JSON number that is infinite or not a number, and for a
-            negative timeout.
+        ValueError: the same, for a JSON number that is infinite or not a number, for a negative
+            timeout, and for a line break or the like in what becomes a part of the head.
+        OSError: there is no file at a path of a form.
     """
     check_names("request option", options, _KNOWN, _ELSEWHERE)
     if "timeout" in options:
         check_timeout(options["timeout"])
-    chosen = dict(options)
+    chosen = {
+        name: list(value) if hasattr(value, "__next__") and name in _PAIRS else value
+        for name, value in options.items()
+    }
+    check_head(chosen)
     encode_body(chosen, client)
+    if chosen.get("files") and chosen.get("content") is None:
+        check_form(chosen, client)
     return {name: copy_option(name, value) for name, value in chosen.items()}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from typed_async_client.decoding.protocol import ResponseDecoder
     from typed_async_client.stores import StateStore
 
 __all__ = [
@@ -115,6 +116,7 @@ class _TransportOptions(PoolOptions, total=False):
     max_redirects: int
     event_hooks: "Mapping[str, list[Callable[..., Any]]] | None"
     base_url: "httpx.URL | str"
+    allow_absolute_urls: bool
     transport: "httpx.AsyncBaseTransport | BackendName | None"
     trust_env: bool
     default_encoding: "str | Callable[[bytes], str]"
@@ -124,7 +126,7 @@ class _TransportOptions(PoolOptions, total=False):
 class HttpxClientOptions(_TransportOptions, RedirectOptions, total=False):
     """The options of an ``httpx.AsyncClient``, which mean what they mean in httpx.
 
-    Those for redirects, those of our pool and ``cookie_jar`` are this package's.
+    Those for redirects, those of our pool, ``allow_absolute_urls`` and ``cookie_jar`` are this package's.
     """
 
     auth: AuthTypes | None
@@ -146,6 +148,7 @@ class _OwnOptions(TypedDict, total=False):
     raise_on_status: bool
     max_response_bytes: int | None
     max_encodings: int
+    decoders: "Iterable[ResponseDecoder]"
     max_concurrent_requests: int | None
     max_results: int
     max_result_bytes: int

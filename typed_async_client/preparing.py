@@ -9,15 +9,20 @@ import httpx
 
 from typed_async_client.context import RequestContext, checked_context
 from typed_async_client.copies import copy_option
+from typed_async_client.decoding.choice import ResponseDecoding, decoding_for
+from typed_async_client.decoding.protocol import ResponseDecoder
 from typed_async_client.engine.around import CallRun, around_flow
 from typed_async_client.engine.chains import AsyncChain
 from typed_async_client.engine.engine import Engine
 from typed_async_client.engine.run import Run
 from typed_async_client.facts import raw_headers
-from typed_async_client.httpx_client.calls import CallSender, CallStreamSender, ClientCalls
+from typed_async_client.httpx_client.calls import ClientCalls
 from typed_async_client.httpx_client.external import ExternalClient
 from typed_async_client.httpx_client.lifespan import OwnClient
 from typed_async_client.httpx_client.sending import RequestSender
+from typed_async_client.httpx_client.streaming import StreamSender
+from typed_async_client.httpx_client.targets import Targets
+from typed_async_client.methods import checked_method
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
 from typed_async_client.policies.checks import require_bool, require_count
@@ -27,7 +32,6 @@ from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
 from typed_async_client.request_options import OwnOptions, limits_of
-from typed_async_client.verbs import checked_method
 
 if TYPE_CHECKING:
     from typed_async_client.engine.in_flight import Around
@@ -50,6 +54,9 @@ class Preparing(Reporting):
         max_response_bytes: bytes of the decoded body of a response, at most; None is no limit.
     """
 
+    _decoders: tuple[ResponseDecoder, ...] = ()
+    """The caller's own."""
+
     def __init__(
         self,
         engine: Engine,
@@ -64,6 +71,7 @@ class Preparing(Reporting):
         super().__init__(engine)
         self._sender = sender
         self._client: Any = sender.client
+        self._targets = Targets(self._client)
         self._defaults = defaults
         self._middleware: tuple[Middleware, ...] = tuple(middleware)
         self._policies: Policies = engine.policies.of(resilience)
@@ -85,8 +93,11 @@ class Preparing(Reporting):
     ) -> tuple[Run, RequestSender]:
         """Check what the caller passed; return the state of the request, and what sends it."""
         engine, policies, defaults = self._engine, self._policies, self._defaults
+        client = self._client
+        if not self._targets.accepts(url):
+            url, options, client = self._targets.adapt(url, options)
         if not options and self._is_plain:  # nearly every request of a plain client
-            record = RequestRecord(method, url, None, self._client)
+            record = RequestRecord(method, url, None, client)
             run = make_run(
                 defaults.renew() if context is None else checked_context(context).clone(),
                 policies,
@@ -100,13 +111,9 @@ class Preparing(Reporting):
         own, given = OwnOptions.split(options)
         chosen = self._limited(snapshot(given, self._client), own)
         if own.resilience is not None:
-            policies = engine.policies.of(own.resilience)
-            defaults = limits_of(own.resilience, {})
-        record = RequestRecord(method, url, chosen.get("params"), self._client)
-        headers = chosen.get("headers")
-        is_safe = is_idempotent(method) or (
-            headers is not None and is_idempotent(method, raw_headers(headers))
-        )
+            policies, defaults = self._policies_of(own.resilience)
+        record = RequestRecord(method, url, chosen.get("params"), client)
+        is_safe = _is_safe(method, chosen.get("headers"))
         key = own.key_for(policies.options, is_idempotent=is_safe)
         seconds = own.deadline_of(policies.options)
         run = make_run(
@@ -122,8 +129,16 @@ class Preparing(Reporting):
             may_copy=policies.options.hedge is not None and may_copy(chosen),
             client=self._client,
             raise_on_status=own.raises_status(default=self._raise_on_status),
+            decode=self._decoding_of(own.response_model),
         )
         return run, make_sender(self._sender, record, url, chosen, self)
+
+    def _decoding_of(self, model: Any) -> ResponseDecoding | None:
+        return None if model is None else decoding_for(model, self._decoders)
+
+    def _policies_of(self, resilience: Resilience) -> "tuple[Policies, RequestContext]":
+        """Return the policies that a request brings, and the context that it starts from."""
+        return self._engine.policies.of(resilience), limits_of(resilience, {})
 
     def _limited(self, options: dict[str, Any], own: OwnOptions) -> dict[str, Any]:
         """Return the options of a request, with the limit on the body of its response, if any."""
@@ -152,6 +167,10 @@ class Preparing(Reporting):
         """
         if run.key is not None:
             options = {**options, "idempotency_key": run.key}  # each call sends the same
+        if run.decode is not None:  # the response that the request ends with is decoded
+            options = {**options, "raise_on_status": run.raise_on_status}
+            del options["response_model"]
+        url, options, _ = self._targets.adapt(url, options)  # no middleware needs to see a password
         context, resilience = run.context, run.policies.options
         call = Call(run.record.method, url, context, options, resilience, run.deadline, run.now)
         prepare = functools.partial(self._prepare_call, run, streams=streams)
@@ -162,17 +181,31 @@ class Preparing(Reporting):
 
         return around
 
-    def _prepare_call(self, run: Run, call: Call, *, streams: bool) -> tuple[CallRun, CallSender]:
+    def _prepare_call(
+        self, run: Run, call: Call, *, streams: bool
+    ) -> tuple[CallRun, RequestSender]:
+        if "response_model" in call.options:
+            raise TypeError(
+                "call_next returns a response, so a call has no response_model: decode the response, "
+                "or pass response_model to the request"
+            )
         prepared = self._prepare(
             checked_method(call.method),
             call.url,
             call.context,
             call.options,
             functools.partial(CallRun, run),
-            CallStreamSender if streams else CallSender,
+            StreamSender if streams else RequestSender,
         )
         prepared[1].serve(prepared[0])
-        return cast("tuple[CallRun, CallSender]", prepared)
+        return cast("tuple[CallRun, RequestSender]", prepared)
+
+
+def _is_safe(method: str, headers: Any) -> bool:
+    """Whether a request may be sent twice: because of its method, or of one of its headers."""
+    if is_idempotent(method) or headers is None:
+        return is_idempotent(method)
+    return is_idempotent(method, raw_headers(headers))
 
 
 def copy_options(options: Mapping[str, Any]) -> dict[str, Any]:

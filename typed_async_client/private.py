@@ -44,6 +44,7 @@ __all__ = [
     "set_content",
     "set_decoder",
     "socket_transport_of",
+    "source_of",
     "started_generator",
     "stream_under",
     "transport_for",
@@ -140,11 +141,16 @@ def is_single_use(stream: Any) -> bool:
     """
     if type(stream).__name__ == "MultipartStream":
         return not all(_starts_over(getattr(field, "file", b"")) for field in stream.fields)
-    if type(stream).__name__ not in _STREAMS_OF_ITERATORS:
+    source = source_of(stream)
+    if source is None:
         return _iterates_once(stream)
-    source = getattr(stream, "_stream", None)
     names = ("__anext__", "__next__", "aread", "read")
     return any(hasattr(source, name) for name in names) or _iterates_once(source)
+
+
+def source_of(stream: Any) -> Any:
+    """Return the iterable or the file that httpx or httpx2 reads a body from; None for others."""
+    return stream._stream if type(stream).__name__ in _STREAMS_OF_ITERATORS else None
 
 
 def started_generator(stream: Any) -> Any:

@@ -54,7 +54,9 @@ class OwnOptions:
         deadline: seconds that it may take in all; None for any time, even if the policies have one.
             If it wasn't given, that of the policies applies.
         idempotency_key: the value of its ``Idempotency-Key`` header; None for none.
-        raise_on_status: whether a status of 400 or above is raised; None for what the client says.
+        raise_on_status: whether a status of 400 or above is raised; None for what the client says,
+            or if there is a ``response_model``, for True.
+        response_model: the type that the body is decoded as; None for none.
         max_response_bytes: bytes of the decoded body of the response, at most; None is no limit. If
             it wasn't given, that of the client applies.
     """
@@ -63,6 +65,7 @@ class OwnOptions:
     deadline: float | _Unset | None = _UNSET
     idempotency_key: str | None = None
     raise_on_status: bool | None = None
+    response_model: Any = None
     max_response_bytes: int | _Unset | None = _UNSET
 
     @classmethod
@@ -98,7 +101,9 @@ class OwnOptions:
 
     def raises_status(self, *, default: bool) -> bool:
         """Return whether a status of 400 or above is raised."""
-        return default if self.raise_on_status is None else self.raise_on_status
+        if self.raise_on_status is None:
+            return default or self.response_model is not None
+        return self.raise_on_status
 
     def key_for(self, policies: Resilience, *, is_idempotent: bool) -> str | None:
         """Return the idempotency key to send; None to send none."""

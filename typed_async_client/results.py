@@ -3,14 +3,17 @@
 import dataclasses
 import enum
 import time
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias, cast
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeAlias, TypeVar, cast
 
 from typed_async_client.attempts import AttemptRecord
 from typed_async_client.errors import RequestCancelledError, ResponseEvictedError
 from typed_async_client.events import EventType
 from typed_async_client.explanation import explain
+from typed_async_client.failure_kinds import FailureKind, kind_of_error
 from typed_async_client.lazy_fields import LazyFields
 from typed_async_client.redact import redacted_repr
+from typed_async_client.typevars import ValueT_co
 
 if TYPE_CHECKING:
     import httpx
@@ -22,8 +25,11 @@ __all__ = [
     "ResultBase",
     "ResultStatus",
     "SuccessResult",
+    "ValueResult",
     "class_of",
 ]
+
+DefaultT = TypeVar("DefaultT")
 
 
 class ResultStatus(enum.StrEnum):
@@ -39,7 +45,7 @@ class ResultStatus(enum.StrEnum):
 STATUSES = {kind: ResultStatus(kind.value) for kind in EventType if kind.is_terminal}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+@dataclasses.dataclass(frozen=True, slots=True, repr=False, match_args=False)
 class ResultBase(LazyFields):
     """How one request ended: what ``SuccessResult`` and ``FailureResult`` have in common.
 
@@ -93,11 +99,14 @@ class ResultBase(LazyFields):
         return cast("Self", object.__new__(class_of(ResultStatus(status))))
 
     def __post_init__(self) -> None:
-        if type(self) is not class_of(self.status):
+        if class_of(self.status) not in type(self).__mro__:
             raise ValueError(f"a {type(self).__name__} can't have the status {self.status.value!r}")
         object.__setattr__(self, "_created", time.monotonic() - (time.time() - self.created_at))
         if self.status_code is None:
             object.__setattr__(self, "status_code", getattr(self.response, "status_code", None))
+
+    if not TYPE_CHECKING:  # to a type checker, the name ``RequestResult`` is a generic union
+        __class_getitem__ = classmethod(GenericAlias)
 
     @property
     def age(self) -> float:
@@ -119,14 +128,17 @@ class ResultBase(LazyFields):
         if self.response_evicted and self.error is None:
             outcome = f"response {self.status_code} evicted"
         return (
-            f"<{type(self).__name__} {self.status.name} {self.method} {self.url} "
+            f"<{class_of(self.status).__name__} {self.status.name} {self.method} {self.url} "
             f"request_id={self.request_id!r}, attempts={self.attempts}, "
             f"total_time={self.total_time:.3f}, {outcome}>"
         )
 
 
-class SuccessResult(ResultBase):
+class SuccessResult(ResultBase, Generic[ValueT_co]):
     """The result of a request that got a response, whatever its status code.
+
+    ``SuccessResult[User]`` is what ``client.fetch(..., response_model=User)`` returns. Plain
+    ``SuccessResult`` has the response as its value, as have the results that the client keeps.
 
     Example:
         >>> def status_of(result: RequestResult) -> int | None:
@@ -134,6 +146,7 @@ class SuccessResult(ResultBase):
     """
 
     __slots__ = ()
+    __match_args__ = ("value",)
 
     if TYPE_CHECKING:
         status: Literal[ResultStatus.SUCCESS]
@@ -151,8 +164,9 @@ class SuccessResult(ResultBase):
         """False."""
         return False
 
-    def unwrap(self) -> "httpx.Response":
-        """Return the response.
+    @property
+    def value(self) -> ValueT_co:
+        """What the body was decoded as; the response itself without a ``response_model``.
 
         Raises:
             ResponseEvictedError: the client dropped it, because of ``max_result_bytes``.
@@ -162,13 +176,50 @@ class SuccessResult(ResultBase):
                 f"the response of request {self.request_id!r} was dropped: the client keeps "
                 "max_result_bytes of them; await the task, or raise that limit"
             )
-        return self.response
+        return cast("ValueT_co", self.response)
+
+    def unwrap(self) -> ValueT_co:
+        """Return the value.
+
+        Raises:
+            ResponseEvictedError: the client dropped it, because of ``max_result_bytes``.
+        """
+        return self.value
+
+    def unwrap_or(self, default: DefaultT) -> ValueT_co | DefaultT:
+        """Return the value, or a default if the client dropped the response."""
+        return default if self.response_evicted else self.value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False, match_args=False)
+class ValueResult(SuccessResult[ValueT_co]):
+    """A success with the value that its body was decoded as; the client doesn't keep it.
+
+    Attributes:
+        value: the value.
+    """
+
+    value: ValueT_co = dataclasses.field(default=cast("Any", None), hash=False)
 
 
 class FailureResult(ResultBase):
-    """The result of a request that got no response: an error, a timeout, a refusal, a cancellation."""
+    """The result of a request that failed: with an error, a timeout, a refusal, or a cancellation.
+
+    Example:
+        >>> def name_of(result: RequestResult[User]) -> str:
+        ...     match result:
+        ...         case SuccessResult(value=user):
+        ...             return user.name
+        ...         case FailureResult(error=NotFoundError()):
+        ...             return "nobody"
+        ...         case FailureResult(kind=FailureKind.TIMEOUT | FailureKind.DEADLINE):
+        ...             return "unknown, for now"
+        ...         case FailureResult(error=error):
+        ...             raise error
+    """
 
     __slots__ = ()
+    __match_args__ = ("error", "kind")
 
     if TYPE_CHECKING:
         status: Literal[
@@ -191,6 +242,17 @@ class FailureResult(ResultBase):
         """True: there is no response."""
         return True
 
+    @property
+    def kind(self) -> FailureKind:
+        """Why the request failed: by its status, a timeout, an open circuit, ..."""
+        if self.status is ResultStatus.CANCELLED:
+            return FailureKind.CANCELLED
+        return kind_of_error(self.error)
+
+    def unwrap_or(self, default: DefaultT) -> DefaultT:
+        """Return the default: there is no value."""
+        return default
+
     def unwrap(self) -> NoReturn:
         """Raise the request's error.
 
@@ -206,7 +268,7 @@ class FailureResult(ResultBase):
 
 
 if TYPE_CHECKING:
-    RequestResult: TypeAlias = SuccessResult | FailureResult
+    RequestResult: TypeAlias = SuccessResult[ValueT_co] | FailureResult
 else:  # a union can't be called, and results have always been created by this name
     RequestResult = ResultBase
 

@@ -21,6 +21,7 @@ __all__ = [
     "current_log",
     "end_attempt",
     "keep_attempt",
+    "note_consumed_body",
 ]
 
 
@@ -41,7 +42,8 @@ class SentLog:
         answered: whether one of them was answered.
         in_body: whether the response that arrived last is being read.
         body_started: whether a body that is generated on the way has started to be sent.
-        body_consumed: whether that body can be read only once.
+        body_consumed: whether a body that can be read only once was read, in part or as a whole.
+        body_kind: what that body is read from, in words.
         has_sent_nothing: whether our pool knows that no byte of the last request has left.
         is_queued: whether the last request waits for a connection of our pool.
         is_refused: whether the server said that it hasn't processed the last request.
@@ -55,6 +57,7 @@ class SentLog:
         "_request",
         "answered",
         "body_consumed",
+        "body_kind",
         "body_started",
         "has_sent_nothing",
         "hops",
@@ -82,6 +85,7 @@ class SentLog:
         self.answered: bool = False
         self.body_started: bool = False
         self.body_consumed: bool = False
+        self.body_kind: str = ""
         self.has_sent_nothing: bool = False
         self.in_body: bool = False
         self.is_queued: bool = False
@@ -164,6 +168,19 @@ def attempt_log() -> SentLog | None:
     """
     log = _log.get(None)
     return log if log is not None and log.is_sending else None
+
+
+def note_consumed_body(kind: str) -> None:
+    """Record that the body of the running task's attempt is read, and can be read only once.
+
+    It needn't be sent: authentication may read it, too.
+
+    Args:
+        kind: what it is read from, in words.
+    """
+    log = _log.get(_UNUSED)
+    if log is not _UNUSED:
+        log.body_consumed, log.body_kind = True, kind
 
 
 _UNUSED = SentLog()

@@ -1,6 +1,6 @@
 """Two functions for convenience: create a client, or send one request without one."""
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from typed_async_client.client import AsyncResilientClient
 from typed_async_client.context import RequestContext
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import httpx
 
 __all__ = ["create_async_resilient_client", "simple_async_request"]
+
+T = TypeVar("T")
 
 _REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)
 
@@ -25,6 +27,7 @@ def create_async_resilient_client(**options: Unpack[ClientOptions]) -> AsyncResi
     return AsyncResilientClient(**options)
 
 
+@overload
 async def simple_async_request(
     method: str,
     url: "httpx.URL | str",
@@ -32,8 +35,47 @@ async def simple_async_request(
     max_retries: int = 2,
     timeout: TimeoutTypes = 10.0,  # noqa: ASYNC109 - passed to httpx
     context: RequestContext | None = None,
+    response_model: None = None,
     **options: Unpack[SingleRequestOptions],
-) -> "httpx.Response":
+) -> "httpx.Response": ...
+
+
+@overload
+async def simple_async_request(
+    method: str,
+    url: "httpx.URL | str",
+    *,
+    max_retries: int = 2,
+    timeout: TimeoutTypes = 10.0,  # noqa: ASYNC109 - passed to httpx
+    context: RequestContext | None = None,
+    response_model: type[T],
+    **options: Unpack[SingleRequestOptions],
+) -> T: ...
+
+
+@overload
+async def simple_async_request(
+    method: str,
+    url: "httpx.URL | str",
+    *,
+    max_retries: int = 2,
+    timeout: TimeoutTypes = 10.0,  # noqa: ASYNC109 - passed to httpx
+    context: RequestContext | None = None,
+    response_model: Any,
+    **options: Unpack[SingleRequestOptions],
+) -> Any: ...
+
+
+async def simple_async_request(
+    method: str,
+    url: "httpx.URL | str",
+    *,
+    max_retries: int = 2,
+    timeout: TimeoutTypes = 10.0,  # noqa: ASYNC109 - passed to httpx
+    context: RequestContext | None = None,
+    response_model: Any = None,
+    **options: Unpack[SingleRequestOptions],
+) -> Any:
     """Send one request with a client created for it, and return the response.
 
     Args:
@@ -43,10 +85,12 @@ async def simple_async_request(
         timeout: seconds for each of connect, read, write and pool, as in httpx; a single request
             doesn't wait for the pool. It applies to an ``http_client`` too.
         context: the id and the retry limits of the request, instead of ``max_retries``.
+        response_model: the type to decode the body as, which is returned then; None for the response.
         **options: options of the request (json, headers, ...) or of the client (verify, ...).
 
     Raises:
-        TypeError: an option is unknown; nothing has been sent.
+        TypeError: an option is unknown, or no decoder knows the ``response_model``; nothing has been
+            sent.
         ConnectError: every allowed attempt to connect has failed.
         InsecureRedirectError: a redirect from https to http asks for the body, or for a header that
             ``redirect_headers`` names.
@@ -65,5 +109,7 @@ async def simple_async_request(
     }
     timed = client_options if client_options.get("http_client") is None else request_options
     timed["timeout"] = timeout
+    if response_model is not None:
+        request_options["response_model"] = response_model
     async with AsyncResilientClient(max_retries=max_retries, **client_options) as client:
         return await client.request(method, url, context, **request_options)

@@ -9,6 +9,7 @@ from typed_async_client.event_connections import StreamPlan
 from typed_async_client.event_streams import EventStream
 from typed_async_client.facts import raw_headers
 from typed_async_client.line_streams import MOST_BYTES, LineStreaming
+from typed_async_client.methods import checked_method
 from typed_async_client.policies.checks import (
     require_bool,
     require_count,
@@ -17,7 +18,6 @@ from typed_async_client.policies.checks import (
 )
 from typed_async_client.preparing import copy_options
 from typed_async_client.stream_parsing.server_sent import event_maker
-from typed_async_client.verbs import checked_method
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,18 +4,17 @@ import contextvars
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, Never, Unpack
+from typing import Any, Never
 
 import httpx
 
 from typed_async_client.context import RequestContext
 from typed_async_client.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
-from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.httpx_types import UseClientDefault
 from typed_async_client.middleware import Middleware, checked_middleware
-from typed_async_client.options import RequestOptions
 from typed_async_client.policies.resilience import Resilience
+from typed_async_client.posting import PostsForms
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
 from typed_async_client.sse import EventStreaming
@@ -24,70 +23,8 @@ from typed_async_client.verbs import Verbs
 __all__ = ["Submitting"]
 
 
-class Submitting(EventStreaming, Downloading, Verbs):
+class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
     """The part of a client that submits requests; it is made from what ``Preparing`` takes."""
-
-    async def request_async(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        context: RequestContext | None = None,
-        **options: Unpack[RequestOptions],
-    ) -> ResponseTask:
-        """Submit a request. Awaiting this admits it; awaiting the returned task completes it.
-
-        Admission waits while ``max_concurrent_requests`` requests are in flight, or while more
-        than ``event_queue_size`` events are waiting for their callbacks.
-
-        Args:
-            method: the HTTP method, in upper or lower case; any token is one, such as PROPFIND.
-            url: the URL.
-            context: the request's id and retry limits; defaults to a random id and the client's
-                limits.
-            **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
-                Mutable values are copied here, so that each attempt sends the same request. Ours
-                are ``resilience``, the policies of this request; ``deadline``, the seconds that it
-                may take in all; ``idempotency_key``, a header that lets a server recognize a
-                request that it receives twice, so that any method may be retried;
-                ``raise_on_status``, whether a status of 400 or above is raised; and
-                ``max_response_bytes``, the bytes that the body of the response may have.
-
-        Returns:
-            The task of the request. Its result is the ``httpx.Response``; cancelling it
-            cancels the request.
-
-        Raises:
-            ValueError: the method isn't a token (RFC 9110), or the context has no attempts left.
-            TypeError: an option is unknown, or a body can't be sent.
-            RuntimeError: the client is closed, or belongs to another loop, thread or process.
-        """
-        task, _ = await self._launch(method, url, context, options)
-        return task
-
-    async def request(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        context: RequestContext | None = None,
-        **options: Unpack[RequestOptions],
-    ) -> httpx.Response:
-        """Submit a request and wait for its response: ``request_async()`` in one ``await``.
-
-        Args:
-            method: the HTTP method.
-            url: the URL.
-            context: the request's id and retry limits.
-            **options: options of ``httpx.AsyncClient.request``.
-
-        Raises:
-            Exception: whatever ``request_async()`` or the request itself raises.
-
-        Example:
-            >>> async def main() -> None:
-            ...     async with AsyncResilientClient() as client:
-            ...         print((await client.request("GET", "https://example.org/")).text)
-        """
-        return await (await self.request_async(method, url, context, **options))
 
     def new_context(
         self,
@@ -198,6 +135,7 @@ class Submitting(EventStreaming, Downloading, Verbs):
             raise_on_status=raises,
             max_response_bytes=limit,
         )
+        view._decoders = self._decoders  # noqa: SLF001 - of its own kind
         view._viewed = self  # noqa: SLF001 - of its own kind
         return view
 

@@ -8,10 +8,15 @@ from typing import Any, Self
 import httpx
 
 from typed_async_client.errors import RequestBodyConsumedError
+from typed_async_client.form_files import parts_of
 from typed_async_client.libraries import is_fork_instance
-from typed_async_client.private import is_single_use
+from typed_async_client.private import is_single_use, source_of
 from typed_async_client.sent import SentLog
-from typed_async_client.sources import aclose_source
+from typed_async_client.sources.closing import aclose_source
+from typed_async_client.sources.files import is_file, position_of
+from typed_async_client.sources.kinds import ADVICE, kind_of, refused_difference
+from typed_async_client.sources.readings import Readings
+from typed_async_client.sources.streamed import StreamedBody
 
 __all__ = ["WatchedBody", "came_through_body", "watch_body", "watched_body_class"]
 
@@ -40,7 +45,9 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._body = body
         self.log = log
         self._has_started = False
-        self._had_content = False
+        self._readings = Readings()
+        self._source = source_of(body)
+        self._start = position_of(self._source) if is_file(self._source) else None
 
     @classmethod
     def of(cls, request: Any, log: SentLog) -> Self:
@@ -54,7 +61,7 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """
         body = request.stream
         if isinstance(body, WatchedBody) and body.is_consumed:
-            reason = _REFUSED.format(f" with {request.method} {request.url.host}")
+            reason = _REFUSED.format(request.method, request.url.host, body.kind, ADVICE)
             raise RequestBodyConsumedError(reason, request=request)
         return cls(body, log)
 
@@ -64,40 +71,58 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         return self._body
 
     @property
+    def kind(self) -> str:
+        """What it is read from, in words."""
+        if isinstance(self._body, WatchedBody):
+            return self._body.kind
+        if isinstance(self._source, StreamedBody):
+            return self._source.kind
+        if _is_form(self._body):
+            return "a form with a file that can't be rewound"
+        return kind_of(self._body if self._source is None else self._source)
+
+    @property
     def is_consumed(self) -> bool:
         """Whether it was read, and can't be read again."""
         if isinstance(self._body, WatchedBody):
             return self._body.is_consumed
-        return self._has_started and is_single_use(self._body)
+        return self._has_started and self._is_single_use
 
     @property
     def is_replayable(self) -> bool:
         """Whether it is known to start over each time it is read."""
         if isinstance(self._body, WatchedBody):
             return self._body.is_replayable
-        is_form = isinstance(self._body, _REPLAYABLE)
-        is_form = is_form or is_fork_instance(self._body, _REPLAYABLE.__name__)
-        return is_form and not is_single_use(self._body)
+        is_known = self._source is not None or _is_form(self._body)
+        return is_known and not self._is_single_use
+
+    @property
+    def _is_single_use(self) -> bool:
+        if isinstance(self._source, StreamedBody):
+            return self._source.is_single_use
+        return self._start is None and is_single_use(self._body)
 
     def __iter__(self) -> Iterator[bytes]:
-        self._record()
-        has_content = False
+        self._begin()
+        size = 0
         for part in self._body:
-            has_content = has_content or bool(part)
+            self._refuse_if(self._readings.difference(size, part))
+            size += len(part)
             yield part
-        self._check(has_content=has_content)
+        self._refuse_if(self._readings.difference_at_end(size))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._record()
-        has_content = False
-        parts = aiter(self._body)
+        self._begin()
+        size = 0
+        parts = parts_of(self._body)
         try:
             async for part in parts:
-                has_content = has_content or bool(part)
+                self._refuse_if(self._readings.difference(size, part))
+                size += len(part)
                 yield part
         finally:
             await aclose_source(self._body, parts)
-        self._check(has_content=has_content)
+        self._refuse_if(self._readings.difference_at_end(size))
 
     def close(self) -> None:
         """Close the body sent by a synchronous client."""
@@ -107,20 +132,23 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
         """Close the body sent by an asynchronous client."""
         await self._body.aclose()
 
-    def _record(self) -> None:
+    def _begin(self) -> None:
+        """Record that it is sent; rewind a file that was sent before."""
+        if self._has_started and self._start is not None:
+            self._source.seek(self._start)
         self._has_started = True
         self.log.body_started = True
         if not self.is_replayable:
-            self.log.body_consumed = True
+            self.log.body_consumed, self.log.body_kind = True, self.kind
 
-    def _check(self, *, has_content: bool) -> None:
-        """Refuse to end a body that had content when it was sent before, and has none now.
+    def _refuse_if(self, difference: str) -> None:
+        """Refuse to send what isn't the same as before.
 
         Not every source that can be read only once can be told before it is read.
         """
-        if self._had_content and not has_content:
-            raise RequestBodyConsumedError(_REFUSED.format(""), request=self._body)
-        self._had_content = has_content
+        if difference:
+            reason = refused_difference(self.kind, difference)
+            raise RequestBodyConsumedError(reason, request=self._body)
 
 
 @functools.cache
@@ -138,8 +166,11 @@ def came_through_body(error: BaseException) -> bool:
     return any(frame.f_code in _READERS for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
+def _is_form(body: Any) -> bool:
+    return isinstance(body, _REPLAYABLE) or is_fork_instance(body, _REPLAYABLE.__name__)
+
+
 _REFUSED = (
-    "can't send the body again{}: a redirect or an authentication challenge asks for it, but its "
-    "source can be read only once, and was read for the request before; pass bytes, or an object "
-    "that iterates from the start each time"
+    "can't send the body again with {} {}: a redirect or an authentication challenge asks for it, but "
+    "it comes from {}, which can be read only once, and was read for the request before; {}"
 )

@@ -9,10 +9,12 @@ import httpx2
 import pytest
 
 from typed_async_client import (
+    AsyncEvent,
     AsyncPoolTransport,
     AsyncResilientClient,
     EventType,
     HSTSTransport,
+    InvalidURLError,
     ResilientTransport,
 )
 
@@ -70,16 +72,17 @@ def test_an_invalid_proxy_without_a_user_name_is_explained_in_full() -> None:
 async def test_an_external_client_quotes_no_password_either(
     library: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the error, the event, the result and the log."""
-    heard: list[str] = []
+    """Its URL is refused before there is an event, a result or a line in the log."""
+    heard: list[AsyncEvent] = []
     async with (
         library.AsyncClient() as http_client,
         AsyncResilientClient(http_client=http_client) as client,
     ):
-        client.add_event_callback(EventType.ERROR, lambda event: heard.append(repr(event)))
+        client.add_event_callback(EventType.ERROR, heard.append)
         with pytest.raises(library.InvalidURL, match="percent-encode") as raised:
-            await client.request("GET", SECRET, context=client.new_context("secret"))
-        await client.wait_for_all_requests()
-        kept = repr(client.get_result("secret"))
-    assert len(heard) == len(caplog.messages) == 1
-    assert "hun" not in f"{printed(raised.value)} {heard} {kept} {caplog.text}"
+            await client.get(SECRET)
+        assert await client.wait_for_all_requests() == {}
+    assert isinstance(raised.value, InvalidURLError)
+    assert isinstance(raised.value, ValueError)
+    assert (heard, caplog.messages) == ([], [])
+    assert "hun" not in printed(raised.value)

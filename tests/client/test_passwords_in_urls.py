@@ -35,6 +35,15 @@ async def test_the_url_of_a_request_is_not_quoted(password: str, kind: type[str]
     assert raised.value.__cause__ is None
 
 
+class InvalidatingClient(httpx.AsyncClient):
+    """A client that parses another URL than it was given, and fails."""
+
+    async def request(self, *_: object, **__: object) -> httpx.Response:
+        """Parse the URL with the password."""
+        httpx.URL(URL)
+        raise AssertionError("it is invalid")
+
+
 OPTIONS: dict[str, Callable[[], object]] = {
     "base URL": lambda: AsyncResilientClient(base_url=URL),
     "proxy of a client": lambda: AsyncResilientClient(proxy=URL),
@@ -89,12 +98,16 @@ async def test_an_invalid_target_without_a_password_is_quoted() -> None:
 
 
 async def test_what_another_client_quotes_is_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in the log, nor where an event or a result is printed."""
+    """Neither in the log, nor where an event or a result is printed: here of an invalid redirect."""
     printed = []
-    async with httpx.AsyncClient() as given, AsyncResilientClient(http_client=given) as client:
+    transport = httpx.MockTransport(lambda _: httpx.Response(302, headers={"Location": URL}))
+    async with (
+        InvalidatingClient(transport=transport) as given,
+        AsyncResilientClient(http_client=given) as client,
+    ):
         client.add_event_callback(EventType.ERROR, lambda event: printed.append(repr(event)))
         with pytest.raises(httpx.InvalidURL):
-            await client.request("GET", URL)
+            await client.request("GET", "http://a.test/@me")
         (result,) = (await client.wait_for_all_requests()).values()
     assert "hun" not in f"{printed} {result!r} {caplog.text}"
     assert "invalid URL: percent-encode" in caplog.text

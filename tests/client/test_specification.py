@@ -180,7 +180,7 @@ async def test_an_unknown_option_raises_before_anything_is_sent() -> None:
         with pytest.raises(
             TypeError, match=r"unknown request option 'jsn': did you mean 'json'\? .*params"
         ):
-            await client.post("http://a.test/", jsn={})  # type: ignore[call-arg]  # the point of the test
+            await client.post("http://a.test/", jsn={})  # type: ignore[call-overload]  # the point of the test
         assert client.statistics().submitted == 0
 
 

@@ -172,11 +172,11 @@ async def test_values_that_run_are_accepted_by_the_types() -> None:
 async def test_a_misspelt_option_is_named() -> None:
     """Whether it belongs to the request or to the client."""
     with pytest.raises(TypeError, match="unknown option 'retries': did you mean 'max_retries'"):
-        await simple_async_request("GET", URL, retries=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
+        await simple_async_request("GET", URL, retries=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # the point of the test
     with pytest.raises(TypeError, match="unknown option 'header': did you mean 'headers'"):
-        await simple_async_request("GET", URL, header={})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
+        await simple_async_request("GET", URL, header={})  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # the point of the test
     with pytest.raises(TypeError, match="unknown option 'contxt': did you mean 'context'"):
-        await simple_async_request("GET", URL, contxt=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
+        await simple_async_request("GET", URL, contxt=None)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # the point of the test
     with pytest.raises(TypeError, match="unknown client option 'time_out': did you mean 'timeout'"):
         AsyncResilientClient(time_out=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point of the test
 

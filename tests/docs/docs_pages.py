@@ -52,6 +52,7 @@ TWINS: Final = {
     "docs/streaming.md": "docs/fr/streaming.md",
     "docs/testing.md": "docs/fr/testing.md",
     "docs/transports.md": "docs/fr/transports.md",
+    "docs/typed-bodies.md": "docs/fr/typed-bodies.md",
     "docs/usage.md": "docs/fr/usage.md",
 }
 """The English pages, each with its French twin."""
@@ -67,6 +68,7 @@ WITH_EXAMPLES: Final = frozenset(
         "docs/streaming.md",
         "docs/testing.md",
         "docs/transports.md",
+        "docs/typed-bodies.md",
         "docs/usage.md",
         *(f"docs/policies/{name}.md" for name in POLICIES),
     }

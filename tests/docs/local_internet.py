@@ -26,12 +26,15 @@ __all__ = ["LocalInternet"]
 _PAGES: Final[Mapping[str, Any]] = {
     "api.example.com/critical-data": {"value": 42},
     "external-api.test/data/42": {"id": "42"},
+    "files.test/visits": {"stored": True},
     "hello.example.com/": {"message": "hello"},
     "mirror.test/file": {"size": 7},
     "orders.test/recent": [17, 18],
     "payments.test/charges": {"charged": True},
     "search.test/query": ["a", "b"],
     "stock.test/items": {"items": 12},
+    "uploads.test/reports": {"stored": True},
+    "users.test/7": {"id": 7, "name": "Ada"},
     "users.test/list": ["Ada", "Blaise"],
     "www.example.com/": {"welcome": "to the local internet"},
 }
@@ -51,10 +54,14 @@ _EVENTS: Final = (
     "id: 3\ndata: it ends\n\n",
 )
 
-_STATUSES: Final[Mapping[str, int]] = {"external-api.test/data/busy": 503}
+_STATUSES: Final[Mapping[str, int]] = {
+    "external-api.test/data/busy": 503,
+    "files.test/full": 503,
+}
 """Addresses that answer with another status."""
 
 _AT_FIRST: Final[Mapping[str, tuple[int, int, str]]] = {
+    "files.test/visits": (1, 503, ""),
     "payments.test/charges": (1, 503, ""),
     "search.test/query": (1, 429, "1"),
     "stock.test/items": (2, 503, ""),
@@ -201,7 +208,15 @@ class _Visit(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Read the body, and answer as to a GET."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        size = int("Transfer-Encoding" in self.headers)
+        while size:
+            size = int(self.rfile.readline(), 16)
+            self.rfile.read(size + 2)
         self.do_GET()
+
+    def do_PUT(self) -> None:
+        """Do the same."""
+        self.do_POST()
 
     def finish(self) -> None:
         super().finish()

@@ -1,10 +1,11 @@
 """Fixtures for the tests on sockets: each HTTP/1.1 parser in turn, and a check for leaks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 import pytest_asyncio
+from body_kinds import Make, closing_maker
 from h2_setups import H2Setup
 from leak_checks import no_leaks
 from pool_helpers import hide_httptools
@@ -39,6 +40,13 @@ async def _no_leaks() -> AsyncIterator[None]:
     """Check that a test leaks no task and no socket."""
     async with no_leaks():
         yield
+
+
+@pytest.fixture(name="make")
+def _make() -> Iterator[Make]:
+    """Return what makes a request body of a kind; its files are closed after the test."""
+    with closing_maker() as make:
+        yield make
 
 
 @pytest.fixture(name="transport")

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from external_clients import EXTERNAL, ClientSetup
-from fault_handlers import wait_until
+from fault_handlers import redirect_to, wait_until
 from leak_checks import no_leaks
 from tls_contexts import client_context, server_context
 
@@ -100,9 +100,12 @@ async def test_a_rejected_certificate_is_not_retried(setup: ClientSetup, method:
 
 
 async def test_an_unmapped_error_of_the_client_becomes_one_of_httpx(setup: ClientSetup) -> None:
-    """Both libraries raise an ExceptionGroup for a port out of range."""
-    async with setup.client(trust_env=False) as client:
-        task = await client.post("http://127.0.0.1:99999/", CONTEXT)
+    """Both libraries raise an ExceptionGroup for a port out of range, here that of a redirect."""
+    async with (
+        FaultServer(redirect_to("http://127.0.0.1:99999/")) as server,
+        setup.client(trust_env=False) as client,
+    ):
+        task = await client.get(server.url, CONTEXT, follow_redirects=True)
         with pytest.raises(httpx.ConnectError) as raised:
             await task
         result = client.get_result("r")

@@ -235,15 +235,15 @@ async def test_a_redirect_to_a_get_needs_no_body() -> None:
     "body",
     [
         lambda: {"content": iter(PARTS)},
-        lambda: {"content": io.BytesIO(b"pay 5")},
+        lambda: {"content": Pipe()},
         lambda: {"files": {"bill": Unseekable()}},
     ],
-    ids=["iterator", "file", "form"],
+    ids=["iterator", "pipe", "form"],
 )
 async def test_the_transport_refuses_too_under_a_synchronous_client(
     body: Callable[[], dict[str, Any]],
 ) -> None:
-    """An iterator, and an open file, which httpx would read on from its end."""
+    """An iterator, and a file that can't be rewound."""
     async with (
         FaultServer(answer()) as second,
         FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
@@ -257,6 +257,22 @@ async def test_the_transport_refuses_too_under_a_synchronous_client(
         with pytest.raises(RequestBodyConsumedError):
             await asyncio.to_thread(send)
         assert second.requests == []
+
+
+async def test_a_file_is_rewound_under_a_synchronous_client() -> None:
+    """Otherwise httpx would read it on from its end, and send an empty body."""
+    async with (
+        FaultServer(answer()) as second,
+        FaultServer(answer(307, b"", f"Location: {second.url}")) as first,
+    ):
+
+        def send() -> None:
+            transport = ResilientTransport()
+            with httpx.Client(transport=transport, follow_redirects=True) as client:
+                client.post(first.url, content=io.BytesIO(b"pay 5"))
+
+        await asyncio.to_thread(send)
+        assert [r.body for r in (*first.requests, *second.requests)] == [b"pay 5"] * 2
 
 
 def test_the_error_can_be_pickled() -> None:

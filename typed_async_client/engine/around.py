@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from typed_async_client.engine.ending import decoded_or_raised
 from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Consult, Deliver, Flow, Publish
 from typed_async_client.errors import RejectedError
@@ -152,7 +153,7 @@ class Chain(abc.ABC):
             )
 
 
-def around_flow(run: Run, chain: Chain, call: Any) -> Flow["httpx.Response"]:
+def around_flow(run: Run, chain: Chain, call: Any) -> Flow[Any]:
     """Yield the steps of a request that has middleware.
 
     Args:
@@ -161,7 +162,7 @@ def around_flow(run: Run, chain: Chain, call: Any) -> Flow["httpx.Response"]:
         call: what the request asks for.
 
     Returns:
-        The response that the outermost middleware has returned.
+        The response that the outermost middleware has returned, or what its body was decoded as.
 
     Raises:
         Exception: what it has raised.
@@ -169,6 +170,9 @@ def around_flow(run: Run, chain: Chain, call: Any) -> Flow["httpx.Response"]:
     try:
         response: httpx.Response = yield from Consult(chain, call)
         broken = None if is_closed(response) else (yield from Deliver(response))
+        answer: Any = response
+        if run.decode is not None and broken is None:
+            answer = decoded_or_raised(run, response, run.decode)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
     except Exception as error:
@@ -178,7 +182,7 @@ def around_flow(run: Run, chain: Chain, call: Any) -> Flow["httpx.Response"]:
         yield Publish(run.cancelled_event(interruption))
         raise
     yield Publish(_end_event(run, chain, response, broken))
-    return response
+    return answer
 
 
 def _end_event(

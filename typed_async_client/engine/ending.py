@@ -18,6 +18,7 @@ from typed_async_client.errors import (
     GaveUpError,
     RateLimitedLocallyError,
     RejectedError,
+    RequestBodyConsumedError,
     RetryAfterTooLongError,
 )
 from typed_async_client.facts import request_of
@@ -26,12 +27,21 @@ from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.gates import Rejected, RejectionReason
 from typed_async_client.policies.retry import GiveUp, GiveUpReason
+from typed_async_client.sources.kinds import ADVICE, refused_again
 from typed_async_client.wording import format_seconds, name_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["concluded", "overrun", "raise_bad_status", "refused", "too_late"]
+__all__ = [
+    "concluded",
+    "decoded",
+    "decoded_or_raised",
+    "overrun",
+    "raise_bad_status",
+    "refused",
+    "too_late",
+]
 
 _CONNECT_FAULTS = (Fault.CONNECT, Fault.CONNECT_LATER)
 
@@ -125,10 +135,28 @@ def _connect_error(run: Run, outcome: Outcome) -> ConnectError:
 
 
 def _noted(run: Run, outcome: Outcome, decision: GiveUp) -> Outcome:
-    """Return the outcome as it is, with a note on its error if several attempts were made."""
-    if outcome.error is not None and decision.exhausted and run.attempts > 1:
-        outcome.error.add_note(f"gave up after {_count(run.attempts)}")
+    """Return the outcome as it is, with a note on its error that says why no attempt follows."""
+    error = outcome.error
+    if error is None:
+        return outcome
+    if decision.exhausted and run.attempts > 1:
+        error.add_note(f"gave up after {_count(run.attempts)}")
+    if decision.reason is GiveUpReason.NOT_REPLAYABLE:
+        _note_body(error, outcome.facts)
+    if isinstance(error, RequestBodyConsumedError) and len(run.history) > 1:
+        before = run.history[-2]
+        ended = before.error or f"status {before.status}"
+        error.add_note(f"it was to be sent again because an earlier attempt ended with {ended}")
     return outcome
+
+
+def _note_body(error: Exception, facts: Facts) -> None:
+    """Note that the body can't be sent again, unless a transport below has noted it."""
+    helps = facts.idempotent or not facts.may_have_been_processed
+    note = f"not sent again: {refused_again(facts.body or 'a source')}"
+    notes: list[str] = getattr(error, "__notes__", [])
+    if not any(each.startswith(note) for each in notes):
+        error.add_note(f"{note}; {ADVICE}" if helps else note)
 
 
 def raise_bad_status(run: Run, outcome: Outcome) -> None:
@@ -139,8 +167,41 @@ def raise_bad_status(run: Run, outcome: Outcome) -> None:
     error = status_error(response, run.record)
     if run.attempts > 1:
         error.add_note(f"after {_count(run.attempts)}")
+    decision = run.history[-1].decision
+    if isinstance(decision, GiveUp) and decision.reason is GiveUpReason.NOT_REPLAYABLE:
+        _note_body(error, outcome.facts)
     error.history = run.history
     outcome.error, outcome.response = error, None
+
+
+def decoded(run: Run, outcome: Outcome, decode: "Callable[[Any], tuple[Any, Any]]") -> Any:
+    """Return what the last response is decoded as; let the request end with an error if it can't be."""
+    value, error = (None, None) if outcome.response is None else decode(outcome.response)
+    if error is not None:
+        error.history = run.history
+        outcome.error, outcome.response = error, None
+    del error, outcome  # the traceback of its cause refers to this frame
+    return value
+
+
+def decoded_or_raised(run: Run, response: Any, decode: "Callable[[Any], tuple[Any, Any]]") -> Any:
+    """Return what the response of a middleware is decoded as.
+
+    Raises:
+        StatusError: its status is 400 or above, and the request isn't content with that.
+        DecodeError: it can't be decoded.
+    """
+    if run.raise_on_status and response.status_code >= FIRST_ERROR:
+        value, error = None, status_error(response, run.record)
+    else:
+        value, error = decode(response)
+    if error is None:
+        return value
+    error.history = run.history
+    try:
+        raise error
+    finally:
+        del error  # it refers to this frame
 
 
 def refused(run: Run, refusal: Rejected, policy: str) -> Outcome:

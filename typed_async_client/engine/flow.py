@@ -5,9 +5,9 @@ Outermost first: deadline, retries within their budget, hedging, then for each a
 clock or random numbers itself; the drivers do, so one flow serves both kinds of client.
 """
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from typed_async_client.engine.ending import concluded, raise_bad_status
+from typed_async_client.engine.ending import concluded, decoded, raise_bad_status
 from typed_async_client.engine.fleet import settled, withdrawn
 from typed_async_client.engine.guarded import guarded_attempt, judged
 from typed_async_client.engine.hedging import hedged_attempt
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["request_flow"]
 
 
-def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - the order of all steps
+def request_flow(run: Run) -> Flow[Any]:  # noqa: C901, PLR0912 - the order of all steps
     """Yield the steps of one request.
 
     The last step always publishes the terminal event, even if a cancellation is thrown in at any
     other.
 
     Returns:
-        The response, if an attempt was answered and no policy turns that into an error.
+        The response, or what its body was decoded as, if an attempt was answered and no policy turns
+        that into an error.
 
     Raises:
         ConnectError: every allowed attempt to connect has failed.
@@ -54,9 +55,11 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - the ord
             yield from _settled(run, outcome)
         if run.raise_on_status:
             raise_bad_status(run, outcome)
-        response = outcome.response
+        response: Any = outcome.response
         if response is not None and not is_closed(response):
             outcome = yield from _delivered(outcome)
+        if run.decode is not None:
+            response = decoded(run, outcome, run.decode)
     except GeneratorExit:  # the flow was closed: no driver will perform another step
         raise
     except BaseException as error:
@@ -71,7 +74,7 @@ def request_flow(run: Run) -> Flow["httpx.Response"]:  # noqa: PLR0912 - the ord
             raise cast("Exception", outcome.error)
         finally:
             del outcome  # the error refers to this frame
-    return outcome.response
+    return response
 
 
 def _interrupted(run: Run, error: BaseException) -> Flow[None]:

@@ -44,6 +44,8 @@ class Run(RunEvents):
         may_copy: whether two attempts can run at the same time, as far as its body is concerned.
         client: the client of httpx or httpx2 that sends it; None if that isn't known.
         raise_on_status: whether it ends with an error if the last status is 400 or above.
+        decode: returns what the caller gets for the last response, or else the error that the
+            request ends with; None if the caller gets the response itself.
 
     Attributes:
         admissions: what the policies have granted to its attempts, until it is given back.
@@ -66,6 +68,7 @@ class Run(RunEvents):
         "client",
         "context",
         "deadline",
+        "decode",
         "history",
         "idempotent",
         "is_deposited",
@@ -100,12 +103,14 @@ class Run(RunEvents):
         may_copy: bool = False,
         client: Any = None,
         raise_on_status: bool = False,
+        decode: "Callable[[Any], tuple[Any, Any]] | None" = None,
     ) -> None:
         self.admissions: list[Grants] = []
         self.attempts: int = 0
         self.client: Any = client
         self.context: RequestContext = context
         self.deadline: float = deadline
+        self.decode: Callable[[Any], tuple[Any, Any]] | None = decode
         self.history: tuple[AttemptRecord, ...] = ()
         self.idempotent: bool = idempotent
         self.key: str | None = key

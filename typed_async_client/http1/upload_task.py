@@ -7,7 +7,7 @@ from typing import Any
 import httpcore
 
 from typed_async_client.http1.framing import Framing
-from typed_async_client.sources import aclose_source
+from typed_async_client.sources.closing import aclose_source
 
 __all__ = ["Send", "Upload", "WatchEndedError"]
 

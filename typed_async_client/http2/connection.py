@@ -25,7 +25,7 @@ from typed_async_client.http2.frames import CANCEL
 from typed_async_client.http2.opening import OpenableHttp2
 from typed_async_client.libraries import is_error_of_h2
 from typed_async_client.net.deadline import time_limit
-from typed_async_client.sources import aclose_source
+from typed_async_client.sources.closing import aclose_source
 from typed_async_client.wire.messages import timeout_of
 from typed_async_client.wording import describe_timeout
 

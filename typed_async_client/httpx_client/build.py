@@ -11,7 +11,6 @@ import httpx
 
 from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.httpx_client.hooks import AssumeSent, with_hooks
-from typed_async_client.httpx_types import as_proxy, as_url
 from typed_async_client.libraries import is_from
 from typed_async_client.options import POOL_OPTIONS, REDIRECT_OPTIONS, HttpxClientOptions
 from typed_async_client.policies.redirect import RedirectPolicy
@@ -22,10 +21,12 @@ from typed_async_client.pool.environment import (
 )
 from typed_async_client.pool.transport import AsyncPoolTransport
 from typed_async_client.private import except_from_mounts, transports_of
+from typed_async_client.request_checks import check_auth, check_cookies, check_headers
 from typed_async_client.transports.backends.foreign import NEVER_RESENDS, BackendOptions, refuse
 from typed_async_client.transports.backends.named import backend_maker
 from typed_async_client.transports.pair import innermost, may_send_before_failing
 from typed_async_client.unclosed import owned
+from typed_async_client.urls import as_proxy
 
 __all__ = ["build_httpx_client"]
 
@@ -59,6 +60,7 @@ def build_httpx_client(options: HttpxClientOptions, max_encodings: int = 1) -> h
     _check_extras(options)
     arguments: Any = {
         **{name: value for name, value in options.items() if name not in _OURS},
+        "allow_absolute_urls": options.get("allow_absolute_urls", False),
         "event_hooks": with_hooks(options.get("event_hooks")),
         "redirects": RedirectPolicy.of(
             options.get("redirect_headers", ()),
@@ -67,8 +69,6 @@ def build_httpx_client(options: HttpxClientOptions, max_encodings: int = 1) -> h
     }
     if "timeout" not in options and _waits_in_our_pool(transport, options.get("mounts")):
         arguments["timeout"] = _DEFAULT_TIMEOUT
-    if isinstance(base_url := options.get("base_url"), str):
-        arguments["base_url"] = as_url(base_url)
     mounts = {pattern: _checked(each) for pattern, each in (options.get("mounts") or {}).items()}
     if mounts:
         arguments["mounts"] = mounts
@@ -79,6 +79,9 @@ def build_httpx_client(options: HttpxClientOptions, max_encodings: int = 1) -> h
     else:
         arguments["transport"] = _checked(transport)
     client = FastPathClient(**arguments, max_encodings=max_encodings)
+    check_headers(client.headers)
+    check_cookies(client.cookies)
+    check_auth(options.get("auth"))
     if transport is None or isinstance(transport, str):
         _honor_exclusions(client, options, list(mounts.values()))
     return client

@@ -6,35 +6,15 @@ from typing import Any
 
 import httpx
 
-from typed_async_client.attempts import Attempt
 from typed_async_client.engine.around import CallRun
 from typed_async_client.engine.run import Run
 from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.httpx_client.sending import RequestSender
-from typed_async_client.httpx_client.streaming import StreamSender
 from typed_async_client.middleware import Call
-from typed_async_client.sent import SentLog
+from typed_async_client.sources.kinds import ADVICE
+from typed_async_client.sources.streamed import StreamedBody, as_body
 
-__all__ = ["CallSender", "CallStreamSender", "ClientCalls"]
-
-
-class CallSender(RequestSender):
-    """Makes the attempts of one call, and keeps the log of the last one.
-
-    Attributes:
-        log: what it has sent; None before the first attempt.
-    """
-
-    log: SentLog | None = None
-
-    def begin(self, attempt: Attempt) -> SentLog:
-        """Start a new log of what the running task sends."""
-        self.log = super().begin(attempt)
-        return self.log
-
-
-class CallStreamSender(CallSender, StreamSender):
-    """Makes the attempts of one call, whose response is streamed."""
+__all__ = ["ClientCalls"]
 
 
 class ClientCalls:
@@ -56,7 +36,7 @@ class ClientCalls:
         self,
         run: Run,
         client: Any,
-        prepare: Callable[[Call], tuple[CallRun, CallSender]],
+        prepare: Callable[[Call], tuple[CallRun, RequestSender]],
         *,
         streams: bool = False,
     ) -> None:
@@ -64,9 +44,9 @@ class ClientCalls:
         self._streams = streams
         self._prepare = prepare
         self._run = run
-        self._sent: list[tuple[Any, CallSender]] = []  # bodies that can be read only once
+        self._bodies: list[tuple[Any, Any]] = []  # each content, and what sends it
 
-    def begin(self, call: Call) -> tuple[CallRun, CallSender]:
+    def begin(self, call: Call) -> tuple[CallRun, RequestSender]:
         """Return the state of a call, and what makes its attempts.
 
         Raises:
@@ -80,17 +60,16 @@ class ClientCalls:
                 f"a call keeps the request_id of its request, {expected!r}, got {given!r}: use "
                 "dataclasses.replace(call.context, ...)"
             )
-        content = call.options.get("content")
-        for body, earlier in self._sent:
-            if body is content and earlier.log is not None and earlier.log.body_started:
+        body = self._body_of(call)
+        if isinstance(body, StreamedBody):
+            if body.is_consumed:
                 raise RequestBodyConsumedError(
-                    f"can't send the body of {call.method} again: its source can be read only "
-                    "once, and an earlier call has sent it; pass bytes"
+                    f"can't send the body of {call.method} again: it comes from {body.kind}, which "
+                    f"can be read only once, and an earlier call has sent it; {ADVICE}",
+                    request=self._client,
                 )
-        run, sender = self._prepare(call)
-        if hasattr(content, "__anext__"):
-            self._sent.append((content, sender))
-        return run, sender
+            call = call.replace(content=body)
+        return self._prepare(call)
 
     def receive(self, call: Call, sender: object, response: Any) -> Any:  # noqa: ARG002 - transports need them
         """Return the response of a call, which has been read unless it is streamed."""
@@ -111,6 +90,16 @@ class ClientCalls:
             with contextlib.suppress(Exception):
                 await response.aclose()
             raise
+
+    def _body_of(self, call: Call) -> Any:
+        """Return what sends the content of a call: the same for all calls with that content."""
+        content = call.options.get("content")
+        for known, body in self._bodies:
+            if known is content:
+                return body
+        body = as_body(content)
+        self._bodies.append((content, body))
+        return body
 
     def _request_of(self, call: Call) -> httpx.Request:
         """Return the request that a response made by a middleware seems to answer."""

@@ -54,12 +54,19 @@ class RequestCookies(CookieJar):
         jars: the jars; of cookies with the same domain, path and name, that of the last jar is
             sent.
         change: what the redirects before the request did to its origin.
+        own: cookies that the request was given itself: they are sent, whatever the change.
     """
 
-    def __init__(self, *jars: CookieJar, change: OriginChange = OriginChange.NONE) -> None:
+    def __init__(
+        self,
+        *jars: CookieJar,
+        change: OriginChange = OriginChange.NONE,
+        own: CookieJar | None = None,
+    ) -> None:
         super().__init__()
-        self._jars = jars
+        self._jars = jars if own is None else (*jars, own)
         self._change = change
+        self._own = frozenset() if own is None else frozenset(map(id, own))
 
     def __bool__(self) -> bool:
         return True  # httpx ignores an empty jar
@@ -71,7 +78,11 @@ class RequestCookies(CookieJar):
         hosts = _hosts_of(urlsplit(request.get_full_url()).netloc)
         matching = [cookie for cookie in self._candidates(hosts) if _matches(cookie, request)]
         if self._change is not OriginChange.NONE:
-            matching = [c for c in matching if _follows(c, self._change, hosts, request.type)]
+            matching = [
+                cookie
+                for cookie in matching
+                if id(cookie) in self._own or _follows(cookie, self._change, hosts, request.type)
+            ]
         if sent := _fitting(matching):
             self._touch(sent)
             request.add_unredirected_header("Cookie", "; ".join(map(pair_of, sent)))

@@ -90,6 +90,11 @@ class ExternalClient(WarnsUnclosed):
                 "cookie_jar is for the client that the resilient client makes: http_client keeps its "
                 "cookies in its own way"
             )
+        if "allow_absolute_urls" in options:
+            raise ValueError(
+                "http_client joins URLs to its base_url in its own way: allow_absolute_urls can't "
+                "apply to it"
+            )
         if own := REDIRECT_OPTIONS & options.keys():
             raise ValueError(
                 f"http_client follows redirects in its own way: {', '.join(sorted(own))} can't "

@@ -16,14 +16,15 @@ import time
 from collections.abc import Coroutine, Mapping
 from http.cookiejar import CookieJar
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
 from typed_async_client.httpx_client.cookie_jar import BoundedCookieJar
 from typed_async_client.httpx_client.cookies import RequestCookies, may_have_cookies_for
+from typed_async_client.httpx_client.elsewhere import request_elsewhere
 from typed_async_client.httpx_client.redirects import RedirectingClient
-from typed_async_client.httpx_types import CookieTypes, as_url
+from typed_async_client.httpx_types import CookieTypes
 from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.redirect import RedirectPolicy
 from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
@@ -31,39 +32,18 @@ from typed_async_client.pool.bounding import bound_body
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_content
 from typed_async_client.redact import redact
+from typed_async_client.urls import ParsedURL, as_url, describe_url, parsed_url, without_userinfo
 
 __all__ = ["FastPathClient"]
 
 _CACHE_SIZE = 1024
-"""Entries in each cache: one of parsed URLs, and one of headers per client."""
-
-_MAX_CACHED_LENGTH = 2048
-"""Characters of the longest URL that is cached; httpx accepts up to 64 KiB."""
+"""Entries in the cache of headers of a client."""
 
 _COOKIE_HEADERS = (b"set-cookie", b"set-cookie2")
 
 _EMPTY_BODY = httpx.ByteStream(b"")
 
 _log = logging.getLogger("httpx")
-
-
-class _ParsedUrl(NamedTuple):
-    url: httpx.URL
-    origin: str
-    is_absolute: bool
-
-
-def _parsed(url: str) -> _ParsedUrl:
-    return _cached(url) if len(url) <= _MAX_CACHED_LENGTH else _parse(url)
-
-
-def _parse(url: str) -> _ParsedUrl:
-    parsed = as_url(url)
-    origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
-    return _ParsedUrl(parsed, origin, parsed.is_absolute_url)
-
-
-_cached = functools.lru_cache(_CACHE_SIZE)(_parse)
 
 
 def _headers_of(method: str, origin: str, given: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
@@ -75,23 +55,35 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
     """A drop-in replacement for ``httpx.AsyncClient``.
 
     Args:
-        redirects: what a redirect to another origin carries.
+        redirects: what redirects carry to another origin.
+        allow_absolute_urls: whether requests may go to URLs that aren't below the base URL. Those to
+            another origin leave behind what was meant for the base URL. None treats all URLs alike, as
+            httpx does.
         cookie_jar: whether cookies of responses are kept; those that the caller gives always are.
         max_encodings: how many content codings of a response are decoded, at most.
-        **options: those of ``httpx.AsyncClient``.
+        **options: the options of ``httpx.AsyncClient``.
+
+    Attributes:
+        allow_absolute_urls: the same.
+        base_credentials: the user name and the password of the base URL, which isn't kept with them;
+            None without.
     """
 
     def __init__(
         self,
         *,
         redirects: RedirectPolicy | None = None,
+        allow_absolute_urls: bool | None = None,
         cookie_jar: bool = True,
         max_encodings: int = 1,
         **options: Any,
     ) -> None:
         require_bool("cookie_jar", cookie_jar)
-        if isinstance(base_url := options.get("base_url"), str):
-            options["base_url"] = _parse(base_url).url
+        self.allow_absolute_urls: bool | None = allow_absolute_urls
+        self.base_credentials: tuple[str, str] | None = None
+        self._base_origin = ""
+        if base_url := options.get("base_url"):
+            options["base_url"] = self._without_credentials(as_url(str(base_url)))
         self._keeps_cookies = cookie_jar
         super().__init__(redirects=redirects, **options)
         self._max_encodings = max_encodings
@@ -111,7 +103,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
         """Build and send a request, as httpx does."""
-        parsed: _ParsedUrl | None = None
+        parsed: ParsedURL | None = None
         if type(url) is str and (not options or _only_extends(options)):
             parsed = self._bare_url(url)
         if parsed is None:
@@ -120,23 +112,43 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request as httpx does."""
-        parsed = _parsed(url).url if isinstance(url, str) else url
+        parsed = parsed_url(url).url if isinstance(url, str) else url
+        if self._base_origin and self.is_elsewhere(parsed):
+            return request_elsewhere(self, self._policy, method, parsed, options)
         return super().build_request(method, parsed, **options)
 
-    def _bare_url(self, url: str) -> _ParsedUrl | None:
+    def is_elsewhere(self, url: httpx.URL) -> bool:
+        """Whether an absolute URL has another origin than the base URL, if there is one."""
+        if not self._base_origin or url.is_relative_url:
+            return False
+        return describe_url(url).origin != self._base_origin
+
+    def _without_credentials(self, base_url: httpx.URL) -> httpx.URL:
+        """Take the user name and the password out of the base URL, for requests below it."""
+        if base_url.host and self.allow_absolute_urls is not None:
+            self._base_origin = describe_url(base_url).origin
+        if base_url.userinfo:
+            self.base_credentials = base_url.username, base_url.password
+        return without_userinfo(base_url)
+
+    def _bare_url(self, url: str) -> ParsedURL | None:
         """Return the parsed URL if nothing is added to the request; None if something may be."""
-        if self.params or not (
-            _is_unpatched(httpx.AsyncClient.request)
-            and _is_unpatched(httpx.AsyncClient.build_request)
+        if (
+            self.params
+            or self._base_origin
+            or not (
+                _is_unpatched(httpx.AsyncClient.request)
+                and _is_unpatched(httpx.AsyncClient.build_request)
+            )
         ):
             return None
-        parsed = _parsed(url)
+        parsed = parsed_url(url)
         if self.cookies and may_have_cookies_for(self.cookies.jar, parsed.url):
             return None
         return parsed if parsed.is_absolute else None
 
     def _bare_request(
-        self, method: str, parsed: _ParsedUrl, extensions: Mapping[str, Any] | None = None
+        self, method: str, parsed: ParsedURL, extensions: Mapping[str, Any] | None = None
     ) -> httpx.Request:
         """Build a request that consists of a method, a URL, and extensions only.
 

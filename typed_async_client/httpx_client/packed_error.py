@@ -32,6 +32,7 @@ class PackedError:
     Args:
         error: the error.
         packed: the errors packed so far; a cause that leads back to one being packed is left out.
+        with_cause: whether its cause is packed too.
 
     Attributes:
         size: bytes of the bodies of responses that it and its causes refer to.
@@ -48,7 +49,7 @@ class PackedError:
         "size",
     )
 
-    def __init__(self, error: BaseException, packed: _Packed) -> None:
+    def __init__(self, error: BaseException, packed: _Packed, *, with_cause: bool = True) -> None:
         packed[id(error)] = None
         self._original: weakref.ref[BaseException] | None = None
         with contextlib.suppress(TypeError):
@@ -62,7 +63,7 @@ class PackedError:
             for name, value in vars(error).items()
             if value is None or value is not request
         }
-        self._cause = _pack(_cause_of(error), packed)
+        self._cause = _pack(_cause_of(error), packed) if with_cause else None
         self._suppress = error.__suppress_context__
         self.size: int = _size_of([*self._state.values(), *self._args, self._cause])
         packed[id(error)] = self
@@ -72,10 +73,15 @@ class PackedError:
         """Pack an error; return None if that fails, for an error of the caller's own making.
 
         Nor is one packed that Python can't refer to weakly, such as a ``ValueError``: the caller
-        could not be given the same object again.
+        could not be given the same object again. A cause that can't be packed is left out, such as
+        the error of a decoder in another language.
         """
+        return cls._if_possible(error, with_cause=True) or cls._if_possible(error, with_cause=False)
+
+    @classmethod
+    def _if_possible(cls, error: BaseException, *, with_cause: bool) -> "PackedError | None":
         try:
-            packed = cls(error, {})
+            packed = cls(error, {}, with_cause=with_cause)
             packed._rebuild({})
         except Exception:  # noqa: BLE001 - its class may define anything
             return None

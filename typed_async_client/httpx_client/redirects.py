@@ -16,8 +16,9 @@ from typed_async_client.httpx_client.cookies import RequestCookies
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.policies.redirect import Origin, OriginChange, RedirectPolicy
 from typed_async_client.sent import current_log
+from typed_async_client.urls import InvalidURLError, without_userinfo
 
-__all__ = ["RedirectingClient", "raise_if_refused"]
+__all__ = ["RedirectingClient", "extensions_across", "raise_if_refused"]
 
 _CHANGE: Final = "typed_async_client.origin_change"
 """The extension of a request that says how redirects have changed its origin."""
@@ -63,7 +64,7 @@ class RedirectingClient(httpx.AsyncClient):
             headers = self._across_origins(request, url, hop, has_body=stream is not None)
             if hop is OriginChange.INSECURE and (what := self._withheld(request, stream)):
                 stream = _RefusedBody(_explain(what, request.url, url))
-            extensions = _extensions_across(request, hop)
+            extensions = extensions_across(request.extensions, hop)
         return httpx.Request(
             method,
             url,
@@ -75,8 +76,9 @@ class RedirectingClient(httpx.AsyncClient):
 
     def _target_of(self, request: httpx.Request, response: httpx.Response) -> httpx.URL:
         try:
-            return self._redirect_url(request, response)
-        except httpx.RemoteProtocolError:
+            # A user name in it would be in every log, and httpx doesn't send it.
+            return without_userinfo(self._redirect_url(request, response))
+        except (httpx.RemoteProtocolError, InvalidURLError):
             if "@" not in response.headers["Location"]:
                 raise
             # httpx quotes what it couldn't parse, which may be a piece of a password.
@@ -175,11 +177,15 @@ def _within_origin(request: httpx.Request, url: httpx.URL, *, has_body: bool) ->
     return headers
 
 
-def _extensions_across(request: httpx.Request, hop: OriginChange) -> dict[str, Any]:
-    """Return the extensions of a redirect to another origin.
+def extensions_across(extensions: Mapping[str, Any], hop: OriginChange) -> dict[str, Any]:
+    """Return the extensions of a request that goes to another origin.
 
     Insecure is the worst that can happen to a request, and is remembered at later hops.
+
+    Args:
+        extensions: those of the request before a redirect.
+        hop: what the redirect does to the origin.
     """
-    kept = {name: value for name, value in request.extensions.items() if name not in _OF_ONE_URL}
-    before = request.extensions.get(_CHANGE)
+    kept = {name: value for name, value in extensions.items() if name not in _OF_ONE_URL}
+    before = extensions.get(_CHANGE)
     return {**kept, _CHANGE: before if before == OriginChange.INSECURE else str(hop)}

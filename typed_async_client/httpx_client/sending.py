@@ -16,6 +16,7 @@ from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import shrunk
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, current_log
+from typed_async_client.sources.streamed import StreamedBody
 from typed_async_client.transports.sheltered import send_sheltered
 
 __all__ = ["RequestSender"]
@@ -62,8 +63,9 @@ class RequestSender:
             options = self._adapted(attempt)
             owner = self._owner
             if isinstance(owner, ExternalClient) and owner.needs_shelter:
-                return self._sheltered(owner, options)
-        return self._request(self._owner.client, options)
+                return _closing(self._sheltered(owner, options), options)
+        sending = self._request(self._owner.client, options)
+        return _closing(sending, options) if "content" in options else sending
 
     def _request(self, client: Any, options: Mapping[str, Any]) -> Awaitable[httpx.Response]:
         """Send the request with a client, and read its response."""
@@ -117,6 +119,21 @@ class RequestSender:
             default = getattr(self._owner.client, "timeout", None)
             options["timeout"] = _shrunk(timeout, default, attempt)
         return options
+
+
+async def _closing(
+    sending: Awaitable[httpx.Response], options: Mapping[str, Any]
+) -> httpx.Response:
+    """Send a request, and close the generator that its body comes from, if it isn't sent any more."""
+    body = options.get("content")
+    is_over = True
+    try:
+        response = await sending
+        is_over = response.is_closed
+    finally:
+        if is_over and isinstance(body, StreamedBody):
+            await body.aclose()
+    return response
 
 
 def _shrunk(timeout: Any, default: Any, attempt: Attempt) -> Any:

@@ -44,6 +44,7 @@ class Facts:
             because the caller said so.
         replayable: whether the body can be sent again. A body that can be read only once can be,
             until it has been read.
+        body: what the body is read from, in words; None if it can be sent again.
         matches: whether the error is of a class that the caller wants retried.
         wanted: what the caller's own function says about the response; None if it leaves the
             decision to the other options.
@@ -60,6 +61,7 @@ class Facts:
     should_retry: bool | None = None
     idempotent: bool = False
     replayable: bool = True
+    body: str | None = None
     matches: bool = False
     wanted: bool | None = None
     follows_others: bool = False

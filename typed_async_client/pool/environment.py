@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import httpx
 
-from typed_async_client.httpx_types import as_proxy
 from typed_async_client.pool.no_proxy import NoProxy, split_entries
+from typed_async_client.urls import as_proxy
 
 __all__ = [
     "ProxyRules",

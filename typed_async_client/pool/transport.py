@@ -26,7 +26,7 @@ from typed_async_client.pool.response import WholeResponse
 from typed_async_client.pool.slot import PoolLimits
 from typed_async_client.pool.warm_up import WarmUpReport, checked_urls
 from typed_async_client.private import is_stock_transport
-from typed_async_client.sources import aclose_source
+from typed_async_client.sources.closing import aclose_source
 from typed_async_client.unclosed import WarnsUnclosed, owned
 from typed_async_client.wire.messages import TrustedRequest
 

@@ -12,13 +12,13 @@ import httpcore
 import httpx
 
 from typed_async_client.httpx_errors import map_httpcore_error
-from typed_async_client.httpx_types import as_url
 from typed_async_client.policies.checks import require_count
 from typed_async_client.pool.failures import explain, is_explained
 from typed_async_client.pool.queue import PoolQueue
 from typed_async_client.pool.resend import key_of
 from typed_async_client.pool.slot import Key, Origin, Slot
 from typed_async_client.pool.slots import Slots
+from typed_async_client.urls import as_url
 from typed_async_client.wire.messages import opening_request
 
 __all__ = ["WarmUpReport", "WarmUps", "check_origin", "checked_urls", "origin_name"]

@@ -14,12 +14,12 @@ from typed_async_client.errors import (
     ConnectError,
     RequestBodyConsumedError,
 )
-from typed_async_client.httpx_types import as_url
 from typed_async_client.libraries import library_of
 from typed_async_client.pickling import let_pickle_restore
 from typed_async_client.pool.decoding import leave_slice_encoded
 from typed_async_client.sent import SentLog
 from typed_async_client.transports.raw_stream import AsyncRawStream, SyncRawStream
+from typed_async_client.urls import as_url
 from typed_async_client.watched_body import came_through_body, watched_body_class
 
 __all__ = [

@@ -34,7 +34,7 @@ from typed_async_client.request_options import (
     limits_of,
 )
 from typed_async_client.sent import SentLog, attempt_log, end_attempt, keep_attempt
-from typed_async_client.sources import aclose_source, close_source
+from typed_async_client.sources.closing import aclose_source, close_source
 from typed_async_client.stores import StateStore, SyncStateStore
 from typed_async_client.transports.calls import AsyncTransportCalls, SyncTransportCalls
 from typed_async_client.transports.environment import check_backend_options, proxied_backend

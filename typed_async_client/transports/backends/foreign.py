@@ -12,7 +12,7 @@ import httpx
 
 from typed_async_client.described import with_message
 from typed_async_client.httpx_types import CertTypes
-from typed_async_client.sources import aclose_source
+from typed_async_client.sources.closing import aclose_source
 from typed_async_client.translation import ErrorTranslation
 from typed_async_client.transports.backends.body import TranslatedBody
 from typed_async_client.transports.backends.timeouts import PhaseTimeouts

@@ -4,16 +4,14 @@ Until its last reference is gone, such a generator keeps open what it has opened
 is closed is reported, and never raised: its request has ended for another reason, or has a response.
 """
 
-import asyncio
 import logging
-from types import AsyncGeneratorType
 from typing import Any
 
-from typed_async_client.private import started_generator
+from typed_async_client.private import source_of, started_generator
+from typed_async_client.sources.generators import CLOSING_FAILED, aclose_generator
+from typed_async_client.sources.streamed import StreamedBody
 
 __all__ = ["aclose_source", "close_source"]
-
-_MESSAGE = "closing the generator of a request body failed"
 
 _log = logging.getLogger("typed_async_client")
 
@@ -28,13 +26,12 @@ async def aclose_source(body: Any, parts: Any = None) -> None:
         body: the body, of httpx or httpx2.
         parts: the iterator over it, if there is one.
     """
-    for source in (parts, started_generator(_unwrapped(body))):
-        if isinstance(source, AsyncGeneratorType) and not source.ag_running:
-            try:
-                await source.aclose()
-            except Exception as error:  # noqa: BLE001 - of the caller's own cleanup
-                context = {"message": _MESSAGE, "exception": error, "asyncgen": source}
-                asyncio.get_running_loop().call_exception_handler(context)
+    stream = _unwrapped(body)
+    source = source_of(stream)
+    await aclose_generator(parts)
+    await aclose_generator(started_generator(stream))
+    if isinstance(source, StreamedBody):
+        await source.aclose()
 
 
 def close_source(body: Any) -> None:
@@ -47,7 +44,7 @@ def close_source(body: Any) -> None:
         if source is not None:
             source.close()
     except Exception:  # noqa: BLE001 - of the caller's own cleanup
-        _log.exception(_MESSAGE)
+        _log.exception(CLOSING_FAILED)
 
 
 def _unwrapped(body: Any) -> Any:
