@@ -34,7 +34,7 @@ LAYERS = (
         "wording",
     ),
     ("attempts", "forks"),
-    ("decode_error", "status_errors", "stream_errors", "urls"),
+    ("body_errors", "decode_error", "status_errors", "stream_errors", "urls"),
     ("errors", "form_files", "record", "request_checks"),
     ("lazy_fields",),
     ("sent",),
@@ -78,6 +78,7 @@ LAYERS = (
 WIRE = {"net", "wire", "http1", "http2", "pool"}
 VALUES = {
     "binding",
+    "body_errors",
     "decode_error",
     "described",
     "errors",
@@ -108,6 +109,11 @@ OPTIONAL = {
     "cyclopts": "cli/app.py",
     "rich": "cli/report.py",
     "httptools": "http1/parser.py",
+    "brotli": "pool/brotli_decoder.py",
+    "brotlicffi": "pool/brotli_decoder.py",
+    "zstandard": "pool/zstd_decoder.py",
+    "backports": "pool/zstd_decoder.py",
+    "compression": "pool/zstd_decoder.py",
     "aiohttp": "transports/backends/aiohttp.py",
     "httpx_aiohttp": "transports/backends/aiohttp.py",
     "msgspec": "decoding/msgspec.py",

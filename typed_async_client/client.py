@@ -20,6 +20,7 @@ from typed_async_client.httpx_client.packed_error import PackedError
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.option_checks import check_client_options
 from typed_async_client.options import HttpClient, HttpxClientOptions
+from typed_async_client.policies.checks import require_count
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.request_options import check_store, checked_resilience, limits_of
 from typed_async_client.stores import StateStore
@@ -49,6 +50,11 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             first; see ``Call``.
         raise_on_status: whether a response with a status of 400 or above is raised as a
             ``StatusError``, once no retry follows, instead of being returned.
+        max_response_bytes: maximum size of the body of a response, decoded, in bytes, >= 0. A larger
+            one isn't read to its end: its request fails with a ``ResponseTooLargeError``. None is no
+            limit.
+        max_encodings: maximum number of content codings of a response, >= 1. With two of them, a few
+            thousand bytes can be decoded to gigabytes, and no honest server needs more than one.
         decoders: your own decoders of bodies, asked first when a request has a ``response_model``.
         max_retries: retries after the first attempt. This and the next three options apply to
             requests without their own context, and replace the numbers of the retry policy, which
@@ -96,6 +102,8 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
         store: StateStore | None = None,
         middleware: Iterable[Middleware] = (),
         raise_on_status: bool = False,
+        max_response_bytes: int | None = None,
+        max_encodings: int = 1,
         decoders: Iterable[ResponseDecoder] = (),
         max_retries: int | None = None,
         base_delay: float | None = None,
@@ -111,15 +119,9 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
         **httpx_client_kwargs: Unpack[HttpxClientOptions],
     ) -> None:
         check_client_options(httpx_client_kwargs, random)
-        policies = _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
-        check_store(store, "async")
-        chain = checked_middleware(middleware, "async")
-        given = {
-            "max_retries": max_retries,
-            "base_delay": base_delay,
-            "backoff_factor": backoff_factor,
-            "max_delay": max_delay,
-        }
+        policies = _checked_policies(resilience, store)
+        given = {"max_retries": max_retries, "base_delay": base_delay}
+        given |= {"backoff_factor": backoff_factor, "max_delay": max_delay}
         engine = Engine(
             _ledger(max_results, max_result_age, max_result_bytes),
             event_queue_size=event_queue_size,
@@ -128,10 +130,15 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             random=random,
             store=store,
         )
-        external = ExternalClient.of(http_client, httpx_client_kwargs)
-        sender = external or OwnClient(build_httpx_client(httpx_client_kwargs))
-        limits = limits_of(policies, given)
-        super().__init__(engine, sender, limits, policies, chain, raise_on_status=raise_on_status)
+        super().__init__(
+            engine,
+            _sender(http_client, httpx_client_kwargs, max_encodings),
+            limits_of(policies, given),
+            policies,
+            checked_middleware(middleware, "async"),
+            raise_on_status=raise_on_status,
+            max_response_bytes=max_response_bytes,
+        )
         self._decoders = checked_decoders(decoders)
         self._closing: asyncio.Task[None] | None = None
 
@@ -183,6 +190,11 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
         await self.close()
 
 
+def _checked_policies(resilience: Resilience | None, store: StateStore | None) -> Resilience:
+    check_store(store, "async")
+    return _CONNECT_ONLY if resilience is None else checked_resilience(resilience)
+
+
 def _ledger(max_results: int, max_age: float, max_bytes: int) -> Ledger:
     return Ledger(
         max_results=max_results,
@@ -191,3 +203,12 @@ def _ledger(max_results: int, max_age: float, max_bytes: int) -> Ledger:
         pack=PackedResponse.of,
         pack_error=PackedError.of,
     )
+
+
+def _sender(
+    http_client: HttpClient | None, options: HttpxClientOptions, max_encodings: int
+) -> OwnClient | ExternalClient:
+    """Return what sends the requests: the user's client, or else our own."""
+    require_count("max_encodings", max_encodings, at_least=1)
+    external = ExternalClient.of(http_client, options, max_encodings)
+    return external or OwnClient(build_httpx_client(options, max_encodings))

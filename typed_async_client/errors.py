@@ -40,7 +40,9 @@ httpx.RemoteProtocolError
   └── EventStreamEndedError    the event stream has ended too often without an event
 httpx.RequestError
   ├── InsecureRedirectError    a redirect from https to http asks for what must not be sent over http
-  └── DownloadError            the responses of a download can't be put together to one file
+  ├── DownloadError            the responses of a download can't be put together to one file
+  └── ResponseTooLargeError    the body is larger than ``max_response_bytes``; with an httpx2 client
+                               it is an ``httpx2.RequestError`` too
 OSError
   └── AddressRefusedError      the client's address guard blocked the host's address
 httpx.InvalidURL, ValueError
@@ -61,6 +63,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpcore
 import httpx
 
+from typed_async_client.body_errors import RequestBodyConsumedError, ResponseTooLargeError
 from typed_async_client.decode_error import DecodeError
 from typed_async_client.forks import class_for
 from typed_async_client.pickling import let_pickle_restore
@@ -124,6 +127,7 @@ __all__ = [
     "RequestBodyConsumedError",
     "RequestCancelledError",
     "ResponseEvictedError",
+    "ResponseTooLargeError",
     "RetryAfterTooLongError",
     "ServerStatusError",
     "ServiceUnavailableError",
@@ -258,30 +262,6 @@ class InsecureRedirectError(httpx.RequestError):
 
     Nothing was sent over http. ``allow_insecure_redirects=True`` allows it.
     """
-
-
-class RequestBodyConsumedError(httpx.StreamConsumed):
-    """The body would have to be sent a second time, but its source can be read only once.
-
-    A redirect with status 307 or 308, an authentication challenge, or a second call of a middleware
-    asks for the body again. Nothing is sent then: it would be an empty body. It is raised, too, if a
-    source that seemed to start over for another attempt has other or fewer bytes than before: that
-    attempt isn't completed.
-
-    Args:
-        message: what happened.
-        request: the request that needs the body, an httpx or an httpx2 request.
-    """
-
-    _fork_name = "StreamConsumed"
-
-    def __new__(cls, message: str = "", *, request: Any = None) -> Self:
-        """Create the error, which is httpx2's too if the request is an httpx2 request."""
-        created: Self = super().__new__(class_for(cls, request), message)
-        return created
-
-    def __init__(self, message: str, *, request: Any = None) -> None:  # noqa: ARG002 - see __new__
-        RuntimeError.__init__(self, message)  # httpx's own takes no message
 
 
 class RequestCancelledError(RuntimeError):

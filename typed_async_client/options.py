@@ -74,13 +74,14 @@ class _TimelessRequestOptions(TypedDict, total=False):
 
 
 class RequestOptions(_TimelessRequestOptions, total=False):
-    """The options of one request, which mean what they mean in httpx; the last four are ours."""
+    """The options of one request, which mean what they mean in httpx; the last five are ours."""
 
     timeout: TimeoutTypes | UseClientDefault
     resilience: Resilience | None
     deadline: float | None
     idempotency_key: str | None
     raise_on_status: bool | None
+    max_response_bytes: int | None
 
 
 class RedirectOptions(TypedDict, total=False):
@@ -145,6 +146,8 @@ class _OwnOptions(TypedDict, total=False):
     store: "StateStore | None"
     middleware: "Iterable[Callable[[Any, Any], Awaitable[httpx.Response]]]"
     raise_on_status: bool
+    max_response_bytes: int | None
+    max_encodings: int
     decoders: "Iterable[ResponseDecoder]"
     max_concurrent_requests: int | None
     max_results: int

@@ -25,9 +25,10 @@ from typed_async_client.httpx_client.targets import Targets
 from typed_async_client.methods import checked_method
 from typed_async_client.middleware import Call, Middleware
 from typed_async_client.option_checks import may_copy, snapshot
-from typed_async_client.policies.checks import require_bool
+from typed_async_client.policies.checks import require_bool, require_count
 from typed_async_client.policies.classify import IDEMPOTENT, is_idempotent
 from typed_async_client.policies.resilience import Resilience
+from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
 from typed_async_client.record import RequestRecord
 from typed_async_client.reporting import Reporting
 from typed_async_client.request_options import OwnOptions, limits_of
@@ -50,6 +51,7 @@ class Preparing(Reporting):
         resilience: the policies of requests that bring none.
         middleware: what is called around each request, outermost first.
         raise_on_status: whether a status of 400 or above is raised.
+        max_response_bytes: bytes of the decoded body of a response, at most; None is no limit.
     """
 
     _decoders: tuple[ResponseDecoder, ...] = ()
@@ -64,6 +66,7 @@ class Preparing(Reporting):
         middleware: Sequence[Middleware] = (),
         *,
         raise_on_status: bool = False,
+        max_response_bytes: int | None = None,
     ) -> None:
         super().__init__(engine)
         self._sender = sender
@@ -74,6 +77,9 @@ class Preparing(Reporting):
         self._policies: Policies = engine.policies.of(resilience)
         require_bool("raise_on_status", raise_on_status)
         self._raise_on_status = raise_on_status
+        require_count("max_response_bytes", max_response_bytes, or_none=True)
+        self._max_response_bytes = max_response_bytes
+        self._options_if_plain = self._limited({}, OwnOptions())
         self._is_plain = self._policies.is_plain and not raise_on_status
 
     def _prepare(  # noqa: PLR0917 - called for every request
@@ -101,9 +107,9 @@ class Preparing(Reporting):
                 method in IDEMPOTENT,
                 engine.callbacks.wanted,
             )
-            return run, make_sender(self._sender, record, url, _NOTHING, self)
+            return run, make_sender(self._sender, record, url, self._options_if_plain, self)
         own, given = OwnOptions.split(options)
-        chosen = snapshot(given, self._client)
+        chosen = self._limited(snapshot(given, self._client), own)
         if own.resilience is not None:
             policies, defaults = self._policies_of(own.resilience)
         record = RequestRecord(method, url, chosen.get("params"), client)
@@ -133,6 +139,20 @@ class Preparing(Reporting):
     def _policies_of(self, resilience: Resilience) -> "tuple[Policies, RequestContext]":
         """Return the policies that a request brings, and the context that it starts from."""
         return self._engine.policies.of(resilience), limits_of(resilience, {})
+
+    def _limited(self, options: dict[str, Any], own: OwnOptions) -> dict[str, Any]:
+        """Return the options of a request, with the limit on the body of its response, if any."""
+        limit = own.response_limit(default=self._max_response_bytes)
+        if limit is None:
+            return options
+        if isinstance(self._sender, ExternalClient) and not self._sender.has_hooks:
+            raise ValueError(
+                f"max_response_bytes={limit} needs an http_client with event_hooks, such as an "
+                f"httpx.AsyncClient: {type(self._client).__name__} has none, so that its responses "
+                "can't be limited before they are read"
+            )
+        extensions = {**(options.get("extensions") or {}), MAX_RESPONSE_BYTES: limit}
+        return {**options, "extensions": extensions}
 
     def _around(
         self, run: Run, url: httpx.URL | str, options: Mapping[str, Any], *, streams: bool = False
@@ -191,6 +211,3 @@ def _is_safe(method: str, headers: Any) -> bool:
 def copy_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the options of a request as they were passed, bodies not encoded, for its middleware."""
     return {name: copy_option(name, value) for name, value in options.items()}
-
-
-_NOTHING: dict[str, Any] = {}

@@ -13,13 +13,6 @@ import httpcore
 import httpx
 from httpcore._trace import Trace
 from httpx._client import BoundAsyncStream
-from httpx._decoders import (
-    BrotliDecoder,
-    DeflateDecoder,
-    GZipDecoder,
-    MultiDecoder,
-    ZStandardDecoder,
-)
 from httpx._urlparse import ParseResult
 
 if TYPE_CHECKING:
@@ -28,14 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
-    "BrotliDecoder",
-    "DeflateDecoder",
-    "GZipDecoder",
-    "MultiDecoder",
     "Trace",
-    "ZStandardDecoder",
     "break_cycle_of_h2",
     "cookies_of_domain",
+    "decoder_of",
     "drop_surplus_permits",
     "except_from_mounts",
     "forget_parsed_cookies",
@@ -189,6 +178,11 @@ def leave_encoded(response: Any) -> None:
     """Let httpx or httpx2 return the body of one of their responses as received."""
     kind = httpx.Response if isinstance(response, httpx.Response) else type(response)
     response._decoder = kind(200)._get_content_decoder()  # of a response without a coding
+
+
+def decoder_of(response: Any) -> Any:
+    """Return what decodes the body of a response; None if nothing was chosen yet."""
+    return vars(response).get("_decoder")
 
 
 def set_decoder(response: Any, decoder: Any) -> None:

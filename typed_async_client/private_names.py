@@ -31,6 +31,7 @@ _HERE = ("private.py",)
 _ORPHANS = ("pool/orphans.py",)
 _FAST_PATH = ("httpx_client/fast_path.py",)
 _REDIRECTS = ("httpx_client/redirects.py",)
+_BOUNDED = ("pool/bounded.py",)
 _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
 _H11_EXCHANGE = ("http1/h11_exchange.py",)
@@ -39,7 +40,6 @@ _OPENING = ("http2/opening.py",)
 _ABANDONED = ("net/abandoned.py",)
 
 _CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
-_DECODERS = "httpx._decoders"
 _SELECTOR = "asyncio.selector_events"
 _AS_HTTP11, _AS_HTTP2 = "httpcore._async.http11", "httpcore._async.http2"
 
@@ -72,26 +72,31 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         _CONTENT, "IteratorByteStream", "_is_stream_consumed", _HERE, "the same, synchronous"
     ),
     PrivateName(_MODELS, "Request", "_content", _HERE + _PACKED, "the body, if it was read"),
-    PrivateName(_MODELS, "Response", "_content", _RESPONSE + _PACKED, "the decoded body"),
+    PrivateName(
+        _MODELS,
+        "Response",
+        "_content",
+        _BOUNDED + _RESPONSE + _PACKED,
+        "the decoded body",
+    ),
     PrivateName(_MODELS, "Response", "_num_bytes_downloaded", _RESPONSE, "num_bytes_downloaded"),
     PrivateName(
-        _MODELS, "Response", "_get_content_decoder", _HERE + _RESPONSE, "the decoder of the coding"
+        _MODELS,
+        "Response",
+        "_get_content_decoder",
+        _HERE + _BOUNDED + _RESPONSE,
+        "the decoder of the coding",
     ),
     PrivateName(_MODELS, "Response", "_cookies", _HERE, "a cache that copies must not share"),
     PrivateName(
         _MODELS,
         "Response",
         "_decoder",
-        _HERE + _RESPONSE + _PACKED,
+        _HERE + _BOUNDED + _PACKED,
         "is replaced, and later dropped",
     ),
     PrivateName(_MODELS, "Response", "_elapsed", _PACKED, "can't be marshalled"),
     PrivateName(_MODELS, "Response", "_request", _PACKED, "is packed separately"),
-    PrivateName(_DECODERS, "", "MultiDecoder", _HERE, "several content codings"),
-    PrivateName(_DECODERS, "", "GZipDecoder", _HERE, "further members, and truncation"),
-    PrivateName(_DECODERS, "", "DeflateDecoder", _HERE, "truncation"),
-    PrivateName(_DECODERS, "", "BrotliDecoder", _HERE, "truncation"),
-    PrivateName(_DECODERS, "", "ZStandardDecoder", _HERE, "further frames"),
     PrivateName("httpx._urls", "URL", "_uri_reference", _HERE, "a URL as it was parsed"),
     PrivateName("httpx._urlparse", "", "ParseResult", _HERE, "the parts of a URL"),
     # The pools and connections of httpcore.

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
 from typed_async_client.context import RequestContext
-from typed_async_client.policies.checks import require_bool, require_number, wrong_option
+from typed_async_client.policies.checks import (
+    require_bool,
+    require_count,
+    require_number,
+    wrong_option,
+)
 from typed_async_client.policies.resilience import Resilience
 
 __all__ = [
@@ -33,11 +38,11 @@ _DECISIONS: Final = (
 
 
 class _Unset(enum.Enum):
-    DEADLINE = enum.auto()
+    LIMIT = enum.auto()
 
 
-_UNSET: Final = _Unset.DEADLINE
-"""Stands for a deadline that wasn't given: None means that there is none."""
+_UNSET: Final = _Unset.LIMIT
+"""Stands for a limit that wasn't given, such as a deadline: None means that there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class OwnOptions:
         raise_on_status: whether a status of 400 or above is raised; None for what the client says,
             or if there is a ``response_model``, for True.
         response_model: the type that the body is decoded as; None for none.
+        max_response_bytes: bytes of the decoded body of the response, at most; None is no limit. If
+            it wasn't given, that of the client applies.
     """
 
     resilience: Resilience | None = None
@@ -59,6 +66,7 @@ class OwnOptions:
     idempotency_key: str | None = None
     raise_on_status: bool | None = None
     response_model: Any = None
+    max_response_bytes: int | _Unset | None = _UNSET
 
     @classmethod
     def split(cls, options: Mapping[str, Any]) -> tuple[Self, Mapping[str, Any]]:
@@ -79,11 +87,17 @@ class OwnOptions:
         _check_key(own.idempotency_key)
         if own.raise_on_status is not None:
             require_bool("raise_on_status", own.raise_on_status)
+        if own.max_response_bytes is not _UNSET:
+            require_count("max_response_bytes", own.max_response_bytes, or_none=True)
         return own, {name: value for name, value in options.items() if name not in names}
 
     def deadline_of(self, policies: Resilience) -> float | None:
         """Return the seconds that the request may take in all; None for any time."""
         return policies.deadline if self.deadline is _UNSET else self.deadline
+
+    def response_limit(self, *, default: int | None) -> int | None:
+        """Return the bytes that the body of the response may have; None for any number."""
+        return default if self.max_response_bytes is _UNSET else self.max_response_bytes
 
     def raises_status(self, *, default: bool) -> bool:
         """Return whether a status of 400 or above is raised."""

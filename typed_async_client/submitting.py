@@ -6,9 +6,12 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Never
 
+import httpx
+
 from typed_async_client.context import RequestContext
 from typed_async_client.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
+from typed_async_client.httpx_types import UseClientDefault
 from typed_async_client.middleware import Middleware, checked_middleware
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.posting import PostsForms
@@ -88,6 +91,7 @@ class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
         deadline: float | None = None,
         middleware: Iterable[Middleware] | None = None,
         raise_on_status: bool | None = None,
+        max_response_bytes: int | UseClientDefault | None = httpx.USE_CLIENT_DEFAULT,
     ) -> "ClientView":
         """Return a view of this client whose requests have other policies or middleware by default.
 
@@ -100,9 +104,11 @@ class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
             middleware: replaces the middleware of the client; None keeps it.
             raise_on_status: whether a status of 400 or above is raised; None keeps what the client
                 says.
+            max_response_bytes: bytes of the decoded body of each response, at most; None is no limit.
+                If it isn't given, that of the client applies.
 
         Raises:
-            ValueError: ``deadline`` isn't a number > 0.
+            ValueError: ``deadline`` isn't a number > 0, or ``max_response_bytes`` no integer >= 0.
             TypeError: ``resilience`` isn't a ``Resilience``, or an entry isn't a middleware.
 
         Example:
@@ -117,7 +123,18 @@ class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
         if middleware is not None:
             own = checked_middleware(middleware, "async")
         raises = self._raise_on_status if raise_on_status is None else raise_on_status
-        view = ClientView(self._engine, self._sender, defaults, chosen, own, raise_on_status=raises)
+        limit = self._max_response_bytes
+        if not isinstance(max_response_bytes, UseClientDefault):
+            limit = max_response_bytes
+        view = ClientView(
+            self._engine,
+            self._sender,
+            defaults,
+            chosen,
+            own,
+            raise_on_status=raises,
+            max_response_bytes=limit,
+        )
         view._decoders = self._decoders  # noqa: SLF001 - of its own kind
         view._viewed = self  # noqa: SLF001 - of its own kind
         return view

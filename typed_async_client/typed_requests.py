@@ -80,9 +80,10 @@ class TypedRequests(Streaming):
             **options: options of ``httpx.AsyncClient.request``. Those not given aren't passed on.
                 Mutable values are copied here, so that each attempt sends the same request. Ours
                 are ``resilience``, the policies of this request; ``deadline``, the seconds that it
-                may take in all; and ``idempotency_key``, a header that lets a server recognize a
-                request that it receives twice, so that any method may be retried; and
-                ``raise_on_status``, whether a status of 400 or above is raised; and
+                may take in all; ``idempotency_key``, a header that lets a server recognize a
+                request that it receives twice, so that any method may be retried;
+                ``raise_on_status``, whether a status of 400 or above is raised;
+                ``max_response_bytes``, the bytes that the body of the response may have; and
                 ``response_model``, the type that the body is decoded as: a dataclass, a
                 ``TypedDict``, types of JSON values such as ``list[int]``, ``str`` or ``bytes`` for the
                 body itself, a pydantic model, a ``msgspec.Struct``, or what a decoder in ``decoders``

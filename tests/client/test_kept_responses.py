@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from typed_async_client import AsyncPoolTransport, AsyncResilientClient, RequestResult
 from typed_async_client.httpx_client.packed import PackedResponse
-from typed_async_client.pool.response import SPENT
+from typed_async_client.pool.bounded import SPENT
 from typed_async_client.testing import FaultServer, answer
 
 JSON = b'{"name": "Zo\xc3\xab"}'

@@ -60,6 +60,7 @@ TWINS: Final = {
 WITH_EXAMPLES: Final = frozenset(
     {
         "README.md",
+        "docs/limits.md",
         "docs/fleet.md",
         "docs/middleware.md",
         "docs/migrating.md",

@@ -65,6 +65,8 @@ def test_the_table_of_bounds_has_the_defaults_of_the_client() -> None:
     assert rows == {
         "`max_results`, `max_result_age`": "10,000, for one hour",
         "`max_result_bytes`": "64 MiB",
+        "`max_response_bytes`": "none by default",
+        "`max_encodings`": "1",
         "`limits`": "100, httpx's default",
         "`event_queue_size`": "1,000",
         "`max_concurrent_requests`": "none by default",
@@ -75,6 +77,7 @@ def test_the_table_of_bounds_has_the_defaults_of_the_client() -> None:
     assert defaults["max_result_bytes"] == 64 * 2**20
     assert (defaults["event_queue_size"], defaults["grace"]) == (1000, 1.0)
     assert defaults["max_concurrent_requests"] is None
+    assert (defaults["max_response_bytes"], defaults["max_encodings"]) == (None, 1)
     assert _defaults(AsyncPoolTransport)["limits"].max_connections == 100
 
 

@@ -50,6 +50,8 @@ def our_errors() -> Iterator[BaseException]:
         request = library.Request("GET", "http://a.test/")
         yield errors.ConnectError("it failed", request=request)
         yield errors.RequestBodyConsumedError("it failed", request=request)
+        response = library.Response(404, request=request)
+        yield errors.ResponseTooLargeError("no", request=request, limit=9, response=response)
 
 
 def errors_below() -> Iterator[BaseException]:

@@ -42,8 +42,12 @@ _MakeTransport = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
 """Makes a transport that sends through a proxy, or directly if it is None."""
 
 
-def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
+def build_httpx_client(options: HttpxClientOptions, max_encodings: int = 1) -> httpx.AsyncClient:
     """Build the httpx client of a resilient client.
+
+    Args:
+        options: its options.
+        max_encodings: how many content codings of a response are decoded, at most.
 
     Raises:
         ValueError: the backend named as transport is unknown, an option doesn't apply to the
@@ -74,7 +78,7 @@ def build_httpx_client(options: HttpxClientOptions) -> httpx.AsyncClient:
         arguments |= _with_proxies(arguments, _pool_maker(options))
     else:
         arguments["transport"] = _checked(transport)
-    client = FastPathClient(**arguments)
+    client = FastPathClient(**arguments, max_encodings=max_encodings)
     check_headers(client.headers)
     check_cookies(client.cookies)
     check_auth(options.get("auth"))

@@ -15,7 +15,8 @@ import httpx
 from typed_async_client.libraries import library_of
 from typed_async_client.options import POOL_OPTIONS, REDIRECT_OPTIONS, HttpClient
 from typed_async_client.pickling import let_pickle_restore
-from typed_async_client.pool.decoding import leave_slice_encoded
+from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
+from typed_async_client.pool.bounding import bound_body
 from typed_async_client.private import pool_of, transport_for, transports_of
 from typed_async_client.record import RequestRecord
 from typed_async_client.sent import SentLog, begin_attempt, current_log
@@ -34,6 +35,7 @@ class ExternalClient(WarnsUnclosed):
 
     Args:
         client: the user's client, which the user opens and closes.
+        max_encodings: how many content codings of a response are decoded, at most.
 
     Attributes:
         client: the user's client.
@@ -46,7 +48,8 @@ class ExternalClient(WarnsUnclosed):
     _has_owner = True
     is_entered: Final = True
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, max_encodings: int = 1) -> None:
+        self._max_encodings = max_encodings
         self.error: BaseException | None = None
         self.client: Any = client
         transports = transports_of(client)
@@ -55,8 +58,15 @@ class ExternalClient(WarnsUnclosed):
         self._may_send_before_failing = bool(risky)
         self._calls_application = any(map(is_application, risky))
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether our hooks can be added to the client, and see its responses."""
+        return isinstance(getattr(self.client, "event_hooks", None), Mapping)
+
     @classmethod
-    def of(cls, client: HttpClient | None, options: Mapping[str, Any]) -> Self | None:
+    def of(
+        cls, client: HttpClient | None, options: Mapping[str, Any], max_encodings: int = 1
+    ) -> Self | None:
         """Check the client passed along with httpx ``options``; None if no client was passed.
 
         Raises:
@@ -97,7 +107,7 @@ class ExternalClient(WarnsUnclosed):
             )
         if library_of(client, "httpx2"):
             let_pickle_restore(sys.modules["httpx2"])
-        return cls(client)
+        return cls(client, max_encodings)
 
     def begin_attempt(self, record: RequestRecord) -> SentLog:
         """Start a new log for the running task, and make sure that our hooks are in place."""
@@ -158,7 +168,8 @@ class ExternalClient(WarnsUnclosed):
         log = current_log()
         if log.owner is self:
             log.end_hop()
-            leave_slice_encoded(response)
+            limit = response.request.extensions.get(MAX_RESPONSE_BYTES)
+            bound_body(response, response.request, limit, self._max_encodings)
 
 
 def _is_pool_of_httpcore(transport: object) -> bool:

@@ -2,8 +2,8 @@
 
 Parsed URLs and the headers of bare requests are cached, cookies are only extracted from responses
 that set some and looked up by domain, and auth is skipped when unused. Nothing else differs from
-httpx, except what ``redirects.py`` and ``cookies.py`` say, and that a 206 response with part of a
-compressed resource isn't decompressed.
+httpx, except what ``redirects.py`` and ``cookies.py`` say, and how bodies are decoded and limited,
+which ``pool/decoding.py`` and ``pool/bounding.py`` say.
 
 It overrides private methods of httpx 0.28: how authentication and a single request are sent;
 ``private_names.py`` lists every private name that is used. If a method of ``httpx.AsyncClient`` has been
@@ -13,7 +13,7 @@ patched, as recorders, tracers and tests do, the patched one is called instead o
 import functools
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from http.cookiejar import CookieJar
 from types import FunctionType
 from typing import Any
@@ -27,7 +27,9 @@ from typed_async_client.httpx_client.redirects import RedirectingClient
 from typed_async_client.httpx_types import CookieTypes
 from typed_async_client.policies.checks import require_bool
 from typed_async_client.policies.redirect import RedirectPolicy
-from typed_async_client.pool.decoding import leave_slice_encoded
+from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
+from typed_async_client.pool.bounding import bound_body
+from typed_async_client.pool.response import WholeResponse
 from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_content
 from typed_async_client.redact import redact
 from typed_async_client.urls import ParsedURL, as_url, describe_url, parsed_url, without_userinfo
@@ -50,7 +52,7 @@ def _headers_of(method: str, origin: str, given: tuple[tuple[bytes, bytes], ...]
 
 
 class FastPathClient(RedirectingClient, httpx.AsyncClient):
-    """A drop-in replacement for ``httpx.AsyncClient``, with the same options.
+    """A drop-in replacement for ``httpx.AsyncClient``.
 
     Args:
         redirects: what redirects carry to another origin.
@@ -58,6 +60,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
             another origin leave behind what was meant for the base URL. None treats all URLs alike, as
             httpx does.
         cookie_jar: whether cookies of responses are kept; those that the caller gives always are.
+        max_encodings: how many content codings of a response are decoded, at most.
         **options: the options of ``httpx.AsyncClient``.
 
     Attributes:
@@ -72,6 +75,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         redirects: RedirectPolicy | None = None,
         allow_absolute_urls: bool | None = None,
         cookie_jar: bool = True,
+        max_encodings: int = 1,
         **options: Any,
     ) -> None:
         require_bool("cookie_jar", cookie_jar)
@@ -82,6 +86,7 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
             options["base_url"] = self._without_credentials(as_url(str(base_url)))
         self._keeps_cookies = cookie_jar
         super().__init__(redirects=redirects, **options)
+        self._max_encodings = max_encodings
         self._encoding = options.get("default_encoding", "utf-8")
         self._jar = _client_cookies(options.get("cookies"), keeps_new=cookie_jar)
         # Not shared by clients: the headers may contain secrets, and are freed with the client.
@@ -98,10 +103,12 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     async def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
         """Build and send a request, as httpx does."""
-        parsed = None if options or type(url) is not str else self._bare_url(url)
+        parsed: ParsedURL | None = None
+        if type(url) is str and (not options or _only_extends(options)):
+            parsed = self._bare_url(url)
         if parsed is None:
             return await super().request(method, url, **options)
-        return await self.send(self._bare_request(method, parsed))
+        return await self.send(self._bare_request(method, parsed, **options))
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request as httpx does."""
@@ -140,8 +147,10 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
             return None
         return parsed if parsed.is_absolute else None
 
-    def _bare_request(self, method: str, parsed: ParsedURL) -> httpx.Request:
-        """Build a request that consists of a method and a URL only.
+    def _bare_request(
+        self, method: str, parsed: ParsedURL, extensions: Mapping[str, Any] | None = None
+    ) -> httpx.Request:
+        """Build a request that consists of a method, a URL, and extensions only.
 
         httpx's constructor would copy the URL, which never changes, and look for a body.
         """
@@ -150,7 +159,8 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         request.url = parsed.url
         given = self._headers_of(method, parsed.origin, tuple(self.headers.raw))
         request.headers = httpx.Headers(given)
-        request.extensions = {"timeout": self.timeout.as_dict()}
+        timeout = {"timeout": self.timeout.as_dict()}
+        request.extensions = {**extensions, **timeout} if extensions else timeout
         request.stream = _EMPTY_BODY
         set_content(request, b"")
         return request
@@ -191,13 +201,23 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
                 f"the transport returned a body that only a synchronous client can read: {name}"
             )
         response.request = request
+        limit = request.extensions.get(MAX_RESPONSE_BYTES)
+        if limit is None and type(response) is WholeResponse:  # it is decoded in steps anyway
+            response.max_encodings = self._max_encodings
+        else:
+            bound_body(response, request, limit, self._max_encodings)
+            stream = response.stream
         response.stream = BoundAsyncStream(stream, response=response, start=start)
         self.cookies.extract_cookies(response)
         response.default_encoding = self._encoding
-        leave_slice_encoded(response)
         if _log.isEnabledFor(logging.INFO):
             _log_response(request, response)
         return response
+
+
+def _only_extends(options: Mapping[str, Any]) -> bool:
+    """Whether a request has no other option than extensions, without a timeout among them."""
+    return options.keys() == {"extensions"} and "timeout" not in (options["extensions"] or ())
 
 
 def _is_unpatched(method: Any) -> bool:

@@ -18,7 +18,8 @@ import httpx
 
 from typed_async_client.copies import copy_value
 from typed_async_client.errors import RequestBodyConsumedError
-from typed_async_client.pool.response import SPENT, WholeResponse
+from typed_async_client.pool.bounded import SPENT, BoundedResponse
+from typed_async_client.pool.response import WholeResponse
 from typed_async_client.private import (
     BoundAsyncStream,
     parts_of_url,
@@ -28,9 +29,9 @@ from typed_async_client.private import (
 
 __all__ = ["PackedResponse", "StrippedResponse", "without_body"]
 
-_RESPONSE_TYPES = (httpx.Response, WholeResponse)
+_RESPONSE_TYPES = (httpx.Response, BoundedResponse, WholeResponse)
 _FINISHED_STREAMS = (BoundAsyncStream, type(SPENT))
-_DROPPED = ("stream", "_raw_body", "_decoder", "_request")
+_DROPPED = ("stream", "_raw_body", "_decoder", "_request", "max_encodings")
 _SCALARS = frozenset({bytes, str, int, float, bool, type(None)})
 """Types whose values are immutable and come back unchanged.
 

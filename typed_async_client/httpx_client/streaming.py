@@ -20,6 +20,7 @@ from typed_async_client.engine.steps import Flow
 from typed_async_client.events import AsyncEvent
 from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.libraries import library_of
+from typed_async_client.pool.bounding import watched_decoder
 from typed_async_client.private import set_content
 from typed_async_client.transports.delivery import AsyncDeliveredBody, Delivery
 from typed_async_client.transports.senders import DRAIN_TIME, MOST_DRAINED, drain
@@ -65,7 +66,8 @@ class StreamSender(RequestSender):
         """Return the response, whose body resumes the flow."""
         self.delivery = Delivery(flow, publish, self.record, self._deadline, self._owner.client)
         library = library_of(response, "httpx", "httpx2") or "httpx"
-        response.stream = _body_class(library)(response.stream, self.delivery)
+        decoder = watched_decoder(response)
+        response.stream = _body_class(library)(response.stream, self.delivery, decoder)
         streamed: httpx.Response = response
         return streamed
 

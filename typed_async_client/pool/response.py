@@ -6,29 +6,19 @@ Everything else is left to httpx. The private names used here are listed in ``pr
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-from typed_async_client.pool.decoding import complete_decoder, decode_whole, leave_slice_encoded
-from typed_async_client.private import set_decoder, stream_under
+from typed_async_client.pool.bounded import SPENT, BoundedResponse
+from typed_async_client.pool.decoding import BodyDecoder, decode_whole
+from typed_async_client.private import stream_under
 
-__all__ = ["SPENT", "WholeResponse"]
-
-
-class _Spent(httpx.AsyncByteStream):
-    """The stream of a response whose body was read to its end."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        raise httpx.StreamConsumed
+__all__ = ["WholeResponse"]
 
 
-SPENT = _Spent()
-"""Replaces the stream of a response that was read; httpx's stream refers back to the response."""
-
-
-class WholeResponse(httpx.Response):
+class WholeResponse(BoundedResponse):
     """An ``httpx.Response`` on a stream with a ``read_whole()`` method."""
 
     def __init__(self, status: int, headers: Any, body: Any, extensions: Any) -> None:
@@ -48,7 +38,7 @@ class WholeResponse(httpx.Response):
         """
         if hasattr(self, "_content") or self.is_stream_consumed or self.is_closed:
             return await super().aread()
-        if not self._has_own_stream():
+        if not self.has_own_stream():
             return await super().aread()
         self.is_stream_consumed = True
         try:
@@ -59,7 +49,7 @@ class WholeResponse(httpx.Response):
             else:
                 self.is_closed = True
                 await self.stream.aclose()
-            content = decode_whole(self._get_content_decoder(), raw) if self._is_encoded() else raw
+            content = await self._decoded(raw) if self._is_encoded() else raw
         except httpx.RequestError as error:
             with contextlib.suppress(RuntimeError):  # it has no request
                 error.request = self.request
@@ -74,29 +64,21 @@ class WholeResponse(httpx.Response):
         Args:
             wrap: takes the body, and returns the one to read instead.
         """
-        self._raw_body = self.stream = wrap(self._raw_body)
+        self.stream: Any = wrap(self._raw_body)
+        self._raw_body = self.stream
 
-    async def aclose(self) -> None:
-        """Close the response, and drop its stream, which in httpx refers back to it.
-
-        Raises:
-            httpx.HTTPError: see ``httpx.Response.aclose``.
-        """
-        await super().aclose()
-        self._drop_stream()
+    async def _decoded(self, raw: bytes) -> bytes:
+        decoder = self._get_content_decoder()
+        return await decode_whole(decoder, raw) if isinstance(decoder, BodyDecoder) else raw
 
     def _drop_stream(self) -> None:
-        self.stream: Any = SPENT
+        super()._drop_stream()
         self._raw_body = SPENT
 
-    def _get_content_decoder(self) -> Any:
-        if not hasattr(self, "_decoder"):
-            leave_slice_encoded(self)
-            set_decoder(self, complete_decoder(super()._get_content_decoder()))
-        return self._decoder
-
-    def _has_own_stream(self) -> bool:
+    def has_own_stream(self) -> bool:
         """Whether the stream is this body, with no wrapper except httpx's own.
+
+        Such a body is never longer than its Content-Length.
 
         An event hook or an outer transport may have wrapped it in a stream that counts, limits or
         changes the bytes.

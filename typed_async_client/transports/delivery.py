@@ -95,10 +95,17 @@ def hand_over(response: httpx.Response, delivery: Delivery) -> None:
 
 
 class AsyncDeliveredBody(httpx.AsyncByteStream):
-    """The body of a response for ``httpx.AsyncClient``."""
+    """The body of a response for ``httpx.AsyncClient``.
 
-    def __init__(self, stream: Any, delivery: Delivery) -> None:
+    Args:
+        stream: the body.
+        delivery: what follows it.
+        decoder: what its reader decodes it with; its ``take_failure()`` returns the error of that.
+    """
+
+    def __init__(self, stream: Any, delivery: Delivery, decoder: Any = None) -> None:
         self._delivery = delivery
+        self._decoder = decoder
         self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -117,7 +124,7 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
             self._delivery.end(error)
             raise
         else:
-            self._delivery.end()
+            self._end(is_complete=True)
         finally:
             if isinstance(parts, AsyncGenerator):
                 await parts.aclose()
@@ -138,7 +145,13 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
         try:
             await self._stream.aclose()
         finally:
-            self._delivery.end()
+            self._end(is_complete=False)
+
+    def _end(self, *, is_complete: bool) -> None:
+        """Resume the flow after the end of the body, or once it was closed."""
+        decoder, self._decoder = self._decoder, None
+        failure = None if decoder is None else decoder.take_failure(is_complete=is_complete)
+        self._delivery.end(failure)
 
     async def _in_time(self, read: Callable[[], Any]) -> Any:
         """Wait for what is read, until the deadline of the request."""
