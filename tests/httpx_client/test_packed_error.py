@@ -118,9 +118,9 @@ def test_each_cause_is_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[BaseException] = []
     init = PackedError.__init__
 
-    def count(self: PackedError, error: BaseException, *args: Any) -> None:
+    def count(self: PackedError, error: BaseException, *args: Any, **options: Any) -> None:
         packed.append(error)
-        init(self, error, *args)
+        init(self, error, *args, **options)
 
     monkeypatch.setattr(PackedError, "__init__", count)
     error: Any = repacked(chain_of(100))
