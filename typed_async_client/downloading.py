@@ -192,6 +192,7 @@ class _Requests:
             "headers": range_headers(self._options["headers"], held),
             "deadline": None if remaining == math.inf else max(remaining, _SHORTEST),
             "raise_on_status": True,
+            "max_response_bytes": None,  # a file doesn't have to fit into memory
         }
         return self._client.stream("GET", self._url, context, **options)
 

@@ -120,7 +120,8 @@ class LineStreaming(Streaming):
             context: the request's id and retry limits.
             max_line_bytes: the most bytes in a line, >= 1.
             **options: as for ``stream()``, except that a status of 400 or above is raised unless
-                ``raise_on_status`` is False.
+                ``raise_on_status`` is False, and that the client's ``max_response_bytes`` doesn't
+                apply: lines needn't be kept.
 
         Returns:
             A context manager that sends the request on entering, and yields an iterator of the lines.
@@ -139,6 +140,6 @@ class LineStreaming(Streaming):
             ...                 print(json.loads(line))
         """
         require_count("max_line_bytes", max_line_bytes, at_least=1)
-        chosen = {"raise_on_status": True, **options}
+        chosen = {"raise_on_status": True, "max_response_bytes": None, **options}
         reader = BodyReader(lambda: self._launch(method, url, context, chosen, streams=True))
         return LineStream(reader, max_line_bytes)

@@ -77,7 +77,7 @@ class EventStreaming(LineStreaming):
                 method is GET. Without it, the end of the stream ends the iteration.
             **options: as for ``stream()``, with some differences. A status of 400 or above is always
                 raised. Without ``timeout``, the server may be silent for any time: the read timeout
-                of the client doesn't apply. ``deadline`` are the seconds that the stream may take in
+                of the client doesn't apply, nor its ``max_response_bytes``. ``deadline`` are the seconds that the stream may take in
                 all, with all its connections; that of the policies doesn't apply.
 
         Returns:
@@ -116,7 +116,7 @@ class EventStreaming(LineStreaming):
             launch=functools.partial(self._launch_stream, method, url),
             make=event_maker(),
             context=context,
-            options={**chosen, "raise_on_status": True},
+            options={"max_response_bytes": None, **chosen, "raise_on_status": True},
             headers=_headers(options.get("headers")),
             last_event_id=_checked_id(last_event_id),
             max_event_bytes=max_event_bytes,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from typed_async_client import (
     InternalServerError,
     NotFoundError,
     Resilience,
+    ResponseTooLargeError,
     ResultStatus,
     RetryPolicy,
 )
@@ -350,3 +352,27 @@ async def test_cancelling_at_any_turn_leaves_nothing_behind() -> None:
         assert turns > 10
         async with no_leaks():
             await use(url, client)
+
+
+async def test_the_limit_of_a_client_spares_what_need_not_fit_into_memory(tmp_path: Path) -> None:
+    """Downloads, lines and events are handled part by part; a request's own limit still counts."""
+    lines = b"".join(b'data: {"n": %d}\n\n' % number for number in range(1000))
+
+    async def respond(request: SeenRequest, wire: Wire) -> None:
+        await wire.answer(200, lines, "Content-Type: text/event-stream")
+
+    async with (
+        FaultServer(each_request(respond)) as server,
+        AsyncResilientClient(max_response_bytes=1000) as client,
+    ):
+        assert (await client.download(server.url, tmp_path / "file")).size == len(lines)
+        async with client.lines("GET", server.url) as each_line:
+            assert len([line async for line in each_line]) == 2000
+        async with client.sse(server.url, reconnect=False) as events:
+            assert len([event async for event in events]) == 1000
+        with pytest.raises(ResponseTooLargeError):
+            async with client.lines("GET", server.url, max_response_bytes=1000) as each_line:
+                await anext(each_line)
+        with pytest.raises(ResponseTooLargeError):
+            async with client.stream("GET", server.url) as response:
+                await read(response)
