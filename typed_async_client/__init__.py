@@ -51,7 +51,6 @@ from typed_async_client.errors import (
     UnauthorizedError,
     UnprocessableEntityError,
 )
-from typed_async_client.event_streams import EventStream
 from typed_async_client.events import (
     AsyncEvent,
     EventType,
@@ -62,7 +61,6 @@ from typed_async_client.events import (
 from typed_async_client.failure_kinds import FailureKind
 from typed_async_client.httpx_client.health import ClientHealth, HealthStatus
 from typed_async_client.interceptors import InterceptedRequest, Interceptor, InterceptorChain
-from typed_async_client.line_streams import LineStream
 from typed_async_client.middleware import Call, CallNext, Middleware, TransportMiddleware
 from typed_async_client.net.guard import refuse_private_addresses
 from typed_async_client.options import HttpClient
@@ -88,6 +86,8 @@ from typed_async_client.record import RequestRecord
 from typed_async_client.results import FailureResult, RequestResult, ResultStatus, SuccessResult
 from typed_async_client.shortcuts import create_async_resilient_client, simple_async_request
 from typed_async_client.streaming import ResponseStream
+from typed_async_client.streams.events import EventStream
+from typed_async_client.streams.lines import LineStream
 from typed_async_client.transports.asgi import ASGITransport
 from typed_async_client.transports.https import (
     HSTSTransport,

@@ -9,7 +9,7 @@ from typing import Any, Never
 import httpx
 
 from typed_async_client.context import RequestContext
-from typed_async_client.downloading import Downloading
+from typed_async_client.downloads.downloading import Downloading
 from typed_async_client.engine.circuits import CircuitControl, circuit_control
 from typed_async_client.httpx_types import UseClientDefault
 from typed_async_client.middleware import Middleware, checked_middleware
@@ -17,7 +17,7 @@ from typed_async_client.policies.resilience import Resilience
 from typed_async_client.posting import PostsForms
 from typed_async_client.request_options import checked_resilience, limits_of
 from typed_async_client.spelling import check_names
-from typed_async_client.sse import EventStreaming
+from typed_async_client.streams.sse import EventStreaming
 from typed_async_client.verbs import Verbs
 
 __all__ = ["Submitting"]

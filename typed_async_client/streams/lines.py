@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Self, Unpack
 from typed_async_client.errors import LineTooLongError
 from typed_async_client.facts import request_of
 from typed_async_client.policies.checks import require_count
-from typed_async_client.stream_parsing.lines import LineSplitter
-from typed_async_client.stream_reading import BodyReader
 from typed_async_client.streaming import Streaming
+from typed_async_client.streams.parsing.lines import LineSplitter
+from typed_async_client.streams.reading import BodyReader
 
 if TYPE_CHECKING:
     import httpx

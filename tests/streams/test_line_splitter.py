@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from splits import parts_of, split_bytes
 
-from typed_async_client.stream_parsing.lines import LineSplitter
+from typed_async_client.streams.parsing.lines import LineSplitter
 
 PIECES = [
     *(b"a", b"\r", b"\n", b"\r\n", b"\n\n", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\xc2\x85", b"\x0b"),

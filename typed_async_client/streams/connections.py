@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from typed_async_client.errors import EventTooLargeError, NotEventStreamError
 from typed_async_client.facts import request_of
 from typed_async_client.redact import one_line
-from typed_async_client.stream_parsing.events import EventParser
-from typed_async_client.stream_reading import BodyReader
+from typed_async_client.streams.parsing.events import EventParser
+from typed_async_client.streams.reading import BodyReader
 
 if TYPE_CHECKING:
     import httpx
 
     from typed_async_client.context import RequestContext
-    from typed_async_client.stream_parsing.server_sent import ServerSentEvent
+    from typed_async_client.streams.parsing.server_sent import ServerSentEvent
 
 __all__ = ["EventConnection", "StreamPlan"]
 

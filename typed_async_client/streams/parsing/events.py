@@ -6,7 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-inte
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from typed_async_client.stream_parsing.lines import BOM
+from typed_async_client.streams.parsing.lines import BOM
 
 __all__ = ["EventParser"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from splits import parts_of, split_bytes
 
-from typed_async_client.stream_parsing.events import EventParser
+from typed_async_client.streams.parsing.events import EventParser
 
 Event: TypeAlias = tuple[str, str, str, int | None]
 

@@ -5,10 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import httpx
 
-from typed_async_client.event_connections import StreamPlan
-from typed_async_client.event_streams import EventStream
 from typed_async_client.facts import raw_headers
-from typed_async_client.line_streams import MOST_BYTES, LineStreaming
 from typed_async_client.methods import checked_method
 from typed_async_client.policies.checks import (
     require_bool,
@@ -17,7 +14,10 @@ from typed_async_client.policies.checks import (
     wrong_option,
 )
 from typed_async_client.preparing import copy_options
-from typed_async_client.stream_parsing.server_sent import event_maker
+from typed_async_client.streams.connections import StreamPlan
+from typed_async_client.streams.events import EventStream
+from typed_async_client.streams.lines import MOST_BYTES, LineStreaming
+from typed_async_client.streams.parsing.server_sent import event_maker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

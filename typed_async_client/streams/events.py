@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from typed_async_client.engine.reconnecting import StreamEnd, reconnection_flow, refund_flow
 from typed_async_client.errors import GaveUpError, RejectedError
-from typed_async_client.event_connections import EventConnection, StreamPlan
 from typed_async_client.facts import fault_of
 from typed_async_client.httpx_errors import as_httpx_error
 from typed_async_client.policies.retry import RETRYABLE_FAULTS
+from typed_async_client.streams.connections import EventConnection, StreamPlan
 
 if TYPE_CHECKING:
     import httpx
 
     from typed_async_client.context import RequestContext
     from typed_async_client.engine.run import Run
-    from typed_async_client.stream_parsing.server_sent import ServerSentEvent
+    from typed_async_client.streams.parsing.server_sent import ServerSentEvent
 
 __all__ = ["EventStream"]
 
