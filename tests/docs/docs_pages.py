@@ -39,6 +39,7 @@ POLICIES: Final = (
 TWINS: Final = {
     "README.md": "README.fr.md",
     "docs/README.md": "docs/fr/README.md",
+    "docs/coming-from.md": "docs/fr/coming-from.md",
     "docs/design.md": "docs/fr/design.md",
     "docs/fleet.md": "docs/fr/fleet.md",
     "docs/limits.md": "docs/fr/limits.md",
