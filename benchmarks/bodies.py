@@ -30,6 +30,9 @@ from typed_async_client import AsyncResilientClient
 MIB = 2**20
 PART = 64 * 1024
 BASELINE = "aiohttp"
+NOT_SENT = ("httpx", "upload of a file")
+"""What httpx's asynchronous client refuses."""
+
 MAX_GROWTH = 8.0
 """Mebibytes that a download may need."""
 
@@ -125,6 +128,7 @@ KINDS = (
     "download, in one piece",
     "upload of a generator",
     "upload of bytes",
+    "upload of a file",
 )
 
 
@@ -152,7 +156,7 @@ def compare(job: Job, rounds: int) -> None:
     """Print one row per kind of transfer and client."""
     print(f"{'':26}{'client':10}{'MB/s':>8}{'x aiohttp':>11}")
     for kind in KINDS:
-        names = [name for name in CLIENTS if (name, kind) != ("httpx", "upload of a file")]
+        names = [each for each in CLIENTS if (each, kind) != NOT_SENT]
         measured: dict[str, list[float]] = {name: [] for name in names}
         for turn in range(rounds + 1):  # the first warms up
             for name in names[:: 1 if turn % 2 else -1]:
