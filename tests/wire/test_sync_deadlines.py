@@ -173,7 +173,7 @@ async def test_a_response_that_is_retried_is_not_drained_beyond_the_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However long a drain may take."""
-    monkeypatch.setattr("typed_async_client.transports.senders.DRAIN_TIME", 60.0)
+    monkeypatch.setattr("typed_async_client.transports.senders._DRAIN_TIME", 60.0)
     busy = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\nx"
     policies = Resilience(deadline=0.3, retry=RetryPolicy(base_delay=0.0, max_delay=0.0))
     transport = ResilientTransport(resilience=policies)

@@ -4,8 +4,6 @@ An attempt ends with the head of its response. What follows, up to the end of th
 the request: it is bounded by its deadline, and reported when it is over.
 """
 
-import asyncio
-import contextlib
 import functools
 import math
 import sys
@@ -23,7 +21,7 @@ from typed_async_client.libraries import library_of
 from typed_async_client.pool.bounding import watched_decoder
 from typed_async_client.private import set_content
 from typed_async_client.transports.delivery import AsyncDeliveredBody, Delivery
-from typed_async_client.transports.senders import DRAIN_TIME, MOST_DRAINED, drain
+from typed_async_client.transports.senders import MOST_DRAINED, drain_and_close
 
 __all__ = ["StreamSender"]
 
@@ -52,13 +50,7 @@ class StreamSender(RequestSender):
 
     async def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
-        try:
-            with contextlib.suppress(Exception):  # it is of no more interest
-                async with asyncio.timeout(DRAIN_TIME):
-                    await drain(response.stream)
-        finally:
-            with contextlib.suppress(Exception):
-                await response.aclose()
+        await drain_and_close(response)
 
     def hand_over(
         self, response: Any, flow: Flow[Any], publish: Callable[[AsyncEvent], None]

@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTEMPTS",
-    "DRAIN_TIME",
     "MOST_DRAINED",
     "AsyncTransportSender",
     "SyncTransportSender",
     "Traits",
-    "drain",
+    "drain_and_close",
 ]
 
 ATTEMPTS = "typed_async_client.attempts"
@@ -41,7 +40,7 @@ ATTEMPTS = "typed_async_client.attempts"
 MOST_DRAINED = 64 * 1024
 """Bytes of a discarded response that are read, so that its connection can be used again."""
 
-DRAIN_TIME = 0.5
+_DRAIN_TIME = 0.5
 """Seconds that this may take; after that, a new connection is cheaper."""
 
 
@@ -166,7 +165,7 @@ class SyncTransportSender(_Sender):
 
     def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
-        left, end = MOST_DRAINED, min(time.monotonic() + DRAIN_TIME, self._run.deadline)
+        left, end = MOST_DRAINED, min(time.monotonic() + _DRAIN_TIME, self._run.deadline)
         with contextlib.suppress(Exception), _short_reads(self._sent), EndsBy(end):
             for part in response.stream:  # type: ignore[union-attr]  # of a synchronous transport
                 left -= len(part)
@@ -188,13 +187,7 @@ class AsyncTransportSender(_Sender):
 
     async def discard(self, response: httpx.Response) -> None:
         """Read what little is left of a response, then close it."""
-        try:
-            with contextlib.suppress(Exception):  # it is of no more interest
-                async with asyncio.timeout(DRAIN_TIME):
-                    await drain(response.stream)
-        finally:
-            with contextlib.suppress(Exception):
-                await response.aclose()
+        await drain_and_close(response)
 
 
 @contextlib.contextmanager
@@ -205,15 +198,25 @@ def _short_reads(request: httpx.Request) -> Iterator[None]:
     """
     timeouts = request.extensions.get("timeout", {})
     before = timeouts.get("read")
-    timeouts["read"] = DRAIN_TIME if before is None else min(before, DRAIN_TIME)
+    timeouts["read"] = _DRAIN_TIME if before is None else min(before, _DRAIN_TIME)
     try:
         yield
     finally:
         timeouts["read"] = before
 
 
-async def drain(stream: Any) -> None:
-    """Read a stream to its end, unless that is far."""
+async def drain_and_close(response: httpx.Response) -> None:
+    """Read what little is left of a response, then close it; what it raises is of no interest."""
+    try:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_DRAIN_TIME):
+                await _drain(response.stream)
+    finally:
+        with contextlib.suppress(Exception):
+            await response.aclose()
+
+
+async def _drain(stream: Any) -> None:
     left = MOST_DRAINED
     async for part in stream:
         left -= len(part)
