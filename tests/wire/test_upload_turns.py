@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 each_part = pytest.mark.parametrize(
     ("size", "count", "at_most"),
-    [(64 * 1024, 200, 5), (1024, 1000, 64), (1, 1000, 64), (0, 1000, 65)],
+    [(64 * 1024, 200, 14), (1024, 1000, 64), (1, 1000, 64), (0, 1000, 65)],
     ids=["64 KiB", "1 KiB", "1 byte", "empty"],
 )
 """The size of each part, how many there are, and how many may be sent in one turn of the loop."""
@@ -55,7 +55,7 @@ class TurnCounter:
 async def test_other_tasks_run_while_a_body_is_sent(
     route: str, size: int, count: int, at_most: int
 ) -> None:
-    """At least once for every 256 KiB and every 64 parts."""
+    """At least once for every MiB and every 64 parts."""
     turns = TurnCounter()
     async with reach(answer(), route) as (client, server, _):
         response = await client.post(server.url, content=turns.parts(size, count))

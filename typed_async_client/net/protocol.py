@@ -2,7 +2,7 @@
 
 Bytes from a socket are first written to a buffer that all connections of a thread share. asyncio asks
 for the buffer, fills it and reports it filled, all within one call. Without it, asyncio would allocate
-256 KiB for each read and free it again, which costs more than the read itself.
+256 KiB for each read and free it again, which costs more than the read itself, unless that is large, too.
 
 Bytes from TLS don't go through the shared buffer. asyncio would fill it once with decrypted data and
 leave the remainder for a later iteration of the event loop. A request started before then would read
@@ -24,8 +24,15 @@ __all__ = ["SecureProtocol", "SocketProtocol", "StreamProtocol"]
 _HIGH_WATER = 512 * 1024
 """Unread bytes above which reading from the transport is paused."""
 
-_BUFFER_SIZE = 512 * 1024
+_BUFFER_SIZE = 256 * 1024
 """Most bytes per read. What remains in the kernel when TLS is reset may be lost."""
+
+_LARGE_READ, _SMALL_READ = 64 * 1024, 16 * 1024
+"""A read of so many bytes begins the time in which memory is allocated for each of them, and one of fewer
+ends it."""
+
+_SWITCHABLE = "asyncio.selector_events"
+"""Where the transports are defined that take another protocol at any time, at no cost."""
 
 _MOST_READS = 32
 """Reads of what remains in the kernel when a connection was lost; it holds a few MiB at most."""
@@ -124,7 +131,7 @@ class StreamProtocol(asyncio.BaseProtocol):
         self._writing_paused = False
         _wake(self._writer)
 
-    def _receive(self, data: memoryview | bytes) -> None:
+    def receive(self, data: memoryview | bytes) -> None:
         """Buffer received bytes; pause reading if too many are unread."""
         self.received += len(data)
         if self._filter is not None:
@@ -153,7 +160,9 @@ class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Receive the bytes that were read into the buffer."""
-        self._receive(_shared.buffer[:nbytes])
+        if nbytes >= _LARGE_READ and type(self.transport).__module__ == _SWITCHABLE:
+            cast("asyncio.Transport", self.transport).set_protocol(_LargeReads(self))
+        self.receive(_shared.buffer[:nbytes])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Record that the connection is gone, after receiving what has arrived.
@@ -169,7 +178,39 @@ class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):
     def _receive_rest(self, descriptor: int) -> None:
         with contextlib.suppress(OSError):  # there is no more, or it can't be read
             for _ in range(_MOST_READS):
-                self._receive(os.read(descriptor, _BUFFER_SIZE))
+                self.receive(os.read(descriptor, _BUFFER_SIZE))
+
+
+class _LargeReads(asyncio.Protocol):
+    """Stands in for the protocol of a socket while a large body arrives.
+
+    asyncio then reads into new memory, which is passed on as it is: for large reads, the copy from the
+    shared buffer costs more than the memory does.
+
+    Args:
+        protocol: the protocol, which takes over again after the first small read.
+    """
+
+    def __init__(self, protocol: SocketProtocol) -> None:
+        self._protocol = protocol
+
+    def data_received(self, data: bytes) -> None:
+        transport = self._protocol.transport
+        if len(data) < _SMALL_READ and transport is not None:
+            transport.set_protocol(self._protocol)
+        self._protocol.receive(data)
+
+    def eof_received(self) -> bool:
+        return self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
 
 
 class SecureProtocol(StreamProtocol, asyncio.Protocol):
@@ -177,7 +218,7 @@ class SecureProtocol(StreamProtocol, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Receive some bytes."""
-        self._receive(data)
+        self.receive(data)
 
 
 def _wake(waiter: "asyncio.Future[None] | None") -> None:

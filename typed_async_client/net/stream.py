@@ -26,7 +26,7 @@ __all__ = ["AsyncioStream"]
 _CHUNK_SIZE = 256 * 1024
 """Most bytes passed to asyncio in one call, so that a large body doesn't fill asyncio's buffer."""
 
-_TURN_SIZE, _WRITE_COST = 256 * 1024, 4 * 1024
+_TURN_SIZE, _WRITE_COST = 1024 * 1024, 16 * 1024
 """Most bytes written before other tasks get a turn, since a fast peer never causes a wait; and what each
 write counts for in addition, because a body may have many small or empty parts."""
 
