@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,9 @@ async def test_the_deadline_bounds_the_body() -> None:
     """It is over even if the server keeps the connection open, and sends nothing."""
     async with serving() as (url, client):
         async with client.stream("GET", f"{url}stall", client.new_context("r"), deadline=0.05) as r:
-            with pytest.raises(DeadlineExceededError, match="while the response from"):
+            with pytest.raises(
+                DeadlineExceededError, match="the deadline passed before the response from"
+            ):
                 await read(r)
         result = (await client.wait_for_all_requests())["r"]
         assert result.status is ResultStatus.TIMEOUT
@@ -376,3 +379,39 @@ async def test_the_limit_of_a_client_spares_what_need_not_fit_into_memory(tmp_pa
         with pytest.raises(ResponseTooLargeError):
             async with client.stream("GET", server.url) as response:
                 await read(response)
+
+
+async def test_the_deadline_ends_a_request_whose_reader_does_something_else() -> None:
+    """Its permits, its place and its connection come back at the deadline, not at the next read."""
+    async with serving(max_concurrent_requests=1) as (url, client):
+        async with client.stream("GET", f"{url}stall", client.new_context("r"), deadline=0.05) as r:
+            await wait_until(lambda: client.get_result("r") is not None)
+            assert client.get_all_results()["r"].status is ResultStatus.TIMEOUT
+            await wait_until(lambda: pool_of(client).statistics().active == 0)
+            assert (await client.request("GET", f"{url}200")).is_success
+            with pytest.raises(DeadlineExceededError):
+                await read(r)
+        assert client.statistics().timed_out == 1
+
+
+async def test_a_response_that_is_dropped_unclosed_is_cancelled_and_closed() -> None:
+    """With a warning, as for other resources; its connection isn't lost to the pool."""
+    limits = httpx.Limits(max_connections=1)
+    async with serving(limits=limits) as (url, client):
+
+        async def forget(name: str) -> None:
+            context = client.new_context(name)
+            response = await client.stream("GET", f"{url}200", context).__aenter__()
+            assert response.status_code == 200
+
+        async def forget_one(name: str) -> None:
+            await forget(name)
+            gc.collect()
+            await wait_until(lambda: client.get_result(name) is not None)
+
+        for number in range(3):
+            with pytest.warns(ResourceWarning, match="was dropped without being closed"):
+                await forget_one(f"r{number}")
+            assert client.get_all_results()[f"r{number}"].status is ResultStatus.CANCELLED
+        assert (await client.request("GET", f"{url}200")).content == LARGE
+        assert client.statistics().active == 0

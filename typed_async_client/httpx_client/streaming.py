@@ -5,10 +5,9 @@ the request: it is bounded by its deadline, and reported when it is over.
 """
 
 import functools
-import math
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 
@@ -20,7 +19,8 @@ from typed_async_client.httpx_client.sending import RequestSender
 from typed_async_client.libraries import library_of
 from typed_async_client.pool.bounding import watched_decoder
 from typed_async_client.private import set_content
-from typed_async_client.transports.delivery import AsyncDeliveredBody, Delivery
+from typed_async_client.transports.delivered_bodies import AsyncDeliveredBody
+from typed_async_client.transports.delivery import Delivery
 from typed_async_client.transports.senders import MOST_DRAINED, drain_and_close
 
 __all__ = ["StreamSender"]
@@ -37,15 +37,13 @@ class StreamSender(RequestSender):
         run: the state of the request; None until ``serve()`` was called.
     """
 
-    _deadline = math.inf
     _reads_errors = False
     delivery: Delivery | None = None
     run: Run | None = None
 
     def serve(self, run: Run) -> None:
-        """Take the deadline, and whether a bad status is raised, from the state of the request."""
+        """Take the state of the request, and whether it raises a bad status."""
         self.run = run
-        self._deadline = run.deadline
         self._reads_errors = run.raise_on_status
 
     async def discard(self, response: httpx.Response) -> None:
@@ -56,7 +54,8 @@ class StreamSender(RequestSender):
         self, response: Any, flow: Flow[Any], publish: Callable[[AsyncEvent], None]
     ) -> httpx.Response:
         """Return the response, whose body resumes the flow."""
-        self.delivery = Delivery(flow, publish, self.record, self._deadline, self._owner.client)
+        run = cast("Run", self.run)
+        self.delivery = Delivery(flow, publish, run, self._owner.client, warns=True)
         library = library_of(response, "httpx", "httpx2") or "httpx"
         decoder = watched_decoder(response)
         response.stream = _body_class(library)(response.stream, self.delivery, decoder)

@@ -1,26 +1,26 @@
-"""Response bodies that tell the flow of their request when they have ended, broken off or been closed.
+"""What follows the body of a response: its permits are given back, and its terminal event is published.
 
-Only then is the request over: its permits are given back, and its terminal event is published.
+That happens once: when the body has ended, broken off or been closed, when its deadline passes while nobody
+reads it, or when the response is dropped without being closed.
 """
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+import warnings
+import weakref
+from collections.abc import Callable
 from typing import Any
 
-import httpx
-
 from typed_async_client.engine.drivers import finish
+from typed_async_client.engine.run import Run
 from typed_async_client.engine.steps import Flow
 from typed_async_client.errors import DeadlineExceededError
 from typed_async_client.events import AsyncEvent
-from typed_async_client.net.thread_deadline import EndsBy
-from typed_async_client.pool.response import WholeResponse
-from typed_async_client.record import RequestRecord
 from typed_async_client.wording import name_server
 
-__all__ = ["AsyncDeliveredBody", "Delivery", "hand_over", "is_in_memory"]
+__all__ = ["Delivery"]
 
 
 class Delivery:
@@ -29,35 +29,71 @@ class Delivery:
     Args:
         flow: the flow of the request, which has handed the response over.
         publish: publishes its last events.
-        record: the method and the URL of the request.
-        deadline: when the request must have ended, in monotonic seconds; infinite for never.
+        run: the state of the request.
         client: the client of httpx or httpx2 that reads the body; None for one of httpx.
+        warns: whether a response that is dropped unclosed causes a ``ResourceWarning``.
 
     Attributes:
-        deadline: the same.
+        deadline: when the request must have ended, in monotonic seconds; infinite for never.
+        is_read: whether the body is being read right now.
     """
 
-    __slots__ = ("_client", "_flow", "_publish", "_record", "deadline")
+    __slots__ = (
+        "__weakref__",
+        "_client",
+        "_flow",
+        "_loop",
+        "_publish",
+        "_run",
+        "_stream",
+        "_timer",
+        "_warns",
+        "deadline",
+        "is_read",
+    )
 
     def __init__(
         self,
         flow: Flow[Any],
         publish: Callable[[AsyncEvent], None],
-        record: RequestRecord,
-        deadline: float,
+        run: Run,
         client: Any = None,
+        *,
+        warns: bool = False,
     ) -> None:
-        self._client = client
-        self.deadline: float = deadline
-        self._record = record
         self._flow: Flow[Any] | None = flow
+        self.deadline: float = run.deadline
+        self.is_read: bool = False
+        self._client = client
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._publish = publish
+        self._run = run
+        self._stream: Any = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._warns = warns
+
+    def guard(self, stream: Any) -> None:
+        """Close a body at the deadline, and if its response is dropped, on the running event loop."""
+        self._loop, self._stream = asyncio.get_running_loop(), stream
+        if self.deadline != math.inf:
+            self._timer = self._loop.call_at(self.deadline, _expire, weakref.ref(self))
 
     def end(self, error: BaseException | None = None) -> None:
         """Resume the flow with what broke the body; None if it has ended or was closed."""
         flow, self._flow = self._flow, None
-        if flow is not None:
-            finish(flow, error, self._publish)
+        if flow is None:
+            return
+        self._stream = None
+        if self._timer is not None:
+            self._timer.cancel()
+        finish(flow, error, self._publish)
+
+    def expire(self) -> None:
+        """End the request at its deadline, and its body unless a reader notices that itself."""
+        stream = None if self.is_read else self._stream
+        self.end(self.too_late())
+        if stream is not None:
+            _close_later(stream)
 
     def check_deadline(self) -> None:
         """Raise ``DeadlineExceededError`` if the deadline has passed."""
@@ -65,150 +101,63 @@ class Delivery:
             raise self.too_late()
 
     def too_late(self) -> DeadlineExceededError:
-        """Return the error of a body that can't be read before the deadline."""
-        method, server = self._record.method, name_server(self._record.origin)
+        """Return the error of a body that wasn't read before the deadline."""
+        record = self._run.record
         return DeadlineExceededError(
-            f"{method}: its deadline passed while the response from {server} was read",
+            f"{record.method}: the deadline passed before the response from "
+            f"{name_server(record.origin)} was read",
             client=self._client,
         )
 
-    def __del__(self) -> None:  # a response that is dropped unread holds its permits no longer
-        self.end()
+    def __del__(self) -> None:
+        """Cancel a request whose response nobody can read or close any more.
 
-
-def is_in_memory(response: httpx.Response) -> bool:
-    """Whether there is no body to wait for."""
-    return response.is_closed or isinstance(response.stream, httpx.ByteStream)
-
-
-def hand_over(response: httpx.Response, delivery: Delivery) -> None:
-    """Let the body of a response resume the flow when it ends."""
-    if isinstance(response, WholeResponse):
-        response.replace_body(lambda body: AsyncDeliveredBody(body, delivery))
-    else:
-        is_sync = isinstance(response.stream, httpx.SyncByteStream)
-        is_async = isinstance(response.stream, httpx.AsyncByteStream)
-        kind = AsyncDeliveredBody if is_async else DeliveredBody
-        response.stream = (_EitherDeliveredBody if is_sync and is_async else kind)(
-            response.stream, delivery
-        )
-
-
-class AsyncDeliveredBody(httpx.AsyncByteStream):
-    """The body of a response for ``httpx.AsyncClient``.
-
-    Args:
-        stream: the body.
-        delivery: what follows it.
-        decoder: what its reader decodes it with; its ``take_failure()`` returns the error of that.
-    """
-
-    def __init__(self, stream: Any, delivery: Delivery, decoder: Any = None) -> None:
-        self._delivery = delivery
-        self._decoder = decoder
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = aiter(self._stream)
-        is_limited = self._delivery.deadline != math.inf
-        try:
-            if is_limited:
-                while (part := await self._in_time(lambda: anext(parts, None))) is not None:
-                    yield part
-            else:
-                async for part in parts:
-                    yield part
-        except GeneratorExit:
-            raise  # the reader has left, and will close the response
-        except BaseException as error:
-            self._delivery.end(error)
-            raise
+        The garbage collector may have closed its flow already, in any thread.
+        """
+        if self._flow is None:
+            return
+        if self._loop is None:
+            self._drop()
         else:
-            self._end(is_complete=True)
-        finally:
-            if isinstance(parts, AsyncGenerator):
-                await parts.aclose()
+            with contextlib.suppress(
+                RuntimeError
+            ):  # the loop is closed, and the connection with it
+                self._loop.call_soon_threadsafe(self._drop)
 
-    async def read_whole(self) -> bytes:
-        """Read and return the whole body."""
-        try:
-            read, is_limited = self._stream.read_whole, self._delivery.deadline != math.inf
-            body: bytes = await (self._in_time(read) if is_limited else read())
-        except BaseException as error:
-            self._delivery.end(error)
-            raise
-        self._delivery.end()
-        return body
-
-    async def aclose(self) -> None:
-        """Close the body."""
-        try:
-            await self._stream.aclose()
-        finally:
-            self._end(is_complete=False)
-
-    def _end(self, *, is_complete: bool) -> None:
-        """Resume the flow after the end of the body, or once it was closed."""
-        decoder, self._decoder = self._decoder, None
-        failure = None if decoder is None else decoder.take_failure(is_complete=is_complete)
-        self._delivery.end(failure)
-
-    async def _in_time(self, read: Callable[[], Any]) -> Any:
-        """Wait for what is read, until the deadline of the request."""
-        deadline = self._delivery.deadline
-        if asyncio.get_running_loop().time() >= deadline:  # what has arrived needs no wait
-            raise self._delivery.too_late()
-        try:
-            async with asyncio.timeout_at(deadline) as limit:
-                return await read()
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise self._delivery.too_late() from error
+    def _drop(self) -> None:
+        flow, self._flow = self._flow, None
+        stream, self._stream = self._stream, None
+        if flow is not None:
+            flow.close()  # it gives back what the policies have granted
+        if self._timer is not None:
+            self._timer.cancel()
+        if stream is not None:
+            _close_later(stream)
+        self._publish(self._run.cancelled_event(asyncio.CancelledError()))
+        if self._warns:
+            record = self._run.record
+            message = (
+                f"the response to {record.method} {record.url} was dropped without being closed"
+            )
+            warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
 
-class DeliveredBody(httpx.SyncByteStream):
-    """The body of a response for ``httpx.Client``."""
-
-    def __init__(self, stream: Any, delivery: Delivery) -> None:
-        self._delivery = delivery
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        parts = iter(self._stream)
-        try:
-            while (part := self._next_part(parts)) is not None:
-                yield part
-        except GeneratorExit:
-            raise  # the reader has left, and will close the response
-        except BaseException as error:
-            self._delivery.end(error)
-            raise
-        self._delivery.end()
-
-    def close(self) -> None:
-        """Close the body."""
-        try:
-            self._stream.close()
-        finally:
-            self._delivery.end()
-
-    def _next_part(self, parts: Iterator[bytes]) -> bytes | None:
-        """Return the next part, or None at the end, if it arrives before the deadline."""
-        deadline = self._delivery.deadline
-        if deadline == math.inf:
-            return next(parts, None)
-        try:
-            with EndsBy(deadline):
-                part = next(parts, None)
-        except (httpx.TimeoutException, TimeoutError) as error:
-            if time.monotonic() < deadline:
-                raise
-            raise self._delivery.too_late() from error
-        if part is not None:  # the transport may know nothing of the deadline
-            self._delivery.check_deadline()
-        return part
+def _expire(reference: "weakref.ref[Delivery]") -> None:
+    delivery = reference()
+    if delivery is not None:
+        delivery.expire()
 
 
-class _EitherDeliveredBody(AsyncDeliveredBody, DeliveredBody):
-    """The body of a response for either client."""
+_closing: set["asyncio.Task[None]"] = set()
+"""Refers to the tasks that close bodies, which asyncio itself doesn't."""
+
+
+def _close_later(stream: Any) -> None:
+    task = asyncio.get_running_loop().create_task(_close(stream))
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+async def _close(stream: Any) -> None:
+    with contextlib.suppress(Exception):  # nobody is left to be told
+        await stream.aclose()

@@ -17,7 +17,8 @@ from typed_async_client.net.thread_deadline import EndsBy
 from typed_async_client.phases import trace_phases
 from typed_async_client.policies.deadline import shrunk
 from typed_async_client.sent import SentLog, begin_attempt, current_log
-from typed_async_client.transports.delivery import Delivery, hand_over, is_in_memory
+from typed_async_client.transports.delivered_bodies import hand_over, is_in_memory
+from typed_async_client.transports.delivery import Delivery
 from typed_async_client.transports.described_body import describe_body
 from typed_async_client.transports.pair import is_application, may_send_before_failing
 from typed_async_client.watched_body import WatchedBody, watch_body
@@ -110,7 +111,7 @@ class _Sender:
         if is_in_memory(response):
             return None
         self._describe(response)
-        hand_over(response, Delivery(flow, publish, self.record, self._run.deadline))
+        hand_over(response, Delivery(flow, publish, self._run))
         return response
 
     def completed(self, response: httpx.Response) -> httpx.Response:
