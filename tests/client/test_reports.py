@@ -137,7 +137,7 @@ async def test_a_failure_that_nobody_awaits_is_logged_once(
         ("typed_async_client", "WARNING")
     ]
     assert (
-        "GET https://a.test/slow: gave up after 1 attempt in 0.00 s (ReadTimeout: slow)"
+        "GET https://a.test/slow: failed after 1 attempt in 0.00 s (ReadTimeout: slow)"
         in caplog.text
     )
 

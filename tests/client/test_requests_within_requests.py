@@ -39,7 +39,7 @@ async def application(_: Any, __: Any, send: Callable[..., Any]) -> None:
 def assert_upstream_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """One warning, about the upstream."""
     (line,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-    assert line.startswith("GET http://upstream.test/: gave up after 1 attempt")
+    assert line.startswith("GET http://upstream.test/: failed after 1 attempt")
 
 
 @pytest.mark.parametrize("setup", ALL_CLIENTS, ids=str)

@@ -64,7 +64,7 @@ _FASTAPI_OUTPUT: Final = """200 {'id': '42'}
 
 _NOT_SHOWN: Final = re.compile(
     r"^(Executing <.*> took \d.* seconds"  # asyncio's debug mode, on a slow machine
-    r"|[A-Z]+ https?://\S+: gave up after \d attempts? in [\d.]+ s \(.+\)"
+    r"|[A-Z]+ https?://\S+: (?:gave up|failed) after \d attempts? in [\d.]+ s \(.+\)"
     r"|[A-Z]+ https?://\S+: refused by a policy \(.+\)"
     r"|(?:[A-Z]+ )?https?://\S+: the circuit of \S+ has opened \(.+\))\n",
     re.MULTILINE,

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from typed_async_client import AsyncEvent, EventType, RequestContext, RetryDetails
+from typed_async_client.bad_status import status_error
 from typed_async_client.engine.log import log_event
 from typed_async_client.events import CIRCUIT_EVENTS
 from typed_async_client.policies.transitions import CircuitState, Transition, TransitionReason
@@ -94,7 +95,7 @@ def test_a_single_attempt_is_not_counted_against_those_allowed(
 ) -> None:
     """A timeout isn't retried, so "1 of 3" would read as if two were missing."""
     log_event(AsyncEvent(EventType.TIMEOUT, RequestContext(), error=CAUSE, attempts=1))
-    assert "gave up after 1 attempt in 0.00 s" in caplog.text
+    assert "failed after 1 attempt in 0.00 s" in caplog.text
 
 
 def test_the_method_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -136,3 +137,21 @@ def test_a_logging_filter_that_raises_does_not_fail_the_request() -> None:
         log_event(event(EventType.ERROR))
     finally:
         logger.removeFilter(refuse)
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "level"),
+    [(404, 1, "INFO"), (404, 2, "WARNING"), (500, 1, "WARNING")],
+)
+def test_a_status_that_may_be_expected_is_no_warning(
+    status: int, attempts: int, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that was retried, and one of the server's own failures, is."""
+    request = httpx.Request("POST", "https://a.test/pay")
+    error = status_error(httpx.Response(status, request=request), TARGET)
+    failed = AsyncEvent(
+        EventType.ERROR, RequestContext(), error=error, request=TARGET, attempts=attempts
+    )
+    with caplog.at_level(logging.INFO, logger="typed_async_client"):
+        log_event(failed)
+    assert [record.levelname for record in caplog.records] == [level]

@@ -406,7 +406,9 @@ async def test_a_response_that_is_dropped_unclosed_is_cancelled_and_closed() -> 
 
         async def forget_one(name: str) -> None:
             await forget(name)
-            await asyncio.sleep(0)  # the turn of the loop that woke this task refers to the response
+            await asyncio.sleep(
+                0
+            )  # the turn of the loop that woke this task refers to the response
             gc.collect()
             await wait_until(lambda: client.get_result(name) is not None)
 
@@ -415,4 +417,61 @@ async def test_a_response_that_is_dropped_unclosed_is_cancelled_and_closed() -> 
                 await forget_one(f"r{number}")
             assert client.get_all_results()[f"r{number}"].status is ResultStatus.CANCELLED
         assert (await client.request("GET", f"{url}200")).content == LARGE
+        assert client.statistics().active == 0
+
+
+@pytest.mark.parametrize("path", ["404cut", "404stall"])
+async def test_a_bad_status_is_raised_although_its_body_breaks(path: str) -> None:
+    """It says more than the error of its body, and isn't retried as a lost connection would be."""
+
+    async def respond(request: SeenRequest, wire: Wire) -> None:
+        await wire.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
+        if path == "404stall":
+            await wire.stall()
+        await wire.finish()
+
+    async with (
+        FaultServer(each_request(respond)) as server,
+        AsyncResilientClient(raise_on_status=True, resilience=RETRIED, timeout=0.05) as client,
+    ):
+        with pytest.raises(NotFoundError) as raised:
+            async with client.stream("GET", f"{server.url}{path}"):
+                pytest.fail("the body isn't reached")
+        assert raised.value.response.content == b"x" * 50
+        assert [record.status for record in raised.value.history] == [404]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_the_errors_of_an_external_body_say_what_failed(library: Any) -> None:
+    """As those of our own pool do: the method, the host, and the limit that has passed."""
+    async with (
+        FaultServer(each_request(Origin())) as server,
+        library.AsyncClient(timeout=0.05) as own,
+        AsyncResilientClient(http_client=own) as client,
+    ):
+        with pytest.raises(library.ReadTimeout, match=r"GET: .*127\.0\.0\.1"):
+            async with client.stream("GET", f"{server.url}stall") as response:
+                await read(response)
+
+
+class OwnInterruptionError(BaseException):
+    """Not an ``Exception``."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [(OwnInterruptionError, OwnInterruptionError), (GeneratorExit, RuntimeError)],
+)
+async def test_whatever_a_body_raises_ends_its_upload(
+    raised: type[BaseException], expected: type[BaseException]
+) -> None:
+    """The server isn't waited for."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise raised
+
+    async with serving(timeout=None) as (url, client):
+        with pytest.raises(expected):
+            await client.request("POST", f"{url}200", content=parts())
         assert client.statistics().active == 0

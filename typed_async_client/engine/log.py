@@ -7,6 +7,7 @@ from typed_async_client.events import AsyncEvent, EventType
 from typed_async_client.policies.transitions import Transition
 from typed_async_client.record import RequestRecord
 from typed_async_client.redact import error_line
+from typed_async_client.status_errors import ClientStatusError
 
 __all__ = ["log_event", "log_reconnection"]
 
@@ -23,8 +24,7 @@ def log_event(event: AsyncEvent) -> None:
             attempt = f"attempt {event.attempts} of {event.context.max_retries + 1} failed"
             _write(logging.INFO, event, f"{attempt}, retry in {event.data.delay:.2f} s")
         case EventType.ERROR | EventType.TIMEOUT:
-            attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
-            _write(logging.WARNING, event, f"gave up after {attempts} in {event.elapsed:.2f} s")
+            _write(_level_of(event), event, _failure(event))
         case EventType.REJECTED:
             _write(logging.WARNING, event, "refused by a policy")
         case EventType.CIRCUIT_OPENED:
@@ -33,6 +33,18 @@ def log_event(event: AsyncEvent) -> None:
             _write(logging.INFO, event, f"the circuit of {event.origin} is half-open")
         case EventType.CIRCUIT_CLOSED:
             _write(logging.INFO, event, f"the circuit of {event.origin} has closed")
+
+
+def _failure(event: AsyncEvent) -> str:
+    many = event.attempts != 1
+    attempts = f"gave up after {event.attempts} attempts" if many else "failed after 1 attempt"
+    return f"{attempts} in {event.elapsed:.2f} s"
+
+
+def _level_of(event: AsyncEvent) -> int:
+    """Return the level of a failure: a status that isn't retried, such as 404, may be expected."""
+    is_expected = isinstance(event.error, ClientStatusError) and event.attempts == 1
+    return logging.INFO if is_expected else logging.WARNING
 
 
 def log_reconnection(record: RequestRecord, delay: float, error: Exception | None) -> None:

@@ -168,7 +168,12 @@ class Upload:
         try:
             await send(self._parts)
             self.is_complete = True
-        except Exception as error:  # noqa: BLE001 - raised where the response is read
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except GeneratorExit as error:  # raised on, it would close whatever generator it meets
+            self._error = RuntimeError("the source of the request body raised GeneratorExit")
+            self._error.__cause__ = error
+        except BaseException as error:  # noqa: BLE001 - raised where the response is read
             self._error = error
         finally:
             await self._parts.aclose()

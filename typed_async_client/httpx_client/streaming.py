@@ -4,6 +4,7 @@ An attempt ends with the head of its response. What follows, up to the end of th
 the request: it is bounded by its deadline, and reported when it is over.
 """
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from typed_async_client.pool.bounding import watched_decoder
 from typed_async_client.private import set_content
 from typed_async_client.transports.delivered_bodies import AsyncDeliveredBody
 from typed_async_client.transports.delivery import Delivery
+from typed_async_client.transports.described_body import describe_body
 from typed_async_client.transports.senders import MOST_DRAINED, drain_and_close
 
 __all__ = ["StreamSender"]
@@ -58,6 +60,7 @@ class StreamSender(RequestSender):
         self.delivery = Delivery(flow, publish, run, self._owner.client, warns=True)
         library = library_of(response, "httpx", "httpx2") or "httpx"
         decoder = watched_decoder(response)
+        describe_body(response, response.request)
         response.stream = _body_class(library)(response.stream, self.delivery, decoder)
         streamed: httpx.Response = response
         return streamed
@@ -74,7 +77,10 @@ class StreamSender(RequestSender):
 
 
 async def _read_beginning(response: Any) -> None:
-    """Read the body of a response, at most the first 64 KiB, and close it."""
+    """Read the body of a response, at most the first 64 KiB, and close it.
+
+    If it breaks, what has arrived is kept: the status says more than that.
+    """
     parts, size = [], 0
     try:
         async for part in response.aiter_bytes():
@@ -82,8 +88,11 @@ async def _read_beginning(response: Any) -> None:
             size += len(part)
             if size >= MOST_DRAINED:
                 break
+    except Exception:  # noqa: BLE001, S110 - see above
+        pass
     finally:
-        await response.aclose()
+        with contextlib.suppress(Exception):
+            await response.aclose()
     set_content(response, b"".join(parts)[:MOST_DRAINED])
 
 

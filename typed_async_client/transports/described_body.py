@@ -25,9 +25,9 @@ def describe_body(response: httpx.Response, request: httpx.Request) -> httpx.Res
     known = httpx.ByteStream | DescribedBody | AsyncDescribedBody
     if response.is_closed or isinstance(response, WholeResponse) or isinstance(stream, known):
         return response
-    is_async = isinstance(stream, httpx.AsyncByteStream)
+    is_async = hasattr(stream, "__aiter__")  # it may be a stream of httpx2
     kind: type[_Body] = AsyncDescribedBody if is_async else DescribedBody
-    if is_async and isinstance(stream, httpx.SyncByteStream):
+    if is_async and hasattr(stream, "__iter__"):
         kind = _EitherDescribedBody
     response.stream = cast("httpx.AsyncByteStream", kind(stream, request))
     return response
