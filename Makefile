@@ -50,6 +50,7 @@ format: $(VENV)/.linters
 bench: $(VENV)/.peers
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/bodies.py
 
 chart: $(BIN)/python
 	$(BIN)/python benchmarks/chart.py build/compare.json docs/benchmark.svg

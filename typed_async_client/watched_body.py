@@ -114,8 +114,8 @@ class WatchedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._begin()
         size = 0
-        parts = parts_of(self._body)
         compares_itself = isinstance(self._source, StreamedBody)
+        parts = aiter(self._source) if compares_itself else parts_of(self._body)
         try:
             async for part in parts:
                 if not compares_itself:

@@ -196,9 +196,10 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             await self._write(request, head)
 
         async def send(parts: AsyncIterator[bytes]) -> None:
+            write, timeout = self._stream.write, timeout_of(request, "write")
             async for part in parts:
-                await self._write(request, framing.encode_part(part))
-            await self._write(request, framing.encode_end())
+                await write(framing.encode_part(part), timeout)
+            await write(framing.encode_end(), timeout)
 
         receive = functools.partial(self._receive_status, request.method)
         await self._stream.send_beside(request, send, receive)

@@ -136,7 +136,8 @@ class Upload:
         for start in range(0, len(buffer) or 1, _PIECE_SIZE):
             if self._parts.is_stopped:
                 raise asyncio.CancelledError  # the body's generator has suppressed the first one
-            await self._stream.let_arrive()
+            if self._stream.may_lose_input:
+                await self._stream.let_arrive()
             received = self._stream.received
             try:
                 await self._stream.write(buffer[start : start + _PIECE_SIZE], timeout)

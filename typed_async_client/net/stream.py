@@ -44,6 +44,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
     Attributes:
         protocol: buffers the received bytes.
         transport: asyncio's transport.
+        may_lose_input: whether what has arrived is lost if a write fails: see ``let_arrive()``.
         written: total bytes passed on to be sent, those of TLS left out.
     """
 
@@ -54,6 +55,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.transport: asyncio.Transport = cast("asyncio.Transport", protocol.transport)
         self.written: int = 0
         self._home: Home | None = Home() if inner is None else None
+        self.may_lose_input: bool = inner is not None
         self._inner = inner  # keeps it from being freed, and the connection from being closed
         self._is_owner = True
         self._layers: weakref.ref[Layers] | None = None
@@ -145,11 +147,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         self.written += size
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of ``buffer``, waiting while the peer reads too slowly.
+        """Write all of ``buffer``, in chunks of 256 KiB, waiting while the peer reads too slowly.
 
-        It is written in chunks of 256 KiB, and the timeout applies to each chunk. A chunk counts as
-        written once asyncio's buffer is below its low-water mark, so the last bytes may still be
-        buffered when this returns. If it needn't wait, it lets other tasks run from time to time.
+        The timeout applies to each chunk, which counts as written once asyncio's buffer is below its
+        low-water mark. If it needn't wait, it lets other tasks run from time to time.
 
         Raises:
             httpcore.WriteTimeout: the peer didn't accept enough of one chunk within ``timeout``
@@ -158,8 +159,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """
         for start in range(0, len(buffer), _CHUNK_SIZE):
             await self._write_chunk(buffer[start : start + _CHUNK_SIZE], timeout)
-        if not buffer:
-            await self._give_way(0)
+        if not buffer and self._ends_turn(0):
+            await asyncio.sleep(0)
 
     async def drain(self, timeout: float | None = None) -> None:
         """Wait until more may be written.
@@ -174,7 +175,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def let_arrive(self) -> None:
         """Let the event loop read what TLS data has arrived: it is lost if a write fails."""
-        sock = None if self._inner is None else self.get_extra_info("socket")
+        sock = self.get_extra_info("socket")
         if sock is not None and is_socket_readable(sock):
             for _ in range(2):  # the loop reads after the first, and this task runs before that
                 await asyncio.sleep(0)
@@ -188,10 +189,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def _write_chunk(self, chunk: bytes, timeout: float | None) -> None:
         writable = self._send(chunk)
-        if writable is None:
-            await self._give_way(len(chunk))
-        else:
+        if writable is not None:
             await self._wait_writable(writable, timeout)
+        elif self._ends_turn(len(chunk)):
+            await asyncio.sleep(0)
 
     async def _wait_writable(self, writable: "asyncio.Future[None]", timeout: float | None) -> None:
         self._in_this_turn = 0
@@ -200,12 +201,12 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             error = self.protocol.error
             raise httpcore.WriteError(_non_empty(error)) from error
 
-    async def _give_way(self, size: int) -> None:
-        """Let other tasks run, if a lot was written since they last did."""
+    def _ends_turn(self, size: int) -> bool:
+        """Whether other tasks are to run: a lot was written since they last did."""
         self._in_this_turn += size + _WRITE_COST
-        if self._in_this_turn > _TURN_SIZE:
+        if is_over := self._in_this_turn > _TURN_SIZE:
             self._in_this_turn = 0
-            await asyncio.sleep(0)
+        return is_over
 
     async def start_tls(
         self,
