@@ -19,7 +19,7 @@ from typed_async_client.downloads.heads import (
     range_headers,
     takes_coded,
 )
-from typed_async_client.downloads.part_file import PartFile, target_of
+from typed_async_client.downloads.part_file import PartError, PartFile, target_of
 from typed_async_client.downloads.transfer import Transfer
 from typed_async_client.downloads.values import Download, ProgressCallback
 from typed_async_client.engine.drivers import AsyncDriver
@@ -102,7 +102,8 @@ class Downloading(Streaming):
 
         Args:
             url: the URL.
-            path: where to store the file; its folder must exist. A file that is there is replaced.
+            path: where to store the file; its folder must exist. A file that is there is replaced,
+                and its permissions are kept. A link stays: the file that it leads to is replaced.
             context: the retry limits, the metadata of all requests, and the id of the first. If that
                 is ``iso``, the others are ``iso-2``, ``iso-3`` and so on.
             progress: called with a ``DownloadProgress`` after each part that was written; it may be
@@ -113,11 +114,13 @@ class Downloading(Streaming):
 
         Raises:
             DownloadError: the responses can't be put together to one file, the server has compressed
-                it unasked, or another download is writing to the same path.
+                it unasked, another download is writing to the same path, or ``<path>.part`` is a
+                file that no download has left.
             StatusError: the server has answered with a status of 400 or above.
             OSError: the folder doesn't exist, the disk is full, and the like.
             TypeError: an option is unknown, or ``path`` isn't one.
-            ValueError: ``path`` names no file, or a header is one that the download sets.
+            ValueError: ``path`` names no file, or ends with ``.part`` or ``.part.json``, as the files
+                of other downloads do; or a header is one that the download sets.
             Exception: whatever ``request()`` raises.
 
         Example:
@@ -220,6 +223,8 @@ def _open_part(target: "Path", run: "Run", identity: str) -> PartFile:
             "it, or choose another path",
             client=run.client,
         ) from error
+    except PartError as error:
+        raise DownloadError(f"download of {run.record.url}: {error}", client=run.client) from error
 
 
 def _without_userinfo(url: httpx.URL | str) -> str:
