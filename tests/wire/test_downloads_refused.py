@@ -189,6 +189,7 @@ async def test_an_exception_of_the_callback_ends_the_download(
         ({"json": 1}, TypeError, r"'json': a download is a GET without a body: use client\.stream"),
         ({"raise_on_status": False}, TypeError, "always raises a status"),
         ({"header": {}}, TypeError, "did you mean 'headers'"),
+        ({"progres": print}, TypeError, "did you mean 'progress'"),
         ({"headers": {"range": "bytes=0-1"}}, ValueError, "sets the header range itself"),
         ({"headers": [(b"If-Range", b"x")]}, ValueError, "sets the header If-Range itself"),
         ({"deadline": 0}, ValueError, "deadline must be"),

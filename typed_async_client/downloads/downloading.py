@@ -66,6 +66,8 @@ class DownloadOptions(TypedDict, total=False):
     deadline: float | None
 
 
+_KNOWN: Final = frozenset({*DownloadOptions.__annotations__, "context", "progress"})
+
 _NO_BODY: Final = "a download is a GET without a body: use client.stream() for other requests"
 
 _ELSEWHERE: Final = {
@@ -129,7 +131,7 @@ class Downloading(Streaming):
             ...         done = await client.download("https://example.org/big.iso", "big.iso")
             ...         print(done.size)
         """
-        check_names("download option", options, DownloadOptions.__annotations__, _ELSEWHERE)
+        check_names("download option", options, _KNOWN, _ELSEWHERE)
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, got {progress!r:.100}")
         headers = check_headers(options.get("headers"))
