@@ -150,12 +150,13 @@ def test_a_part_that_was_replaced_is_not_stored(tmp_path: Path, data: bytes) -> 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
 @pytest.mark.parametrize("mode", [0o600, 0o444, 0o755])
 def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
-    """A private one stays private."""
+    """A private one stays private, as does its part, which another call can write to."""
     (tmp_path / "a").write_bytes(b"before")
     (tmp_path / "a").chmod(mode)
     part = opened(tmp_path)
     part.restart(None, None)
     part.write(b"x")
+    assert (tmp_path / "a.part").stat().st_mode & 0o777 == mode | 0o600
     part.finish()
     assert (tmp_path / "a").stat().st_mode & 0o777 == mode
     assert (tmp_path / "a").read_bytes() == b"x"

@@ -119,6 +119,7 @@ class PartFile:
         part, note = self._open_files()
         os.ftruncate(part, 0)
         os.lseek(part, 0, os.SEEK_SET)
+        _copy_mode(self._target, part, and_also=stat.S_IRUSR | stat.S_IWUSR)
         self.size = 0
         self.held = Held(0, validator, total)
         noted: dict[str, Any] = {"url": self._url, "sha256_of_url": self._identity, "total": total}
@@ -237,14 +238,15 @@ def _validator_in(noted: dict[str, Any]) -> Validator | None:
     return None
 
 
-def _copy_mode(source: Path, descriptor: int) -> None:
-    """Give an open file the permissions of another one, if that exists."""
+def _copy_mode(source: Path, descriptor: int, *, and_also: int = 0) -> None:
+    """Give an open file the permissions of another one, if that exists, and some more."""
     if sys.platform == "win32":  # permissions belong to the folder there
         return
     with contextlib.suppress(FileNotFoundError):
         found, own = source.stat().st_mode, os.fstat(descriptor).st_mode
-        if stat.S_ISREG(found) and (found ^ own) & 0o777:
-            os.fchmod(descriptor, found & 0o777)
+        wanted = (found | and_also) & 0o777
+        if stat.S_ISREG(found) and wanted != own & 0o777:
+            os.fchmod(descriptor, wanted)
 
 
 def _write(descriptor: int, data: bytes) -> None:
