@@ -1,5 +1,6 @@
 """The part of a download that is on the disk: what it belongs to, who has it, and what stays."""
 
+import contextlib
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client.downloads.decisions import Held
-from typed_async_client.downloads.part_file import PartFile, target_of
+from typed_async_client.downloads.part_file import PartError, PartFile, target_of
 from typed_async_client.downloads.validators import Validator
 
 V1 = Validator("etag", '"v1"')
@@ -105,13 +106,60 @@ def test_files_that_hold_nothing_are_removed(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-def test_a_file_of_somebody_else_gets_no_note(tmp_path: Path) -> None:
-    """Unless its place is needed."""
+@pytest.mark.parametrize("notes", [[], ["a.part.json"]])
+def test_a_file_of_somebody_else_is_not_touched(tmp_path: Path, notes: list[str]) -> None:
+    """A download leaves a note, and an empty one says nothing."""
+    for name in notes:
+        (tmp_path / name).touch()
     (tmp_path / "a.part").write_bytes(b"of a browser")
-    part = opened(tmp_path)
-    assert part.held == Held()
-    part.close()
+    with pytest.raises(PartError, match=r"a\.part' is in the way.*move or remove it"):
+        opened(tmp_path)
     assert names(tmp_path) == {"a.part"}
+    assert (tmp_path / "a.part").read_bytes() == b"of a browser"
+
+
+def test_an_empty_file_in_the_place_of_the_part_is_used(tmp_path: Path) -> None:
+    """There is nothing in it to lose."""
+    (tmp_path / "a.part").touch()
+    part = opened(tmp_path)
+    part.restart(None, None)
+    part.write(b"x")
+    part.finish()
+    assert names(tmp_path) == {"a"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file can't be replaced")
+@pytest.mark.parametrize("data", [b"", b"abcdef"])
+def test_a_part_that_was_replaced_is_not_stored(tmp_path: Path, data: bytes) -> None:
+    """The other file stays as it is, and no note claims it, whether or not the part is finished."""
+    for ends in (PartFile.finish, PartFile.close):
+        part = opened(tmp_path)
+        part.restart(V1, len(data))
+        part.write(data)
+        (tmp_path / "other").write_bytes(b"other")
+        (tmp_path / "other").replace(tmp_path / "a.part")
+        with contextlib.suppress(PartError):
+            ends(part)
+            assert ends is PartFile.close
+        part.close()
+        assert names(tmp_path) == {"a.part"}
+        assert (tmp_path / "a.part").read_bytes() == b"other"
+        (tmp_path / "a.part").unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o755])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    """A private one stays private, as does its part, which another call can write to."""
+    (tmp_path / "a").write_bytes(b"before")
+    (tmp_path / "a").chmod(mode)
+    part = opened(tmp_path)
+    part.restart(None, None)
+    part.write(b"x")
+    assert (tmp_path / "a.part").stat().st_mode & 0o777 == mode | 0o600
+    part.finish()
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+    assert (tmp_path / "a").read_bytes() == b"x"
 
 
 def test_only_one_has_the_part(tmp_path: Path) -> None:
@@ -194,7 +242,6 @@ def test_the_note_holds_no_secret(tmp_path: Path) -> None:
 
 
 NOTES = [
-    b"",
     b"{",
     b"[]",
     b"null",
@@ -243,7 +290,7 @@ def test_a_note_that_somebody_has_changed_does_no_harm(
     part.close()
 
 
-@given(note=st.binary(max_size=200))
+@given(note=st.binary(min_size=1, max_size=200))
 def test_no_note_raises(tmp_path_factory: pytest.TempPathFactory, note: bytes) -> None:
     """Whatever its bytes are."""
     folder = tmp_path_factory.mktemp("notes")
@@ -291,9 +338,27 @@ def test_where_a_download_is_stored_is_checked(tmp_path: Path) -> None:
         target_of(tmp_path / "missing" / "a")
     with pytest.raises(IsADirectoryError, match="path of a file"):
         target_of(tmp_path)
-    for path in ("", "/", "a\0b"):
+    for path in ("", "/", "a\0b", f"{tmp_path}{os.sep}new{os.sep}"):
         with pytest.raises(ValueError, match="must name a file"):
             target_of(path)
+    for name in ("a.part", "a.part.json", ".part", "a.PART"):
+        with pytest.raises(ValueError, match=r"must not end with '\.part' or '\.part\.json', got"):
+            target_of(tmp_path / name)
     for wrong in (b"a", 5, None):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match="path must be a str or a path of text, got"):
             target_of(wrong)  # type: ignore[arg-type]  # what the test is about
+
+
+def test_a_link_leads_to_where_a_download_is_stored(tmp_path: Path) -> None:
+    """It stays, and where it leads to is checked as any other path."""
+    links = {"a": "real", "b": "a", "c": "new", "d": "x.part", "e": "e", "f": "missing/x"}
+    for name, to in links.items():
+        (tmp_path / name).symlink_to(tmp_path / to)
+    assert {target_of(tmp_path / name).name for name in "ab"} == {"real"}
+    assert target_of(tmp_path / "c") == (tmp_path / "new").resolve()
+    with pytest.raises(ValueError, match=r"must not end with '\.part'"):
+        target_of(tmp_path / "d")
+    with pytest.raises(OSError, match="a link that leads to itself"):
+        target_of(tmp_path / "e")
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        target_of(tmp_path / "f")

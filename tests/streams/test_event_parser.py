@@ -143,10 +143,21 @@ def test_an_event_that_is_too_large_ends_the_stream(line: bytes) -> None:
     assert parser.is_too_large
 
 
-@pytest.mark.parametrize("start", [b"", b":", b"data: "])
+@pytest.mark.parametrize("start", [b"", b"data: "])
 def test_a_line_without_end_is_not_kept_beyond_the_limit(start: bytes) -> None:
-    """A comment neither."""
+    """Nor does it have to end to be an error."""
     _, parser = parsed([start, *[b"x" * 10] * 3])
     assert not parser.is_too_large
     events, parser = parsed([start, *[b"x" * 10] * 3, b"\n\ndata: 1\n\n"], max_bytes=29)
     assert (events, parser.is_too_large) == ([], True)
+
+
+@pytest.mark.parametrize("start", [b":", b"data: 1\n:", b"\xef\xbb\xbf:"])
+def test_a_comment_may_be_of_any_length(start: bytes) -> None:
+    """It doesn't count, and no byte of it is kept."""
+    parts = [start, *[b"x" * 100] * 30]
+    events, parser = parsed(parts, max_bytes=20)
+    assert (events, bytes(parser._pending)) == ([], b":")
+    events, parser = parsed([b"".join(parts), b"x\ndata: 2\n\n"], max_bytes=20)
+    data = "1\n2" if b"1" in start else "2"
+    assert (events, parser.is_too_large) == ([("message", data, "first", None)], False)

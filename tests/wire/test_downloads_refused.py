@@ -189,11 +189,14 @@ async def test_an_exception_of_the_callback_ends_the_download(
         ({"json": 1}, TypeError, r"'json': a download is a GET without a body: use client\.stream"),
         ({"raise_on_status": False}, TypeError, "always raises a status"),
         ({"header": {}}, TypeError, "did you mean 'headers'"),
+        ({"progres": print}, TypeError, "did you mean 'progress'"),
         ({"headers": {"range": "bytes=0-1"}}, ValueError, "sets the header range itself"),
         ({"headers": [(b"If-Range", b"x")]}, ValueError, "sets the header If-Range itself"),
         ({"deadline": 0}, ValueError, "deadline must be"),
         ({"progress": 5}, TypeError, "progress must be callable, got 5"),
         ({"path": ""}, ValueError, "must name a file"),
+        ({"path": None}, TypeError, "path must be a str or a path of text, got None"),
+        ({"path": "a.part"}, ValueError, r"must not end with '\.part'"),
         ({"path": "/nowhere/at/all"}, FileNotFoundError, "no such folder"),
         ({"context": 5}, TypeError, "context must be a RequestContext"),
         ({"url": "http://[::1"}, httpx.InvalidURL, "Invalid"),
@@ -209,6 +212,37 @@ async def test_what_is_wrong_is_refused_before_anything_is_sent(
             await client.download(**{"url": url, "path": tmp_path / "a", **options})
     assert files.ranges == []
     assert names(tmp_path) == set()
+
+
+async def test_a_file_in_the_place_of_the_part_is_neither_lost_nor_stored(tmp_path: Path) -> None:
+    """Whether it is there before the download, or replaces the part meanwhile."""
+    other = tmp_path / "a.part"
+    other.write_bytes(b"mine")
+
+    def replace(progress: DownloadProgress) -> None:
+        (tmp_path / "new").write_bytes(b"mine")
+        (tmp_path / "new").replace(other)
+
+    files = FileServer()
+    async with serving(files) as (url, client):
+        with pytest.raises(DownloadError, match=r"a\.part' is in the way"):
+            await client.download(url, tmp_path / "a")
+        assert files.ranges == []
+        other.unlink()
+        with pytest.raises(DownloadError, match="was removed or replaced during the download"):
+            await client.download(url, tmp_path / "a", progress=replace)
+    assert names(tmp_path) == {"a.part"}
+    assert other.read_bytes() == b"mine"
+
+
+async def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """The file that it leads to is the one that is downloaded."""
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    async with serving(FileServer()) as (url, client):
+        await client.download(url, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == FILE
+    assert names(tmp_path) == {"link", "real"}
 
 
 async def test_a_disk_that_fails_is_reported_as_it_is(tmp_path: Path) -> None:

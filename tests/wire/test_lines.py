@@ -208,6 +208,13 @@ async def test_a_limit_that_is_no_size_is_refused(limit: Any) -> None:
             client.lines("GET", "http://a.test/", max_line_bytes=limit)
 
 
+async def test_a_misspelt_limit_is_refused() -> None:
+    """The message names that of the call, and not one of the client."""
+    async with AsyncResilientClient() as client:
+        with pytest.raises(TypeError, match=r"unknown lines\(\) option .* mean 'max_line_bytes'\?"):
+            client.lines("GET", "http://a.test/", max_lines_bytes=9)  # type: ignore[call-arg]  # misspelt
+
+
 async def test_lines_are_only_read_within_the_context() -> None:
     """The message says how."""
     async with serving() as (url, client):

@@ -242,6 +242,30 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+MISSPELT: list[tuple[dict[str, Any], str]] = [
+    ({"methd": "POST"}, "unknown sse() option 'methd': did you mean 'method'? Known are auth, "),
+    ({"max_event_byte": 3}, "did you mean 'max_event_bytes'"),
+    ({"reconect": True}, "did you mean 'reconnect'"),
+    ({"last_id": "3"}, "did you mean 'last_event_id'"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), MISSPELT)
+async def test_a_misspelt_option_is_refused_at_once(options: dict[str, Any], words: str) -> None:
+    """The message names the option of the call; other names are explained as for ``stream()``."""
+    async with AsyncResilientClient() as client:
+        with pytest.raises(TypeError, match=re.escape(words)):
+            client.sse("http://a.test/", **options)
+        for name, advice in (
+            ("max_result_bytes", "option of the client"),
+            ("max_retries", "new_con"),
+        ):
+            stream = client.sse("http://a.test/", **{name: 3})  # type: ignore[arg-type]  # unknown
+            with pytest.raises(TypeError, match=advice):
+                await stream.__aenter__()
+        assert client.statistics().submitted == 0
+
+
 @pytest.mark.parametrize(("options", "words"), WRONG)
 async def test_a_wrong_option_is_refused_at_once(options: dict[str, Any], words: str) -> None:
     """Before anything is sent; unknown ones on entering, as for ``stream()``."""

@@ -1,6 +1,7 @@
 """``client.sse()`` connects again: after which ends, with which id, and how often."""
 
 import asyncio
+import io
 import logging
 from typing import Any
 
@@ -49,6 +50,58 @@ async def test_another_connection_goes_on_after_the_last_event() -> None:
         assert seen == [("a", "1"), ("b", "2"), ("c", "日"), ("d", "日"), ("e", "日"), ("f", "")]
         assert ids_sent(server) == [None, "1", "日", "日", None]
         assert active_in(client) == 0
+
+
+@pytest.mark.parametrize("last", [b"a\tb\x01", b"\x0b", b"a\x7f"])
+async def test_an_id_that_no_header_can_carry_is_not_sent(last: bytes) -> None:
+    """The events have it, and the stream goes on."""
+    answers = ends(b"id: 1\ndata: a\n\nid: " + last + b"\ndata: b\n\n"), ends(b"data: c\n\n")
+    async with serving(*answers, no_content) as (server, client):
+        async with client.sse(server.url, last_event_id="0") as events:
+            seen = [(event.data, event.id) async for event in events]
+            assert events.last_event_id == last.decode()
+        assert seen == [("a", "1"), ("b", last.decode()), ("c", last.decode())]
+        assert ids_sent(server) == ["0", None, None]
+
+
+async def test_a_body_that_can_be_sent_once_has_one_connection() -> None:
+    """Nothing is waited for: the break is raised, with a note, and a normal end is one."""
+    retry = b"retry: 60000\ndata: a\n\n"
+    async with serving(breaks(retry), ends(retry)) as (server, client):
+        options: Any = {"method": "POST", "reconnect": True}
+        async with client.sse(server.url, content=iter([b"x"]), **options) as events:
+            assert (await anext(events)).data == "a"
+            with pytest.raises(httpx.RemoteProtocolError) as raised:
+                await anext(events)
+            assert [event async for event in events] == []
+        (note,) = raised.value.__notes__
+        assert note == (
+            "not connected again: the body comes from an iterator, which can be read only once, and "
+            "an earlier attempt has begun to read it; pass bytes, an open file, or an object that "
+            "iterates from the start each time"
+        )
+        async with client.sse(server.url, content=iter([b"x"]), **options) as events:
+            assert [event.data async for event in events] == ["a"]
+        assert [seen.body for seen in server.requests] == [b"x"] * 2
+
+
+async def test_a_form_with_a_file_that_can_be_read_once_has_one_connection() -> None:
+    """Another one would get an empty file; a form that can be read again is sent again."""
+
+    class Once(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    async with serving(breaks(b"data: a\n\n")) as (server, client):
+        options: Any = {"method": "POST", "reconnect": True}
+        async with client.sse(server.url, files={"f": Once(b"x")}, **options) as events:
+            assert (await anext(events)).data == "a"
+            with pytest.raises(httpx.RemoteProtocolError) as raised:
+                await anext(events)
+        assert "comes from a form with a file that can't be rewound" in raised.value.__notes__[0]
+        assert len(server.requests) == 1
+        async with client.sse(server.url, files={"f": io.BytesIO(b"x")}, **options) as events:
+            assert [(await anext(events)).data for _ in range(2)] == ["a", "a"]
 
 
 async def test_each_connection_is_a_request_of_its_own() -> None:

@@ -19,7 +19,7 @@ from typed_async_client.downloads.heads import (
     range_headers,
     takes_coded,
 )
-from typed_async_client.downloads.part_file import PartFile, target_of
+from typed_async_client.downloads.part_file import PartError, PartFile, target_of
 from typed_async_client.downloads.transfer import Transfer
 from typed_async_client.downloads.values import Download, ProgressCallback
 from typed_async_client.engine.drivers import AsyncDriver
@@ -66,6 +66,8 @@ class DownloadOptions(TypedDict, total=False):
     deadline: float | None
 
 
+_KNOWN: Final = frozenset({*DownloadOptions.__annotations__, "context", "progress"})
+
 _NO_BODY: Final = "a download is a GET without a body: use client.stream() for other requests"
 
 _ELSEWHERE: Final = {
@@ -102,7 +104,8 @@ class Downloading(Streaming):
 
         Args:
             url: the URL.
-            path: where to store the file; its folder must exist. A file that is there is replaced.
+            path: where to store the file; its folder must exist. A file that is there is replaced,
+                and its permissions are kept. A link stays: the file that it leads to is replaced.
             context: the retry limits, the metadata of all requests, and the id of the first. If that
                 is ``iso``, the others are ``iso-2``, ``iso-3`` and so on.
             progress: called with a ``DownloadProgress`` after each part that was written; it may be
@@ -113,11 +116,13 @@ class Downloading(Streaming):
 
         Raises:
             DownloadError: the responses can't be put together to one file, the server has compressed
-                it unasked, or another download is writing to the same path.
+                it unasked, another download is writing to the same path, or ``<path>.part`` is a
+                file that no download has left.
             StatusError: the server has answered with a status of 400 or above.
             OSError: the folder doesn't exist, the disk is full, and the like.
             TypeError: an option is unknown, or ``path`` isn't one.
-            ValueError: ``path`` names no file, or a header is one that the download sets.
+            ValueError: ``path`` names no file, or ends with ``.part`` or ``.part.json``, as the files
+                of other downloads do; or a header is one that the download sets.
             Exception: whatever ``request()`` raises.
 
         Example:
@@ -126,7 +131,7 @@ class Downloading(Streaming):
             ...         done = await client.download("https://example.org/big.iso", "big.iso")
             ...         print(done.size)
         """
-        check_names("download option", options, DownloadOptions.__annotations__, _ELSEWHERE)
+        check_names("download option", options, _KNOWN, _ELSEWHERE)
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, got {progress!r:.100}")
         headers = check_headers(options.get("headers"))
@@ -220,6 +225,8 @@ def _open_part(target: "Path", run: "Run", identity: str) -> PartFile:
             "it, or choose another path",
             client=run.client,
         ) from error
+    except PartError as error:
+        raise DownloadError(f"download of {run.record.url}: {error}", client=run.client) from error
 
 
 def _without_userinfo(url: httpx.URL | str) -> str:

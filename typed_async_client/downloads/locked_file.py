@@ -15,7 +15,7 @@ if sys.platform == "win32":  # pragma: no cover - tested elsewhere
 else:
     import fcntl
 
-__all__ = ["open_file", "open_locked"]
+__all__ = ["is_at", "open_file", "open_locked"]
 
 _FLAGS: Final = (
     os.O_RDWR
@@ -49,13 +49,20 @@ def open_locked(path: Path) -> int:
         descriptor = open_file(path)
         try:
             _lock(descriptor)
-            is_current = _is_at(descriptor, path)
+            is_current = is_at(descriptor, path)
         except BaseException:
             os.close(descriptor)
             raise
         if is_current:
             return descriptor
         os.close(descriptor)  # who had locked it has removed it meanwhile
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
+    return False
 
 
 def _lock(descriptor: int) -> None:
@@ -71,10 +78,3 @@ def _lock(descriptor: int) -> None:
             raise
         except OSError:  # this file system has no locks
             return
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one at a path."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
-    return False

@@ -27,7 +27,7 @@ from typed_async_client.downloads.decisions import (
 )
 from typed_async_client.downloads.errors import DownloadError
 from typed_async_client.downloads.heads import head_of
-from typed_async_client.downloads.part_file import PartFile
+from typed_async_client.downloads.part_file import PartError, PartFile
 from typed_async_client.downloads.threads import in_thread
 from typed_async_client.downloads.values import DownloadProgress, ProgressCallback
 from typed_async_client.engine.run import Run
@@ -119,7 +119,7 @@ class Transfer:
         """Fetch what is missing, and put the file in its place.
 
         Raises:
-            DownloadError: the responses can't be put together.
+            DownloadError: the responses can't be put together, or the part was replaced meanwhile.
             OSError: the disk is full, or fails.
             Exception: the error of the request that no other follows.
         """
@@ -128,7 +128,10 @@ class Transfer:
             ended = await self._request()
             if isinstance(ended, Exception):
                 await self._recover(ended)
-        await in_thread(self._part.finish)
+        try:
+            await in_thread(self._part.finish)
+        except PartError as error:
+            raise self._error(str(error)) from error
 
     async def _request(self) -> _End | Exception:
         """Make one request, and store what it brings; return how it has ended, or what broke it."""

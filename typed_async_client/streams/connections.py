@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from typed_async_client.errors import EventTooLargeError, NotEventStreamError
 from typed_async_client.facts import request_of
 from typed_async_client.redact import one_line
+from typed_async_client.sources.streamed import StreamedBody
 from typed_async_client.streams.parsing.events import EventParser
 from typed_async_client.streams.reading import BodyReader
+from typed_async_client.watched_body import WatchedBody
 
 if TYPE_CHECKING:
     import httpx
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from typed_async_client.context import RequestContext
     from typed_async_client.streams.parsing.server_sent import ServerSentEvent
 
-__all__ = ["EventConnection", "StreamPlan"]
+__all__ = ["CONTROLS", "EventConnection", "StreamPlan"]
+
+CONTROLS: Final = frozenset(map(chr, (*range(9), *range(10, 32), 127)))
+"""What the value of a header can't contain (RFC 9110 section 5.5)."""
 
 _NO_CONTENT: Final = 204
 """Tells the client not to connect again (HTML standard, section 9.2.3)."""
@@ -97,8 +102,9 @@ class EventConnection(BodyReader):
 
     def _options(self) -> dict[str, Any]:
         headers = [*self._plan.headers]
-        if self._last_event_id.strip(" \t"):
-            headers.append((b"Last-Event-ID", self._last_event_id.strip(" \t").encode()))
+        last_id = self._last_event_id.strip(" \t")
+        if last_id and CONTROLS.isdisjoint(last_id):  # any text but NUL may be the id of an event
+            headers.append((b"Last-Event-ID", last_id.encode()))
         seconds = None
         if self._until != math.inf:
             seconds = max(self._until - asyncio.get_running_loop().time(), _MOMENT)
@@ -119,6 +125,13 @@ class EventConnection(BodyReader):
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
         return response
+
+    @property
+    def spent_body(self) -> str:
+        """What the body was read from, if that can't be read for another connection; else empty."""
+        bodies = self._plan.options.get("content"), getattr(self.request, "stream", None)
+        watched = [body for body in bodies if isinstance(body, StreamedBody | WatchedBody)]
+        return next((body.kind for body in watched if body.is_consumed), "")
 
     async def read_events(self) -> "list[ServerSentEvent] | None":
         """Return the events that arrive next; None at the end of the stream.

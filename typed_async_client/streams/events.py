@@ -14,6 +14,7 @@ from typed_async_client.errors import GaveUpError, RejectedError
 from typed_async_client.facts import fault_of
 from typed_async_client.httpx_errors import as_httpx_error
 from typed_async_client.policies.retry import RETRYABLE_FAULTS
+from typed_async_client.sources.kinds import ADVICE, refused_again
 from typed_async_client.streams.connections import EventConnection, StreamPlan
 
 if TYPE_CHECKING:
@@ -94,13 +95,13 @@ class EventStream(
         try:
             events = await connection.read_events()
         except Exception as error:
-            if not self._may_follow(error):
+            if not self._may_follow(connection, error):
                 raise
             broken, events = error, None
         try:
             if events is None:
-                is_last = self._is_left or not self._plan.reconnects
-                return is_last or await self._reconnect(connection, broken)
+                is_last = self._is_left or not self._plan.reconnects or connection.spent_body
+                return bool(is_last) or await self._reconnect(connection, broken)
         finally:
             del broken  # it refers to this frame
         self._ready.extend(events)
@@ -109,12 +110,16 @@ class EventStream(
             await connection.drive(refund_flow(*withdrawn))
         return False
 
-    def _may_follow(self, error: Exception) -> bool:
+    def _may_follow(self, failed: EventConnection, error: Exception) -> bool:
         """Whether another connection may follow one that has failed."""
         if self._is_left or not self._plan.reconnects or self._plan.is_closed():
             return False
         is_ours = isinstance(error, GaveUpError | RejectedError)
-        return not is_ours and fault_of(as_httpx_error(error)) in RETRYABLE_FAULTS
+        if is_ours or fault_of(as_httpx_error(error)) not in RETRYABLE_FAULTS:
+            return False
+        if failed.spent_body:
+            error.add_note(f"not connected again: {refused_again(failed.spent_body)}; {ADVICE}")
+        return not failed.spent_body
 
     async def _reconnect(self, connection: EventConnection, broken: Exception | None) -> bool:
         """Connect again, as often as it takes and is allowed; return whether there won't be more."""
@@ -125,7 +130,7 @@ class EventStream(
                 try:
                     await connection.__aenter__()
                 except Exception as error:
-                    if not self._may_follow(error):
+                    if not self._may_follow(connection, error):
                         raise
                     broken = error
                 else:

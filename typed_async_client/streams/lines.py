@@ -1,14 +1,17 @@
 """Streams responses line by line, as for NDJSON."""
 
 import contextlib
+import difflib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
 from typed_async_client.errors import LineTooLongError
 from typed_async_client.facts import request_of
+from typed_async_client.options import ClientOptions, RequestOptions
 from typed_async_client.policies.checks import require_count
+from typed_async_client.spelling import check_names
 from typed_async_client.streaming import Streaming
 from typed_async_client.streams.parsing.lines import LineSplitter
 from typed_async_client.streams.reading import BodyReader
@@ -17,9 +20,8 @@ if TYPE_CHECKING:
     import httpx
 
     from typed_async_client.context import RequestContext
-    from typed_async_client.options import RequestOptions
 
-__all__ = ["MOST_BYTES", "LineStream", "LineStreaming"]
+__all__ = ["MOST_BYTES", "LineStream", "LineStreaming", "check_spelling"]
 
 MOST_BYTES: Final = 2**20
 """The most bytes in a line or in an event, unless the caller says otherwise."""
@@ -105,7 +107,7 @@ class LineStreaming(Streaming):
         context: "RequestContext | None" = None,
         *,
         max_line_bytes: int = MOST_BYTES,
-        **options: "Unpack[RequestOptions]",
+        **options: Unpack[RequestOptions],
     ) -> LineStream:
         """Send a request, and return the lines of its response as they arrive.
 
@@ -129,6 +131,7 @@ class LineStreaming(Streaming):
 
         Raises:
             ValueError: ``max_line_bytes`` isn't an integer >= 1.
+            TypeError: an option is unknown; on entering, unless it is misspelt.
             LineTooLongError: a line is longer than that, while iterating.
             Exception: on entering, whatever ``request()`` raises; while iterating, what broke the body.
 
@@ -139,7 +142,28 @@ class LineStreaming(Streaming):
             ...             async for line in lines:
             ...                 print(json.loads(line))
         """
+        check_spelling("lines() option", options, ["max_line_bytes"])
         require_count("max_line_bytes", max_line_bytes, at_least=1)
         chosen = {"raise_on_status": True, "max_response_bytes": None, **options}
         reader = BodyReader(lambda: self._launch(method, url, context, chosen, streams=True))
         return LineStream(reader, max_line_bytes)
+
+
+def check_spelling(kind: str, given: Iterable[str], own: Iterable[str]) -> None:
+    """Check that no option is a misspelt one of those that other requests don't have.
+
+    An option that is unknown otherwise is refused when the request is prepared.
+
+    Args:
+        kind: what the names are, for the message.
+        given: the options that are passed on.
+        own: the names that other requests don't have.
+
+    Raises:
+        TypeError: one is.
+    """
+    known = {*own, *RequestOptions.__annotations__, "context"}
+    candidates = sorted({*known, *ClientOptions.__annotations__})
+    unknown = [name for name in given if name not in known]
+    similar = {name: difflib.get_close_matches(name.lower(), candidates, 1) for name in unknown}
+    check_names(kind, [name for name in unknown if {*similar[name]} & {*own}], known)

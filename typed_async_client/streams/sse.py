@@ -14,9 +14,9 @@ from typed_async_client.policies.checks import (
     wrong_option,
 )
 from typed_async_client.preparing import copy_options
-from typed_async_client.streams.connections import StreamPlan
+from typed_async_client.streams.connections import CONTROLS, StreamPlan
 from typed_async_client.streams.events import EventStream
-from typed_async_client.streams.lines import MOST_BYTES, LineStreaming
+from typed_async_client.streams.lines import MOST_BYTES, LineStreaming, check_spelling
 from typed_async_client.streams.parsing.server_sent import event_maker
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ _HEADERS: Final = ((b"Accept", b"text/event-stream"), (b"Cache-Control", b"no-st
 _SECONDS: Final = 5.0
 """Timeout of a client of the caller that doesn't tell its own: the default of httpx."""
 
-_CONTROLS: Final = frozenset(map(chr, (*range(9), *range(10, 32), 127)))
-"""What the value of a header can't contain (RFC 9110 section 5.5)."""
+_OWN: Final = ("last_event_id", "max_event_bytes", "method", "reconnect")
+"""Options that other requests don't have."""
 
 
 class EventStreaming(LineStreaming):
@@ -58,7 +58,8 @@ class EventStreaming(LineStreaming):
         ``event.retry`` and ``event.json()``.
 
         When the server ends the stream, or the connection breaks, another one follows, with the id of
-        the last event as its ``Last-Event-ID``. Before that it waits for the backoff of the context,
+        the last event as its ``Last-Event-ID``, unless that has control characters, which a header
+        can't carry. Before that it waits for the backoff of the context,
         or for the server's ``retry:``, whichever is longer. A 204 ends the stream for good. Attempts
         in a row that bring no event are limited by ``max_retries``. The retry budget is asked before
         a connection that follows a broken one.
@@ -74,7 +75,8 @@ class EventStreaming(LineStreaming):
             last_event_id: the id of the event after which to start; None for none.
             max_event_bytes: the most bytes in an event: its lines, without comments; >= 1.
             reconnect: whether another connection follows one that has ended; None for only if the
-                method is GET. Without it, the end of the stream ends the iteration.
+                method is GET. Without it, the end of the stream ends the iteration; so it does
+                after a body that can be sent only once, such as a generator.
             **options: as for ``stream()``, with some differences. A status of 400 or above is always
                 raised. Without ``timeout``, the server may be silent for any time: the read timeout
                 of the client doesn't apply, nor its ``max_response_bytes``. ``deadline`` are the seconds that the stream may take in
@@ -86,6 +88,7 @@ class EventStreaming(LineStreaming):
 
         Raises:
             ImportError: the extra isn't installed.
+            TypeError: an option is unknown; on entering, unless it is misspelt.
             ValueError: an option is out of range.
             NotEventStreamError: a response isn't ``text/event-stream``; on entering or iterating.
             EventTooLargeError: an event is too large; while iterating.
@@ -99,6 +102,7 @@ class EventStreaming(LineStreaming):
             ...             async for event in events:
             ...                 print(event.event, event.data)
         """
+        check_spelling("sse() option", options, _OWN)
         method = checked_method(method)
         reconnects = method == "GET" if reconnect is None else reconnect
         require_bool("reconnect", reconnects)
@@ -158,7 +162,7 @@ def _checked_id(value: object) -> str:
     """
     if value is None:
         return ""
-    if not isinstance(value, str) or not _CONTROLS.isdisjoint(value):
+    if not isinstance(value, str) or not CONTROLS.isdisjoint(value):
         raise wrong_option("last_event_id", "text without control characters, or None", value)
     try:
         value.encode()

@@ -64,15 +64,20 @@ class EventParser(Generic[E]):
             self._skips_line_feed = False
         events: list[E] = []
         for line in self._lines_ended_by(part):
-            if self._exceeds(line):
-                return events
             if self._is_first_line:
                 line = line.removeprefix(BOM)  # noqa: PLW2901 - the same line
                 self._is_first_line = False
+            if self._exceeds(line):
+                return events
             if line:
                 self._read(line)
             else:
                 self._dispatch(events)
+        if self._is_first_line and self._pending.startswith(BOM):
+            del self._pending[: len(BOM)]
+            self._is_first_line = False
+        if self._pending.startswith(b":"):
+            del self._pending[1:]  # nobody reads a comment
         self._exceeds(self._pending)
         return events
 
@@ -88,8 +93,8 @@ class EventParser(Generic[E]):
         return lines
 
     def _exceeds(self, line: bytes | bytearray) -> bool:
-        """Whether a line makes its event too large, or is a comment that is; nothing is kept then."""
-        size = len(line) if line.startswith(b":") else self._size + len(line)
+        """Whether a line makes its event too large, unless it is a comment; nothing is kept then."""
+        size = 0 if line.startswith(b":") else self._size + len(line)
         if self.is_too_large or size > self._max_bytes:
             self.is_too_large = True
             self._pending.clear()
