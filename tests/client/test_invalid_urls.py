@@ -120,7 +120,9 @@ def test_a_base_url_must_be_absolute(base_url: str) -> None:
 def test_an_empty_base_url_is_none() -> None:
     """In either form."""
     for empty in ("", httpx.URL("")):
-        AsyncResilientClient(base_url=empty, transport=httpx.MockTransport(httpx.Response))
+        AsyncResilientClient(
+            base_url=empty, transport=httpx.MockTransport(lambda _: httpx.Response(200))
+        )
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
