@@ -59,6 +59,14 @@ CLIENT = """
 """
 
 
+def test_a_view_is_named_and_has_the_requests_of_its_client() -> None:
+    """It has the same methods, except for those of the client's life."""
+    client, view = typed_async_client.AsyncResilientClient, typed_async_client.ClientView
+    assert isinstance(client().with_options(), view)
+    missing = {name for name in set(dir(client)) - set(dir(view)) if not name.startswith("_")}
+    assert missing == {"close", "health", "is_closed", "warm_up"}
+
+
 def test_the_client_and_the_transports_have_no_other_public_names() -> None:
     """A subclass may use any other name."""
     for kind, names in (

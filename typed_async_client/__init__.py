@@ -88,6 +88,7 @@ from typed_async_client.shortcuts import create_async_resilient_client, simple_a
 from typed_async_client.streaming import ResponseStream
 from typed_async_client.streams.events import EventStream
 from typed_async_client.streams.lines import LineStream
+from typed_async_client.submitting import ClientView
 from typed_async_client.transports.asgi import ASGITransport
 from typed_async_client.transports.https import (
     HSTSTransport,
@@ -122,6 +123,7 @@ __all__ = [
     "ClientHealth",
     "ClientStatistics",
     "ClientStatusError",
+    "ClientView",
     "ConflictError",
     "ConnectError",
     "DeadlineExceededError",

@@ -4,6 +4,7 @@ httpx percent-encodes line breaks in the names of fields and files, and copies e
 of a part as it is. Line breaks there would end the head, or begin another one.
 """
 
+import inspect
 import io
 import os
 import re
@@ -139,6 +140,11 @@ def _checked_content(field: str, content: Any) -> Any:
         raise TypeError(
             f"{field} must be str, bytes, a pathlib.Path or an open binary file, got "
             f"{_kind(content)}"
+        )
+    elif inspect.iscoroutinefunction(content.read):
+        raise TypeError(
+            f"{field} is a {_kind(content)} whose read() is async: await its read(), and pass the bytes, or "
+            "pass the open file behind it, as in upload.file"
         )
     return content
 

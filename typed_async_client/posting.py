@@ -1,42 +1,69 @@
 """``post_multipart()``: a form with files in one call."""
 
-import abc
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, overload
 
 from typed_async_client.engine.in_flight import ResponseTask
 from typed_async_client.forms import FormFields, files_of
 from typed_async_client.options import RequestOptions
+from typed_async_client.typed_requests import TypedRequests
 
 if TYPE_CHECKING:
+    import asyncio
+
     import httpx
 
     from typed_async_client.context import RequestContext
 
 __all__ = ["PostsForms"]
 
+T = TypeVar("T")
+
 _BODIES: Final = ("content", "data", "files", "json")
 
 
-class PostsForms(abc.ABC):
-    """Submits forms, with ``request_async``."""
+class PostsForms(TypedRequests):
+    """The part of a client that submits forms."""
 
-    @abc.abstractmethod
-    async def request_async(
+    @overload
+    async def post_multipart(
         self,
-        method: str,
         url: "httpx.URL | str",
+        fields: FormFields,
         context: "RequestContext | None" = None,
+        *,
+        response_model: None = None,
         **options: Unpack[RequestOptions],
-    ) -> ResponseTask:
-        """Submit a request; awaiting this admits it, awaiting the returned task completes it."""
+    ) -> ResponseTask: ...
+
+    @overload
+    async def post_multipart(
+        self,
+        url: "httpx.URL | str",
+        fields: FormFields,
+        context: "RequestContext | None" = None,
+        *,
+        response_model: type[T],
+        **options: Unpack[RequestOptions],
+    ) -> "asyncio.Task[T]": ...
+
+    @overload
+    async def post_multipart(
+        self,
+        url: "httpx.URL | str",
+        fields: FormFields,
+        context: "RequestContext | None" = None,
+        *,
+        response_model: Any,
+        **options: Unpack[RequestOptions],
+    ) -> "asyncio.Task[Any]": ...
 
     async def post_multipart(
         self,
         url: "httpx.URL | str",
         fields: FormFields,
         context: "RequestContext | None" = None,
-        **options: Unpack[RequestOptions],
-    ) -> ResponseTask:
+        **options: Any,
+    ) -> "asyncio.Task[Any]":
         """Submit a POST request with a form: ``multipart/form-data``, RFC 7578.
 
         Files are streamed in pieces, however large they are. Each attempt sends the same bytes, with the
@@ -56,7 +83,7 @@ class PostsForms(abc.ABC):
             **options: as for ``request_async()``, except those that are another body.
 
         Returns:
-            The task of the request.
+            The task of the request: of its response, or of the value with ``response_model``.
 
         Raises:
             ValueError: there are no fields, or one has a line break or a NUL where it must not have
@@ -75,5 +102,8 @@ class PostsForms(abc.ABC):
         """
         if others := [name for name in _BODIES if name in options]:
             raise TypeError(f"post_multipart() sends fields, so it takes no {', '.join(others)}")
-        body: Any = {"files": files_of(fields)}
-        return await self.request_async("POST", url, context, **options, **body)
+        files = files_of(fields)
+        task: asyncio.Task[Any] = await self.request_async(
+            "POST", url, context, **options, files=files
+        )
+        return task

@@ -22,7 +22,8 @@ _NAME = re.compile(
     rf"(?:=|{_ENCODED}3D)",
     re.IGNORECASE,
 )
-_END_OF_VALUE = re.compile(r"[&#\s]|$")
+_END_OF_VALUE = re.compile(r"[&#]|:?\s|$")
+"""A colon before a blank belongs to the sentence that quotes the URL."""
 _SECRET_NAME = re.compile(
     r"sig$|^sign$|signature|token|secret|passw|^pass$|passphrase|pwd|^otp$|^creds?$|credential"
     r"|(api|access|private|shared|app|client|master|account|licen[cs]e|subscription|encryption)"

@@ -14,7 +14,8 @@ the value of a header      a control character except tab, blanks around it;    
                            in a ``str``, non-ASCII characters
 the name of a cookie       anything but printable ASCII, a blank, ``=``, ``;``  RFC 6265 section 4.1.1
 the value of a cookie      anything but printable ASCII, ``;``                  RFC 6265 section 4.1.1
-a cookie in a jar          a control character, ``;``                           a server may have set it
+a cookie in a jar          a control character, ``;``; without a domain, also   only users set those
+                           non-ASCII                                            without a domain
 a user name, a password    a control character; ``:`` in a user name            RFC 7617 section 2
 the extension ``target``   blanks, control characters, non-ASCII                RFC 9112 section 3.2
 =========================  ===================================================  ========================
@@ -131,7 +132,8 @@ def check_cookies(cookies: Any) -> None:
     jar = getattr(cookies, "jar", cookies)
     if isinstance(jar, CookieJar):
         for cookie in jar:
-            _check_cookie(cookie.name, cookie.value, _OF_JARS, _OF_JARS)
+            allowed = _OF_JARS if cookie.domain else _COOKIE_VALUE
+            _check_cookie(cookie.name, cookie.value, allowed, allowed)
         return
     for name, value in pairs_of("cookies", cookies):
         _check_cookie(name, value, _COOKIE_NAME, _COOKIE_VALUE)

@@ -20,7 +20,7 @@ from typed_async_client.spelling import check_names
 from typed_async_client.streams.sse import EventStreaming
 from typed_async_client.verbs import Verbs
 
-__all__ = ["Submitting"]
+__all__ = ["ClientView", "Submitting"]
 
 
 class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
@@ -141,6 +141,14 @@ class Submitting(EventStreaming, Downloading, Verbs, PostsForms):
 
 
 class ClientView(Submitting):
-    """A client with other policies or middleware, made by ``with_options()``; it keeps the client."""
+    """A client with other policies or middleware, as ``client.with_options()`` returns it.
+
+    It makes requests as the client does, and has views of its own. It keeps the client, which is the one
+    to close. You don't create it yourself; you name it as the type of a parameter.
+
+    Example:
+        >>> async def report(client: AsyncResilientClient | ClientView) -> httpx.Response:
+        ...     return await client.request("GET", "https://example.org/report")
+    """
 
     _viewed: Submitting

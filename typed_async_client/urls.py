@@ -19,7 +19,7 @@ __all__ = [
     "ParsedURL",
     "as_proxy",
     "as_url",
-    "check_port",
+    "check_server",
     "describe_url",
     "escape_of_path",
     "parsed_url",
@@ -39,6 +39,18 @@ _MAX_CACHED_LENGTH: Final = 2048
 """Characters of the longest URL that is cached; httpx accepts up to 64 KiB."""
 
 _LAST_PORT: Final = 65_535
+
+_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
+"""The schemes whose hosts are names or addresses; a transport may have others for schemes of its own."""
+
+_MAX_SHOWN: Final = 200
+"""Characters shown of a host."""
+
+_AUTHORITY: Final = re.compile(r"[^/?#]*//[^/?#]*(.*)", re.DOTALL)
+"""A URL up to what httpx takes for the end of its host and port, and the rest of it."""
+
+_WRONG_PART: Final = re.compile(r"Invalid (?:port|IDNA hostname|IPv[46] address)(?=: )")
+"""The start of httpx's messages that quote the host or the port."""
 
 _USERINFO: Final = re.compile(r"[^/?#]*//[^/?#]*@")
 """The start of a URL with a user name: it isn't cached, because the cache outlives the client."""
@@ -80,14 +92,13 @@ def as_url(url: str) -> httpx.URL:
     """Parse a URL.
 
     Raises:
-        InvalidURLError: it is invalid, or its port is; no piece of a password is quoted.
+        InvalidURLError: it, its host or its port is invalid; no piece of a password is quoted.
     """
     try:
         parsed = httpx.URL(url)
-        problem = _port_problem(parsed, url)
+        problem = _problem_of(parsed, url)
     except httpx.InvalidURL as error:
-        # httpx quotes what it couldn't parse, which may be a piece of the password.
-        problem = INVALID_USERINFO if "@" in url else str(error)
+        problem = _without_password(str(error), url)
     except UnicodeError:
         problem = "invalid URL: it has a lone surrogate, which can't be encoded"
     if problem:
@@ -95,13 +106,13 @@ def as_url(url: str) -> httpx.URL:
     return parsed
 
 
-def check_port(url: httpx.URL) -> None:
-    """Refuse a URL whose port can't be connected to.
+def check_server(url: httpx.URL) -> None:
+    """Refuse a URL whose host or port can't be connected to.
 
     Raises:
-        InvalidURLError: its port is 0, or greater than 65,535.
+        InvalidURLError: its host has a blank or isn't valid IDNA, or its port is 0 or beyond 65,535.
     """
-    if problem := _port_problem(url, str(url)):
+    if problem := _problem_of(url, str(url)):
         raise InvalidURLError(problem)
 
 
@@ -164,14 +175,42 @@ def escape_of_path(path: str) -> str:
     return "its dot segments lead out of it" if leaves_base(path) else ""
 
 
-def _port_problem(parsed: httpx.URL, url: str) -> str:
-    """Return what is wrong with the port of a URL; empty if nothing."""
+def _problem_of(parsed: httpx.URL, url: str) -> str:
+    """Return what is wrong with the host or the port of a URL; empty if nothing."""
+    problem = _host_problem(parsed)
     port = parsed.port
-    if port is None or 0 < port <= _LAST_PORT:
-        return ""
-    if "@" in url and not parsed.userinfo:  # the start of a password is taken for the port
+    if not problem and port is not None and not 0 < port <= _LAST_PORT:
+        problem = f"invalid port in the URL: {port} isn't from 1 to {_LAST_PORT}"
+    return INVALID_USERINFO if problem and _cuts_userinfo(url) else problem
+
+
+def _host_problem(url: httpx.URL) -> str:
+    """Return why no server can have the host of a URL; empty if one may."""
+    host = url.raw_host
+    is_address = b":" in host  # where %20 is the number of an interface
+    if b"%20" in host and url.scheme in _SCHEMES and not is_address:
+        return "invalid host in the URL: it has a blank"
+    try:
+        url.host  # noqa: B018 - decodes it
+    except UnicodeError:  # which idna.IDNAError is
+        return f"invalid host in the URL: {host.decode('ascii')!r:.{_MAX_SHOWN}} isn't valid IDNA"
+    return ""
+
+
+def _without_password(message: str, url: str) -> str:
+    """Return a message of httpx about a URL; what it quotes may be a piece of a password."""
+    if "@" not in url:
+        return message
+    wrong = _WRONG_PART.match(message)
+    if wrong is None or _cuts_userinfo(url):
         return INVALID_USERINFO
-    return f"invalid port in the URL: {port} isn't from 1 to {_LAST_PORT}"
+    return f"{wrong[0]} in the URL, after its user name and password"
+
+
+def _cuts_userinfo(url: str) -> bool:
+    """Whether the start of a password with ``/``, ``?`` or ``#`` may have been taken for a port."""
+    parts = _AUTHORITY.match(url)
+    return "@" in (url if parts is None else parts[1])
 
 
 def as_proxy(proxy: ProxyTypes) -> httpx.Proxy:

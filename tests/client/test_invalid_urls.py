@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -66,6 +67,62 @@ def test_an_invalid_proxy_without_a_user_name_is_explained_in_full() -> None:
     """There is nothing to hide."""
     with pytest.raises(httpx.InvalidURL, match=r"^proxy: Invalid port: 'eighty'$"):
         AsyncPoolTransport(proxy="http://proxy.test:eighty")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (
+            "/orders",
+            "'/orders' must start with http:// or https://, because the client has no base",
+        ),
+        ("", "'/' must start with http:// or https://"),
+        ("a.test/x", "must start with http"),
+        ("localhost:8000/x", "must start with http"),
+        ("ann:hunter2@a.test/x?token=hunter2", "'[^']*REDACTED@a.test/x' must start with http"),
+        (" http://a.test/", "begins with a blank: strip it"),
+        ("http://", "'http:[^']*' has no host"),
+        ("http:///x", "has no host"),
+        (httpx.URL("/orders"), "must start with http"),
+        ("http://ho st/", "invalid host in the URL: it has a blank"),
+        ("http://xn--a.test/", "host in the URL: 'xn--a.test' isn't valid IDNA"),
+        (httpx.URL("http://xn--a.test/"), "isn't valid IDNA"),
+    ],
+)
+async def test_a_url_that_leads_to_no_server_is_refused(
+    url: Any, words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before there is an event, a result or a line in the log, whichever method is called."""
+    heard: list[AsyncEvent] = []
+    async with AsyncResilientClient(trust_env=False) as client:
+        client.add_event_callback(EventType.ERROR, heard.append)
+        for call in (client.request, client.request_async, client.fetch):
+            with pytest.raises(InvalidURLError, match=words) as raised:
+                await call("GET", url)
+            assert "hunter2" not in str(raised.value)
+        with pytest.raises(InvalidURLError, match=words):
+            await client.download(url, tmp_path / "file")
+        with pytest.raises(InvalidURLError, match=words):
+            async with client.stream("GET", url):
+                raise AssertionError
+        assert await client.wait_for_all_requests() == {}
+    assert (heard, caplog.messages) == ([], [])
+
+
+@pytest.mark.parametrize("base_url", ["api.test", "/v1", "http://", "ann:hunter2@api.test"])
+def test_a_base_url_must_be_absolute(base_url: str) -> None:
+    """It is refused when the client is made."""
+    with pytest.raises(InvalidURLError, match="base_url must start with http:// or") as raised:
+        AsyncResilientClient(base_url=base_url)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_an_empty_base_url_is_none() -> None:
+    """In either form."""
+    for empty in ("", httpx.URL("")):
+        AsyncResilientClient(
+            base_url=empty, transport=httpx.MockTransport(lambda _: httpx.Response(200))
+        )
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

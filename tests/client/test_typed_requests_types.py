@@ -10,6 +10,7 @@ import pydantic
 
 from typed_async_client import (
     AsyncResilientClient,
+    ClientView,
     FailureKind,
     FailureResult,
     NotFoundError,
@@ -65,6 +66,11 @@ async def test_the_task_of_a_verb_has_the_type_that_was_asked_for() -> None:
         assert_type(await task, User)
         assert (await task).name == "Ada"
         assert_type(await client.post("/", json={}, response_model=Account), asyncio.Task[Account])
+        form = {"title": "June"}
+        assert_type(await client.post_multipart("/", form), ResponseTask)
+        assert_type(await client.post_multipart("/", form, response_model=User), asyncio.Task[User])
+        posted = await client.post_multipart("/", form, response_model=User | None)
+        assert_type(posted, asyncio.Task[Any])
         assert_type(await client.put("/", response_model=Member), asyncio.Task[Member])
         assert_type(
             await client.patch("/", response_model=dict[str, str]), asyncio.Task[dict[str, str]]
@@ -85,6 +91,7 @@ async def test_so_has_the_value_of_a_request() -> None:
         assert_type(await client.request("GET", "/", response_model=User), User)
         assert_type(await client.request("GET", "/all", response_model=list[User]), list[User])
         assert_type(await client.request("GET", "/"), httpx.Response)
+        assert_type(client.with_options(), ClientView)
         assert_type(await client.with_options().request("GET", "/", response_model=User), User)
     transport = httpx.MockTransport(answer)
     user = await simple_async_request("GET", URL, response_model=User, transport=transport)

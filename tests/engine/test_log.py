@@ -5,7 +5,13 @@ import logging
 import httpx
 import pytest
 
-from typed_async_client import AsyncEvent, EventType, RequestContext, RetryDetails
+from typed_async_client import (
+    AsyncEvent,
+    AsyncResilientClient,
+    EventType,
+    RequestContext,
+    RetryDetails,
+)
 from typed_async_client.bad_status import status_error
 from typed_async_client.engine.log import log_event
 from typed_async_client.events import CIRCUIT_EVENTS
@@ -102,6 +108,23 @@ def test_the_method_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """The message of a network error starts with it, and so does the line."""
     log_event(event(EventType.ERROR, httpx.ReadError("POST: connection to a.test:443 lost")))
     assert "in 3.50 s (ReadError: connection to a.test:443 lost)" in caplog.text
+
+
+@pytest.mark.parametrize("query", ["", "?page=2", "?token=s3cret", "?page=2&sig=s3cret#top"])
+async def test_the_url_is_told_once(query: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The message of an error by status starts with it, as does the one of a body that isn't decoded."""
+    transport = httpx.MockTransport(
+        lambda request: httpx.Response(404 if request.url.path == "/missing" else 200, text="no")
+    )
+    async with AsyncResilientClient(transport=transport) as client:
+        for path in ("missing", "there"):
+            await client.fetch("GET", f"http://a.test/{path}{query}", response_model=list[int])
+    said = query.replace("s3cret", "REDACTED")
+    missing, there = caplog.messages
+    assert missing.startswith(f"GET http://a.test/missing{said}: gave up after 1 attempt")
+    assert missing.endswith("(NotFoundError: 404 Not Found: no)")
+    assert there.startswith(f"GET http://a.test/there{said}: gave up after 1 attempt")
+    assert "(DecodeError: 200: can't decode" in there
 
 
 @pytest.mark.parametrize("kind", [EventType.SUCCESS, EventType.CANCELLED])

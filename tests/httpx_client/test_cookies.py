@@ -1,6 +1,6 @@
 """A request is sent with the cookies that ``http.cookiejar`` chooses, up to a size."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.cookiejar import Cookie, CookieJar
 from typing import Any
 
@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redirecting import Web
 
+from typed_async_client import AsyncResilientClient
 from typed_async_client.httpx_client.cookies import _domains_of
 from typed_async_client.httpx_client.fast_path import FastPathClient
 
@@ -118,6 +119,26 @@ def test_the_size_includes_the_name_of_the_header(size: int, *, is_sent: bool) -
     client.cookies.set("n", "v" * size, domain="a.test")
     request = client.build_request("GET", "http://a.test/")
     assert ("Cookie" in request.headers) is is_sent
+
+
+@pytest.mark.parametrize("make_jar", [lambda: None, CookieJar], ids=["bounded", "of the caller"])
+@pytest.mark.parametrize("line", ["a=é", "é=1", 'a="\xff"', "a=b\x01", "a=b\x7f"])
+async def test_a_cookie_that_no_header_can_carry_is_not_sent(
+    line: str, make_jar: Callable[[], CookieJar | None]
+) -> None:
+    """A server that sets one doesn't make all later requests to it fail."""
+    web = Web([(200, "", line.encode(), "b=2")])
+    async with web.client(cookies=make_jar()) as client:
+        await (await client.get("https://a.test/"))
+        await (await client.get("https://a.test/"))
+    assert header_parts(web.last) == ["b=2"]
+
+
+def test_a_cookie_of_the_caller_that_no_header_can_carry_is_refused() -> None:
+    """It isn't left out in silence; the error doesn't have its value."""
+    cookies = httpx.Cookies({"a": "é"})
+    with pytest.raises(ValueError, match=r"the cookie 'a' has .*non-ASCII in its value"):
+        AsyncResilientClient(cookies=cookies)
 
 
 def test_cookies_given_without_a_domain_are_all_sent() -> None:

@@ -77,6 +77,14 @@ async def test_nothing_that_was_left_behind_comes_back(way: str) -> None:
     assert is_secret(web.last)
 
 
+@pytest.mark.parametrize("location", ["http://xn--a.test/", "//xn--a.test/x", "https://xn--/"])
+async def test_a_location_without_a_valid_host_is_an_error_of_the_server(location: str) -> None:
+    """As any other invalid one is; httpx lets the error of another library pass."""
+    async with Web([(302, location)]).client() as client:
+        with pytest.raises(httpx.RemoteProtocolError, match="location header: its host isn't"):
+            await (await client.get(GOOD))
+
+
 @pytest.mark.parametrize("location", SAME_ORIGIN)
 async def test_the_same_origin_receives_what_it_does_with_httpx(location: str) -> None:
     """Httpx drops a cookie header given by hand, and so do we."""

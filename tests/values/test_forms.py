@@ -60,6 +60,22 @@ def test_a_form_without_fields_is_refused() -> None:
             files_of(fields)
 
 
+class Upload:
+    """What FastAPI and aiofiles give: a file that is read asynchronously."""
+
+    async def read(self, size: int = -1) -> bytes:
+        """Read nothing."""
+        return bytes(max(size, 0))
+
+
+@pytest.mark.parametrize("value", [Upload(), ("n", Upload()), ("n", Upload(), "a/b")])
+def test_a_file_that_is_read_asynchronously_is_refused(value: Any) -> None:
+    """The message says what to pass instead."""
+    words = r"form field 'f' is a Upload whose read\(\) is async: await .* as in upload\.file"
+    with pytest.raises(TypeError, match=words):
+        check_form({"files": files_of({"f": value})}, None)
+
+
 def test_the_headers_of_a_part_are_copied() -> None:
     """A content type is added by httpx to those that it is given."""
     headers = {"X-A": "1"}

@@ -29,6 +29,8 @@ from typed_async_client.redact import error_line, one_line, redact, redacted_rep
         ("http://h/?token=8;f&a=1;sid=8f", "http://h/?token=REDACTED&a=1;sid=REDACTED"),
         ("http://h/a;jsessionid=8f?pwd=8f", "http://h/a;jsessionid=REDACTED"),
         ("http://h/?side=left&design=a&keys=b", "http://h/?side=left&design=a&keys=b"),
+        ("GET http://h/?token=8f: 404 Not Found", "GET http://h/?token=REDACTED: 404 Not Found"),
+        ("GET http://h/?token=8:f:\nno", "GET http://h/?token=REDACTED:\nno"),
         ("at http://a:b@h/ and http://c:d@i/", f"at http://{'R:R'}@h/ and http://{'R:R'}@i/"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_async_client import InvalidURLError
-from typed_async_client.urls import as_url, check_port, parsed_url
+from typed_async_client.urls import as_url, check_server, parsed_url
 
 INVALID = [
     "http://a.test/\r\nX: y",
@@ -24,6 +24,10 @@ INVALID = [
     "http://a.test:-1/",
     "http://a.test:x/",
     "http://[::1/",
+    "http://ho st/",
+    "http://ann:pw@ho%20st/",
+    "http://xn--a.test/",
+    "http://xn--/",
     "http://a.test/\ud800",
     "http://\ud800/",
     f"http://a.test/{'x' * 70_000}",
@@ -43,7 +47,15 @@ def test_an_invalid_url_is_an_error_of_httpx_and_a_value_error(url: str) -> None
 
 
 @pytest.mark.parametrize(
-    "url", ["http://ann:123456/x@a.test/", "http://ann:hun/ter2@a.test", "http://ann:0#x@a.test/"]
+    "url",
+    [
+        "http://ann:123456/x@a.test/",
+        "http://ann:hun/ter2@a.test",
+        "http://ann:0#x@a.test/",
+        "http://ann@b.test:123456/x@a.test/",
+        "http://ann@b.test:hun/ter2@a.test/",
+        "http://xn--/hun@a.test/",
+    ],
 )
 def test_a_piece_of_a_password_is_not_taken_for_a_port(url: str) -> None:
     """The message says what to do instead."""
@@ -58,7 +70,30 @@ def test_the_invalid_port_of_a_url_with_a_password_is_told() -> None:
     with pytest.raises(InvalidURLError, match="99999 isn't from 1 to 65535"):
         as_url("http://ann:pw@a.test:99999/")
     with pytest.raises(InvalidURLError, match="70000"):
-        check_port(httpx.URL("http://a.test:70000/"))
+        check_server(httpx.URL("http://a.test:70000/"))
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("http://ann:hunter2@a.test:port/", "port"),
+        ("http://ann:hunter2@[::1/x", "port"),
+        ("http://ann:hunter2@[1::2::3]/", "IPv6 address"),
+        ("http://ann:hunter2@1.2.3.400/", "IPv4 address"),
+        ("http://ann:hunter2@\u2260\u0338.test/", "IDNA hostname"),
+    ],
+)
+def test_the_invalid_part_after_a_password_is_named(url: str, part: str) -> None:
+    """The user name and the password aren't blamed for it, nor quoted."""
+    words = f"^Invalid {part} in the URL, after its user name and password$"
+    with pytest.raises(InvalidURLError, match=words):
+        as_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://[fe80::1%20]/", "docker://my%20socket/"])
+def test_a_host_with_a_blank_may_be_none_of_a_server(url: str) -> None:
+    """The zone of an IPv6 address is a number here, and a transport may have a scheme of its own."""
+    assert as_url(url).is_absolute_url
 
 
 @pytest.mark.parametrize("port", [1, 80, 8080, 65_535])

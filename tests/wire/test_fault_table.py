@@ -82,7 +82,6 @@ ADDRESSES = (
     unreached(
         "a scheme that is not HTTP", httpx.UnsupportedProtocol, url="ftp://127.0.0.1/", connects=0
     ),
-    unreached("a relative URL", httpx.UnsupportedProtocol, url="/orders", connects=0),
 )
 CONNECTIONS = (
     unreached("a refused port", typed_async_client.ConnectError, refusing=True, attempts=3),

@@ -20,6 +20,7 @@ from typed_async_client import (
     AsyncPoolTransport,
     AsyncResilientClient,
     DnsCache,
+    InvalidURLError,
     ResilientTransport,
     WarmUpReport,
     refuse_private_addresses,
@@ -484,6 +485,8 @@ async def test_closing_the_client_ends_a_warm_up_and_says_so() -> None:
         (["ftp://api.test"], {}, httpx.UnsupportedProtocol, "unsupported protocol 'ftp'"),
         (["/relative"], {}, httpx.UnsupportedProtocol, "unsupported protocol ''"),
         (["http://"], {}, ValueError, "must have a host"),
+        (["http://xn--a.test/"], {}, InvalidURLError, "isn't valid IDNA"),
+        ([httpx.URL("http://xn--a.test/")], {}, InvalidURLError, "isn't valid IDNA"),
         (["http://user:secret@a:b/"], {}, httpx.InvalidURL, "^(?!.*secret)"),
     ],
 )

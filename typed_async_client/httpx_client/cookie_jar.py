@@ -5,6 +5,7 @@ Here the least recently used cookies make room for new ones.
 """
 
 import math
+import re
 import time
 import urllib.request
 from collections import OrderedDict
@@ -13,7 +14,14 @@ from contextlib import AbstractContextManager
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Final, TypeAlias
 
-__all__ = ["RECEIVED_OVER", "BoundedCookieJar", "CookieKey", "key_of", "pair_of"]
+__all__ = [
+    "RECEIVED_OVER",
+    "BoundedCookieJar",
+    "CookieKey",
+    "is_sendable",
+    "key_of",
+    "pair_of",
+]
 
 MAX_COOKIES: Final = 3000
 """Cookies of all origins together, the minimum that RFC 6265 section 6.1 asks of a client."""
@@ -26,6 +34,9 @@ MAX_COOKIE_SIZE: Final = 4096
 
 RECEIVED_OVER: Final = "typed_async_client.received_over"
 """The attribute of a cookie that says which scheme the response that set it was received over."""
+
+_SENDABLE: Final = re.compile(r"[\t\x20-\x7e]*")
+"""What httpx can encode, and what servers accept in a header: RFC 9110 section 5.5."""
 
 CookieKey: TypeAlias = tuple[str, str, str]
 """Domain, path and name: what identifies a cookie."""
@@ -143,6 +154,11 @@ def key_of(cookie: Cookie) -> CookieKey:
 def pair_of(cookie: Cookie) -> str:
     """Return a cookie as it stands in a ``Cookie`` header."""
     return cookie.name if cookie.value is None else f"{cookie.name}={cookie.value}"
+
+
+def is_sendable(cookie: Cookie) -> bool:
+    """Whether a header can carry a cookie: it has no control characters and no non-ASCII ones."""
+    return _SENDABLE.fullmatch(pair_of(cookie)) is not None
 
 
 def _origin_of(domain: str) -> str:

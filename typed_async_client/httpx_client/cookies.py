@@ -17,6 +17,7 @@ from typed_async_client.httpx_client.cookie_jar import (
     RECEIVED_OVER,
     BoundedCookieJar,
     CookieKey,
+    is_sendable,
     key_of,
     pair_of,
 )
@@ -76,7 +77,12 @@ class RequestCookies(CookieJar):
         if request.has_header("Cookie"):
             return
         hosts = _hosts_of(urlsplit(request.get_full_url()).netloc)
-        matching = [cookie for cookie in self._candidates(hosts) if _matches(cookie, request)]
+        matching = [
+            cookie
+            for cookie in self._candidates(hosts)
+            # A server may have set one that can't be sent; only users set those without a domain.
+            if _matches(cookie, request) and (not cookie.domain or is_sendable(cookie))
+        ]
         if self._change is not OriginChange.NONE:
             matching = [
                 cookie

@@ -31,8 +31,15 @@ from typed_async_client.pool.body_cap import MAX_RESPONSE_BYTES
 from typed_async_client.pool.bounding import bound_body
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.private import GLOBALS_OF_CLIENT, BoundAsyncStream, set_content
-from typed_async_client.redact import redact
-from typed_async_client.urls import ParsedURL, as_url, describe_url, parsed_url, without_userinfo
+from typed_async_client.redact import one_line, redact
+from typed_async_client.urls import (
+    InvalidURLError,
+    ParsedURL,
+    as_url,
+    describe_url,
+    parsed_url,
+    without_userinfo,
+)
 
 __all__ = ["FastPathClient"]
 
@@ -82,8 +89,8 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
         self.allow_absolute_urls: bool | None = allow_absolute_urls
         self.base_credentials: tuple[str, str] | None = None
         self._base_origin = ""
-        if base_url := options.get("base_url"):
-            options["base_url"] = self._without_credentials(as_url(str(base_url)))
+        if base_url := str(options.get("base_url") or ""):
+            options["base_url"] = self._without_credentials(as_url(base_url))
         self._keeps_cookies = cookie_jar
         super().__init__(redirects=redirects, **options)
         self._max_encodings = max_encodings
@@ -125,7 +132,12 @@ class FastPathClient(RedirectingClient, httpx.AsyncClient):
 
     def _without_credentials(self, base_url: httpx.URL) -> httpx.URL:
         """Take the user name and the password out of the base URL, for requests below it."""
-        if base_url.host and self.allow_absolute_urls is not None:
+        if self.allow_absolute_urls is not None:
+            if not base_url.is_absolute_url:
+                shown = one_line(str(base_url)).rpartition("@")[2]
+                raise InvalidURLError(
+                    f"base_url must start with http:// or https:// and have a host, got {shown!r:.200}"
+                )
             self._base_origin = describe_url(base_url).origin
         if base_url.userinfo:
             self.base_credentials = base_url.username, base_url.password

@@ -77,12 +77,23 @@ class RedirectingClient(httpx.AsyncClient):
     def _target_of(self, request: httpx.Request, response: httpx.Response) -> httpx.URL:
         try:
             # A user name in it would be in every log, and httpx doesn't send it.
-            return without_userinfo(self._redirect_url(request, response))
+            return without_userinfo(self._located(request, response))
         except (httpx.RemoteProtocolError, InvalidURLError):
             if "@" not in response.headers["Location"]:
                 raise
             # httpx quotes what it couldn't parse, which may be a piece of a password.
             raise httpx.RemoteProtocolError(_INVALID_LOCATION, request=request) from None
+
+    def _located(self, request: httpx.Request, response: httpx.Response) -> httpx.URL:
+        """Return the URL that a response redirects to; httpx lets the errors of idna pass."""
+        try:
+            url = self._redirect_url(request, response)
+            url.host  # noqa: B018 - decodes it
+        except UnicodeError:
+            raise httpx.RemoteProtocolError(
+                "Invalid URL in location header: its host isn't valid IDNA.", request=request
+            ) from None
+        return url
 
     def _build_request_auth(
         self, request: httpx.Request, auth: Any = httpx.USE_CLIENT_DEFAULT

@@ -15,7 +15,7 @@ from typed_async_client.urls import (
     InvalidURLError,
     ParsedURL,
     as_url,
-    check_port,
+    check_server,
     describe_url,
     escape_of_path,
     parsed_url,
@@ -62,7 +62,7 @@ class Targets:
             return False
         parsed = parsed_url(url)
         if self._base is None:
-            return not parsed.has_userinfo
+            return parsed.is_absolute and not parsed.has_userinfo
         return not (parsed.is_absolute or parsed.escape or self._has_credentials)
 
     def adapt(self, url: Any, options: Mapping[str, Any]) -> Target:
@@ -95,7 +95,7 @@ class Targets:
             if isinstance(url, str):
                 return parsed_url(url)
             if isinstance(url, httpx.URL):
-                check_port(url)
+                check_server(url)
                 return describe_url(url)
             if is_from(url, "httpx2") and not self._is_own:
                 return describe_url(as_url(str(url)))
@@ -109,10 +109,12 @@ class Targets:
         """Whether a URL is below the base URL, if there is one.
 
         Raises:
-            InvalidURLError: it isn't, although it should be.
+            InvalidURLError: it isn't, although it should be; or it is relative, and there is none.
         """
         base = self._base
         if base is None:
+            if self._is_own and not parsed.is_absolute:
+                raise InvalidURLError(f"the URL {_shown(parsed)!r} {_missing(parsed.url)}")
             return False
         if not parsed.is_absolute:
             if parsed.escape:
@@ -147,6 +149,15 @@ def _escape_of_absolute(parsed: ParsedURL, base: ParsedURL) -> str:
     if not path.startswith(root):
         return "its path doesn't start with that of the base URL"
     return escape_of_path(path[len(root) :])
+
+
+def _missing(url: httpx.URL) -> str:
+    """Return what a URL lacks that isn't absolute, in the words that follow it in a message."""
+    if url.scheme in {"http", "https"}:
+        return "has no host"
+    if path_of(url).startswith("%20"):
+        return "begins with a blank: strip it"
+    return "must start with http:// or https://, because the client has no base_url"
 
 
 def _like(url: Any, text: str) -> Any:

@@ -18,7 +18,7 @@ from typed_async_client.pool.queue import PoolQueue
 from typed_async_client.pool.resend import key_of
 from typed_async_client.pool.slot import Key, Origin, Slot
 from typed_async_client.pool.slots import Slots
-from typed_async_client.urls import as_url
+from typed_async_client.urls import as_url, check_server
 from typed_async_client.wire.messages import opening_request
 
 __all__ = ["WarmUpReport", "WarmUps", "check_origin", "checked_urls", "origin_name"]
@@ -259,4 +259,7 @@ def checked_urls(urls: object, connections: object) -> list[httpx.URL]:
 def _checked_url(url: object) -> httpx.URL:
     if not isinstance(url, str | httpx.URL):
         raise TypeError(f"a URL must be a str or an httpx.URL, got {type(url).__name__}")
-    return as_url(url) if isinstance(url, str) else url
+    if isinstance(url, str):
+        return as_url(url)
+    check_server(url)
+    return url
