@@ -113,6 +113,7 @@ def test_the_method_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("query", ["", "?page=2", "?token=s3cret", "?page=2&sig=s3cret#top"])
 async def test_the_url_is_told_once(query: str, caplog: pytest.LogCaptureFixture) -> None:
     """The message of an error by status starts with it, as does the one of a body that isn't decoded."""
+    caplog.set_level(logging.INFO, logger="typed_async_client")
     transport = httpx.MockTransport(
         lambda request: httpx.Response(404 if request.url.path == "/missing" else 200, text="no")
     )
@@ -121,9 +122,9 @@ async def test_the_url_is_told_once(query: str, caplog: pytest.LogCaptureFixture
             await client.fetch("GET", f"http://a.test/{path}{query}", response_model=list[int])
     said = query.replace("s3cret", "REDACTED")
     missing, there = caplog.messages
-    assert missing.startswith(f"GET http://a.test/missing{said}: gave up after 1 attempt")
+    assert missing.startswith(f"GET http://a.test/missing{said}: failed after 1 attempt")
     assert missing.endswith("(NotFoundError: 404 Not Found: no)")
-    assert there.startswith(f"GET http://a.test/there{said}: gave up after 1 attempt")
+    assert there.startswith(f"GET http://a.test/there{said}: failed after 1 attempt")
     assert "(DecodeError: 200: can't decode" in there
 
 
