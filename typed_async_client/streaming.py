@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typed_async_client.context import RequestContext
     from typed_async_client.engine.in_flight import ResponseTask
     from typed_async_client.httpx_client.streaming import StreamSender
+    from typed_async_client.transports.delivery import Delivery
 
 __all__ = ["ResponseStream", "Streaming"]
 
@@ -40,8 +41,9 @@ class ResponseStream(contextlib.AbstractAsyncContextManager["httpx.Response"]):
         task, self._sender = await self._launch()
         try:
             self._response = await task
-        except asyncio.CancelledError as interruption:
-            await _close_unwanted(task, self._sender, interruption)
+        except asyncio.CancelledError as interruption:  # maybe in the turn in which the task ended
+            if self._delivery is not None:
+                await self._delivery.close(interruption)
             raise
         return self._response
 
@@ -52,10 +54,16 @@ class ResponseStream(contextlib.AbstractAsyncContextManager["httpx.Response"]):
         traceback: TracebackType | None,
     ) -> None:
         response, self._response = self._response, None
-        if isinstance(exc, asyncio.CancelledError):
-            _end(cast("StreamSender", self._sender), exc)
-        if response is not None:
-            await response.aclose()
+        if response is None:
+            return
+        if self._delivery is not None and isinstance(exc, asyncio.CancelledError):
+            self._delivery.end(exc)
+        await response.aclose()
+
+    @property
+    def _delivery(self) -> "Delivery | None":
+        """What follows the body; None if there is none, as it has been read already."""
+        return cast("StreamSender", self._sender).delivery
 
 
 class Streaming(Launching):
@@ -103,18 +111,3 @@ class Streaming(Launching):
                 f"{type(self._client).__name__} has only request()"
             )
         return ResponseStream(lambda: self._launch(method, url, context, options, streams=True))
-
-
-async def _close_unwanted(
-    task: "ResponseTask", sender: "StreamSender", interruption: asyncio.CancelledError
-) -> None:
-    """Close the response of a task that ended in the turn in which its reader was cancelled."""
-    if task.done() and not task.cancelled() and task.exception() is None:
-        _end(sender, interruption)
-        await task.result().aclose()
-
-
-def _end(sender: "StreamSender", interruption: asyncio.CancelledError) -> None:
-    """Let a request end as cancelled, unless it is over."""
-    if sender.delivery is not None:
-        sender.delivery.end(interruption)

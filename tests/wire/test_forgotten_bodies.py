@@ -2,12 +2,19 @@
 
 import gc
 import weakref
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from pool_helpers import pool_client
 
-from typed_async_client import AsyncPoolTransport
+from typed_async_client import (
+    AsyncPoolTransport,
+    Bulkhead,
+    EventType,
+    Resilience,
+    ResilientTransport,
+)
 from typed_async_client.pool.connector import Http11
 from typed_async_client.testing import FaultServer, answer
 
@@ -49,3 +56,25 @@ async def test_a_response_read_in_parts_is_freed_with_its_last_reference(http11:
             assert reference() is None
         finally:
             gc.enable()
+
+
+def test_a_streamed_response_that_is_dropped_is_cancelled_in_a_synchronous_client() -> None:
+    """Its permit comes back, and its last event says so; nothing was read."""
+    kinds: list[EventType] = []
+    transport = ResilientTransport(
+        httpx.MockTransport(lambda _: httpx.Response(200, stream=_Unread())),
+        resilience=Resilience(bulkhead=Bulkhead(max_concurrent=1, max_wait=0.0)),
+        on_event=lambda event: kinds.append(event.event_type),
+    )
+    with httpx.Client(transport=transport) as client:
+        for _ in range(2):
+            client.send(client.build_request("GET", "http://a.test/"), stream=True)
+            gc.collect()
+    assert [kind for kind in kinds if kind.is_terminal] == [EventType.CANCELLED] * 2
+
+
+class _Unread(httpx.SyncByteStream):
+    """A body that nobody reads."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"x"

@@ -1,8 +1,6 @@
 """``client.stream()``: the policies apply to the head of a response, the rest of the request to its body."""
 
 import asyncio
-import contextlib
-import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +8,9 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
-from fault_handlers import wait_until
-from leak_checks import no_leaks
+from stream_kit import LARGE, RETRIED, Origin, pool_of, read, serving
 
 from typed_async_client import (
-    AsyncPoolTransport,
     AsyncResilientClient,
     Bulkhead,
     Call,
@@ -26,59 +22,10 @@ from typed_async_client import (
     Resilience,
     ResponseTooLargeError,
     ResultStatus,
-    RetryPolicy,
 )
 from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 
-LARGE = b"x" * 3_000_000
-RETRIED = Resilience(retry=RetryPolicy(max_retries=2, base_delay=0.001))
-
 pytestmark = pytest.mark.usefixtures("no_leaks")
-
-
-class Origin:
-    """Answers with the status in the path, after as many failures as its query says."""
-
-    def __init__(self) -> None:
-        self.failed = 0
-
-    async def __call__(self, request: SeenRequest, wire: Wire) -> None:
-        """Answer one request."""
-        path, _, failures = request.target.partition("?")
-        if self.failed < int(failures or 0):
-            self.failed += 1
-            await wire.answer(503, b"later")
-        elif path == "/cut":
-            await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
-            await wire.finish()
-        elif path == "/stall":
-            await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
-            await wire.stall()
-        elif path == "/redirect":
-            await wire.answer(302, b"there", "Location: /200")
-        else:
-            await wire.answer(int(path[1:]), LARGE)
-
-
-@contextlib.asynccontextmanager
-async def serving(**options: Any) -> AsyncIterator[tuple[str, AsyncResilientClient]]:
-    """Run a server, and a client; yield the URL and the client."""
-    async with (
-        FaultServer(each_request(Origin())) as server,
-        AsyncResilientClient(**options) as client,
-    ):
-        yield server.url, client
-
-
-def pool_of(client: AsyncResilientClient) -> AsyncPoolTransport:
-    """Return the pool of a client."""
-    pool: AsyncPoolTransport = client._client._transport
-    return pool
-
-
-async def read(response: httpx.Response) -> int:
-    """Read a body part by part; return the number of bytes."""
-    return sum([len(part) async for part in response.aiter_bytes()])
 
 
 async def test_a_request_is_over_when_its_body_has_ended() -> None:
@@ -165,99 +112,6 @@ async def test_the_place_among_the_concurrent_requests_is_held_as_well() -> None
         await (await submitting)
 
 
-async def test_the_deadline_bounds_the_body() -> None:
-    """It is over even if the server keeps the connection open, and sends nothing."""
-    async with serving() as (url, client):
-        async with client.stream("GET", f"{url}stall", client.new_context("r"), deadline=0.05) as r:
-            with pytest.raises(
-                DeadlineExceededError, match="the deadline passed before the response from"
-            ):
-                await read(r)
-        result = (await client.wait_for_all_requests())["r"]
-        assert result.status is ResultStatus.TIMEOUT
-
-
-async def test_the_deadline_bounds_a_slow_reader_too() -> None:
-    """What has arrived in time isn't read after it."""
-
-    async def read_slowly(client: AsyncResilientClient, url: str) -> None:
-        async with client.stream("GET", f"{url}200", deadline=0.2) as response:
-            async for _ in response.aiter_bytes():
-                await asyncio.sleep(0.1)
-
-    async with serving() as (url, client):
-        with pytest.raises(DeadlineExceededError):
-            await read_slowly(client, url)
-        assert client.statistics().timed_out == 1
-        assert pool_of(client).statistics().active == 0
-
-
-async def test_a_body_that_breaks_is_not_sent_for_again() -> None:
-    """The error is raised where the body is read; the result tells of it."""
-    async with serving(resilience=RETRIED) as (url, client):
-        async with client.stream("GET", f"{url}cut", client.new_context("r")) as response:
-            with pytest.raises(httpx.RemoteProtocolError):
-                await read(response)
-        result = (await client.wait_for_all_requests())["r"]
-        assert (result.status, result.attempts) == (ResultStatus.ERROR, 1)
-        assert isinstance(result.error, httpx.RemoteProtocolError)
-
-
-async def test_an_exception_of_the_caller_passes_unchanged() -> None:
-    """The request was answered, and is over."""
-    error = LookupError("not of the request")
-    async with serving() as (url, client):
-        with pytest.raises(LookupError) as raised:
-            async with client.stream("GET", f"{url}200"):
-                raise error
-        assert raised.value is error
-        assert pool_of(client).statistics().active == 0
-        assert client.statistics().succeeded == 1
-
-
-@pytest.mark.parametrize("reads", [True, False])
-async def test_cancelling_the_reader_ends_the_request(*, reads: bool) -> None:
-    """As cancelled, whether it was reading or doing something else."""
-    is_inside = asyncio.Event()
-
-    async def use(url: str, client: AsyncResilientClient) -> None:
-        async with client.stream("GET", f"{url}stall") as response:
-            is_inside.set()
-            await (read(response) if reads else asyncio.Event().wait())
-
-    async with serving() as (url, client):
-        reader = asyncio.create_task(use(url, client))
-        await is_inside.wait()
-        await asyncio.sleep(0)
-        reader.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reader
-        assert client.statistics().cancelled == 1
-        assert pool_of(client).statistics().active == 0
-
-
-async def test_closing_the_client_breaks_the_body() -> None:
-    """The request ends as cancelled, and its reader is told why."""
-    async with serving() as (url, client), client.stream("GET", f"{url}200") as response:
-        await client.close()
-        assert client.statistics().cancelled == 1
-        with pytest.raises(httpx.ReadError, match="the client was closed meanwhile"):
-            await read(response)
-        assert client.statistics().succeeded == 0
-
-
-async def test_all_requests_are_waited_for_until_their_bodies_have_ended() -> None:
-    """Except those that the waiting task reads itself: it would wait forever."""
-    async with serving() as (url, client):
-        async with client.stream("GET", f"{url}200") as response:
-            assert await client.wait_for_all_requests() == {}
-            waiting = asyncio.create_task(client.wait_for_all_requests())
-            await asyncio.sleep(0.01)
-            assert not waiting.done()
-            await read(response)
-        assert len(await waiting) == 1
-
-
 async def test_middleware_gets_the_open_response() -> None:
     """It may send the request again; what it doesn't return is closed."""
     seen: list[tuple[int, bool]] = []
@@ -332,31 +186,6 @@ async def test_an_external_client_that_can_not_stream_is_refused() -> None:
             client.stream("GET", "http://a.test/")
 
 
-async def test_cancelling_at_any_turn_leaves_nothing_behind() -> None:
-    """Native cancellation after each number of turns of the event loop; the pool stays whole."""
-
-    async def use(url: str, client: AsyncResilientClient) -> None:
-        async with client.stream("GET", f"{url}200?1") as response:
-            await read(response)
-
-    limits = httpx.Limits(max_connections=2)
-    async with serving(resilience=RETRIED, limits=limits, raise_on_status=True) as (url, client):
-        turns, is_cancelled = 0, True
-        while is_cancelled:
-            reader = asyncio.create_task(use(url, client))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            reader.cancel()
-            await asyncio.wait({reader})
-            is_cancelled, turns = reader.cancelled(), turns + 1
-            await wait_until(lambda: pool_of(client).statistics().active == 0)
-            counted = client.statistics()
-            assert (counted.active, counted.submitted) == (0, client.results_count)
-        assert turns > 10
-        async with no_leaks():
-            await use(url, client)
-
-
 async def test_the_limit_of_a_client_spares_what_need_not_fit_into_memory(tmp_path: Path) -> None:
     """Downloads, lines and events are handled part by part; a request's own limit still counts."""
     lines = b"".join(b'data: {"n": %d}\n\n' % number for number in range(1000))
@@ -379,45 +208,6 @@ async def test_the_limit_of_a_client_spares_what_need_not_fit_into_memory(tmp_pa
         with pytest.raises(ResponseTooLargeError):
             async with client.stream("GET", server.url) as response:
                 await read(response)
-
-
-async def test_the_deadline_ends_a_request_whose_reader_does_something_else() -> None:
-    """Its permits, its place and its connection come back at the deadline, not at the next read."""
-    async with serving(max_concurrent_requests=1) as (url, client):
-        async with client.stream("GET", f"{url}stall", client.new_context("r"), deadline=0.05) as r:
-            await wait_until(lambda: client.get_result("r") is not None)
-            assert client.get_all_results()["r"].status is ResultStatus.TIMEOUT
-            await wait_until(lambda: pool_of(client).statistics().active == 0)
-            assert (await client.request("GET", f"{url}200")).is_success
-            with pytest.raises(DeadlineExceededError):
-                await read(r)
-        assert client.statistics().timed_out == 1
-
-
-async def test_a_response_that_is_dropped_unclosed_is_cancelled_and_closed() -> None:
-    """With a warning, as for other resources; its connection isn't lost to the pool."""
-    limits = httpx.Limits(max_connections=1)
-    async with serving(limits=limits) as (url, client):
-
-        async def forget(name: str) -> None:
-            context = client.new_context(name)
-            response = await client.stream("GET", f"{url}200", context).__aenter__()
-            assert response.status_code == 200
-
-        async def forget_one(name: str) -> None:
-            await forget(name)
-            await asyncio.sleep(
-                0
-            )  # the turn of the loop that woke this task refers to the response
-            gc.collect()
-            await wait_until(lambda: client.get_result(name) is not None)
-
-        for number in range(3):
-            with pytest.warns(ResourceWarning, match="was dropped without being closed"):
-                await forget_one(f"r{number}")
-            assert client.get_all_results()[f"r{number}"].status is ResultStatus.CANCELLED
-        assert (await client.request("GET", f"{url}200")).content == LARGE
-        assert client.statistics().active == 0
 
 
 @pytest.mark.parametrize("path", ["404cut", "404stall"])
@@ -475,3 +265,21 @@ async def test_whatever_a_body_raises_ends_its_upload(
         with pytest.raises(expected):
             await client.request("POST", f"{url}200", content=parts())
         assert client.statistics().active == 0
+
+
+async def test_no_more_of_an_error_is_read_than_is_kept() -> None:
+    """Its body may have no end."""
+
+    async def respond(request: SeenRequest, wire: Wire) -> None:
+        await wire.send(b"HTTP/1.1 500 Internal Server Error\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await wire.send(b"400\r\n" + b"x" * 1024 + b"\r\n")
+
+    async with (
+        FaultServer(each_request(respond)) as server,
+        AsyncResilientClient(raise_on_status=True) as client,
+    ):
+        with pytest.raises(InternalServerError) as raised:
+            async with client.stream("GET", server.url):
+                pytest.fail("the body isn't reached")
+        assert len(raised.value.response.content) == 64 * 1024

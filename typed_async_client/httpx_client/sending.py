@@ -97,8 +97,8 @@ class RequestSender:
     def hand_over(
         self,
         response: httpx.Response,  # noqa: ARG002 - senders of streams need these
-        flow: Flow[Any],  # noqa: ARG002
-        publish: Callable[[AsyncEvent], None],  # noqa: ARG002
+        flow: Flow[Any],  # noqa: ARG002 - as above
+        publish: Callable[[AsyncEvent], None],  # noqa: ARG002 - as above
     ) -> httpx.Response | None:
         """Return None: the body of the response has been read."""
         return None

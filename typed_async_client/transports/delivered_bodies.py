@@ -98,7 +98,6 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
         deadline = self._delivery.deadline
         if asyncio.get_running_loop().time() >= deadline:  # what has arrived needs no wait
             raise self._delivery.too_late()
-        self._delivery.is_read = True
         try:
             async with asyncio.timeout_at(deadline) as limit:
                 return await read()
@@ -106,8 +105,6 @@ class AsyncDeliveredBody(httpx.AsyncByteStream):
             if not limit.expired():
                 raise
             raise self._delivery.too_late() from error
-        finally:
-            self._delivery.is_read = False
 
 
 class DeliveredBody(httpx.SyncByteStream):

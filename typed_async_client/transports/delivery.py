@@ -35,7 +35,6 @@ class Delivery:
 
     Attributes:
         deadline: when the request must have ended, in monotonic seconds; infinite for never.
-        is_read: whether the body is being read right now.
     """
 
     __slots__ = (
@@ -49,7 +48,6 @@ class Delivery:
         "_timer",
         "_warns",
         "deadline",
-        "is_read",
     )
 
     def __init__(
@@ -63,7 +61,6 @@ class Delivery:
     ) -> None:
         self._flow: Flow[Any] | None = flow
         self.deadline: float = run.deadline
-        self.is_read: bool = False
         self._client = client
         self._loop: asyncio.AbstractEventLoop | None = None
         self._publish = publish
@@ -88,9 +85,16 @@ class Delivery:
             self._timer.cancel()
         finish(flow, error, self._publish)
 
+    async def close(self, interruption: BaseException) -> None:
+        """End the request as interrupted, and close the body: no reader will get the response."""
+        stream = self._stream
+        self.end(interruption)
+        if stream is not None:
+            await stream.aclose()
+
     def expire(self) -> None:
-        """End the request at its deadline, and its body unless a reader notices that itself."""
-        stream = None if self.is_read else self._stream
+        """End the request at its deadline, and close the body; one that reads it is interrupted, too."""
+        stream = self._stream
         self.end(self.too_late())
         if stream is not None:
             _close_later(stream)
@@ -128,7 +132,7 @@ class Delivery:
         flow, self._flow = self._flow, None
         stream, self._stream = self._stream, None
         if flow is not None:
-            flow.close()  # it gives back what the policies have granted
+            flow.close()  # with the lock of its policies; it gives back what they have granted
         if self._timer is not None:
             self._timer.cancel()
         if stream is not None:
