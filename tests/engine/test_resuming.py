@@ -14,11 +14,10 @@ from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.engine.steps import Consult, Sleep, Step
 from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.classify import Fault
-from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter, RetryPolicy
 from typed_async_client.stores.local import SyncLocalStore
 
-LOST = Facts(fault=Fault.LOST, sent=Sent.ANSWERED)
+LOST = Fault.LOST
 ONE = RetryBudget(ratio=0.0, min_per_second=1.0, ttl=1.0)
 STEADY = RetryPolicy(jitter="none", base_delay=1.0, max_retries=3)
 LIMITED = Resilience(retry=STEADY, budget=ONE)

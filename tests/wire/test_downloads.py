@@ -206,6 +206,19 @@ async def test_requests_without_progress_are_limited(tmp_path: Path) -> None:
     assert [int(asked[6:-1] or 0) for asked, _ in files.ranges if asked] == [10, 10, 20, 20]
 
 
+async def test_a_part_that_cannot_be_resumed_is_no_progress(tmp_path: Path) -> None:
+    """It doesn't hide the progress that the next call makes."""
+    files = FileServer(headers=[], cuts=[100_000])
+    async with serving(files, max_retries=1) as (url, client):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.download(url, tmp_path / "a", client.new_context(max_retries=0))
+        assert size_of(tmp_path / "a.part") == 100_000
+        files.headers, files.cuts, files.replies = ['ETag: "v1"'], [10, 10], [lose_head]
+        done = await client.download(url, tmp_path / "a")
+    assert (done.path.read_bytes(), done.resumed_at, done.fetched) == (FILE, 0, SIZE)
+    assert [asked for asked, _ in files.ranges] == ["", "", "", "bytes=10-", "bytes=20-"]
+
+
 async def test_a_policy_that_retries_counts_together_with_the_download(tmp_path: Path) -> None:
     """What breaks before the head is retried by the policy, and not by the download as well."""
     files = FileServer(cuts=[10])

@@ -1,4 +1,4 @@
-"""Reads what counts of a response's head, and builds the headers that ask for the rest of a file."""
+"""Reads what a download needs of a response's head, and builds the headers that ask for the rest."""
 
 from typing import Any, Final
 
