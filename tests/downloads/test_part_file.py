@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,20 @@ from typed_async_client.downloads.validators import Validator
 
 V1 = Validator("etag", '"v1"')
 URL = "https://files.test/a"
+
+
+@pytest.fixture(autouse=True)
+def _no_open_files() -> Iterator[None]:
+    """Fail if a test leaves a file open, which would stay locked."""
+    before = open_files()
+    yield
+    assert open_files() == before
+
+
+def open_files() -> set[str]:
+    """Return the descriptors of this process; empty where the system doesn't list them."""
+    listed = Path("/dev/fd")
+    return names(listed) if listed.exists() else set()
 
 
 def opened(folder: Path, identity: str = URL) -> PartFile:
@@ -93,6 +108,38 @@ def test_starting_over_forgets_what_was_there(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"x"
 
 
+def test_the_note_of_a_part_that_starts_over_replaces_the_other(tmp_path: Path) -> None:
+    """Nothing is left of a longer one."""
+    left(tmp_path)
+    part = opened(tmp_path)
+    for validator in (Validator("etag", '"a longer one"'), Validator("etag", '""')):
+        part.restart(validator, None)
+        part.write(b"x")
+    part.close()
+    part = opened(tmp_path)
+    assert part.held == Held(1, Validator("etag", '""'), None)
+    part.close()
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power failure, the target is the old file or the whole new one."""
+    synced: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, (tmp_path / "a").exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    part = opened(tmp_path)
+    part.restart(V1, 3)
+    part.write(b"abc")
+    part.finish()
+    assert synced == [(3, False)]
+
+
 def test_files_that_hold_nothing_are_removed(tmp_path: Path) -> None:
     """Nothing is left of a download whose first request failed."""
     part = opened(tmp_path)
@@ -145,6 +192,20 @@ def test_a_part_that_was_replaced_is_not_stored(tmp_path: Path, data: bytes) -> 
         assert names(tmp_path) == {"a.part"}
         assert (tmp_path / "a.part").read_bytes() == b"other"
         (tmp_path / "a.part").unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file can't be moved")
+def test_a_link_to_the_part_is_not_the_part(tmp_path: Path) -> None:
+    """It isn't put in the place of the target."""
+    part = opened(tmp_path)
+    part.restart(V1, 3)
+    part.write(b"abc")
+    (tmp_path / "a.part").rename(tmp_path / "moved")
+    (tmp_path / "a.part").symlink_to(tmp_path / "moved")
+    with pytest.raises(PartError, match="was removed or replaced"):
+        part.finish()
+    part.close()
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fault_handlers import wait_until
 from file_server import FILE, FileServer, lie, names, part, serving, size_of
+from steady_loop import advance
 
 from typed_async_client import (
     AsyncResilientClient,
@@ -18,7 +19,7 @@ from typed_async_client import (
     RetryBudget,
     RetryPolicy,
 )
-from typed_async_client.testing import SeenRequest, Wire
+from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 
 SIZE = len(FILE)
 OLD = ["Last-Modified: Mon, 01 Jan 2024 10:00:00 GMT", "Date: Mon, 01 Jan 2024 10:05:00 GMT"]
@@ -99,6 +100,48 @@ async def test_another_call_goes_on_where_the_last_one_was(tmp_path: Path) -> No
     assert (files.sent, done.fetched) == (SIZE, SIZE - 100_000)
     assert (done.resumed_at, done.resumes) == (100_000, 1)
     assert seen[-1] == DownloadProgress(SIZE, SIZE, 100_000, 1)
+
+
+@pytest.mark.parametrize(
+    ("user", "signature", "is_resumed"),
+    [("me:two@", "one", True), ("", "one", True), ("me:one@", "two", False)],
+)
+async def test_a_part_belongs_to_a_url_whoever_asks_for_it(
+    tmp_path: Path, user: str, signature: str, *, is_resumed: bool
+) -> None:
+    """Its parameters count, also those that the note hides; the password in it doesn't."""
+    files = FileServer(cuts=[100_000])
+    async with serving(files, max_retries=0) as (url, client):
+        first = url.replace("//", "//me:one@")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.download(first, tmp_path / "a", params={"sig": "one"})
+        again = url.replace("//", f"//{user}")
+        done = await client.download(again, tmp_path / "a", params={"sig": signature})
+    assert (done.path.read_bytes(), done.resumed_at) == (FILE, 100_000 if is_resumed else 0)
+
+
+async def test_a_file_needs_no_room_in_memory(tmp_path: Path) -> None:
+    """The limit on responses that are kept doesn't apply to it, nor to its rest."""
+    files = FileServer(cuts=[100_000])
+    async with serving(files, max_response_bytes=1000) as (url, client):
+        done = await client.download(url, tmp_path / "a")
+    assert (done.path.read_bytes(), done.resumes) == (FILE, 1)
+
+
+async def test_a_client_that_was_not_entered_counts_the_deadline_by_its_loop(
+    tmp_path: Path,
+) -> None:
+    """It is bound to the loop by the first download."""
+
+    async def look(progress: DownloadProgress) -> None:
+        await asyncio.sleep(0)
+
+    advance(100.0)
+    async with FaultServer(each_request(FileServer())) as server:
+        client = AsyncResilientClient()
+        done = await client.download(server.url, tmp_path / "a", deadline=50.0, progress=look)
+        await client.close()
+    assert done.path.read_bytes() == FILE
 
 
 async def test_an_old_date_will_do_without_an_entity_tag(tmp_path: Path) -> None:

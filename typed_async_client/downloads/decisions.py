@@ -173,7 +173,7 @@ def decide(head: Head, held: Held, *, takes_coded: bool = False) -> Decision:
         return _unsatisfied(head, held)
     if head.status not in {_OK, _PARTIAL}:
         return Fail(_unusable(head.status))
-    coding = (head.content_encoding or "identity").strip().lower()
+    coding = (head.content_encoding or "").strip().lower()
     if coding not in {"", "identity"} and not takes_coded:
         return Fail(
             f"the server has compressed the file (Content-Encoding: {coding!r:.50}), unasked; to "

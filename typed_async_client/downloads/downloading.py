@@ -1,8 +1,6 @@
 """Downloads files: each download is one or more streamed requests, and resumes what has broken off."""
 
-import contextvars
 import dataclasses
-import functools
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
@@ -205,11 +203,9 @@ class _Requests:
 
     async def wait(self, fault: Fault, failures: int) -> RetryAfter | GiveUp:
         """Wait until another request may be sent, unless none may."""
-        engine = self._client._engine  # noqa: SLF001 - a part of the client
-        if engine.is_closed:
+        if self._client._engine.is_closed:  # noqa: SLF001 - a part of the client
             return GiveUp(GiveUpReason.FINAL)
-        publish = functools.partial(engine.monitor.publish, caller=contextvars.copy_context())
-        driver = AsyncDriver(self._sender, publish)
+        driver = AsyncDriver(self._sender, lambda _: None)  # the flow publishes nothing
         return await driver.drive(resume_flow(self._run, fault, failures))
 
 
