@@ -1,6 +1,7 @@
 """The part of a download that is on the disk: what it belongs to, who has it, and what stays."""
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -328,6 +329,7 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, note: bytes) -> None
     [
         ({"total": 4}, Held(4, V1, 4)),
         ({"total": 3}, Held()),
+        ({"total": 0}, Held()),
         ({"total": -1}, Held(4, V1, None)),
         ({"total": "6"}, Held(4, V1, None)),
         ({"total": True}, Held(4, V1, None)),
@@ -337,6 +339,7 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, note: bytes) -> None
         ({"etag": None}, Held()),
         ({"etag": None, "last_modified": "a\r\nX: y"}, Held()),
         ({"etag": None, "last_modified": "é"}, Held()),
+        ({"etag": None, "last_modified": " Mon"}, Held()),
         ({"etag": None, "last_modified": ""}, Held()),
     ],
 )
@@ -390,6 +393,29 @@ def test_a_full_disk_is_reported_as_it_is(tmp_path: Path) -> None:
     part = opened(tmp_path)
     assert part.held == Held(4, V1, 6)
     part.close()
+
+
+def test_what_is_written_piece_by_piece_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may take less than it is given, and fail then."""
+    part = opened(tmp_path)
+    part.restart(V1, 9)
+    pieces, write = [2, 3, 1], os.write
+
+    def write_some(descriptor: int, data: memoryview) -> int:
+        if not pieces:
+            raise OSError(errno.ENOSPC, "full")
+        return write(descriptor, data[: pieces.pop(0)])
+
+    monkeypatch.setattr(os, "write", write_some)
+    part.write(b"abcde")
+    assert part.held.size == 5
+    with pytest.raises(OSError, match="full"):
+        part.write(b"fghi")
+    assert part.held.size == 6
+    part.close()
+    assert (tmp_path / "a.part").read_bytes() == b"abcdef"
 
 
 def test_where_a_download_is_stored_is_checked(tmp_path: Path) -> None:

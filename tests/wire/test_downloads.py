@@ -169,6 +169,33 @@ async def test_a_download_starts_over_without_a_strong_validator(
     assert (files.sent, done.fetched, done.resumes) == (SIZE + 100_000, SIZE + 100_000, 0)
 
 
+async def test_a_file_that_has_changed_since_the_last_call_is_sent_whole(tmp_path: Path) -> None:
+    """Nothing of the part is in the file, and nothing says so."""
+    files, seen = FileServer(cuts=[100_000]), list[DownloadProgress]()
+    async with serving(files, max_retries=0) as (url, client):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.download(url, tmp_path / "a")
+        files.body, files.headers = FILE[::-1], ['ETag: "v2"']
+        done = await client.download(url, tmp_path / "a", progress=seen.append)
+    assert (done.path.read_bytes(), done.resumed_at, done.resumes) == (FILE[::-1], 0, 0)
+    assert {each.resumed_at for each in seen} == {0}
+
+
+async def test_the_size_may_be_known_only_with_the_rest(tmp_path: Path) -> None:
+    """The first response didn't announce it."""
+    seen: list[DownloadProgress] = []
+
+    async def begin(request: SeenRequest, wire: Wire) -> None:
+        await wire.send(b'HTTP/1.1 200 OK\r\nETag: "v1"\r\nTransfer-Encoding: chunked\r\n\r\n')
+        await wire.send(b"a\r\n" + FILE[:10])
+        await wire.finish()
+
+    async with serving(FileServer(replies=[begin])) as (url, client):
+        done = await client.download(url, tmp_path / "a", progress=seen.append)
+    assert (done.path.read_bytes(), done.resumes) == (FILE, 1)
+    assert (seen[0].total, seen[-1].total) == (None, SIZE)
+
+
 async def test_a_file_that_has_changed_is_sent_whole(tmp_path: Path) -> None:
     """The server ignores the range, because its validator is another."""
     files = FileServer(cuts=[100_000])

@@ -207,7 +207,6 @@ class PartFile:
     def _read_note(self, size: int) -> Held:
         """Return what of the part can be resumed; anybody may have changed the note."""
         _, note = self._open_files()
-        os.lseek(note, 0, os.SEEK_SET)
         try:
             noted = json.loads(os.read(note, _MOST_NOTED))
         except (ValueError, RecursionError):
@@ -239,7 +238,7 @@ def _copy_mode(source: Path, descriptor: int, *, and_also: int = 0) -> None:
     with contextlib.suppress(FileNotFoundError):
         found, own = source.stat().st_mode, os.fstat(descriptor).st_mode
         wanted = (found | and_also) & 0o777
-        if stat.S_ISREG(found) and wanted != own & 0o777:
+        if wanted != own & 0o777:
             os.fchmod(descriptor, wanted)
 
 

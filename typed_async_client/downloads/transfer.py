@@ -262,7 +262,6 @@ class Transfer:
             raise self._error(f"the server has sent {reason}; before, {self._distrusted}")
         _log.info("%s", self._said(f"it starts over: the server has sent {reason}"))
         self._distrusted = reason
-        self.resumed_at = 0
         self._part.restart(None, None)
         return _End.MORE
 

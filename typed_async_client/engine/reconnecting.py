@@ -81,7 +81,7 @@ def _delay(run: Run, end: StreamEnd) -> Flow[float]:
             run.is_deposited = True  # it was when it was sent
             run.enter_policies()
             if not (yield from withdrawn(run)):
-                decision = GiveUp(GiveUpReason.BUDGET, end.asked)
+                decision = GiveUp(GiveUpReason.BUDGET)
         if isinstance(decision, GiveUp):
             raise _error_for(run, end, decision)
         log_reconnection(run.record, decision.delay, end.error)
