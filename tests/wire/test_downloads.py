@@ -144,6 +144,16 @@ async def test_a_client_that_was_not_entered_counts_the_deadline_by_its_loop(
     assert done.path.read_bytes() == FILE
 
 
+async def test_an_error_says_nothing_of_resuming_if_there_is_nothing_to_resume(
+    tmp_path: Path,
+) -> None:
+    """The connection was lost before the first byte."""
+    async with serving(FileServer(cuts=[0]), max_retries=0) as (url, client):
+        with pytest.raises(httpx.RemoteProtocolError) as raised:
+            await client.download(url, tmp_path / "a")
+    assert not any("on the disk" in note for note in getattr(raised.value, "__notes__", []))
+
+
 async def test_an_old_date_will_do_without_an_entity_tag(tmp_path: Path) -> None:
     """The file hasn't changed for minutes when it was sent."""
     files = FileServer(headers=OLD, cuts=[100_000])

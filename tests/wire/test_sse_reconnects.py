@@ -164,6 +164,18 @@ async def test_the_log_tells_of_each_reconnection(caplog: pytest.LogCaptureFixtu
     ]
 
 
+async def test_what_the_server_has_asked_for_applies_to_later_connections(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The second one doesn't say it again."""
+    answers = ends(b"retry: 10\ndata: 1\n\n"), ends(b"data: 2\n\n"), no_content
+    with caplog.at_level(logging.INFO, logger="typed_async_client"):
+        async with serving(*answers) as (server, client), client.sse(server.url) as events:
+            assert [event.data async for event in events] == ["1", "2"]
+    waits = [line for line in caplog.messages if "reconnecting the event stream" in line]
+    assert [line.partition("stream in ")[2] for line in waits] == ["0.01 s (it ended)"] * 2
+
+
 async def test_connections_without_an_event_are_limited() -> None:
     """An event starts the count again; a stream that always ends isn't asked for forever."""
     answers = (ends(), ends(b"data: 1\n\n"), ends(b": nothing\n\n"), ends(), ends(b"id: 9\n\n"))
@@ -204,6 +216,7 @@ async def test_a_204_ends_its_request_at_once() -> None:
     ):
         assert client.statistics().active == 0
         assert [event async for event in events] == []
+        assert len(server.requests) == 1
 
 
 async def test_connections_that_break_without_an_event_are_limited() -> None:
