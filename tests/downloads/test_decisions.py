@@ -61,7 +61,8 @@ def test_a_content_range_is_read_exactly(value: str | None, parsed: ContentRange
         (Head(status=200, etag='"v2"'), HELD, Replace(None, Validator("etag", '"v2"'))),
         (Head(status=200, content_length="5, 5"), HELD, Replace(None, None)),
         (Head(status=200, content_length="-1"), Held(), Replace(None, None)),
-        (Head(status=200, content_encoding="Identity"), Held(), Replace(None, None)),
+        (Head(status=200, content_encoding=" Identity"), Held(), Replace(None, None)),
+        (Head(status=200, content_encoding=""), Held(), Replace(None, None)),
     ],
 )
 def test_a_200_is_the_whole_file(head: Head, held: Held, expected: Decision) -> None:

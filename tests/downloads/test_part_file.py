@@ -1,9 +1,11 @@
 """The part of a download that is on the disk: what it belongs to, who has it, and what stays."""
 
 import contextlib
+import errno
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,20 @@ from typed_async_client.downloads.validators import Validator
 
 V1 = Validator("etag", '"v1"')
 URL = "https://files.test/a"
+
+
+@pytest.fixture(autouse=True)
+def _no_open_files() -> Iterator[None]:
+    """Fail if a test leaves a file open, which would stay locked."""
+    before = open_files()
+    yield
+    assert open_files() == before
+
+
+def open_files() -> set[str]:
+    """Return the descriptors of this process; empty where the system doesn't list them."""
+    listed = Path("/dev/fd")
+    return names(listed) if listed.exists() else set()
 
 
 def opened(folder: Path, identity: str = URL) -> PartFile:
@@ -54,7 +70,7 @@ def test_what_was_written_is_found_again(tmp_path: Path) -> None:
     """With what it is a part of; more can be written behind it."""
     left(tmp_path)
     part = opened(tmp_path)
-    assert (part.size, part.held) == (4, Held(4, V1, 6))
+    assert part.held == Held(4, V1, 6)
     part.write(b"ef")
     part.finish()
     assert (tmp_path / "a").read_bytes() == b"abcdef"
@@ -93,6 +109,38 @@ def test_starting_over_forgets_what_was_there(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"x"
 
 
+def test_the_note_of_a_part_that_starts_over_replaces_the_other(tmp_path: Path) -> None:
+    """Nothing is left of a longer one."""
+    left(tmp_path)
+    part = opened(tmp_path)
+    for validator in (Validator("etag", '"a longer one"'), Validator("etag", '""')):
+        part.restart(validator, None)
+        part.write(b"x")
+    part.close()
+    part = opened(tmp_path)
+    assert part.held == Held(1, Validator("etag", '""'), None)
+    part.close()
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power failure, the target is the old file or the whole new one."""
+    synced: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, (tmp_path / "a").exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    part = opened(tmp_path)
+    part.restart(V1, 3)
+    part.write(b"abc")
+    part.finish()
+    assert synced == [(3, False)]
+
+
 def test_files_that_hold_nothing_are_removed(tmp_path: Path) -> None:
     """Nothing is left of a download whose first request failed."""
     part = opened(tmp_path)
@@ -101,7 +149,7 @@ def test_files_that_hold_nothing_are_removed(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
     left(tmp_path)
     part = opened(tmp_path)
-    part.forget()
+    part.restart(None, None)
     part.close()
     assert names(tmp_path) == set()
 
@@ -145,6 +193,20 @@ def test_a_part_that_was_replaced_is_not_stored(tmp_path: Path, data: bytes) -> 
         assert names(tmp_path) == {"a.part"}
         assert (tmp_path / "a.part").read_bytes() == b"other"
         (tmp_path / "a.part").unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file can't be moved")
+def test_a_link_to_the_part_is_not_the_part(tmp_path: Path) -> None:
+    """It isn't put in the place of the target."""
+    part = opened(tmp_path)
+    part.restart(V1, 3)
+    part.write(b"abc")
+    (tmp_path / "a.part").rename(tmp_path / "moved")
+    (tmp_path / "a.part").symlink_to(tmp_path / "moved")
+    with pytest.raises(PartError, match="was removed or replaced"):
+        part.finish()
+    part.close()
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
@@ -257,8 +319,9 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, note: bytes) -> None
     left(tmp_path)
     (tmp_path / "a.part.json").write_bytes(note)
     part = opened(tmp_path)
-    assert (part.size, part.held) == (4, Held())
+    assert part.held == Held()
     part.close()
+    assert (tmp_path / "a.part").read_bytes() == b"abcd"
 
 
 @pytest.mark.parametrize(
@@ -266,6 +329,7 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, note: bytes) -> None
     [
         ({"total": 4}, Held(4, V1, 4)),
         ({"total": 3}, Held()),
+        ({"total": 0}, Held()),
         ({"total": -1}, Held(4, V1, None)),
         ({"total": "6"}, Held(4, V1, None)),
         ({"total": True}, Held(4, V1, None)),
@@ -275,6 +339,7 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, note: bytes) -> None
         ({"etag": None}, Held()),
         ({"etag": None, "last_modified": "a\r\nX: y"}, Held()),
         ({"etag": None, "last_modified": "é"}, Held()),
+        ({"etag": None, "last_modified": " Mon"}, Held()),
         ({"etag": None, "last_modified": ""}, Held()),
     ],
 )
@@ -328,6 +393,29 @@ def test_a_full_disk_is_reported_as_it_is(tmp_path: Path) -> None:
     part = opened(tmp_path)
     assert part.held == Held(4, V1, 6)
     part.close()
+
+
+def test_what_is_written_piece_by_piece_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may take less than it is given, and fail then."""
+    part = opened(tmp_path)
+    part.restart(V1, 9)
+    pieces, write = [2, 3, 1], os.write
+
+    def write_some(descriptor: int, data: memoryview) -> int:
+        if not pieces:
+            raise OSError(errno.ENOSPC, "full")
+        return write(descriptor, data[: pieces.pop(0)])
+
+    monkeypatch.setattr(os, "write", write_some)
+    part.write(b"abcde")
+    assert part.held.size == 5
+    with pytest.raises(OSError, match="full"):
+        part.write(b"fghi")
+    assert part.held.size == 6
+    part.close()
+    assert (tmp_path / "a.part").read_bytes() == b"abcdef"
 
 
 def test_where_a_download_is_stored_is_checked(tmp_path: Path) -> None:

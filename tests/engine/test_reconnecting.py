@@ -1,8 +1,10 @@
 """What happens between two connections of an event stream, step by step."""
 
 import asyncio
+import contextlib
 import logging
 import math
+import weakref
 from typing import Any
 
 import httpx
@@ -115,14 +117,52 @@ def test_a_connection_that_is_never_made_costs_nothing(*, stored: bool) -> None:
     assert shared.left() == 2
 
 
-def test_a_flow_that_is_closed_gives_back_what_needs_no_driver() -> None:
-    """No step follows."""
-    shared = Shared(stored=False)
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_flow_that_is_closed_gives_back_what_needs_no_driver(*, stored: bool) -> None:
+    """No step follows, so what a store has given is lost."""
+    shared = Shared(stored=stored)
     flow = reconnection_flow(shared.run(), ended(BROKEN))
-    assert isinstance(next(flow), Sleep)
+    step = next(flow)
+    while isinstance(step, Consult):
+        step = flow.send(step.function(step.argument))
+    assert isinstance(step, Sleep)
     assert shared.left() == 1
     flow.close()
-    assert shared.left() == 2
+    assert shared.left() == (1 if stored else 2)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_request_is_not_counted_again_when_its_stream_is_connected_again(*, stored: bool) -> None:
+    """Even if a middleware has answered it, so that it made no attempt itself."""
+    budget = RetryBudget(ratio=1.0, min_per_second=0.2, ttl=10.0)
+    shared = SharedPolicies(SyncLocalStore() if stored else None)
+    policies = Resilience(retry=RetryPolicy(max_retries=2, base_delay=1.0), budget=budget)
+    for _ in range(2):
+        drive(reconnection_flow(new_run(policies, shared=shared), ended(BROKEN)))
+    with pytest.raises(BudgetExhaustedError):
+        drive(reconnection_flow(new_run(policies, shared=shared), ended(BROKEN)))
+
+
+def test_an_error_is_freed_with_its_last_reference() -> None:
+    """No frame in its traceback refers to it."""
+    error = httpx.ReadError("cut")
+    alive = weakref.ref(error)
+    with contextlib.suppress(httpx.ReadError):
+        drive(reconnection_flow(new_run(Resilience.connect_only()), ended(error, 3)))
+    del error
+    assert alive() is None
+
+
+def test_the_request_and_the_attempts_are_those_of_the_last_connection() -> None:
+    """Its error knows the request if it was never answered."""
+    run = new_run(Resilience.connect_only())
+    run.keep_interrupted(run.new_attempt(), asyncio.CancelledError())
+    end = StreamEnd(error=BROKEN, request=None, failures=0, asked=61.0)
+    with pytest.raises(RetryAfterTooLongError) as raised:
+        drive(reconnection_flow(run, end))
+    assert raised.value.request is REQUEST
+    assert len(raised.value.history) == 1
+    assert raised.value.history == run.history
 
 
 def test_the_delay_depends_on_the_failures_and_on_what_the_server_asked_for() -> None:

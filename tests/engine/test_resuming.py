@@ -14,11 +14,10 @@ from typed_async_client.engine.shared import SharedPolicies
 from typed_async_client.engine.steps import Consult, Sleep, Step
 from typed_async_client.policies.budget import RetryBudget
 from typed_async_client.policies.classify import Fault
-from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter, RetryPolicy
 from typed_async_client.stores.local import SyncLocalStore
 
-LOST = Facts(fault=Fault.LOST, sent=Sent.ANSWERED)
+LOST = Fault.LOST
 ONE = RetryBudget(ratio=0.0, min_per_second=1.0, ttl=1.0)
 STEADY = RetryPolicy(jitter="none", base_delay=1.0, max_retries=3)
 LIMITED = Resilience(retry=STEADY, budget=ONE)
@@ -103,3 +102,20 @@ def test_a_flow_that_is_dropped_gives_back_what_it_has_taken() -> None:
     assert isinstance(next(flow), Sleep)
     flow.close()
     assert run.states["budget"].balance(run.now()) == pytest.approx(1.0)
+
+
+def test_a_wait_depends_on_the_one_before_it_only_without_progress() -> None:
+    """With decorrelated jitter, whose delays follow from each other."""
+    policy = RetryPolicy(jitter="decorrelated", base_delay=1.0, max_delay=100.0, max_retries=9)
+    run = new_run(Resilience(retry=policy))
+    first, second, after_progress = (played(run, failures)[1] for failures in (1, 2, 1))
+    assert first < second
+    assert after_progress == first
+
+
+def test_a_download_is_not_counted_as_a_request() -> None:
+    """Only its requests are, each by itself."""
+    budget = RetryBudget(ratio=1.0, min_per_second=1.0, ttl=1.0)
+    run = new_run(Resilience(retry=STEADY, budget=budget))
+    assert played(run, 1) == (RetryAfter(1.0), [1.0])
+    assert played(run, 1) == (GiveUp(GiveUpReason.BUDGET), [])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_async_client.policies.deadline import attempt_end, shrunk
+from typed_async_client.policies.deadline import attempt_end, deadline_option, shrunk
 
 PHASES = {"connect": 5.0, "read": 60.0, "write": None, "pool": 0.0}
 
@@ -61,3 +61,13 @@ def test_nothing_is_allowed_past_the_deadline(
     left = shrunk({"read": phase}, now=now, until=until)["read"]
     assert left is not None
     assert 0 <= left <= max(0.0, deadline - now)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "seconds"), [(2.5, 2.5), (math.inf, None), (0.0, 1e-6), (-3.0, 1e-6)]
+)
+def test_a_request_after_the_deadline_gets_a_moment(
+    remaining: float, seconds: float | None
+) -> None:
+    """The option must be above 0, and the request fails with the error of its deadline."""
+    assert deadline_option(remaining) == seconds

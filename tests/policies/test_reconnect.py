@@ -54,6 +54,7 @@ def test_connections_without_events_are_limited() -> None:
     [
         (0.0, 0.5, RetryAfter(1.0, "backoff")),
         (0.9, 0.5, RetryAfter(1.0, "backoff")),
+        (1.0, 0.5, RetryAfter(1.1, "server")),
         (3.0, 0.0, RetryAfter(3.0, "server")),
         (3.0, 0.5, RetryAfter(3.3, "server")),
         (60.0, 0.5, RetryAfter(60.0, "server")),

@@ -161,3 +161,13 @@ def test_a_comment_may_be_of_any_length(start: bytes) -> None:
     events, parser = parsed([b"".join(parts), b"x\ndata: 2\n\n"], max_bytes=20)
     data = "1\n2" if b"1" in start else "2"
     assert (events, parser.is_too_large) == ([("message", data, "first", None)], False)
+
+
+@pytest.mark.parametrize(("max_bytes", "is_too_large"), [(16, False), (15, True)])
+def test_the_bytes_of_an_event_are_those_of_its_lines(
+    max_bytes: int, *, is_too_large: bool
+) -> None:
+    """Each with its end; the empty one that ends it is free."""
+    parser = EventParser(lambda *fields: fields, max_bytes=max_bytes)
+    events = parser.feed(b"data: 1\ndata: 2\n\n")
+    assert (parser.is_too_large, len(events)) == (is_too_large, 0 if is_too_large else 1)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fault_handlers import wait_until
 from file_server import FILE, FileServer, lie, names, part, serving, size_of
+from steady_loop import advance
 
 from typed_async_client import (
     AsyncResilientClient,
@@ -18,7 +19,7 @@ from typed_async_client import (
     RetryBudget,
     RetryPolicy,
 )
-from typed_async_client.testing import SeenRequest, Wire
+from typed_async_client.testing import FaultServer, SeenRequest, Wire, each_request
 
 SIZE = len(FILE)
 OLD = ["Last-Modified: Mon, 01 Jan 2024 10:00:00 GMT", "Date: Mon, 01 Jan 2024 10:05:00 GMT"]
@@ -101,6 +102,58 @@ async def test_another_call_goes_on_where_the_last_one_was(tmp_path: Path) -> No
     assert seen[-1] == DownloadProgress(SIZE, SIZE, 100_000, 1)
 
 
+@pytest.mark.parametrize(
+    ("user", "signature", "is_resumed"),
+    [("me:two@", "one", True), ("", "one", True), ("me:one@", "two", False)],
+)
+async def test_a_part_belongs_to_a_url_whoever_asks_for_it(
+    tmp_path: Path, user: str, signature: str, *, is_resumed: bool
+) -> None:
+    """Its parameters count, also those that the note hides; the password in it doesn't."""
+    files = FileServer(cuts=[100_000])
+    async with serving(files, max_retries=0) as (url, client):
+        first = url.replace("//", "//me:one@")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.download(first, tmp_path / "a", params={"sig": "one"})
+        again = url.replace("//", f"//{user}")
+        done = await client.download(again, tmp_path / "a", params={"sig": signature})
+    assert (done.path.read_bytes(), done.resumed_at) == (FILE, 100_000 if is_resumed else 0)
+
+
+async def test_a_file_needs_no_room_in_memory(tmp_path: Path) -> None:
+    """The limit on responses that are kept doesn't apply to it, nor to its rest."""
+    files = FileServer(cuts=[100_000])
+    async with serving(files, max_response_bytes=1000) as (url, client):
+        done = await client.download(url, tmp_path / "a")
+    assert (done.path.read_bytes(), done.resumes) == (FILE, 1)
+
+
+async def test_a_client_that_was_not_entered_counts_the_deadline_by_its_loop(
+    tmp_path: Path,
+) -> None:
+    """It is bound to the loop by the first download."""
+
+    async def look(progress: DownloadProgress) -> None:
+        await asyncio.sleep(0)
+
+    advance(100.0)
+    async with FaultServer(each_request(FileServer())) as server:
+        client = AsyncResilientClient()
+        done = await client.download(server.url, tmp_path / "a", deadline=50.0, progress=look)
+        await client.close()
+    assert done.path.read_bytes() == FILE
+
+
+async def test_an_error_says_nothing_of_resuming_if_there_is_nothing_to_resume(
+    tmp_path: Path,
+) -> None:
+    """The connection was lost before the first byte."""
+    async with serving(FileServer(cuts=[0]), max_retries=0) as (url, client):
+        with pytest.raises(httpx.RemoteProtocolError) as raised:
+            await client.download(url, tmp_path / "a")
+    assert not any("on the disk" in note for note in getattr(raised.value, "__notes__", []))
+
+
 async def test_an_old_date_will_do_without_an_entity_tag(tmp_path: Path) -> None:
     """The file hasn't changed for minutes when it was sent."""
     files = FileServer(headers=OLD, cuts=[100_000])
@@ -124,6 +177,33 @@ async def test_a_download_starts_over_without_a_strong_validator(
     assert done.path.read_bytes() == FILE
     assert files.ranges == [("", ""), ("", "")]
     assert (files.sent, done.fetched, done.resumes) == (SIZE + 100_000, SIZE + 100_000, 0)
+
+
+async def test_a_file_that_has_changed_since_the_last_call_is_sent_whole(tmp_path: Path) -> None:
+    """Nothing of the part is in the file, and nothing says so."""
+    files, seen = FileServer(cuts=[100_000]), list[DownloadProgress]()
+    async with serving(files, max_retries=0) as (url, client):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.download(url, tmp_path / "a")
+        files.body, files.headers = FILE[::-1], ['ETag: "v2"']
+        done = await client.download(url, tmp_path / "a", progress=seen.append)
+    assert (done.path.read_bytes(), done.resumed_at, done.resumes) == (FILE[::-1], 0, 0)
+    assert {each.resumed_at for each in seen} == {0}
+
+
+async def test_the_size_may_be_known_only_with_the_rest(tmp_path: Path) -> None:
+    """The first response didn't announce it."""
+    seen: list[DownloadProgress] = []
+
+    async def begin(request: SeenRequest, wire: Wire) -> None:
+        await wire.send(b'HTTP/1.1 200 OK\r\nETag: "v1"\r\nTransfer-Encoding: chunked\r\n\r\n')
+        await wire.send(b"a\r\n" + FILE[:10])
+        await wire.finish()
+
+    async with serving(FileServer(replies=[begin])) as (url, client):
+        done = await client.download(url, tmp_path / "a", progress=seen.append)
+    assert (done.path.read_bytes(), done.resumes) == (FILE, 1)
+    assert (seen[0].total, seen[-1].total) == (None, SIZE)
 
 
 async def test_a_file_that_has_changed_is_sent_whole(tmp_path: Path) -> None:
@@ -204,6 +284,19 @@ async def test_requests_without_progress_are_limited(tmp_path: Path) -> None:
         with pytest.raises(httpx.RemoteProtocolError, match="no complete response"):
             await client.download(url, tmp_path / "a")
     assert [int(asked[6:-1] or 0) for asked, _ in files.ranges if asked] == [10, 10, 20, 20]
+
+
+async def test_a_part_that_cannot_be_resumed_is_no_progress(tmp_path: Path) -> None:
+    """It doesn't hide the progress that the next call makes."""
+    files = FileServer(headers=[], cuts=[100_000])
+    async with serving(files, max_retries=1) as (url, client):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.download(url, tmp_path / "a", client.new_context(max_retries=0))
+        assert size_of(tmp_path / "a.part") == 100_000
+        files.headers, files.cuts, files.replies = ['ETag: "v1"'], [10, 10], [lose_head]
+        done = await client.download(url, tmp_path / "a")
+    assert (done.path.read_bytes(), done.resumed_at, done.fetched) == (FILE, 0, SIZE)
+    assert [asked for asked, _ in files.ranges] == ["", "", "", "bytes=10-", "bytes=20-"]
 
 
 async def test_a_policy_that_retries_counts_together_with_the_download(tmp_path: Path) -> None:

@@ -23,11 +23,15 @@ REST = FILE[CUT:]
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
-async def endless(request: SeenRequest, wire: Wire) -> None:
-    """Send more than the range that was announced."""
-    head = f"Content-Range: bytes {CUT}-{SIZE - 1}/{SIZE}".encode()
-    await wire.send(b'HTTP/1.1 206 OK\r\nETag: "v1"\r\nTransfer-Encoding: chunked\r\n' + head)
-    await wire.send(b"\r\n\r\n" + b"%x\r\n%s\r\n0\r\n\r\n" % (len(FILE), FILE))
+def chunked(body: bytes) -> Reply:
+    """Announce the rest of the file, and send a body of another length."""
+
+    async def reply(request: SeenRequest, wire: Wire) -> None:
+        head = f"Content-Range: bytes {CUT}-{SIZE - 1}/{SIZE}".encode()
+        await wire.send(b'HTTP/1.1 206 OK\r\nETag: "v1"\r\nTransfer-Encoding: chunked\r\n' + head)
+        await wire.send(b"\r\n\r\n" + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+
+    return reply
 
 
 LIES: dict[str, tuple[Reply, str]] = {
@@ -46,7 +50,8 @@ LIES: dict[str, tuple[Reply, str]] = {
         lie(206, REST, "Content-Type: multipart/byteranges; boundary=x"),
         "multipart/byteranges",
     ),
-    "more bytes": (endless, "more bytes than the 300000"),
+    "more bytes": (chunked(FILE), "more bytes than the 300000"),
+    "one byte more": (chunked(REST + b"x"), "more bytes than the 300000"),
     "fewer bytes": (
         lie(206, b"x", 'ETag: "v1"', f"Content-Range: bytes {CUT}-{SIZE - 1}/{SIZE}"),
         "1 bytes, which aren't those of",

@@ -227,3 +227,12 @@ async def test_lines_are_only_read_within_the_context() -> None:
             _ = lines.response
         with pytest.raises(RuntimeError, match="entered before"):
             await stream.__aenter__()
+
+
+async def test_lines_need_no_room_in_memory() -> None:
+    """The limit on responses that are kept doesn't apply to them."""
+    async with (
+        serving(max_response_bytes=5) as (url, client),
+        client.lines("GET", f"{url}rows") as lines,
+    ):
+        assert [json.loads(line) async for line in lines] == ROWS

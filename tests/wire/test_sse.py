@@ -156,6 +156,7 @@ async def test_a_response_that_is_no_event_stream_is_an_error(
                 pytest.fail("there are no events")
         assert words in str(raised.value)
         assert "s3cret" not in str(raised.value)
+        assert "x" * 92 not in str(raised.value)
         assert (await client.wait_for_request("r")).error is raised.value
         assert (len(server.requests), active_in(client)) == (1, 0)
 

@@ -1,13 +1,25 @@
 """``client.sse()`` connects again: after which ends, with which id, and how often."""
 
 import asyncio
+import contextlib
 import io
 import logging
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
-from event_servers import active_in, breaks, ends, ids_sent, no_content, serving, stalls
+from event_servers import (
+    active_in,
+    breaks,
+    chunk,
+    ends,
+    ids_sent,
+    no_content,
+    open_stream,
+    serving,
+    stalls,
+)
 from fault_handlers import wait_until
 from leak_checks import no_leaks
 from steady_loop import pass_time
@@ -64,14 +76,19 @@ async def test_an_id_that_no_header_can_carry_is_not_sent(last: bytes) -> None:
         assert ids_sent(server) == ["0", None, None]
 
 
-async def test_a_body_that_can_be_sent_once_has_one_connection() -> None:
+@pytest.mark.parametrize("library", [None, httpx, httpx2])
+async def test_a_body_that_can_be_sent_once_has_one_connection(library: Any) -> None:
     """Nothing is waited for: the break is raised, with a note, and a normal end is one."""
     retry = b"retry: 60000\ndata: a\n\n"
-    async with serving(breaks(retry), ends(retry)) as (server, client):
+    async with contextlib.AsyncExitStack() as stack:
+        own: dict[str, Any] = {}
+        if library is not None:
+            own["http_client"] = await stack.enter_async_context(library.AsyncClient())
+        server, client = await stack.enter_async_context(serving(breaks(retry), ends(retry), **own))
         options: Any = {"method": "POST", "reconnect": True}
         async with client.sse(server.url, content=iter([b"x"]), **options) as events:
             assert (await anext(events)).data == "a"
-            with pytest.raises(httpx.RemoteProtocolError) as raised:
+            with pytest.raises((library or httpx).RemoteProtocolError) as raised:
                 await anext(events)
             assert [event async for event in events] == []
         (note,) = raised.value.__notes__
@@ -147,6 +164,18 @@ async def test_the_log_tells_of_each_reconnection(caplog: pytest.LogCaptureFixtu
     ]
 
 
+async def test_what_the_server_has_asked_for_applies_to_later_connections(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The second one doesn't say it again."""
+    answers = ends(b"retry: 10\ndata: 1\n\n"), ends(b"data: 2\n\n"), no_content
+    with caplog.at_level(logging.INFO, logger="typed_async_client"):
+        async with serving(*answers) as (server, client), client.sse(server.url) as events:
+            assert [event.data async for event in events] == ["1", "2"]
+    waits = [line for line in caplog.messages if "reconnecting the event stream" in line]
+    assert [line.partition("stream in ")[2] for line in waits] == ["0.01 s (it ended)"] * 2
+
+
 async def test_connections_without_an_event_are_limited() -> None:
     """An event starts the count again; a stream that always ends isn't asked for forever."""
     answers = (ends(), ends(b"data: 1\n\n"), ends(b": nothing\n\n"), ends(), ends(b"id: 9\n\n"))
@@ -159,6 +188,35 @@ async def test_connections_without_an_event_are_limited() -> None:
             assert events.last_event_id == "9"
         assert raised.value.request.url == server.url
         assert len(server.requests) == 5
+
+
+async def test_a_connection_that_has_brought_an_event_need_not_end_with_one() -> None:
+    """A comment may follow it, as servers send to show that they are alive."""
+    was_read = asyncio.Event()
+
+    async def comment(wire: Wire) -> None:
+        await was_read.wait()
+        await wire.send(chunk(b": alive\n"))
+        await wire.finish()
+
+    answer = open_stream(b"data: 1\n\n", then=comment)
+    async with serving(answer, no_content) as (server, client):
+        async with client.sse(server.url, client.new_context(max_retries=0)) as events:
+            assert (await anext(events)).data == "1"
+            was_read.set()
+            assert [event async for event in events] == []
+        assert len(server.requests) == 2
+
+
+async def test_a_204_ends_its_request_at_once() -> None:
+    """It needn't be left for that."""
+    async with (
+        serving(no_content) as (server, client),
+        client.sse(server.url) as events,
+    ):
+        assert client.statistics().active == 0
+        assert [event async for event in events] == []
+        assert len(server.requests) == 1
 
 
 async def test_connections_that_break_without_an_event_are_limited() -> None:

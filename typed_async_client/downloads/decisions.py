@@ -43,7 +43,7 @@ _NUMBER: Final = re.compile(_DIGITS, re.ASCII)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What counts of the head of a response; header values are None where there are none.
+    """The parts of a response's head that a download needs; a missing header is None.
 
     Attributes:
         status: the status.
@@ -68,7 +68,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Held:
-    """What is on the disk, whose rest the request has asked for.
+    """What is on the disk, and what the request has asked for the rest of.
 
     Attributes:
         size: bytes; 0 if the request has asked for the whole file.
@@ -96,11 +96,11 @@ class Append:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Replace:
-    """The body is the whole file; what is on the disk is of no use.
+    """The body is the whole file, and replaces what is on the disk.
 
     Attributes:
         total: its bytes; None if unknown.
-        validator: what the next request can ask for the rest with; None for nothing.
+        validator: what a request for the rest can refer to; None if there can be none.
     """
 
     total: int | None
@@ -173,7 +173,7 @@ def decide(head: Head, held: Held, *, takes_coded: bool = False) -> Decision:
         return _unsatisfied(head, held)
     if head.status not in {_OK, _PARTIAL}:
         return Fail(_unusable(head.status))
-    coding = (head.content_encoding or "identity").strip().lower()
+    coding = (head.content_encoding or "").strip().lower()
     if coding not in {"", "identity"} and not takes_coded:
         return Fail(
             f"the server has compressed the file (Content-Encoding: {coding!r:.50}), unasked; to "
@@ -223,7 +223,7 @@ def _unsatisfied(head: Head, held: Held) -> Decision:
         return Distrust(f"no rest, with Content-Range: {head.content_range!r:.100}")
     if int(matched[1]) != held.size:
         return Distrust(f"a file of {matched[1]} bytes, of which there are {held.size}")
-    etag = held.validator.value if head.etag is None else head.etag  # it needn't be told again
+    etag = held.validator.value if head.etag is None else head.etag  # it needn't be repeated
     if not held.validator.agrees_with(etag, head.last_modified):
         return Distrust(f"another version of the file: {_version(head, held.validator)}")
     return Done()

@@ -1,9 +1,6 @@
 """Downloads files: each download is one or more streamed requests, and resumes what has broken off."""
 
-import contextvars
 import dataclasses
-import functools
-import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
@@ -33,7 +30,8 @@ from typed_async_client.httpx_types import (
     TimeoutTypes,
     UseClientDefault,
 )
-from typed_async_client.policies.facts import Facts
+from typed_async_client.policies.classify import Fault
+from typed_async_client.policies.deadline import deadline_option
 from typed_async_client.policies.resilience import Resilience
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter
 from typed_async_client.spelling import check_names
@@ -48,12 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DownloadOptions", "Downloading"]
 
-_SHORTEST: Final = 1e-6
-"""Seconds that a request gets whose deadline has passed: it says so itself."""
-
 
 class DownloadOptions(TypedDict, total=False):
-    """The options of a download, which mean what they mean for a request."""
+    """The options of a download; each means what it means for a request."""
 
     params: QueryParamTypes | None
     headers: HeaderTypes | None
@@ -137,8 +132,9 @@ class Downloading(Streaming):
         headers = check_headers(options.get("headers"))
         target = target_of(path)
         self._engine.start()  # the loop's clock is needed first
-        run, sender = self._prepare("GET", url, context, {**options, "headers": headers})
-        requests = _Requests(self, url, run, sender, {**options, "headers": headers})
+        chosen = {**options, "headers": headers}
+        run, sender = self._prepare("GET", url, context, chosen)
+        requests = _Requests(self, url, run, sender, chosen)
         part = _open_part(target, run, f"{_without_userinfo(url)} {options.get('params')!r}")
         transfer = Transfer(
             run, part, requests.open, requests.wait, progress, takes_coded=takes_coded(headers)
@@ -191,11 +187,10 @@ class _Requests:
                 context.renew(), request_id=request_id, current_attempt=failures
             )
         self.ids.append(context.request_id)
-        remaining = run.remaining()
         options: dict[str, Any] = {
             **self._options,
             "headers": range_headers(self._options["headers"], held),
-            "deadline": None if remaining == math.inf else max(remaining, _SHORTEST),
+            "deadline": deadline_option(run.remaining()),
             "raise_on_status": True,
             "max_response_bytes": None,  # a file doesn't have to fit into memory
         }
@@ -206,14 +201,12 @@ class _Requests:
         result = self._client.get_result(self.ids[-1])
         self.attempts += 1 if result is None else result.attempts
 
-    async def wait(self, facts: Facts, failures: int) -> RetryAfter | GiveUp:
+    async def wait(self, fault: Fault, failures: int) -> RetryAfter | GiveUp:
         """Wait until another request may be sent, unless none may."""
-        engine = self._client._engine  # noqa: SLF001 - a part of the client
-        if engine.is_closed:
+        if self._client._engine.is_closed:  # noqa: SLF001 - a part of the client
             return GiveUp(GiveUpReason.FINAL)
-        publish = functools.partial(engine.monitor.publish, caller=contextvars.copy_context())
-        driver = AsyncDriver(self._sender, publish)
-        return await driver.drive(resume_flow(self._run, facts, failures))
+        driver = AsyncDriver(self._sender, lambda _: None)  # the flow publishes nothing
+        return await driver.drive(resume_flow(self._run, fault, failures))
 
 
 def _open_part(target: "Path", run: "Run", identity: str) -> PartFile:
@@ -230,7 +223,7 @@ def _open_part(target: "Path", run: "Run", identity: str) -> PartFile:
 
 
 def _without_userinfo(url: httpx.URL | str) -> str:
-    """Return a URL without its password, which a hash of the URL could be tested for."""
+    """Return a URL without its password, which could be guessed from a hash of the URL."""
     return str(httpx.URL(str(url)).copy_with(username="", password=""))
 
 
@@ -240,7 +233,7 @@ def _described(target: "Path", part: PartFile, transfer: Transfer, requests: _Re
     known = validator.value if validator is not None and validator.kind == "etag" else None
     return Download(
         path=target,
-        size=part.size,
+        size=part.held.size,
         etag=head.etag or known,
         resumed_at=transfer.resumed_at,
         resumes=transfer.resumes,
@@ -254,6 +247,6 @@ def _described(target: "Path", part: PartFile, transfer: Transfer, requests: _Re
 
 
 def _complete(response: Any) -> bool | None:
-    """Whether a body without a length was marked at its end; only our own pool tells if it wasn't."""
+    """Whether the end of a body without a length was marked; only our own pool reports if it wasn't."""
     complete: bool | None = response.extensions.get("complete", True)
     return complete

@@ -13,7 +13,8 @@ class DownloadError(httpx.RequestError):
     """The file can't be downloaded, although the server answers.
 
     The server has sent parts that don't belong together, or a status that comes with no file; or
-    another download, or another program, uses the file that it writes to. What can be resumed stays beside the target.
+    another download, or another program, uses the file that this one writes to. What can be resumed
+    stays beside the target.
 
     Args:
         message: what happened.

@@ -1,4 +1,4 @@
-"""Reads what counts of a response's head, and builds the headers that ask for the rest of a file."""
+"""Reads what a download needs of a response's head, and builds the headers that ask for the rest."""
 
 from typing import Any, Final
 
@@ -59,7 +59,7 @@ def head_of(response: Any) -> Head:
     found: dict[str, str] = {}
     for name, value in response.headers.raw:
         key = name.decode("latin-1").lower()
-        text = value.decode("latin-1").strip(" \t")
+        text = value.decode("latin-1")
         found[key] = f"{found[key]}, {text}" if key in found else text
     return Head(
         status=response.status_code,

@@ -10,11 +10,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-if sys.platform == "win32":  # pragma: no cover - tested elsewhere
-    import msvcrt
-else:
-    import fcntl
-
 __all__ = ["is_at", "open_file", "open_locked"]
 
 _FLAGS: Final = (
@@ -55,7 +50,7 @@ def open_locked(path: Path) -> int:
             raise
         if is_current:
             return descriptor
-        os.close(descriptor)  # who had locked it has removed it meanwhile
+        os.close(descriptor)  # the download that had locked it has removed it meanwhile
 
 
 def is_at(descriptor: int, path: Path) -> bool:
@@ -65,13 +60,19 @@ def is_at(descriptor: int, path: Path) -> bool:
     return False
 
 
-def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":  # pragma: no cover - tested elsewhere
+if sys.platform == "win32":  # pragma: no cover - the tests don't run on Windows
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError as error:
             raise BlockingIOError(*error.args) from error
-    else:
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

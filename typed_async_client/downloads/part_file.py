@@ -6,6 +6,7 @@ once, when the file is whole and on the disk.
 """
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
@@ -35,7 +36,7 @@ class PartError(Exception):
 
 
 def target_of(path: "str | os.PathLike[str]") -> Path:
-    """Return where a download is to be stored; for a link, where it leads to.
+    """Return where a download is to be stored; for a link, its target.
 
     Raises:
         TypeError: it isn't a path.
@@ -82,8 +83,7 @@ class PartFile:
         identity: the same with its secrets; only a hash of it is stored.
 
     Attributes:
-        size: bytes of the part.
-        held: what of it can be resumed.
+        held: what is on the disk; empty if another call has left a part that can't be resumed.
 
     Raises:
         BlockingIOError: another download has it open.
@@ -101,9 +101,9 @@ class PartFile:
         self._file: int | None = None
         try:
             self._file = open_file(self._path)
-            self.size: int = os.fstat(self._file).st_size
-            self._check_origin()
-            self.held: Held = self._read_note()
+            size = os.fstat(self._file).st_size
+            self._check_origin(size)
+            self.held: Held = self._read_note(size)
             os.lseek(self._file, 0, os.SEEK_END)
         except BaseException:
             self.close()
@@ -120,7 +120,6 @@ class PartFile:
         os.ftruncate(part, 0)
         os.lseek(part, 0, os.SEEK_SET)
         _copy_mode(self._target, part, and_also=stat.S_IRUSR | stat.S_IWUSR)
-        self.size = 0
         self.held = Held(0, validator, total)
         noted: dict[str, Any] = {"url": self._url, "sha256_of_url": self._identity, "total": total}
         if validator is not None:
@@ -128,10 +127,6 @@ class PartFile:
         os.ftruncate(note, 0)
         os.lseek(note, 0, os.SEEK_SET)
         _write(note, json.dumps(noted, indent=1).encode())
-
-    def forget(self) -> None:
-        """Empty the part, which belongs to nothing that can be asked for again."""
-        self.restart(None, None)
 
     def write(self, data: bytes) -> None:
         """Append to the part. What was written before an error stays.
@@ -143,12 +138,11 @@ class PartFile:
         try:
             _write(part, data)
         finally:
-            self.size = os.lseek(part, 0, os.SEEK_CUR)
-            self.held = Held(self.size, self.held.validator, self.held.total)
+            self.held = dataclasses.replace(self.held, size=os.lseek(part, 0, os.SEEK_CUR))
 
     def learn_total(self, total: int | None) -> None:
         """Take what a response says about the size of the whole file."""
-        self.held = Held(self.size, self.held.validator, total)
+        self.held = dataclasses.replace(self.held, total=total)
 
     def finish(self) -> None:
         """Replace the target with the part, which is whole, and keep its mode. This waits for the disk.
@@ -196,10 +190,10 @@ class PartFile:
         if note is not None and sys.platform != "win32":
             os.close(note)
 
-    def _check_origin(self) -> None:
+    def _check_origin(self, size: int) -> None:
         """Refuse a file that no download has left: each one leaves a note, too."""
         _, note = self._open_files()
-        if self.size and not os.fstat(note).st_size:
+        if size and not os.fstat(note).st_size:
             raise PartError(
                 f"{str(self._path)!r} is in the way, and isn't the part of a download: move or remove "
                 "it, or choose another path"
@@ -210,10 +204,9 @@ class PartFile:
             raise ValueError("the part of a download was closed before")
         return self._file, self._note
 
-    def _read_note(self) -> Held:
+    def _read_note(self, size: int) -> Held:
         """Return what of the part can be resumed; anybody may have changed the note."""
         _, note = self._open_files()
-        os.lseek(note, 0, os.SEEK_SET)
         try:
             noted = json.loads(os.read(note, _MOST_NOTED))
         except (ValueError, RecursionError):
@@ -223,9 +216,9 @@ class PartFile:
         validator, total = _validator_in(noted), noted.get("total")
         if type(total) is not int or total < 0:
             total = None
-        if validator is None or (total is not None and self.size > total):
+        if validator is None or (total is not None and size > total):
             return Held()
-        return Held(self.size, validator, total)
+        return Held(size, validator, total)
 
 
 def _validator_in(noted: dict[str, Any]) -> Validator | None:
@@ -245,7 +238,7 @@ def _copy_mode(source: Path, descriptor: int, *, and_also: int = 0) -> None:
     with contextlib.suppress(FileNotFoundError):
         found, own = source.stat().st_mode, os.fstat(descriptor).st_mode
         wanted = (found | and_also) & 0o777
-        if stat.S_ISREG(found) and wanted != own & 0o777:
+        if wanted != own & 0o777:
             os.fchmod(descriptor, wanted)
 
 

@@ -41,7 +41,6 @@ from typed_async_client.errors import (
 from typed_async_client.facts import fault_of, request_of
 from typed_async_client.httpx_errors import as_httpx_error
 from typed_async_client.policies.classify import Fault
-from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter
 from typed_async_client.redact import error_line
 from typed_async_client.wording import name_server
@@ -62,8 +61,8 @@ _NOT_SATISFIABLE: Final = 416
 OpenStream: TypeAlias = Callable[[Held, int], contextlib.AbstractAsyncContextManager[Any]]
 """Takes what is on the disk, and the failures so far in a row; sends a request for the rest."""
 
-Wait: TypeAlias = Callable[[Facts, int], Awaitable[RetryAfter | GiveUp]]
-"""Takes what is known about a break, and the failures in a row; waits until another may be sent."""
+Wait: TypeAlias = Callable[[Fault, int], Awaitable[RetryAfter | GiveUp]]
+"""Takes what broke a response, and the failures in a row; waits until another request may be sent."""
 
 
 class _End(enum.Enum):
@@ -187,11 +186,12 @@ class Transfer:
                 if data is None:
                     break
                 self.fetched += len(data)
-                if end is not None and self._part.size + len(data) > end:
+                if end is not None and self._part.held.size + len(data) > end:
                     return self._distrust(f"more bytes than the {end} that it has announced")
                 await self._store(data)
-        if end is not None and self._part.size < end:
-            text = f"the response has ended at byte {self._part.size} of {end}"
+        size = self._part.held.size
+        if end is not None and size < end:
+            text = f"the response has ended at byte {size} of {end}"
             return httpx.RemoteProtocolError(self._said(text), request=request_of(response))
         return _End.WHOLE
 
@@ -225,14 +225,12 @@ class Transfer:
         Raises:
             Exception: none may.
         """
-        size = self._part.size
+        size = self._part.held.size
         if size > self._best:
             self._best, self._failures = size, 0
         self._failures += 1
-        fault = fault_of(as_httpx_error(error))
-        facts = Facts(fault=fault, sent=Sent.ANSWERED, idempotent=True)
         _log.info("%s", self._said(f"it broke at byte {size} ({error_line(error)})"))
-        decision = await self._wait(facts, self._failures)
+        decision = await self._wait(fault_of(as_httpx_error(error)), self._failures)
         if isinstance(decision, GiveUp):
             raise self._gave_up(error, decision.reason)
 
@@ -250,9 +248,10 @@ class Transfer:
             raised = BudgetExhaustedError(message, request=request, client=client)
         if raised is not error:
             raised.__cause__ = error
-        if self._part.held.validator is not None and self._part.size:
+        held = self._part.held
+        if held.validator is not None and held.size:
             raised.add_note(
-                f"{self._part.size} bytes are on the disk: another download() of the same URL to the "
+                f"{held.size} bytes are on the disk: another download() of the same URL to the "
                 "same path resumes them"
             )
         return raised
@@ -263,8 +262,7 @@ class Transfer:
             raise self._error(f"the server has sent {reason}; before, {self._distrusted}")
         _log.info("%s", self._said(f"it starts over: the server has sent {reason}"))
         self._distrusted = reason
-        self.resumed_at = 0
-        self._part.forget()
+        self._part.restart(None, None)
         return _End.MORE
 
     def _error(self, reason: str) -> DownloadError:

@@ -1,4 +1,4 @@
-"""Strong validators: what tells that the rest of a file belongs to the bytes that are there already.
+"""Strong validators: they show that the rest of a file belongs to the bytes that are there already.
 
 Pure: header values in, a validator out. RFC 9110 section 13.1.5 says which ones ``If-Range`` may carry.
 """
@@ -58,7 +58,7 @@ def strong_validator(
     Args:
         etag: its ``ETag``; None without one.
         last_modified: its ``Last-Modified``.
-        date: its ``Date``, which tells whether ``Last-Modified`` is strong.
+        date: its ``Date``, which shows whether ``Last-Modified`` is strong.
 
     Example:
         >>> strong_validator('"v1"', None, None)

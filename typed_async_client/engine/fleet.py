@@ -20,7 +20,7 @@ from typed_async_client.stores.protocol import Admission, Reservation, StateKey
 if TYPE_CHECKING:
     from typed_async_client.attempts import Attempt
 
-__all__ = ["FleetAdmission", "settled", "withdrawn"]
+__all__ = ["FleetAdmission", "settled", "waited", "withdrawn"]
 
 
 class FleetAdmission:
@@ -113,6 +113,17 @@ def withdrawn(run: Run) -> Flow[bool]:
     yield from _refunded(run)
     run.withdrawal = yield from _ask(run, "withdraw", "budget", "budget")
     return run.withdrawal is not None
+
+
+def waited(run: Run, seconds: float) -> Flow[None]:
+    """Wait before an extra request; if that is interrupted, give back what it took."""
+    try:
+        yield from Sleep(seconds)
+    except BaseException as interruption:
+        run.refund(run.take_withdrawal())
+        if not isinstance(interruption, GeneratorExit):  # else no driver will perform another step
+            yield from settled(run)
+        raise
 
 
 def settled(run: Run) -> Flow[None]:

@@ -4,10 +4,10 @@ import dataclasses
 import math
 from typing import Any
 
-from typed_async_client.engine.fleet import settled, withdrawn
+from typed_async_client.engine.fleet import settled, waited, withdrawn
 from typed_async_client.engine.log import log_reconnection
 from typed_async_client.engine.run import Run
-from typed_async_client.engine.steps import Flow, Sleep
+from typed_async_client.engine.steps import Flow
 from typed_async_client.errors import (
     BudgetExhaustedError,
     DeadlineExceededError,
@@ -62,14 +62,7 @@ def reconnection_flow(run: Run, end: StreamEnd) -> Flow[Any]:
         delay = yield from _delay(run, end)
     finally:
         del end  # its error refers to this frame
-    try:
-        yield from Sleep(delay)
-    except GeneratorExit:  # the flow was closed: no driver will perform another step
-        run.refund(run.take_withdrawal())
-        raise
-    except BaseException:
-        yield from refund_flow(run, run.take_withdrawal())
-        raise
+    yield from waited(run, delay)
     return run.take_withdrawal()
 
 
@@ -88,7 +81,7 @@ def _delay(run: Run, end: StreamEnd) -> Flow[float]:
             run.is_deposited = True  # it was when it was sent
             run.enter_policies()
             if not (yield from withdrawn(run)):
-                decision = GiveUp(GiveUpReason.BUDGET, end.asked)
+                decision = GiveUp(GiveUpReason.BUDGET)
         if isinstance(decision, GiveUp):
             raise _error_for(run, end, decision)
         log_reconnection(run.record, decision.delay, end.error)

@@ -6,8 +6,12 @@ needs no adjustment when a request waits, is retried, or is passed on.
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
-__all__ = ["attempt_end", "shrunk"]
+__all__ = ["attempt_end", "deadline_option", "shrunk"]
+
+_MOMENT: Final = 1e-6
+"""Seconds that a request gets if no time is left: it fails with an error that says so."""
 
 
 def attempt_end(timeout: float | None, *, now: float, deadline: float) -> float:
@@ -23,6 +27,18 @@ def attempt_end(timeout: float | None, *, now: float, deadline: float) -> float:
         125.0
     """
     return deadline if timeout is None else min(now + timeout, deadline)
+
+
+def deadline_option(remaining: float) -> float | None:
+    """Return the ``deadline`` of one of several requests that share a deadline.
+
+    Args:
+        remaining: seconds until that, infinite for none; not above 0 if it has passed.
+
+    Returns:
+        Seconds > 0; None for no deadline.
+    """
+    return None if remaining == math.inf else max(remaining, _MOMENT)
 
 
 def shrunk(

@@ -2,12 +2,12 @@
 
 import asyncio
 import dataclasses
-import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from typed_async_client.errors import EventTooLargeError, NotEventStreamError
 from typed_async_client.facts import request_of
+from typed_async_client.policies.deadline import deadline_option
 from typed_async_client.redact import one_line
 from typed_async_client.sources.streamed import StreamedBody
 from typed_async_client.streams.parsing.events import EventParser
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTROLS", "EventConnection", "StreamPlan"]
 
 CONTROLS: Final = frozenset(map(chr, (*range(9), *range(10, 32), 127)))
-"""What the value of a header can't contain (RFC 9110 section 5.5)."""
+"""Characters that the value of a header can't contain (RFC 9110 section 5.5)."""
 
 _NO_CONTENT: Final = 204
 """Tells the client not to connect again (HTML standard, section 9.2.3)."""
@@ -32,9 +32,6 @@ _REDIRECTS: Final = range(300, 400)
 
 _SHOWN: Final = 100
 """Characters of a content type in a message."""
-
-_MOMENT: Final = 1e-3
-"""Seconds that a request gets whose deadline has just passed; it fails with an error that says so."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +102,9 @@ class EventConnection(BodyReader):
         last_id = self._last_event_id.strip(" \t")
         if last_id and CONTROLS.isdisjoint(last_id):  # any text but NUL may be the id of an event
             headers.append((b"Last-Event-ID", last_id.encode()))
-        seconds = None
-        if self._until != math.inf:
-            seconds = max(self._until - asyncio.get_running_loop().time(), _MOMENT)
-        return {**self._plan.options, "headers": headers, "deadline": seconds}
+        remaining = self._until - asyncio.get_running_loop().time()
+        deadline = deadline_option(remaining)
+        return {**self._plan.options, "headers": headers, "deadline": deadline}
 
     async def __aenter__(self) -> "httpx.Response":
         """Send the request, and check that its response is an event stream.

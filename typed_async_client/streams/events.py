@@ -35,7 +35,7 @@ class EventStream(
     The first connection is made on entering, and leaving closes the last one.
 
     Args:
-        plan: what it is made of.
+        plan: what its connections have in common.
     """
 
     def __init__(self, plan: StreamPlan) -> None:

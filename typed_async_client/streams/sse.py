@@ -31,7 +31,7 @@ _HEADERS: Final = ((b"Accept", b"text/event-stream"), (b"Cache-Control", b"no-st
 """What a request for events says (HTML standard, section 9.2.2), unless the caller says otherwise."""
 
 _SECONDS: Final = 5.0
-"""Timeout of a client of the caller that doesn't tell its own: the default of httpx."""
+"""Timeout if the caller's client has no ``timeout`` to read: the default of httpx."""
 
 _OWN: Final = ("last_event_id", "max_event_bytes", "method", "reconnect")
 """Options that other requests don't have."""
@@ -58,11 +58,11 @@ class EventStreaming(LineStreaming):
         ``event.retry`` and ``event.json()``.
 
         When the server ends the stream, or the connection breaks, another one follows, with the id of
-        the last event as its ``Last-Event-ID``, unless that has control characters, which a header
-        can't carry. Before that it waits for the backoff of the context,
-        or for the server's ``retry:``, whichever is longer. A 204 ends the stream for good. Attempts
-        in a row that bring no event are limited by ``max_retries``. The retry budget is asked before
-        a connection that follows a broken one.
+        the last event as its ``Last-Event-ID``. An id with control characters isn't sent, since a
+        header can't carry them. The wait before that is the backoff of the context, or the server's
+        ``retry:``, whichever is longer. A 204 ends the stream for good. Attempts in a row that bring
+        no event are limited by ``max_retries``. The retry budget is asked before a connection that
+        follows a broken one.
 
         Each connection is a request of its own, with its own events and result, and the policies
         apply to each until its head has arrived. The request ids are that of the context, followed
@@ -79,8 +79,9 @@ class EventStreaming(LineStreaming):
                 after a body that can be sent only once, such as a generator.
             **options: as for ``stream()``, with some differences. A status of 400 or above is always
                 raised. Without ``timeout``, the server may be silent for any time: the read timeout
-                of the client doesn't apply, nor its ``max_response_bytes``. ``deadline`` are the seconds that the stream may take in
-                all, with all its connections; that of the policies doesn't apply.
+                of the client doesn't apply. Nor does its ``max_response_bytes``. ``deadline`` bounds
+                the whole stream, in seconds, with all its connections; that of the policies doesn't
+                apply.
 
         Returns:
             A context manager that connects on entering, and yields an iterator of the events.
