@@ -143,7 +143,6 @@ class CachedAddresses(Generic[AddressT]):
             return
         expires = now + self._options.ttl
         self._entries[name] = _Entry(found, expires, refresh_at=expires)
-        self._entries.move_to_end(name)
         if len(self._entries) > self._options.max_hosts:
             self._entries.popitem(last=False)
 
