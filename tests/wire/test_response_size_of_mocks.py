@@ -65,6 +65,34 @@ async def test_the_response_of_a_mock_is_limited(kind: str, *, is_external: bool
             await client.request("GET", "http://a.test/")
 
 
+async def test_a_length_with_more_digits_than_python_converts_is_too_large() -> None:
+    """It isn't an error of another kind."""
+    response = httpx.Response(200, content=parts_of(FITS), headers={"Content-Length": "9" * 5000})
+    transport = httpx.MockTransport(lambda _: response)
+    async with AsyncResilientClient(transport=transport, max_response_bytes=CAP) as client:
+        with pytest.raises(ResponseTooLargeError, match=r"its Content-Length is 9{19}$"):
+            await client.request("GET", "http://a.test/")
+
+
+async def test_the_iteration_of_a_body_that_is_too_large_is_ended() -> None:
+    """At once, although the traceback of the error refers to it."""
+    closed: list[str] = []
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield FITS
+            finally:
+                closed.append("body")
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
+    async with AsyncResilientClient(transport=transport, max_response_bytes=CAP) as client:
+        with pytest.raises(ResponseTooLargeError) as raised:
+            await client.request("GET", "http://a.test/")
+        assert (closed, raised.value.limit) == (["body"], CAP)
+
+
 async def test_a_mocked_response_that_was_closed_unread_is_left_alone() -> None:
     """There is no body to check."""
 

@@ -72,6 +72,9 @@ async def test_what_is_declared_is_refused_when_it_is_read() -> None:
         assert response.headers["content-length"] == str(len(LARGE))
         with pytest.raises(ResponseTooLargeError, match=f"its Content-Length is {CAP + 1}"):
             await response.aread()
+        pool = client.health().pool
+        assert pool is not None
+        assert pool.active == 0  # before the response is left
 
 
 @pytest.mark.parametrize("way", ["pool", "httpx transport", "external httpx", "external httpx2"])

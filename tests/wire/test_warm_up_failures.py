@@ -1,6 +1,7 @@
 """Connections that can't be opened early: failures, cancellation, and closing."""
 
 import asyncio
+import itertools
 import pickle
 import ssl
 
@@ -36,6 +37,7 @@ async def test_a_failure_is_reported_and_not_raised() -> None:
         assert type(first.error) is httpx.ConnectError
         assert str(first.error) == f"cannot connect to 127.0.0.1:{bad.port}: Connection refused"
         assert isinstance(first.error.__cause__, Exception)
+        assert (first.error.__traceback__, first.error.__cause__.__traceback__) == (None, None)
         assert repr(pickle.loads(pickle.dumps(first))) == repr(first)
         pool = client.health().pool
         assert pool is not None
@@ -57,6 +59,36 @@ async def test_a_failed_handshake_is_reported(handler: Handler, context: ssl.SSL
         (report,) = await client.warm_up([f"https://localhost:{server.port}"])
         assert isinstance(report.error, httpx.ConnectError)
         assert (report.opened, report.missing) == (0, 1)
+
+
+async def test_after_a_failure_no_more_is_tried_where_one_connection_may_be_enough() -> None:
+    """Whether the origin speaks HTTP/2 isn't known then."""
+    async with FaultServer(reset_on_connect) as server:
+        transport = new_transport(tls=True, http2=True)
+        async with pool_client(transport):
+            (report,) = await transport.warm_up([f"https://localhost:{server.port}"], connections=3)
+            assert isinstance(report.error, httpx.ConnectError)
+            assert (report.opened, report.missing, server.connections) == (0, 3, 1)
+
+
+async def test_the_first_of_several_failures_is_reported() -> None:
+    """The connections are opened at the same time; later errors are often consequences."""
+    numbers = itertools.count(1)
+
+    async def respond(wire: Wire) -> None:
+        if next(numbers) == 1:
+            wire.reset()
+        else:
+            await wait_until(lambda: bool(transport.statistics().closed))
+            await wire.send(b"this isn't TLS")
+
+    async with FaultServer(respond) as server:
+        transport = new_transport(tls=True)
+        async with pool_client(transport):
+            url = f"https://localhost:{server.port}"
+            (report,) = await transport.warm_up([url], connections=2)
+            assert (report.missing, sum(transport.statistics().closed.values())) == (2, 2)
+            assert "Connection reset by peer" in str(report.error)
 
 
 async def greet(wire: Wire) -> None:

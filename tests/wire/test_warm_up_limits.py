@@ -51,6 +51,7 @@ async def test_concurrent_calls_keep_the_limits_together() -> None:
             reports = [report for (report,) in await asyncio.gather(*calls)]
             assert sum(report.opened for report in reports) == 2
             assert transport.statistics() == expected_statistics(idle=2, opened=2)
+            assert transport._pool._warm_ups._tasks == set()
 
 
 @pytest.mark.parametrize(

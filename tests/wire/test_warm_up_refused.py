@@ -52,6 +52,19 @@ async def test_bad_input_is_refused_before_anything_is_opened(
         assert server.connections == 0
 
 
+async def test_one_bad_url_keeps_every_pool_from_opening_anything() -> None:
+    """Also if another pool serves it."""
+    async with FaultServer(answer()) as server:
+        mounts = {"http://": AsyncPoolTransport()}
+        async with (
+            httpx.AsyncClient(transport=AsyncPoolTransport(), mounts=mounts) as external,
+            AsyncResilientClient(http_client=external) as client,
+        ):
+            with pytest.raises(httpx.UnsupportedProtocol):
+                await client.warm_up([server.url, "ftp://api.test"])
+            assert mounts["http://"].statistics().opened == 0
+
+
 async def test_an_empty_collection_warms_nothing() -> None:
     """It needs no special case in the caller."""
     async with AsyncResilientClient() as client:

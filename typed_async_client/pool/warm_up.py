@@ -188,14 +188,14 @@ def _in_turn(counts: Mapping[_Plan, int], room: int) -> list[_Plan]:
 
     Args:
         counts: how many connections each plan needs.
-        room: how many there may be in all.
+        room: how many the pool has room for; it refuses those of the last round that exceed it.
     """
     chosen: list[_Plan] = []
     number = 0
     while number < max(counts.values(), default=0) and len(chosen) < room:
         chosen += [plan for plan, count in counts.items() if count > number]
         number += 1
-    return chosen[:room]
+    return chosen
 
 
 async def _end(tasks: "Sequence[asyncio.Task[None]]") -> None:
