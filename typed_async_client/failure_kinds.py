@@ -47,7 +47,6 @@ _BY_NAME: Final = {
 
 _BY_FAULT: Final = {
     Fault.CONNECT: FailureKind.CONNECT,
-    Fault.CONNECT_LATER: FailureKind.CONNECT,
     Fault.TIMEOUT: FailureKind.TIMEOUT,
     Fault.UNREACHABLE: FailureKind.CONNECT,
 }
