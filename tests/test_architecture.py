@@ -63,7 +63,7 @@ LAYERS = (
     ("streams.connections", "streams.lines"),
     ("streams.events",),
     ("streams.sse", "typed_requests"),
-    ("downloads.downloading", "posting", "safe_verbs", "streams"),
+    ("downloads.downloading", "posting", "streams"),
     ("verbs",),
     ("submitting",),
     ("upkeep",),

@@ -25,6 +25,7 @@ from typed_async_client.policies.facts import Facts, Sent
 from typed_async_client.policies.retry_headers import read_retry_headers
 from typed_async_client.reasons import CONNECT_ERRORS, TLS_CONNECTION_LOST, causes_of
 from typed_async_client.sent import SentLog
+from typed_async_client.urls import origin_name
 
 __all__ = [
     "body_size_of",
@@ -33,6 +34,7 @@ __all__ = [
     "facts_of_response",
     "fault_of",
     "is_closed",
+    "is_kind",
     "is_timeout",
     "origin_after_redirects",
     "origin_of",
@@ -109,7 +111,7 @@ def facts_of_error(error: Exception, log: SentLog, *, idempotent: bool) -> Facts
         idempotent=idempotent and not log.unrepeatable,
         replayable=not log.body_consumed,
         body=log.body_kind or None,
-        local=_is_kind(error, "PoolTimeout"),
+        local=is_kind(error, "PoolTimeout"),
     )
 
 
@@ -137,7 +139,7 @@ def _fault_of(error: Exception, log: SentLog) -> Fault:
         if isinstance(error, ConnectError) or any(map(_is_permanent, causes_of(error))):
             return Fault.UNREACHABLE  # our own error: a transport below has already retried
         return Fault.CONNECT_LATER if log.may_have_been_processed else Fault.CONNECT
-    is_lost = any(_is_kind(error, name) for name in ("NetworkError", "RemoteProtocolError"))
+    is_lost = any(is_kind(error, name) for name in ("NetworkError", "RemoteProtocolError"))
     return Fault.LOST if is_lost and not _is_invalid_redirect(error) else Fault.OTHER
 
 
@@ -150,7 +152,7 @@ def _sent_before(error: Exception, fault: Fault, log: SentLog) -> Sent:
     if log.may_have_been_processed:
         return Sent.UNANSWERED
     is_unsent = log.has_sent_nothing or fault is Fault.CONNECT
-    is_unsent = is_unsent or any(_is_kind(error, name) for name in _UNSENT)
+    is_unsent = is_unsent or any(is_kind(error, name) for name in _UNSENT)
     return Sent.NOTHING if is_unsent else Sent.UNANSWERED
 
 
@@ -159,9 +161,9 @@ def _is_invalid_redirect(error: Exception) -> bool:
     return "location header" in str(error).lower()
 
 
-def _is_kind(error: Exception, name: str) -> bool:
+def is_kind(error: Exception, name: str) -> bool:
     """Whether an error is an instance of the class of that name, of httpx, httpcore or a fork."""
-    kinds = (getattr(httpx, name), getattr(httpcore, name, httpx.HTTPError))
+    kinds = (getattr(httpx, name), getattr(httpcore, name, ()))
     return isinstance(error, kinds) or is_fork_instance(error, name)
 
 
@@ -199,10 +201,7 @@ def origin_of(request: Any) -> str:
 
     It has the form of ``RequestRecord.origin``.
     """
-    if request is None:
-        return ""
-    url = request.url
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+    return "" if request is None else origin_name(request.url)
 
 
 def origin_after_redirects(response: Any) -> str:

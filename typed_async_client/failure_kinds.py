@@ -3,8 +3,6 @@
 import enum
 from typing import Final
 
-import httpx
-
 from typed_async_client.errors import (
     BudgetExhaustedError,
     CircuitOpenError,
@@ -12,8 +10,7 @@ from typed_async_client.errors import (
     RejectedError,
     RetryAfterTooLongError,
 )
-from typed_async_client.facts import fault_of
-from typed_async_client.libraries import is_fork_instance
+from typed_async_client.facts import fault_of, is_kind
 from typed_async_client.policies.classify import Fault
 
 __all__ = ["FailureKind", "kind_of_error"]
@@ -41,18 +38,15 @@ _BY_CLASS: Final[tuple[tuple[type[Exception], FailureKind], ...]] = (
     (BudgetExhaustedError, FailureKind.BUDGET),
     (RetryAfterTooLongError, FailureKind.RETRY_AFTER),
     (DeadlineExceededError, FailureKind.DEADLINE),
-    (httpx.HTTPStatusError, FailureKind.STATUS),
-    (httpx.DecodingError, FailureKind.DECODE),
 )
 
-_BY_FORK: Final = {
+_BY_NAME: Final = {
     "HTTPStatusError": FailureKind.STATUS,
     "DecodingError": FailureKind.DECODE,
 }
 
 _BY_FAULT: Final = {
     Fault.CONNECT: FailureKind.CONNECT,
-    Fault.CONNECT_LATER: FailureKind.CONNECT,
     Fault.TIMEOUT: FailureKind.TIMEOUT,
     Fault.UNREACHABLE: FailureKind.CONNECT,
 }
@@ -70,7 +64,7 @@ def kind_of_error(error: BaseException) -> FailureKind:
     for kind, meaning in _BY_CLASS:
         if isinstance(error, kind):
             return meaning
-    for name, meaning in _BY_FORK.items():
-        if is_fork_instance(error, name):
+    for name, meaning in _BY_NAME.items():
+        if is_kind(error, name):
             return meaning
     return _BY_FAULT.get(fault_of(error), FailureKind.OTHER)

@@ -118,7 +118,7 @@ def result_with_value(event: AsyncEvent, value: Any) -> RequestResult[Any]:
     """
     kept = result_of(event)
     result: Any = object.__new__(_ValueDraft)
-    for name in (*_FIGURES, "response", "error", "response_evicted"):
+    for name in (*_FIGURES, "response", "error"):
         setattr(result, name, getattr(kept, name))
     result.value = value
     result.__class__ = ValueResult

@@ -51,7 +51,7 @@ class ResultBase(LazyFields):
 
     Attributes:
         request_id: the id in the request's context.
-        status: success, error, timeout or cancelled.
+        status: success, error, timeout, cancelled or rejected.
         response: the response that the task returned, or None. Once nothing else references it, an
             equal one is created when this attribute is read: with the state it had when the request
             ended, but without its ``network_stream``, and without the body of its request.

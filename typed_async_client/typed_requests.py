@@ -203,7 +203,7 @@ class TypedRequests(Streaming):
         context: RequestContext | None = None,
         **options: Any,
     ) -> RequestResult[Any]:
-        """Make a request and return its result, whatever it has met: nothing is raised for that.
+        """Make a request and return its result, whether it succeeded or failed.
 
         A status of 400 or above is a failure, unless ``raise_on_status=False`` is passed. So are a
         timeout, a refusal by a policy, a body that can't be decoded, and a request that is cancelled

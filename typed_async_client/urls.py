@@ -22,6 +22,7 @@ __all__ = [
     "check_server",
     "describe_url",
     "escape_of_path",
+    "origin_name",
     "parsed_url",
     "path_of",
     "without_userinfo",
@@ -148,10 +149,9 @@ def without_userinfo(url: httpx.URL) -> httpx.URL:
 
 def describe_url(url: httpx.URL) -> ParsedURL:
     """Return what a client needs to know about a URL that has been parsed."""
-    origin = f"{url.scheme}://{url.netloc.decode()}"
     is_absolute = url.is_absolute_url
     escape = "" if is_absolute else _escape_of(url)
-    return ParsedURL(url, origin, is_absolute, bool(url.userinfo), escape)
+    return ParsedURL(url, origin_name(url), is_absolute, bool(url.userinfo), escape)
 
 
 def _escape_of(url: httpx.URL) -> str:
@@ -161,6 +161,11 @@ def _escape_of(url: httpx.URL) -> str:
     if url.netloc or url.userinfo:
         return "it names a host"
     return escape_of_path(path_of(url))
+
+
+def origin_name(url: Any) -> str:
+    """Return scheme, host, and port if it isn't the default, of a URL of httpx or httpx2."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def path_of(url: httpx.URL) -> str:

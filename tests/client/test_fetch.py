@@ -260,6 +260,42 @@ async def test_a_cancellation_that_is_pending_is_not_lost() -> None:
         await caller
 
 
+async def test_a_cancelled_caller_waits_for_the_end_of_its_request() -> None:
+    """A middleware may still have something to clean up."""
+    is_over = False
+
+    async def slow_to_end(call: Call, call_next: CallNext) -> httpx.Response:
+        nonlocal is_over
+        try:
+            return await call_next(call)
+        finally:
+            await asyncio.sleep(0)
+            is_over = True
+
+    async with new_client(middleware=[slow_to_end]) as client:
+        caller = asyncio.create_task(client.fetch("GET", "/silent"))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert is_over
+
+
+async def test_what_is_no_error_is_raised_and_not_a_result() -> None:
+    """As from ``request()``."""
+
+    class StopError(BaseException):
+        pass
+
+    async def stopping(call: Call, call_next: CallNext) -> httpx.Response:
+        raise StopError
+
+    async with new_client(middleware=[stopping]) as client:
+        with pytest.raises(StopError):
+            await client.fetch("GET", "/silent")
+
+
 @in_virtual_time
 async def test_a_caller_that_was_cancelled_before_may_still_make_requests() -> None:
     """As in a cleanup that runs because of the cancellation."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import errno
 import gc
+import os
 import socket
 import weakref
 from typing import Any
@@ -21,6 +23,7 @@ from typed_async_client import (
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.dns import HostAddress
 from typed_async_client.net.dns_cache import DnsCacheOfPool
+from typed_async_client.private import forget_task
 from typed_async_client.testing import FaultServer, answer
 
 __all__ = ["names"]
@@ -213,6 +216,27 @@ def test_a_refresh_of_a_loop_that_was_closed_does_not_disturb_the_next_one(
     asyncio.run(cache.aclose())
 
 
+def test_closing_the_pool_forgets_the_refreshes_of_a_loop_that_was_closed(
+    names: NameServer,
+) -> None:
+    """They can't be cancelled any more."""
+    clock = Clock()
+    cache = new_cache(clock, ttl=10.0, stale=600.0)
+    names.release.set()
+    asyncio.run(addresses(cache, "a.hang.test"))
+    names.release.clear()
+    clock.now = 20.0
+    first = asyncio.new_event_loop()
+    first.run_until_complete(addresses(cache, "a.hang.test"))
+    first.close()
+    (refresh,) = cache._refreshes
+    asyncio.run(cache.aclose())
+    assert (cache._refreshes, refresh.cancelled()) == (set(), False)
+    coroutine: Any = refresh.get_coro()
+    coroutine.close()
+    forget_task(refresh)
+
+
 @pytest.mark.parametrize("refusing", ["127.0.0.2", "192.0.2.1"])
 async def test_an_address_that_refuses_is_tried_last_from_then_on(
     monkeypatch: pytest.MonkeyPatch, refusing: str
@@ -251,6 +275,16 @@ async def test_a_fault_of_this_machine_demotes_no_address(names: NameServer) -> 
     resolution.record_failure(LOCALHOST, ConnectionRefusedError(111, "Connection refused"))
     assert await resolution.addresses() == [OTHER, LOCALHOST]
     assert not names.lookups
+
+
+@pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EAFNOSUPPORT])
+async def test_an_address_that_cannot_be_reached_is_demoted(number: int) -> None:
+    """As an IPv6 address on a machine without IPv6."""
+    cache = new_cache(Clock())
+    cache.store("api.test", [LOCALHOST, OTHER])
+    resolution = cache.resolution("api.test")
+    resolution.record_failure(LOCALHOST, OSError(number, os.strerror(number)))
+    assert await resolution.addresses() == [OTHER, LOCALHOST]
 
 
 async def test_a_host_none_of_whose_addresses_works_is_looked_up_again(names: NameServer) -> None:

@@ -6,12 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from h2.windows import WindowManager
+from hyperframe.frame import GoAwayFrame
 
 from typed_async_client.http2.draining import FrameFilter
 from typed_async_client.pool.slot import Origin, PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
 
-__all__ = ["H2", "A", "B", "Clock", "FakeConnection", "FakePool", "FakeStream", "held_by"]
+__all__ = [
+    "H2",
+    "A",
+    "B",
+    "Clock",
+    "FakeConnection",
+    "FakePool",
+    "FakeStream",
+    "held_by",
+    "send_goaway",
+]
 
 A: Origin = (b"http", b"a.test", 80)
 B: Origin = (b"http", b"b.test", 80)
@@ -169,3 +180,9 @@ class FakePool:
 def held_by(count: int, slot: Slot) -> bool:
     """Whether exactly ``count`` requests hold a slot."""
     return (slot.users, slot.connection.active) == (count, count)
+
+
+def send_goaway(slot: Slot) -> None:
+    """Have the server of an HTTP/2 connection say that it accepts no further requests."""
+    assert slot.frame_filter is not None
+    slot.frame_filter.receive(GoAwayFrame(0, last_stream_id=1).serialize())

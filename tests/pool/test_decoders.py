@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from typed_async_client.pool.brotli_decoder import Brotli
 from typed_async_client.pool.decoding import BodyDecoder, decode_whole, decoder_for
-from typed_async_client.pool.zlib_decoders import PIECE_SIZE
+from typed_async_client.pool.zlib_decoders import PIECE_SIZE, Gzip
 from typed_async_client.pool.zstd_decoder import zstd_class
 from typed_async_client.pool.zstd_frames import FrameSlicer
 
@@ -279,3 +279,12 @@ async def test_other_tasks_run_while_a_large_body_is_decoded() -> None:
     assert await decode_whole(decoder, gzip.compress(ZEROS)) == ZEROS
     assert turns >= len(ZEROS) // (4 * PIECE_SIZE)
     counting.cancel()
+
+
+def test_padding_within_the_start_of_a_gzip_member_makes_it_something_else() -> None:
+    """Only NUL bytes before a member are padding, wherever the parts of the body end."""
+    member = gzip.compress(b"more")
+    decoder = Gzip()
+    parts = [gzip.compress(b"words"), member[:1], b"\0" + member[1:]]
+    assert b"".join(b"".join(decoder.pieces(part)) for part in parts) == b"words"
+    decoder.finish()

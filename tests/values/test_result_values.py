@@ -2,6 +2,8 @@
 
 import asyncio
 import pickle
+import socket
+import ssl
 import time
 from typing import Any, cast
 
@@ -12,14 +14,17 @@ from typed_async_client import (
     AsyncEvent,
     AttemptHistory,
     EventType,
+    FailureKind,
     FailureResult,
     RequestCancelledError,
     RequestContext,
     RequestResult,
+    ResponseEvictedError,
     ResultStatus,
     SuccessResult,
 )
 from typed_async_client.attempts import AttemptRecord
+from typed_async_client.failure_kinds import kind_of_error
 from typed_async_client.kept_results import result_of
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.facts import Facts, Sent
@@ -128,3 +133,28 @@ def test_the_repr_of_a_success_has_its_status_code() -> None:
     success = result(ResultStatus.SUCCESS, response=httpx.Response(503), method="GET", url="u")
     assert "SuccessResult SUCCESS GET u request_id='a'" in repr(success)
     assert "<Response [503 Service Unavailable]>" in repr(success)
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        ConnectionRefusedError("refused"),
+        socket.gaierror(socket.EAI_NONAME, "no such name"),
+        ssl.SSLCertVerificationError("self-signed certificate"),
+    ],
+)
+def test_a_connect_failure_is_of_one_kind_whether_it_may_pass_or_not(cause: Exception) -> None:
+    """Only the retry policy tells them apart."""
+    error = httpx.ConnectError("no connection")
+    error.__cause__ = cause
+    assert kind_of_error(error) is FailureKind.CONNECT
+
+
+def test_a_success_whose_response_was_dropped_has_a_default() -> None:
+    """There is no value to return instead."""
+    dropped = SuccessResult(
+        "r", ResultStatus.SUCCESS, None, None, 1, 0.5, status_code=200, response_evicted=True
+    )
+    assert dropped.unwrap_or("nothing") == "nothing"
+    with pytest.raises(ResponseEvictedError, match="'r' was dropped"):
+        dropped.unwrap()

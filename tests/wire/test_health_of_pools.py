@@ -7,7 +7,7 @@ import pytest
 from fault_handlers import wait_until
 from proxy_handlers import forward_proxy
 
-from typed_async_client import AsyncResilientClient
+from typed_async_client import AsyncPoolTransport, AsyncResilientClient
 from typed_async_client.testing import FaultServer, answer, stall
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -39,3 +39,32 @@ async def test_the_pools_of_all_proxies_are_added(monkeypatch: pytest.MonkeyPatc
             pool = client.health().pool
             assert pool is not None
             assert (pool.idle, pool.opened, proxy.connections) == (2, 2, 1)
+
+
+async def test_the_reasons_of_all_pools_are_added() -> None:
+    """Each as often as it was the reason."""
+    other = AsyncPoolTransport(force_close=True)
+    async with (
+        FaultServer(answer()) as server,
+        httpx.AsyncClient(
+            transport=AsyncPoolTransport(force_close=True), mounts={"all://localhost": other}
+        ) as external,
+        AsyncResilientClient(http_client=external) as client,
+    ):
+        for host in ("127.0.0.1", "127.0.0.1", "localhost"):
+            await client.request("GET", f"http://{host}:{server.port}/")
+        pool = client.health().pool
+        assert pool is not None
+        assert pool.closed == {"not reusable": 3}  # as the server closes them, too
+
+
+async def test_a_pool_that_serves_several_mounts_counts_once() -> None:
+    """It is the same pool."""
+    pool = AsyncPoolTransport()
+    async with (
+        FaultServer(answer()) as server,
+        httpx.AsyncClient(transport=pool, mounts={"all://localhost": pool}) as external,
+        AsyncResilientClient(http_client=external) as client,
+    ):
+        await client.request("GET", server.url)
+        assert client.health().pool == pool.statistics()

@@ -137,7 +137,7 @@ class _Compiler:
             try:
                 shape = self.shape_of(hint)
             except UnsupportedError as error:
-                error.where = error.where or f"{kind.__name__}.{name}"
+                error.where = f"{kind.__name__}.{name}"
                 raise
             fields[name] = Field(shape, name in required)
         return fields

@@ -9,7 +9,6 @@ from typing import Any, Final
 __all__ = [
     "UnsupportedError",
     "bare",
-    "bound",
     "fields_of",
     "is_record",
     "is_union",
@@ -84,7 +83,7 @@ def permits_none(model: Any) -> bool:
     return any(hint is each for each in (None, type(None), Any, object))
 
 
-def bound(hint: Any, arguments: Mapping[Any, Any]) -> Any:
+def _bound(hint: Any, arguments: Mapping[Any, Any]) -> Any:
     """Return a hint with the type variables of a generic class replaced by its arguments."""
     if isinstance(hint, typing.TypeVar):
         return arguments.get(hint, hint)
@@ -118,7 +117,7 @@ def fields_of(kind: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
         names = {field.name for field in dataclasses.fields(kind) if field.init}
         names |= {name for name, hint in hints.items() if isinstance(hint, dataclasses.InitVar)}
         hints = {name: hint for name, hint in hints.items() if name in names}
-    return {name: bound(hint, values) for name, hint in hints.items()}
+    return {name: _bound(hint, values) for name, hint in hints.items()}
 
 
 def parts_of(model: Any) -> Iterator[Any]:

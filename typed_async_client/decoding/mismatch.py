@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-__all__ = ["MismatchError", "kind_of", "mismatch", "path_of"]
+__all__ = ["MismatchError", "mismatch", "path_of"]
 
 _SHOWN: Final = 60
 """Characters of a long path that are shown at its beginning, and at its end."""
 
-_KINDS: Final[dict[type, str]] = {
+_KINDS: Final[dict[type, str]] = {  # of the values that a JSON text is read as
     bool: "a boolean",
     dict: "an object",
     float: "a number",
@@ -57,9 +57,4 @@ def path_of(steps: Iterable[str]) -> str:
 
 def mismatch(expected: str, value: Any) -> MismatchError:
     """Return the error for a value of another kind than expected."""
-    return MismatchError(f"expected {expected}, got {kind_of(value)}")
-
-
-def kind_of(value: Any) -> str:
-    """Return what kind of JSON value that is, with its article."""
-    return _KINDS[type(value)]
+    return MismatchError(f"expected {expected}, got {_KINDS[type(value)]}")

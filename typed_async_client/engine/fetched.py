@@ -1,4 +1,4 @@
-"""Requests whose caller gets a result, whatever they meet."""
+"""Requests whose caller gets a result, whether they succeed or fail."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, cast

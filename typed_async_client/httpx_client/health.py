@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from typed_async_client.engine.circuits import open_circuits
@@ -38,7 +38,7 @@ class ClientHealth:
         active: requests in flight.
         backlog: events that wait for their callbacks.
         pool: the counters of its connections, of all its pools together; None if it sends through
-            transports that don't tell.
+            transports that don't report any.
         circuits: the state of each circuit that isn't closed, by origin; one that serves all origins
             is named ``"*"``. None if the client has no circuit breaker, or a store keeps its state.
 
@@ -99,11 +99,10 @@ def _pools_of(client: Any) -> list[AsyncPoolTransport]:
     return list(dict.fromkeys(each for each in last if isinstance(each, AsyncPoolTransport)))
 
 
-def _added(statistics: Iterable[PoolStatistics]) -> PoolStatistics | None:
+def _added(pools: Collection[PoolStatistics]) -> PoolStatistics | None:
     """Add the counters of several pools; None if there is none."""
     numbers: Counter[str] = Counter()
     closed: Counter[str] = Counter()
-    pools = list(statistics)
     for each in pools:
         closed.update(each.closed)
         for name in _NUMBERS:

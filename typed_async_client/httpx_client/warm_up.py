@@ -8,8 +8,9 @@ import httpx
 
 from typed_async_client.libraries import is_from
 from typed_async_client.pool.transport import AsyncPoolTransport
-from typed_async_client.pool.warm_up import WarmUpReport, check_origin, checked_urls, origin_name
+from typed_async_client.pool.warm_up import WarmUpReport, check_origin, checked_urls
 from typed_async_client.private import transport_for
+from typed_async_client.urls import origin_name
 
 __all__ = ["warm_up"]
 

@@ -79,7 +79,7 @@ class DnsCacheOfPool:
         task.add_done_callback(self._refreshes.discard, context=context)
 
     async def _refresh(self, host: str) -> None:
-        with contextlib.suppress(OSError, UnicodeError):  # what is remembered stays
+        with contextlib.suppress(OSError):  # what is remembered stays
             self.store(host, await Resolution(host, lookups=self._lookups).addresses())
 
 

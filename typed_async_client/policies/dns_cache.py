@@ -30,7 +30,7 @@ class DnsCache:
     An address that refuses a connection, or can't be reached, is tried last from then on. If all
     addresses of a host fail, or a guard refuses one of them, the host is looked up again.
 
-    The system's resolver doesn't tell how long an answer is valid. So choose a ``ttl`` that is
+    The system's resolver doesn't say how long an answer is valid. So choose a ``ttl`` that is
     shorter than the time for which an abandoned address of yours keeps working.
 
     Args:
@@ -71,7 +71,7 @@ class Remembered(Generic[AddressT]):
     Attributes:
         addresses: its addresses, in the order in which they are tried.
         needs_refresh: whether the caller must start a lookup in the background, and ``store()``
-            its answer. It is only said to one caller at a time.
+            its answer. It is true for one caller at a time.
     """
 
     addresses: tuple[AddressT, ...]
@@ -143,7 +143,6 @@ class CachedAddresses(Generic[AddressT]):
             return
         expires = now + self._options.ttl
         self._entries[name] = _Entry(found, expires, refresh_at=expires)
-        self._entries.move_to_end(name)
         if len(self._entries) > self._options.max_hosts:
             self._entries.popitem(last=False)
 

@@ -1,7 +1,5 @@
 """The limit on the size of a response body, ``max_response_bytes``, and the body that is kept to it."""
 
-import functools
-import sys
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
@@ -9,10 +7,9 @@ from typing import Any, Final
 import httpx
 
 from typed_async_client.errors import ResponseTooLargeError
-from typed_async_client.libraries import library_of
 from typed_async_client.wording import format_server
 
-__all__ = ["MAX_RESPONSE_BYTES", "BodyCap", "CappedBody", "capped_body_class"]
+__all__ = ["MAX_RESPONSE_BYTES", "BodyCap", "CappedBody"]
 
 MAX_RESPONSE_BYTES: Final = "typed_async_client.max_response_bytes"
 """The extension of a request that limits the body of its response, in bytes."""
@@ -71,8 +68,10 @@ class CappedBody(httpx.AsyncByteStream):
         stream: the body.
         cap: the limit of the response.
         limit: bytes that may be received.
-        declared: the Content-Length; 0 without one.
+        declared: the Content-Length; -1 without one.
     """
+
+    _fork_name = "AsyncByteStream"
 
     def __init__(self, stream: Any, cap: BodyCap, limit: int, declared: int) -> None:
         self._cap = cap
@@ -105,14 +104,3 @@ class CappedBody(httpx.AsyncByteStream):
     async def _refuse(self, found: str) -> None:
         await self.aclose()
         raise self._cap.error(found)  # not kept in a variable, which its traceback would refer to
-
-
-def capped_body_class(response: Any) -> type[CappedBody]:
-    """Return a ``CappedBody`` class that the library of a response accepts as one of its streams."""
-    library = library_of(response, "httpx", "httpx2")
-    return CappedBody if library != "httpx2" else _class_with(sys.modules[library].AsyncByteStream)
-
-
-@functools.cache
-def _class_with(base: type) -> type[CappedBody]:
-    return type(CappedBody.__name__, (CappedBody, base), {})

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import httpx
 
+from typed_async_client.forks import class_for
 from typed_async_client.libraries import is_from
-from typed_async_client.pool.body_cap import BodyCap, capped_body_class
+from typed_async_client.pool.body_cap import BodyCap, CappedBody
 from typed_async_client.pool.bounded import BoundedResponse
 from typed_async_client.pool.decoding import (
     BodyDecoder,
@@ -29,7 +30,7 @@ _SMALL: Final = 2**20
 """Bytes that may be held until they are decoded."""
 
 _DIGITS: Final = 19
-"""A Content-Length has no more digits that is meant seriously."""
+"""Digits of a plausible Content-Length, at most."""
 
 
 def bound_body(response: Any, request: Any, limit: int | None, max_encodings: int | None) -> None:
@@ -98,7 +99,7 @@ def _cap_stream(response: Any, cap: BodyCap, *, is_coded: bool) -> None:
     declared = _declared_length(response.headers)
     is_exact = isinstance(response, WholeResponse) and response.has_own_stream()
     if not is_exact or not 0 <= declared <= (min(limit, _SMALL) if is_coded else limit):
-        response.stream = capped_body_class(response)(response.stream, cap, limit, declared)
+        response.stream = class_for(CappedBody, response)(response.stream, cap, limit, declared)
 
 
 def _declared_length(headers: Any) -> int:

@@ -36,9 +36,8 @@ class WholeResponse(BoundedResponse):
             httpx.DecodingError: the encoded body is invalid or truncated.
             httpx.HTTPError: see ``httpx.Response.aread``.
         """
-        if hasattr(self, "_content") or self.is_stream_consumed or self.is_closed:
-            return await super().aread()
-        if not self.has_own_stream():
+        is_over = hasattr(self, "_content") or self.is_stream_consumed or self.is_closed
+        if is_over or not self.has_own_stream():
             return await super().aread()
         self.is_stream_consumed = True
         try:

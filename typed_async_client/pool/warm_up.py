@@ -18,10 +18,10 @@ from typed_async_client.pool.queue import PoolQueue
 from typed_async_client.pool.resend import key_of
 from typed_async_client.pool.slot import Key, Origin, Slot
 from typed_async_client.pool.slots import Slots
-from typed_async_client.urls import as_url, check_server
+from typed_async_client.urls import as_url, check_server, origin_name
 from typed_async_client.wire.messages import opening_request
 
-__all__ = ["WarmUpReport", "WarmUps", "check_origin", "checked_urls", "origin_name"]
+__all__ = ["WarmUpReport", "WarmUps", "check_origin", "checked_urls"]
 
 _CLOSED = "the connection pool was closed meanwhile"
 
@@ -118,7 +118,7 @@ class WarmUps:
         plans = list({plan.key: plan for plan in [_plan(url, timeouts) for url in urls]}.values())
         for plan in plans:
             plan.missing = int(max(0, connections - self._slots.ready(plan.key)))
-        shareable = [plan for plan in plans if self._may_share(plan)]
+        shareable = [plan for plan in plans if self._may_multiplex(plan.key[0])]
         await self._open_all(
             {plan: min(plan.missing, 1) if plan in shareable else plan.missing for plan in plans}
         )
@@ -136,9 +136,6 @@ class WarmUps:
         self._is_closed = True
         running = asyncio.get_running_loop()
         await _end([task for task in self._tasks if task.get_loop() is running])
-
-    def _may_share(self, plan: _Plan) -> bool:
-        return self._may_multiplex(plan.key[0])
 
     async def _open_all(self, counts: Mapping[_Plan, int]) -> None:
         """Open several connections for each plan, and wait for all of them."""
@@ -191,14 +188,14 @@ def _in_turn(counts: Mapping[_Plan, int], room: int) -> list[_Plan]:
 
     Args:
         counts: how many connections each plan needs.
-        room: how many there may be in all.
+        room: how many the pool has room for; it refuses those of the last round that exceed it.
     """
     chosen: list[_Plan] = []
     number = 0
     while number < max(counts.values(), default=0) and len(chosen) < room:
         chosen += [plan for plan, count in counts.items() if count > number]
         number += 1
-    return chosen[:room]
+    return chosen
 
 
 async def _end(tasks: "Sequence[asyncio.Task[None]]") -> None:
@@ -233,11 +230,6 @@ def check_origin(url: httpx.URL) -> Key:
 
 def _as_httpcore(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/")
-
-
-def origin_name(url: httpx.URL) -> str:
-    """Return scheme, host and port of a URL as text, without the scheme's default port."""
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def checked_urls(urls: object, connections: object) -> list[httpx.URL]:

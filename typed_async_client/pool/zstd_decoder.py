@@ -39,7 +39,19 @@ zstd_library: Any = _import_library()
 """The library; None if none is installed."""
 
 
-class Zstandard:
+class _Frames:
+    """What the decoders of frames have in common: the frame that they are in, if any."""
+
+    def __init__(self) -> None:
+        self._frame: Any = None
+
+    def finish(self) -> None:
+        """Check that the last frame is complete."""
+        if self._frame is not None and not self._frame.eof:
+            raise httpx.DecodingError(TRUNCATED)
+
+
+class Zstandard(_Frames):
     """Decodes zstd frames, one after another, with ``zstandard``, whose output has no limit.
 
     Args:
@@ -47,9 +59,9 @@ class Zstandard:
     """
 
     def __init__(self, library: Any) -> None:
+        super().__init__()
         self._context = library.ZstdDecompressor(max_window_size=2**_WINDOW_LOG)
         self._errors: type[Exception] = library.ZstdError
-        self._frame: Any = None
         self._slicer = FrameSlicer()
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
@@ -63,13 +75,8 @@ class Zstandard:
                 raise httpx.DecodingError(str(error)) from error
             yield piece
 
-    def finish(self) -> None:
-        """Check that the last frame is complete."""
-        if self._frame is not None and not self._frame.eof:
-            raise httpx.DecodingError(TRUNCATED)
 
-
-class StandardZstd:
+class StandardZstd(_Frames):
     """Decodes zstd frames, one after another, with the module of Python 3.14 or its backport.
 
     Args:
@@ -77,10 +84,10 @@ class StandardZstd:
     """
 
     def __init__(self, library: Any) -> None:
+        super().__init__()
         self._errors: type[Exception] = library.ZstdError
         self._make = library.ZstdDecompressor
         self._options = {library.DecompressionParameter.window_log_max: _WINDOW_LOG}
-        self._frame: Any = None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Decode a part of the body."""
@@ -95,11 +102,6 @@ class StandardZstd:
             data = self._frame.unused_data if self._frame.eof else b""
             has_more = not (self._frame.eof or self._frame.needs_input)
             yield piece
-
-    def finish(self) -> None:
-        """Check that the last frame is complete."""
-        if self._frame is not None and not self._frame.eof:
-            raise httpx.DecodingError(TRUNCATED)
 
 
 def zstd_class(library: Any) -> "type[StandardZstd | Zstandard]":
