@@ -95,6 +95,7 @@ def test_a_file_whose_size_is_unknown_is_sent_without_a_length() -> None:
     """Files in ``/proc`` say that they are empty, and aren't."""
     with pathlib.Path("/proc/self/status").open("rb") as file:
         body = FileBody.of(file)
+        assert file.tell() == 0
         assert body.length is None
         assert read(body).startswith(b"Name:")
 
