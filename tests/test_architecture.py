@@ -31,6 +31,7 @@ LAYERS = (
         "translation",
         "typevars",
         "unclosed",
+        "waiting",
         "wording",
     ),
     ("attempts", "forks"),

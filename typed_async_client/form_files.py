@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
+from typed_async_client.waiting import until_done
+
 __all__ = ["PathFile", "parts_of"]
 
 _READ_AT_ONCE: Final = 2**20
@@ -120,25 +122,11 @@ async def _read_in_thread(parts: Iterator[bytes], files: list[Any]) -> AsyncIter
             yield taken
     finally:
         try:
-            await _until_done(reading)
+            await until_done([reading])  # the next attempt reads the same files
         finally:
             for file in files:
                 if isinstance(file, PathFile):
                     file.close()
-
-
-async def _until_done(reading: "asyncio.Future[bytes]") -> None:
-    """Wait for a thread, even if that is cancelled: the next attempt reads the same files again."""
-    interruption: asyncio.CancelledError | None = None
-    while not reading.done():
-        try:
-            await asyncio.wait({reading})
-        except asyncio.CancelledError as error:
-            interruption = error
-    if not reading.cancelled():
-        reading.exception()  # nobody else asks for it, and asyncio would report it
-    if interruption is not None:
-        raise interruption
 
 
 def _take(parts: Iterator[bytes]) -> bytes:

@@ -5,15 +5,17 @@ of a part as it is. Line breaks there would end the head, or begin another one.
 """
 
 import inspect
-import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
+import httpx
+
 from typed_async_client.form_files import PathFile
 from typed_async_client.request_checks import check_encodable, check_field, pairs_of
+from typed_async_client.sources.files import is_file, is_text
 
 __all__ = ["FormFields", "FormValue", "check_form", "files_of"]
 
@@ -134,9 +136,9 @@ def _checked_content(field: str, content: Any) -> Any:
         return PathFile(content)
     if isinstance(content, str | bytes):
         check_encodable(field, content)
-    elif isinstance(content, io.TextIOBase):
+    elif is_text(content):
         raise TypeError(f"{field} is a file in text mode: open it in binary mode")
-    elif not callable(getattr(content, "read", None)):
+    elif not is_file(content):
         raise TypeError(
             f"{field} must be str, bytes, a pathlib.Path or an open binary file, got "
             f"{_kind(content)}"
@@ -159,8 +161,9 @@ def _check_name(what: str, name: Any) -> None:
 
 def _check_boundary(headers: Any, client: Any) -> None:
     """Check the boundary in the content type of the request, or else of the client."""
-    content_type = _content_type_of(headers) or _content_type_of(getattr(client, "headers", None))
-    if content_type is None or not content_type.startswith("multipart/form-data"):
+    of_client = httpx.Headers(getattr(client, "headers", None)).get("Content-Type", "")
+    content_type = httpx.Headers(headers).get("Content-Type", of_client)
+    if not content_type.startswith("multipart/form-data"):
         return
     boundaries = [
         section.strip()[len("boundary=") :].strip('"')
@@ -172,20 +175,6 @@ def _check_boundary(headers: Any, client: Any) -> None:
             "the content type multipart/form-data needs a boundary of 1 to 70 ASCII letters, digits and "
             "'()+_,-./:=?: leave the header out, and the client chooses one"
         )
-
-
-def _content_type_of(headers: Any) -> str | None:
-    pairs: Iterable[tuple[Any, Any]] = getattr(headers, "raw", None) or (
-        headers.items() if isinstance(headers, Mapping) else headers or ()
-    )
-    for name, value in pairs:
-        if _text(name).lower() == "content-type":
-            return _text(value)
-    return None
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def _kind(*values: object) -> str:

@@ -31,7 +31,6 @@ __all__ = [
     "forget_task",
     "h2_state_of",
     "has_leftovers",
-    "is_single_use",
     "is_stock_pool",
     "is_stock_transport",
     "leave_encoded",
@@ -132,22 +131,6 @@ def stream_under(stream: Any) -> Any:
     return stream._stream if type(stream) is BoundAsyncStream else stream
 
 
-def is_single_use(stream: Any) -> bool:
-    """Whether a request body is read from a source that can't be read again from the start.
-
-    That is an iterator or an open file, in the stream that httpx or httpx2 makes of it, and a form
-    with a file that can't be rewound. Anything else that can be iterated is assumed to start over,
-    unless it returns the same iterator each time.
-    """
-    if type(stream).__name__ == "MultipartStream":
-        return not all(_starts_over(getattr(field, "file", b"")) for field in stream.fields)
-    source = source_of(stream)
-    if source is None:
-        return _iterates_once(stream)
-    names = ("__anext__", "__next__", "aread", "read")
-    return any(hasattr(source, name) for name in names) or _iterates_once(source)
-
-
 def source_of(stream: Any) -> Any:
     """Return the iterable or the file that httpx or httpx2 reads a body from; None for others."""
     return stream._stream if type(stream).__name__ in _STREAMS_OF_ITERATORS else None
@@ -159,19 +142,6 @@ def started_generator(stream: Any) -> Any:
         return None
     source = stream._stream
     return source if isinstance(source, AsyncGeneratorType | GeneratorType) else None
-
-
-def _starts_over(file: Any) -> bool:
-    """Whether a file of a form is read from its start each time; httpx rewinds it if it can."""
-    if isinstance(file, str | bytes):
-        return True
-    seekable = getattr(file, "seekable", None)
-    return hasattr(file, "seek") and (seekable is None or bool(seekable()))
-
-
-def _iterates_once(source: Any) -> bool:
-    iterate = aiter if hasattr(source, "__aiter__") else iter
-    return iterate(source) is iterate(source)
 
 
 def leave_encoded(response: Any) -> None:

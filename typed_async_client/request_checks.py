@@ -81,13 +81,12 @@ def check_headers(headers: Any) -> None:
         check_field(name, value)
 
 
-def check_field(name: Any, value: Any, *, part: str = "header") -> None:
+def check_field(name: Any, value: Any) -> None:
     """Check one header.
 
     Args:
         name: its name.
         value: its value.
-        part: what it is called in the message.
 
     Raises:
         ValueError: the name isn't a token, or the value has a character that it must not have.
@@ -96,20 +95,20 @@ def check_field(name: Any, value: Any, *, part: str = "header") -> None:
     if type(name) is type(value) is str and _NAME.fullmatch(name) and _PLAIN_TEXT.fullmatch(value):
         return  # nearly every header
     if not isinstance(name, str | bytes):
-        raise TypeError(f"the name of a {part} must be str or bytes, got {type(name).__name__}")
+        raise TypeError(f"the name of a header must be str or bytes, got {type(name).__name__}")
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     if not _NAME.fullmatch(text):
         start = _NAME_START.match(text)
         raise ValueError(
-            f"the name of a {part} must consist of ASCII letters, digits and !#$%&'*+-.^_`|~, and "
+            f"the name of a header must consist of ASCII letters, digits and !#$%&'*+-.^_`|~, and "
             f"starts with {start[0] if start else '':.{_SHOWN}}, then something else"
         )
     if not isinstance(value, str | bytes):
         raise TypeError(
-            f"the {part} {text:.{_SHOWN}} must be str or bytes, got {type(value).__name__}"
+            f"the header {text:.{_SHOWN}} must be str or bytes, got {type(value).__name__}"
         )
     if problem := _problem_of(value):
-        raise ValueError(f"the {part} {text:.{_SHOWN}} has {problem}")
+        raise ValueError(f"the header {text:.{_SHOWN}} has {problem}")
 
 
 def _problem_of(value: str | bytes) -> str:

@@ -10,11 +10,11 @@ import httpx
 from typed_async_client.errors import RequestBodyConsumedError
 from typed_async_client.form_files import parts_of
 from typed_async_client.libraries import is_fork_instance
-from typed_async_client.private import is_single_use, source_of
+from typed_async_client.private import source_of
 from typed_async_client.sent import SentLog
 from typed_async_client.sources.closing import aclose_source
 from typed_async_client.sources.files import is_file, position_of
-from typed_async_client.sources.kinds import ADVICE, kind_of, refused_difference
+from typed_async_client.sources.kinds import ADVICE, is_single_use, kind_of, refused_difference
 from typed_async_client.sources.readings import Readings
 from typed_async_client.sources.streamed import StreamedBody
 

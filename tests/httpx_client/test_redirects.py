@@ -10,6 +10,8 @@ from redirecting import Web, secrets_in
 
 from typed_async_client import InsecureRedirectError, RequestContext, ResultStatus
 from typed_async_client.httpx_client.fast_path import FastPathClient
+from typed_async_client.httpx_client.redirects import extensions_across
+from typed_async_client.policies.redirect import OriginChange
 
 GOOD, EVIL = "https://good.test/", "https://evil.test/"
 HEADERS = {
@@ -85,11 +87,12 @@ async def test_a_location_without_a_valid_host_is_an_error_of_the_server(locatio
             await (await client.get(GOOD))
 
 
+@pytest.mark.parametrize("status", [303, 307])
 @pytest.mark.parametrize("location", SAME_ORIGIN)
-async def test_the_same_origin_receives_what_it_does_with_httpx(location: str) -> None:
+async def test_the_same_origin_receives_what_it_does_with_httpx(location: str, status: int) -> None:
     """Httpx drops a cookie header given by hand, and so do we."""
     options: Any = {"headers": HEADERS, "cookies": {"sid": "canary-cookies"}}
-    ours, theirs = Web([(307, location)]), Web([(307, location)])
+    ours, theirs = Web([(status, location)]), Web([(status, location)])
     async with ours.client(**options) as client:
         await (await client.post(GOOD, json={"a": 1}))
     transport = httpx.MockTransport(theirs.answer)
@@ -247,6 +250,25 @@ async def test_credentials_given_for_a_redirect_followed_by_hand_are_used() -> N
         assert response.next_request is not None
         await client.send(response.next_request, auth=("ann", "pw"))
     assert "Authorization" in web.last.headers
+
+
+def test_an_insecure_redirect_is_remembered_at_later_hops() -> None:
+    """Cookies of https stay behind, although the later hop goes from http to http."""
+    insecure = extensions_across({}, OriginChange.INSECURE)
+    assert extensions_across(insecure, OriginChange.OTHER) == insecure
+    assert extensions_across({}, OriginChange.OTHER) != insecure
+
+
+async def test_a_host_header_given_by_hand_is_replaced_where_httpx_does_it() -> None:
+    """Over TLS from now on, the request is for the host in the URL."""
+    ours, theirs = Web([(307, "https://good.test/")]), Web([(307, "https://good.test/")])
+    headers = {"Host": "other.test"}
+    async with ours.client() as client:
+        await client.request("GET", "http://good.test/", headers=headers)
+    transport = httpx.MockTransport(theirs.answer)
+    async with httpx.AsyncClient(transport=transport, follow_redirects=True) as stock:
+        await stock.get("http://good.test/", headers=headers)
+    assert ours.last.headers["Host"] == theirs.last.headers["Host"] == "good.test"
 
 
 async def test_requests_made_directly_to_several_hosts_are_as_with_httpx() -> None:

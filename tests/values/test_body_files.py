@@ -70,6 +70,14 @@ def test_a_file_that_grows_is_sent_up_to_the_declared_length(path: pathlib.Path)
         assert read(body) == b"0123456789"
 
 
+def test_looking_at_a_file_leaves_it_at_its_position(path: pathlib.Path) -> None:
+    """The caller may read on from there."""
+    with path.open("rb") as file:
+        file.seek(3)
+        FileBody.of(file)
+        assert file.tell() == 3
+
+
 def test_a_file_that_shrinks_ends_early(path: pathlib.Path) -> None:
     """Whoever sends it notices that the declared length isn't reached."""
     with path.open("rb") as file:
@@ -95,6 +103,7 @@ def test_a_file_whose_size_is_unknown_is_sent_without_a_length() -> None:
     """Files in ``/proc`` say that they are empty, and aren't."""
     with pathlib.Path("/proc/self/status").open("rb") as file:
         body = FileBody.of(file)
+        assert file.tell() == 0
         assert body.length is None
         assert read(body).startswith(b"Name:")
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,26 @@ def test_a_file_that_is_read_asynchronously_is_refused(value: Any) -> None:
     words = r"form field 'f' is a Upload whose read\(\) is async: await .* as in upload\.file"
     with pytest.raises(TypeError, match=words):
         check_form({"files": files_of({"f": value})}, None)
+
+
+def test_a_file_in_text_mode_is_refused() -> None:
+    """A temporary one, too, which is no class of ``io``."""
+    with tempfile.TemporaryFile("w+") as one, tempfile.NamedTemporaryFile("w+") as other:
+        files: list[Any] = [one, other, io.StringIO()]
+        for file in files:
+            with pytest.raises(TypeError, match="the form field 'f' is a file in text mode"):
+                check_form({"files": files_of({"f": file})}, None)
+
+
+def test_the_boundary_of_the_client_is_checked_unless_the_request_has_its_own_type() -> None:
+    """A header of the request replaces that of the client."""
+    client = httpx.Client(headers={"Content-Type": "multipart/form-data; boundary=a;b"})
+    options: dict[str, Any] = {"files": {"f": b""}}
+    check_form(options, client)
+    client.headers["Content-Type"] = "multipart/form-data"
+    with pytest.raises(ValueError, match="needs a boundary"):
+        check_form(options, client)
+    check_form({**options, "headers": {"Content-Type": "a/b"}}, client)
 
 
 def test_the_headers_of_a_part_are_copied() -> None:

@@ -168,6 +168,39 @@ async def test_a_thread_reads_ahead_by_a_limited_amount() -> None:
     assert len(produced) <= 8
 
 
+async def test_closing_does_not_wait_for_a_source_that_waits() -> None:
+    """Its generator is closed as soon as it goes on."""
+    asked, release, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def parts() -> Iterator[bytes]:
+        try:
+            yield b"bytes"
+            asked.set()
+            release.wait(30)
+            yield b"more"
+        finally:
+            closed.set()
+
+    reading = ThreadParts(parts)
+    await reading.__anext__()
+    while not asked.is_set():  # noqa: ASYNC110 - a thread sets no asyncio.Event
+        await asyncio.sleep(0)
+    await reading.aclose()
+    assert not closed.is_set()
+    release.set()
+    assert await asyncio.to_thread(closed.wait, 30)
+
+
+async def test_small_parts_are_handed_over_together() -> None:
+    """As many as fit into 64 KiB."""
+    reading = ThreadParts(lambda: iter([bytes(20 * 1024)] * 7))
+    first = len(await reading.__anext__())
+    while not reading._has_ended:  # noqa: ASYNC110 - a thread sets no asyncio.Event
+        await asyncio.sleep(0)
+    assert first in {20 * 1024, 40 * 1024, 60 * 1024}
+    assert len(await reading.__anext__()) == 60 * 1024
+
+
 async def test_a_body_that_nobody_has_read_is_closed_without_a_thread() -> None:
     """There is nothing to close."""
     reading = ThreadParts(lambda: iter([b"bytes"]))

@@ -65,6 +65,13 @@ def test_a_piece_of_a_password_is_not_taken_for_a_port(url: str) -> None:
     assert "hun" not in str(raised.value)
 
 
+def test_a_url_with_a_password_is_not_kept() -> None:
+    """The cache outlives the client; an @ elsewhere is no password."""
+    for url in ("http://ann:hunter2@a.test/", "//ann:hunter2@a.test/"):
+        assert parsed_url(url) is not parsed_url(url)
+    assert parsed_url("http://a.test/@ann") is parsed_url("http://a.test/@ann")
+
+
 def test_the_invalid_port_of_a_url_with_a_password_is_told() -> None:
     """It can't be a piece of the password."""
     with pytest.raises(InvalidURLError, match="99999 isn't from 1 to 65535"):

@@ -1,9 +1,12 @@
 """Requests of a client with a base URL stay below it."""
 
+from typing import Any
+
 import httpx
 import pytest
 
 from typed_async_client import AsyncResilientClient, InvalidURLError
+from typed_async_client.httpx_client.fast_path import FastPathClient
 from typed_async_client.middleware import Call, CallNext
 from typed_async_client.testing import FaultServer, answer
 
@@ -46,6 +49,7 @@ ESCAPES = [
     "//evil.test/x",
     "//127.0.0.1:{port}/v1/x",
     "//ann:pw@evil.test/x",
+    "//ann:pw@/x",
     "\\\\evil.test\\x",
     "/\\evil.test/x",
     "a\\b",
@@ -214,6 +218,36 @@ async def test_another_origin_gets_nothing_that_was_meant_for_the_base_url() -> 
     assert given.body == b"{}"
 
 
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        ({}, 5.0),
+        ({"timeout": 3.0}, 3.0),
+        ({"extensions": {"timeout": {"read": 2.0}}, "timeout": 3.0}, 2.0),
+    ],
+)
+async def test_a_request_to_another_origin_has_its_own_timeout(
+    options: dict[str, Any], seconds: float
+) -> None:
+    """As below the base URL, an extension comes first, then the option, then that of the client."""
+    async with FastPathClient(
+        base_url="http://a.test/", allow_absolute_urls=True, timeout=5.0
+    ) as client:
+        for url in ("http://b.test/", "items"):
+            request = client.build_request("GET", url, **options)
+            assert request.extensions["timeout"]["read"] == seconds
+
+
+async def test_what_the_client_says_about_bodies_stays_below_the_base_url() -> None:
+    """A request to another origin describes its own body, if it has one."""
+    async with FastPathClient(
+        base_url="http://a.test/", allow_absolute_urls=True, headers={"Content-Type": "a/b"}
+    ) as client:
+        assert "Content-Type" not in client.build_request("GET", "http://b.test/").headers
+        request = client.build_request("POST", "http://b.test/", json={})
+        assert request.headers["Content-Type"] == "application/json"
+
+
 async def test_the_auth_of_the_client_stays_below_the_base_url_too() -> None:
     """It isn't sent to another origin; below the base URL, it is."""
     async with (
@@ -245,4 +279,6 @@ async def test_a_client_of_the_user_keeps_the_rule_of_httpx() -> None:
         AsyncResilientClient(http_client=given) as client,
     ):
         await client.request("GET", server.url + "x")
-    assert [request.target for request in server.requests] == ["/x"]
+        given.base_url = httpx.URL(server.url + "v1")
+        await client.request("GET", "../y")
+    assert [request.target for request in server.requests] == ["/x", "/y"]

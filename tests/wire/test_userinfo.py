@@ -74,6 +74,18 @@ async def test_a_password_in_a_url_is_sent_and_nowhere_else(
     assert not any(secret in seen for secret in SECRETS)
 
 
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_the_default_of_a_library_is_no_auth_of_the_request(library: Any) -> None:
+    """Each library has its own object that says so."""
+    async with (
+        FaultServer(answer()) as server,
+        library.AsyncClient(trust_env=False) as given,
+        AsyncResilientClient(http_client=given) as client,
+    ):
+        await client.request("GET", with_userinfo(server), auth=library.USE_CLIENT_DEFAULT)
+    assert auths(server) == [SENT]
+
+
 async def test_httpx_decides_which_credentials_come_first() -> None:
     """Those of the request, then those of the client, then those of the URL."""
     async with FaultServer(answer()) as server:

@@ -28,7 +28,6 @@ from typed_async_client.downloads.decisions import (
 from typed_async_client.downloads.errors import DownloadError
 from typed_async_client.downloads.heads import head_of
 from typed_async_client.downloads.part_file import PartError, PartFile
-from typed_async_client.downloads.threads import in_thread
 from typed_async_client.downloads.values import DownloadProgress, ProgressCallback
 from typed_async_client.engine.run import Run
 from typed_async_client.errors import (
@@ -43,6 +42,7 @@ from typed_async_client.httpx_errors import as_httpx_error
 from typed_async_client.policies.classify import Fault
 from typed_async_client.policies.retry import GiveUp, GiveUpReason, RetryAfter
 from typed_async_client.redact import error_line
+from typed_async_client.waiting import in_thread
 from typed_async_client.wording import name_server
 
 __all__ = ["OpenStream", "Transfer", "Wait"]

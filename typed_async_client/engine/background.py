@@ -1,10 +1,10 @@
 """Tasks that go on although nobody waits for them, until their time is over or the client closes."""
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Any
 
 from typed_async_client.private import forget_task
+from typed_async_client.waiting import until_done
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -70,22 +70,7 @@ async def cancel_tasks(
     """
     for task in tasks:
         task.cancel()
-    interruption: asyncio.CancelledError | None = None
-    now = asyncio.get_running_loop().time
-    end = math.inf if seconds is None else now() + seconds
-    while (pending := [task for task in tasks if not task.done()]) and now() < end:
-        try:
-            await asyncio.wait(pending, timeout=None if seconds is None else end - now())
-        except asyncio.CancelledError as error:
-            interruption = error
-    for task in tasks:
-        if task.done():
-            _retrieve(task)
-    if interruption is not None:
-        try:
-            raise interruption
-        finally:
-            del interruption  # it refers to this frame
+    await until_done(tasks, seconds)
 
 
 def _retrieve(task: "asyncio.Task[Any]") -> None:

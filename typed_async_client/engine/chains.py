@@ -20,6 +20,7 @@ from typed_async_client.events import AsyncEvent
 from typed_async_client.facts import is_closed
 from typed_async_client.middleware import check_response
 from typed_async_client.sent import begin_attempt, end_attempt, keep_attempt
+from typed_async_client.waiting import until_done
 
 if TYPE_CHECKING:
     import threading
@@ -208,14 +209,7 @@ class AsyncChain(Chain):
         others = [(task, ended) for task, ended in self._running if task and task is not current]
         for task, _ in others:
             task.cancel()
-        interruption: asyncio.CancelledError | None = None
-        while pending := [ended for _, ended in others if not ended.done()]:
-            try:
-                await asyncio.wait(pending)
-            except asyncio.CancelledError as error:
-                interruption = error
-        if interruption is not None:
-            raise interruption
+        await until_done([ended for _, ended in others])
 
 
 async def _discard(responses: "list[tuple[Any, httpx.Response]]") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from typed_async_client.httpx_client.cookies import RequestCookies
-from typed_async_client.httpx_client.redirects import extensions_across
+from typed_async_client.httpx_client.redirects import extensions_across, headers_across
 from typed_async_client.policies.redirect import OriginChange, RedirectPolicy
 
 __all__ = ["request_elsewhere"]
@@ -35,18 +35,7 @@ def request_elsewhere(
         url: the URL, at another origin.
         options: the options of httpx's ``build_request()``.
     """
-    headers = httpx.Headers(
-        [
-            (name, value)
-            for name, value in client.headers.raw
-            if policy.carries_header(
-                name.decode("latin-1").lower(),
-                value.decode("latin-1"),
-                OriginChange.OTHER,
-                has_body=False,
-            )
-        ]
-    )
+    headers = headers_across(policy, client.headers, OriginChange.OTHER, has_body=False)
     headers.update(options.get("headers"))
     extensions = {**(options.get("extensions") or {})}
     timeout = options.get("timeout", httpx.USE_CLIENT_DEFAULT)

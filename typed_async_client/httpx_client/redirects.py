@@ -18,7 +18,7 @@ from typed_async_client.policies.redirect import Origin, OriginChange, RedirectP
 from typed_async_client.sent import current_log
 from typed_async_client.urls import InvalidURLError, without_userinfo
 
-__all__ = ["RedirectingClient", "extensions_across", "raise_if_refused"]
+__all__ = ["RedirectingClient", "extensions_across", "headers_across", "raise_if_refused"]
 
 _CHANGE: Final = "typed_async_client.origin_change"
 """The extension of a request that says how redirects have changed its origin."""
@@ -61,7 +61,9 @@ class RedirectingClient(httpx.AsyncClient):
             headers = _within_origin(request, url, has_body=stream is not None)
         else:
             stream = None if stream is None or _is_empty(stream) else stream
-            headers = self._across_origins(request, url, hop, has_body=stream is not None)
+            has_body = stream is not None
+            carried = headers_across(self._policy, request.headers, hop, has_body=has_body)
+            headers = httpx.Headers([(b"Host", url.netloc), *carried.raw])
             if hop is OriginChange.INSECURE and (what := self._withheld(request, stream)):
                 stream = _RefusedBody(_explain(what, request.url, url))
             extensions = extensions_across(request.extensions, hop)
@@ -101,25 +103,6 @@ class RedirectingClient(httpx.AsyncClient):
         if _CHANGE in request.extensions and auth is httpx.USE_CLIENT_DEFAULT:
             return httpx.Auth()  # that of the client was meant for the first origin
         return super()._build_request_auth(request, auth)
-
-    def _across_origins(
-        self, request: httpx.Request, url: httpx.URL, hop: OriginChange, *, has_body: bool
-    ) -> httpx.Headers:
-        headers = httpx.Headers(
-            [
-                (name, value)
-                for name, value in request.headers.raw
-                if self._carries(name, value, hop, has_body=has_body)
-            ]
-        )
-        headers["Host"] = _netloc(url)
-        return headers
-
-    def _carries(self, name: bytes, value: bytes, hop: OriginChange, *, has_body: bool) -> bool:
-        lower_name = name.decode("latin-1").lower()
-        return lower_name == "host" or self._policy.carries_header(
-            lower_name, value.decode("latin-1"), hop, has_body=has_body
-        )
 
     def _withheld(self, request: httpx.Request, body: object) -> str:
         """Return what the user wants to be sent, but mustn't be sent without TLS; empty if nothing."""
@@ -186,6 +169,28 @@ def _within_origin(request: httpx.Request, url: httpx.URL, *, has_body: bool) ->
     if url.scheme != request.url.scheme:
         headers["Host"] = _netloc(url)
     return headers
+
+
+def headers_across(
+    policy: RedirectPolicy, headers: httpx.Headers, hop: OriginChange, *, has_body: bool
+) -> httpx.Headers:
+    """Return those headers of a request that go to another origin.
+
+    Args:
+        policy: says which.
+        headers: those of the request before a redirect.
+        hop: what the redirect does to the origin.
+        has_body: whether the body goes there, too.
+    """
+    return httpx.Headers(
+        [
+            (name, value)
+            for name, value in headers.raw
+            if policy.carries_header(
+                name.decode("latin-1").lower(), value.decode("latin-1"), hop, has_body=has_body
+            )
+        ]
+    )
 
 
 def extensions_across(extensions: Mapping[str, Any], hop: OriginChange) -> dict[str, Any]:

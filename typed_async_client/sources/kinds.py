@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Final
 
+from typed_async_client.private import source_of
+
 __all__ = [
     "ADVICE",
     "as_part",
-    "iterates_once",
+    "is_single_use",
     "join_parts",
     "kind_of",
+    "reads_once",
     "refused_again",
     "refused_difference",
     "refused_kind",
@@ -29,13 +32,39 @@ def kind_of(source: Any) -> str:
     if hasattr(source, "__aiter__"):
         if hasattr(source, "aread") or hasattr(source, "read"):
             return "an async file"
-        return "an async iterator" if iterates_once(source) else "an async iterable"
+        return "an async iterator" if _iterates_once(source) else "an async iterable"
     if hasattr(source, "read"):
         return "a file that can't be rewound"
-    return "an iterator" if iterates_once(source) else "an iterable"
+    return "an iterator" if _iterates_once(source) else "an iterable"
 
 
-def iterates_once(source: Any) -> bool:
+def is_single_use(body: Any) -> bool:
+    """Whether a request body of httpx or httpx2 is read from what can't be read again from the start.
+
+    That is an iterator or an open file, in the stream that is made of it, or a form with a file that
+    can't be rewound.
+    """
+    if type(body).__name__ == "MultipartStream":
+        return not all(_starts_over(getattr(field, "file", b"")) for field in body.fields)
+    source = source_of(body)
+    return _iterates_once(body) if source is None else reads_once(source)
+
+
+def _starts_over(file: Any) -> bool:
+    """Whether a file of a form is read from its start each time; httpx rewinds it if it can."""
+    if isinstance(file, str | bytes):
+        return True
+    seekable = getattr(file, "seekable", None)
+    return hasattr(file, "seek") and (seekable is None or bool(seekable()))
+
+
+def reads_once(source: Any) -> bool:
+    """Whether what a body is read from can be read once; what can't be told is assumed to start over."""
+    names = ("__anext__", "__next__", "aread", "read")
+    return any(hasattr(source, name) for name in names) or _iterates_once(source)
+
+
+def _iterates_once(source: Any) -> bool:
     """Whether an object returns the same iterator each time, as an iterator does."""
     iterate: Any = aiter if hasattr(source, "__aiter__") else iter
     return iterate(source) is iterate(source)

@@ -16,9 +16,9 @@ from typed_async_client.sources.generators import aclose_generator
 from typed_async_client.sources.kinds import (
     ADVICE,
     as_part,
-    iterates_once,
     join_parts,
     kind_of,
+    reads_once,
     refused_again,
     refused_difference,
     refused_kind,
@@ -142,11 +142,10 @@ class StreamedBody:
 class _Reading:
     """One reading of a body, from its start."""
 
-    __slots__ = ("_body", "_is_only", "_parts", "_position")
+    __slots__ = ("_body", "_parts", "_position")
 
     def __init__(self, body: StreamedBody) -> None:
         self._body = body
-        self._is_only = body.is_single_use  # no other reading can be compared with it
         self._parts: _Parts | None = None
         self._position = 0
 
@@ -161,7 +160,7 @@ class _Reading:
         except StopAsyncIteration:
             self._body.check_end(self._position)
             raise
-        if not self._is_only:
+        if not self._body.is_single_use:  # else there is no other reading to compare it with
             self._body.check(self._position, part)
             self._position += len(part)
         return part
@@ -218,10 +217,10 @@ def as_body(content: Any) -> Any:
 
 def _streamed(source: Any) -> StreamedBody:
     if hasattr(source, "__aiter__"):
-        names = ("__anext__", "aread", "read")
-        is_single_use = any(hasattr(source, name) for name in names) or iterates_once(source)
         return StreamedBody(
-            functools.partial(_AsyncParts, source), kind_of(source), is_single_use=is_single_use
+            functools.partial(_AsyncParts, source),
+            kind_of(source),
+            is_single_use=reads_once(source),
         )
     if is_file(source):
         file = FileBody.of(source)
@@ -236,5 +235,5 @@ def _streamed(source: Any) -> StreamedBody:
     return StreamedBody(
         functools.partial(ThreadParts, functools.partial(iter, source)),
         kind_of(source),
-        is_single_use=iterates_once(source),
+        is_single_use=reads_once(source),
     )

@@ -86,7 +86,6 @@ class ThreadParts:
         """Stop reading, without waiting for anything."""
         with self._changed:
             self._is_stopped = True
-            self._ready.clear()
             self._wake()
             self._changed.notify()
 
@@ -142,7 +141,7 @@ class ThreadParts:
         """Hand a part over, and wait until another is wanted; return whether one is."""
         with self._changed:
             self._is_in_source = False
-            if part and not self._is_stopped:
+            if not self._is_stopped:
                 self._ready.append(part)
                 self._size += len(part)
                 self._wake()
