@@ -1,6 +1,7 @@
 """Waiting for an end that has to come first, whatever happens to the task that waits."""
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -77,3 +78,26 @@ async def test_the_error_of_a_function_in_a_thread_is_raised() -> None:
 
     with pytest.raises(OSError, match="the disk is full"):
         await in_thread(fail)
+
+
+async def test_a_function_that_fails_after_its_caller_was_cancelled_is_reported_nowhere() -> None:
+    """Nobody waits for its error any more."""
+    loop = asyncio.get_running_loop()
+    may_end, reported = threading.Event(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+
+    def fail() -> None:
+        may_end.wait(30)
+        raise OSError("the disk is full")
+
+    waiting = asyncio.ensure_future(in_thread(fail))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    may_end.set()
+    await asyncio.wait({waiting})
+    assert waiting.cancelled()
+    del waiting
+    gc.collect()
+    assert reported == []
