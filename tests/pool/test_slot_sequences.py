@@ -78,7 +78,7 @@ class AnyOrder(RuleBasedStateMachine):
         slot = data.draw(st.sampled_from(self.pool.slots.all))
         if how == "input":
             slot.connection.stream.is_readable = True
-        elif how == "goaway" and slot.frame_filter is not None:
+        elif how == "goaway" and slot.is_multiplexed:
             send_goaway(slot)
         elif how == "leftovers":
             slot.connection.add_leftovers(b"stray")

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import httpcore
 
 from typed_async_client.http1.body import Http11Body
-from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
 from typed_async_client.http1.head import encode_head
 from typed_async_client.http1.parser import ResponseParser
@@ -23,6 +22,7 @@ from typed_async_client.http1.upgrade import (
 )
 from typed_async_client.http1.upload import UploadStream, fits_at_once
 from typed_async_client.wire.headers import has_close
+from typed_async_client.wire.interim import expects_continue, wait_for_continue
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
 

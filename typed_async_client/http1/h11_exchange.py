@@ -14,10 +14,10 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
 from typed_async_client.http1.upgrade import switches_protocols
 from typed_async_client.http1.upload import UploadStream, fits_at_once
+from typed_async_client.wire.interim import expects_continue, wait_for_continue
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, timeout_of
 
 __all__ = ["H11Exchange"]

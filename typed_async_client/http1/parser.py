@@ -18,7 +18,6 @@ import httptools
 from typed_async_client.http1.chunks import ChunkedReader
 from typed_async_client.http1.head_checks import (
     MAX_HEAD,
-    MAX_INTERIM,
     MisreadError,
     check_size,
     find_head_error,
@@ -27,6 +26,7 @@ from typed_async_client.http1.head_checks import (
 from typed_async_client.http1.plain_body import PlainReader
 from typed_async_client.http1.rewriter import HeadRewriter
 from typed_async_client.wire.headers import body_framing, has_close
+from typed_async_client.wire.interim import MAX_INTERIM
 
 __all__ = ["ResponseParser"]
 

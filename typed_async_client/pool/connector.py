@@ -28,6 +28,7 @@ trailers                           reported      dropped        httpcore doesn't
 =================================  ============  =============  ===================================
 """
 
+import weakref
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -62,14 +63,28 @@ def connector(
 
     def connect(slot: Slot) -> Any:
         origin = httpcore.Origin(*slot.origin)
-        recorder = Recorder(backend, slot, http2=options.http2_mode)
+        recorder = Recorder(backend, slot)
         chosen = options.for_origin(slot.origin).for_server(slot.key[1])
         slot.route = _route(chosen)
         if chosen.proxy is None and chosen.retries == 0:
-            return DirectConnection(origin, recorder, exchange, chosen)
+            connection = DirectConnection(origin, recorder, exchange, chosen)
+            connection.on_room = _room_notice(slot)
+            return connection
         return httpcore_connection(origin, recorder, chosen)
 
     return connect
+
+
+def _room_notice(slot: Slot) -> Callable[[], None]:
+    """Return what tells the pool that a connection may serve more requests than before."""
+    reference = weakref.ref(slot)  # it holds the connection
+
+    def notify() -> None:
+        living = reference()
+        if living is not None and living.on_room is not None:
+            living.on_room(living)
+
+    return notify
 
 
 def _route(options: ConnectionOptions) -> Route:

@@ -15,7 +15,6 @@ from typing import Any
 import httpcore
 
 from typed_async_client.http1.h11_exchange import H11Exchange
-from typed_async_client.http2.opening import OpenableHttp2
 from typed_async_client.pool.socks import without_handshake
 from typed_async_client.private import origin_and_stream_of
 from typed_async_client.wire.messages import OpenedError
@@ -35,6 +34,7 @@ class _OwnExchange:
     """Replaces the exchange of a connection, and in the connection inside a proxied one."""
 
     handle_async_request: Any
+    http2 = None
 
     async def open(self, request: httpcore.Request) -> None:
         """Open the connection, its tunnel included, for later requests.
@@ -58,8 +58,6 @@ class _OwnExchange:
         if type(created) is httpcore.AsyncHTTP11Connection:
             origin, stream = origin_and_stream_of(created)
             created = _ProxiedExchange(origin, without_handshake(stream))
-        elif type(created) is httpcore.AsyncHTTP2Connection:
-            created.__class__ = OpenableHttp2
         elif type(created) is httpcore.AsyncHTTPConnection:
             created = with_own_exchange(created)
         vars(self)["_connection"] = created
