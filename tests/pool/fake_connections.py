@@ -90,7 +90,6 @@ class FakeConnection:
             data_to_send=bytes,
             _inbound_flow_control_window_manager=WindowManager(65_535),
         )
-        self._h11_state = types.SimpleNamespace(trailing_data=(b"", False))
         self._slot = slot
 
     def connect(self, *, speaks_h2: bool = False) -> None:
@@ -98,10 +97,6 @@ class FakeConnection:
         self.speaks_h2 = speaks_h2
         self._slot.frame_filter = FrameFilter() if speaks_h2 else None
         self._slot.layers = [self.stream]
-
-    def add_leftovers(self, data: bytes) -> None:
-        """Have read bytes beyond a response."""
-        self._h11_state.trailing_data = (data, False)
 
     def is_available(self) -> bool:
         """Whether another request may be sent; before it is connected, assume so."""
