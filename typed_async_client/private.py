@@ -27,7 +27,6 @@ __all__ = [
     "except_from_mounts",
     "forget_parsed_cookies",
     "forget_task",
-    "has_leftovers",
     "is_stock_pool",
     "is_stock_transport",
     "leave_encoded",
@@ -187,17 +186,6 @@ def url_from_parts(parts: tuple[Any, ...]) -> httpx.URL:
     url = object.__new__(httpx.URL)
     url._uri_reference = ParseResult(*parts)
     return url
-
-
-def has_leftovers(connection: Any) -> bool:
-    """Whether httpcore's HTTP/1.1 connection has read bytes beyond its response."""
-    while connection is not None:  # called for each response, so it doesn't use _innermost
-        state = getattr(connection, "_h11_state", None)
-        if state is not None:
-            return bool(state.trailing_data[0])
-        exchange = getattr(connection, "exchange", None)
-        connection = getattr(connection, "_connection", None) if exchange is None else exchange
-    return False
 
 
 def origin_and_stream_of(connection: Any) -> tuple[httpcore.Origin, Any]:

@@ -34,7 +34,6 @@ _REDIRECTS = ("httpx_client/redirects.py",)
 _BOUNDED = ("pool/bounded.py",)
 _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
-_H11_EXCHANGE = ("http1/h11_exchange.py",)
 _ABANDONED = ("net/abandoned.py",)
 
 _CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
@@ -144,21 +143,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpcore._models", "Response", "_stream_consumed", ("wire/messages.py",), "is set"
     ),
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11_EXCHANGE, "is replaced"),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE + _H11_EXCHANGE, "leftover bytes"
-    ),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state", _H11_EXCHANGE, "is set to idle"),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_send_request_body", _H11_EXCHANGE, "watched uploads"
-    ),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_receive_event", _H11_EXCHANGE, "early responses"
-    ),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_response_closed", _H11_EXCHANGE, "ends uploads"
-    ),
     PrivateName(
         _AS_HTTP11,
         "AsyncHTTP11Connection",

@@ -1,7 +1,6 @@
 """Fake connections for the slots of a pool, without a network."""
 
 import itertools
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +94,6 @@ class FakeConnection:
         self.http2: FakeHttp2 | None = None
         self.speaks_h2: bool | None = None
         self.stream: FakeStream = FakeStream()
-        self._h11_state = types.SimpleNamespace(trailing_data=(b"", False))
         self._slot = slot
 
     def connect(self, *, speaks_h2: bool = False) -> None:
@@ -103,10 +101,6 @@ class FakeConnection:
         self.speaks_h2 = speaks_h2
         self.http2 = FakeHttp2() if speaks_h2 else None
         self._slot.layers = [self.stream]
-
-    def add_leftovers(self, data: bytes) -> None:
-        """Have read bytes beyond a response."""
-        self._h11_state.trailing_data = (data, False)
 
     def is_available(self) -> bool:
         """Whether another request may be sent; before it is connected, assume so."""

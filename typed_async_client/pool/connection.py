@@ -1,9 +1,7 @@
 """A direct connection to an origin: it opens with its first request and speaks what was negotiated.
 
-For HTTP/2, it uses our exchange on h2 (``http2/connection.py``). For HTTP/1.1, it uses our exchange on
-llhttp (``http1/connection.py``) or, if httptools is missing or h11 is requested, our exchange
-on h11 (``http1/h11_exchange.py``). Connections through a proxy, or with ``retries``, are httpcore's; they
-run our exchange on h11 too (``pool/proxied.py``), but httpcore's HTTP/2.
+For HTTP/2, it uses our exchange on h2 (``http2/connection.py``). For HTTP/1.1, it uses our exchange
+(``http1/connection.py``), whose parser is llhttp or, if httptools is missing or h11 is requested, h11.
 """
 
 import asyncio

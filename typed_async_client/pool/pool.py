@@ -286,8 +286,6 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             self._slots.stop_sharing(slot)  # it speaks HTTP/1.1
         framing = body_framing(response.headers)
         response.extensions[COMPLETE] = has_explicit_end(request, response, framing) or None
-        if framing.lengths and framing.codings and not slot.is_multiplexed:
-            slot.retire_at = 0.0  # a proxy may have read it differently, RFC 9112 section 6.3
         if pooled.failed_slot:
             response.extensions.update(pooled.extensions())
         response.stream = PooledBody(response.stream, pooled, slot, self._give_back)

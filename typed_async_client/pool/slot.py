@@ -5,7 +5,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typed_async_client.net.polling import is_socket_readable
-from typed_async_client.private import has_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,9 +211,7 @@ class Slot:
 
     def is_reusable(self, now: float) -> bool:
         """Whether it may be kept for another request after its last exchange has ended."""
-        return self.connection.is_idle() and not (
-            self.is_retired(now) or self.has_buffered_input or has_leftovers(self.connection)
-        )
+        return self.connection.is_idle() and not (self.is_retired(now) or self.has_buffered_input)
 
     def is_stale(self, now: float) -> bool:
         """Whether it became unusable while it was idle."""
