@@ -4,6 +4,9 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
+import functools
+import sys
+import weakref
 from collections.abc import Callable, Container
 from http.cookiejar import Cookie, CookieJar
 from types import AsyncGeneratorType, FunctionType, GeneratorType
@@ -36,10 +39,10 @@ __all__ = [
     "leave_encoded",
     "mark_closed",
     "max_connections_of",
-    "origin_and_stream_of",
     "parts_of_url",
     "pending_events_of",
     "pool_of",
+    "repair_force_close",
     "set_content",
     "set_decoder",
     "socket_transport_of",
@@ -195,19 +198,9 @@ def url_from_parts(parts: tuple[Any, ...]) -> httpx.URL:
 
 
 def has_leftovers(connection: Any) -> bool:
-    """Whether httpcore's HTTP/1.1 connection has read bytes beyond its response."""
-    while connection is not None:  # called for each response, so it doesn't use _innermost
-        state = getattr(connection, "_h11_state", None)
-        if state is not None:
-            return bool(state.trailing_data[0])
-        exchange = getattr(connection, "exchange", None)
-        connection = getattr(connection, "_connection", None) if exchange is None else exchange
-    return False
-
-
-def origin_and_stream_of(connection: Any) -> tuple[httpcore.Origin, Any]:
-    """Return the origin and the network stream of httpcore's HTTP/1.1 connection."""
-    return connection._origin, connection._network_stream
+    """Whether the h11 exchange of a connection, if it has one, has read bytes beyond its response."""
+    state = getattr(getattr(connection, "exchange", connection), "_h11_state", None)
+    return state is not None and bool(state.trailing_data[0])
 
 
 def h2_state_of(connection: Any) -> Any:
@@ -255,9 +248,23 @@ def socket_transport_of(transport: Any) -> Any:
     return transport if tls is None else getattr(tls, "_transport", None)
 
 
+def repair_force_close(transport: Any) -> None:
+    """Let a TLS connection be closed if the handshake of another one inside of it fails.
+
+    Up to Python 3.12.1, asyncio raises ``TypeError`` instead, in place of the reason.
+    """
+    if sys.version_info < (3, 12, 2) and hasattr(transport, "_ssl_protocol"):
+        transport._force_close = functools.partial(_abort_socket, weakref.ref(transport))
+
+
+def _abort_socket(tls_transport: "weakref.ref[Any]", _: BaseException | None) -> None:
+    below = socket_transport_of(tls_transport())
+    if below is not None:
+        below.abort()
+
+
 def _innermost(connection: Any, attribute: str) -> Any:
-    """Return the connection with that attribute, unwrapping the connections around it."""
+    """Return the connection with that attribute: itself, or the exchange in it."""
     while connection is not None and not hasattr(connection, attribute):
-        inner = getattr(connection, "_connection", None)
-        connection = getattr(connection, "exchange", None) if inner is None else inner
+        connection = getattr(connection, "exchange", None)
     return connection

@@ -136,13 +136,6 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "serves those that wait",
     ),
     PrivateName(
-        "httpcore._async.connection",
-        "AsyncHTTPConnection",
-        "_connection",
-        (*_HERE, "pool/proxied.py"),
-        "the exchange inside a connection, proxied ones included",
-    ),
-    PrivateName(
         "httpcore._models", "Response", "_stream_consumed", ("wire/messages.py",), "is set"
     ),
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
@@ -150,7 +143,6 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(
         _AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE + _H11_EXCHANGE, "leftover bytes"
     ),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state", _H11_EXCHANGE, "is set to idle"),
     PrivateName(
         _AS_HTTP11, "AsyncHTTP11Connection", "_send_request_body", _H11_EXCHANGE, "watched uploads"
@@ -160,13 +152,6 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     ),
     PrivateName(
         _AS_HTTP11, "AsyncHTTP11Connection", "_response_closed", _H11_EXCHANGE, "ends uploads"
-    ),
-    PrivateName(
-        _AS_HTTP11,
-        "AsyncHTTP11Connection",
-        "_network_stream",
-        _HERE,
-        "passes to our own exchange",
     ),
     # The HTTP/2 connection of httpcore, and h2 below it.
     PrivateName(
@@ -218,6 +203,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_SELECTOR, "_SelectorTransport", "_closing", _ABANDONED, "is set with it"),
     PrivateName(
         "asyncio.sslproto", "_SSLProtocolTransport", "_ssl_protocol", _HERE, "the socket below TLS"
+    ),
+    PrivateName(
+        "asyncio.sslproto", "_SSLProtocolTransport", "_force_close", _HERE, "fails in TLS in TLS"
     ),
     PrivateName("asyncio.tasks", "Task", "_log_destroy_pending", _HERE, "its loop is closed"),
     PrivateName(

@@ -182,8 +182,8 @@ async def test_a_tunnel_that_closes_immediately_is_a_connect_error(
             await (await client.get("https://localhost:1/"))
 
 
-async def test_data_injected_by_a_proxy_before_the_handshake_is_ignored() -> None:
-    """It is never read as if the server had sent it over TLS."""
+async def test_data_injected_by_a_proxy_before_the_handshake_is_refused() -> None:
+    """It is never read as if the server had sent it over TLS, and nothing is sent to the server."""
     reply = b"HTTP/1.1 200 Connected\r\n\r\n"
     injected = reply + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
     async with (
@@ -191,7 +191,9 @@ async def test_data_injected_by_a_proxy_before_the_handshake_is_ignored() -> Non
         FaultServer(tunnel_proxy(reply=injected)) as proxy,
         client_through(proxy_url(proxy, "http")) as client,
     ):
-        assert (await (await client.get(server.url))).content == b"good"
+        with pytest.raises(httpx.ConnectError, match="sent bytes before the TLS handshake"):
+            await (await client.get(server.url))
+        assert server.requests == []
 
 
 async def test_an_untrusted_certificate_behind_a_tunnel_is_rejected() -> None:
