@@ -25,6 +25,8 @@ Prepare: TypeAlias = Callable[[httpcore.Request], httpcore.Request]
 
 _SECURE = (b"https", b"wss")
 
+_OPTIONS = ("local_address", "socket_options")
+
 _BACKOFF = 0.5
 """Seconds before the third connect attempt, doubled for each later one; the second is made at once."""
 
@@ -118,9 +120,10 @@ class Opening:
             stream, options.ssl_context, name, logger, allow_http2=options.http2
         )
 
-    def server_name(self, origin: httpcore.Origin) -> Any:
+    def server_name(self, origin: httpcore.Origin) -> str:
         """Return the name that the certificate of the origin has to be valid for."""
-        return self.request.extensions.get("sni_hostname") or origin.host.decode("ascii")
+        name: str | bytes = self.request.extensions.get("sni_hostname") or origin.host
+        return name.decode("ascii") if isinstance(name, bytes) else name
 
     async def _reach_once(self, hop: Hop, logger: logging.Logger) -> Any:
         self.deadline = Deadline(self.timeout)
@@ -134,19 +137,16 @@ class Opening:
         )
 
     async def _connect_tcp(self, hop: Hop, logger: logging.Logger) -> Any:
-        local: dict[str, Any] = {"local_address": self.options.local_address}
-        sockets: dict[str, Any] = {"socket_options": self.options.socket_options}
-        if hop.is_socks:  # httpcore has these two for other connections only
-            local = {name: value for name, value in local.items() if value is not None}
-            sockets = {name: value for name, value in sockets.items() if value is not None}
-        host = hop.origin.host.decode("ascii")
         details = {
-            "host": host,
+            "host": hop.origin.host.decode("ascii"),
             "port": hop.origin.port,
-            **local,
+            "local_address": self.options.local_address,
             "timeout": self.timeout,
-            **sockets,
+            "socket_options": self.options.socket_options,
         }
+        if hop.is_socks:  # httpcore passes no such options to a SOCKS proxy, and reports none
+            unset = [name for name in _OPTIONS if details[name] is None]
+            details = {name: value for name, value in details.items() if name not in unset}
         return await self._step("connect_tcp", logger, details, self._backend.connect_tcp)
 
     async def _connect_unix(self, path: str) -> Any:
@@ -162,7 +162,7 @@ class Opening:
         self,
         stream: Any,
         context: ssl.SSLContext | None,
-        server_name: Any,
+        server_name: str,
         logger: logging.Logger,
         *,
         allow_http2: bool,

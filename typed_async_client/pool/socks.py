@@ -91,32 +91,36 @@ class SocksDialer:
         """
         hop = Hop(origin=self._proxy.url.origin, is_socks=True)
         stream = await opening.reach(hop, SOCKS_LOGGER)
-        host, port, auth = (
-            without_zone(self.origin.host.decode("ascii")),
-            self.origin.port,
-            self._proxy.auth,
-        )
-        reported = auth and (_REDACTED, _REDACTED)
-        details = {"stream": stream, "host": host, "port": port, "auth": reported}
-        async with Trace(
-            "setup_socks5_connection", SOCKS_LOGGER, opening.request, details
-        ) as report:
-            await self._bounded(opening, stream, host)
-            report.return_value = stream
+        await self._report_handshake(opening, stream)
         if is_secure(self.origin):
             return await opening.secure(stream, self.origin, SOCKS_LOGGER)
         return stream
 
-    async def _bounded(self, opening: Opening, stream: Any, host: str) -> None:
-        try:
-            async with opening.deadline.limit():
-                await _shake_hands(
-                    HandshakeStream(stream), host, self.origin.port, self._proxy.auth
-                )
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout("timed out during the SOCKS handshake") from error
-        except ProtocolError as error:
-            raise httpcore.ProxyError(f"no valid answer of a SOCKS proxy: {error}") from error
+    async def _report_handshake(self, opening: Opening, stream: Any) -> None:
+        host, port = without_zone(self.origin.host.decode("ascii")), self.origin.port
+        auth = self._proxy.auth
+        reported = None if auth is None else (_REDACTED, _REDACTED)
+        details = {"stream": stream, "host": host, "port": port, "auth": reported}
+        name, request = "setup_socks5_connection", opening.request
+        async with Trace(name, SOCKS_LOGGER, request, details) as report:
+            await _shake_hands_in_time(opening, HandshakeStream(stream), host, port, auth)
+            report.return_value = stream
+
+
+async def _shake_hands_in_time(
+    opening: Opening,
+    stream: HandshakeStream,
+    host: str,
+    port: int,
+    auth: tuple[bytes, bytes] | None,
+) -> None:
+    try:
+        async with opening.deadline.limit():
+            await _shake_hands(stream, host, port, auth)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout("timed out during the SOCKS handshake") from error
+    except ProtocolError as error:
+        raise httpcore.ProxyError(f"no valid answer of a SOCKS proxy: {error}") from error
 
 
 async def _shake_hands(
