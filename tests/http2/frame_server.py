@@ -104,8 +104,7 @@ class FramePeer:
     def data(self, stream_id: int, data: bytes, *, end: bool = False) -> bytes:
         """Build a DATA frame, and record it in ``sent``."""
         self.sent[stream_id] = self.sent.get(stream_id, b"") + data
-        self._windows[0] -= len(data)
-        self._windows[stream_id] -= len(data)
+        self.spend(stream_id, len(data))
         return data_frame(stream_id, data, end=end)
 
     def response(self, stream_id: int, body: bytes, status: int = 200) -> bytes:
@@ -125,6 +124,11 @@ class FramePeer:
 
     def _has_room(self, stream_id: int, size: int) -> bool:
         return self.window(stream_id) >= size or stream_id in self.resets
+
+    def spend(self, stream_id: int, size: int) -> None:
+        """Count bytes that were sent on a stream against its window and the connection's."""
+        self._windows[0] -= size
+        self._windows[stream_id] -= size
 
     def window(self, stream_id: int) -> int:
         """Return how many bytes may be sent on a stream; those of the connection for stream 0."""
