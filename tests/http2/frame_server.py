@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 import hpack
 from frame_builders import (
     INITIAL_WINDOW_SIZE,
+    MAX_STREAM_ID,
     Fields,
     data_frame,
     headers_frame,
@@ -55,6 +56,7 @@ class FramePeer:
         go_aways: the GOAWAY frames among them.
         grants: whether windows are opened again for what arrives.
         heads: the fields of each request.
+        last_stream_id: the last stream that a test wants to answer; for its responder to keep.
         number: 0 for the first connection of its server, and so on.
         resets: the error code of each stream that the client has reset.
         sent: the data that was sent on each stream.
@@ -71,6 +73,7 @@ class FramePeer:
         self.go_aways: list[GoAwayFrame] = []
         self.grants: bool = True
         self.heads: dict[int, dict[str, str]] = {}
+        self.last_stream_id: int = MAX_STREAM_ID
         self.number: int = number
         self.resets: dict[int, int] = {}
         self.sent: dict[int, bytes] = {}
@@ -175,6 +178,10 @@ class FramePeer:
         """Close the connection, after what was sent."""
         await self._wire.finish()
 
+    def half_close(self) -> None:
+        """Send no more, but go on to receive, as a server does whose last words must arrive."""
+        self._wire.transport.write_eof()
+
     async def run(self, settings: dict[int, int], responder: "Responder") -> None:
         """Send the settings, then receive until the client closes the connection."""
         await self.send(settings_frame(settings))
@@ -264,9 +271,9 @@ Responder = Callable[[FramePeer, int], Awaitable[None]]
 
 
 async def answer_with_path(peer: FramePeer, stream_id: int) -> None:
-    """Answer a request with its path, and its body behind it."""
+    """Answer a request with its path, and the beginning of its body behind it."""
     path = peer.heads[stream_id][":path"]
-    await peer.send(peer.response(stream_id, path.encode() + peer.bodies[stream_id]))
+    await peer.send(peer.response(stream_id, path.encode() + peer.bodies[stream_id][:1000]))
 
 
 async def leave_alone(peer: FramePeer, stream_id: int) -> None:
