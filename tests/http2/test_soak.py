@@ -105,12 +105,16 @@ class FaultyServer:
 class Soak:
     """Sends requests, and counts what they end with.
 
+    Args:
+        faulty: the server.
+
     Attributes:
         ends: how often each request has ended.
         failures: what went wrong.
         outcomes: how often each fault ended with each outcome.
     """
 
+    faulty: FaultyServer
     ends: Counter[int] = dataclasses.field(default_factory=Counter)
     failures: list[str] = dataclasses.field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
@@ -140,6 +144,8 @@ class Soak:
         outcome = self._outcome(task, number)
         self.outcomes[fault, outcome] += 1
         expected = {"error"} if fault in FAILING else {"answer"}
+        if number % 3 == 2 and not self.faulty.processed[number]:
+            expected = {"error"}  # a generator was begun behind a GOAWAY: it can't be sent again
         if outcome not in expected and fault != "cancelled":
             self.failures.append(f"{number}: {fault}, {method}: {outcome}, {task!r}")
 
@@ -159,7 +165,8 @@ def open_descriptors() -> int:
 
 async def soak(count: int, streams: int) -> None:
     """Send requests, and check that each has ended once and that nothing is left of them."""
-    faulty, run = FaultyServer(), Soak()
+    faulty = FaultyServer()
+    run = Soak(faulty)
     descriptors, tasks = open_descriptors(), len(asyncio.all_tasks())
     settings = {MAX_CONCURRENT_STREAMS: streams}
     server = FrameServer(0, settings, faulty.respond, keeps_frames=False)
