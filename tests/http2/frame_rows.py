@@ -34,7 +34,7 @@ FINE, STREAM, RESENT = Outcome("fine"), Outcome("stream"), Outcome("resent")
 ANY_CONNECTION = Outcome("connection")
 STREAM_OR_CONNECTION = (STREAM, Outcome("connection", PROTOCOL_ERROR))
 """A stream error that may be treated as a connection error, section 5.4.1."""
-CLOSED = (FINE, Outcome("connection", STREAM_CLOSED))
+CLOSED = (FINE, Outcome("connection", STREAM_CLOSED), Outcome("connection", PROTOCOL_ERROR))
 """A frame on a stream that both ends have ended, section 5.1."""
 BEFORE_HEAD: tuple[State, ...] = ("waiting", "uploading")
 AFTER_HEAD: tuple[State, ...] = ("head", "body")
@@ -123,7 +123,8 @@ HEAD_ROWS = [
     Row("HEADERS on an even stream", "5.1.1", lambda p, s: headers_frame(
         2, p.encode([(":status", "200")])), fails(PROTOCOL_ERROR)),
     Row("CONTINUATION without HEADERS", "6.10", lambda p, s: continuation_frame(s),
-        at(ALL_STATES, Outcome("connection", PROTOCOL_ERROR), Outcome("connection", STREAM_CLOSED))),
+        at(ALL_STATES, Outcome("connection", PROTOCOL_ERROR), Outcome("connection", STREAM_CLOSED))
+        | at(("reset",), FINE, Outcome("connection", PROTOCOL_ERROR))),
     Row("CONTINUATION on stream 0", "6.10", lambda p, s: raw_frame(9, 4, 0, b""),
         fails(PROTOCOL_ERROR)),
     Row("PUSH_PROMISE", "6.6", lambda p, s: promise_frame(s, 2, p.encode([(":method", "GET"),
@@ -180,7 +181,8 @@ CONNECTION_ROWS = [
     Row("SETTINGS ACK", "6.5", lambda p, s: settings_frame(ack=True),
         at(ALL_STATES, FINE, Outcome("connection", PROTOCOL_ERROR))),
     Row("SETTINGS ACK with a value", "6.5", lambda p, s: raw_frame(4, 1, 0, bytes(6)),
-        fails(FRAME_SIZE_ERROR)),
+        at(ALL_STATES, Outcome("connection", FRAME_SIZE_ERROR),
+           Outcome("connection", PROTOCOL_ERROR))),
     Row("SETTINGS of 5 bytes", "6.5", lambda p, s: raw_frame(4, 0, 0, bytes(5)),
         fails(FRAME_SIZE_ERROR)),
     Row("SETTINGS on a stream", "6.5", lambda p, s: raw_frame(4, 0, s, b""), fails(PROTOCOL_ERROR)),
@@ -209,7 +211,7 @@ CONNECTION_ROWS = [
     Row("WINDOW_UPDATE of 0 for the connection", "6.9", lambda p, s: window_frame(0, 0),
         fails(PROTOCOL_ERROR)),
     Row("WINDOW_UPDATE above 2^31 for the connection", "6.9.1",
-        lambda p, s: window_frame(0, 2**31 - 1), fails(FLOW_CONTROL_ERROR)),
+        lambda p, s: window_frame(0, 2**31 - 1) * 2, fails(FLOW_CONTROL_ERROR)),
     Row("an unknown frame", "5.5", lambda p, s: raw_frame(0x42, 0xFF, 0, b"anything"),
         at(ALL_STATES, FINE)),
 ]  # fmt: skip
@@ -219,7 +221,7 @@ STREAM_ROWS = [
         at(ALL_STATES, FINE)),
     Row("WINDOW_UPDATE of 0", "6.9", lambda p, s: window_frame(s, 0), at(OPEN, STREAM)
         | closed_or_reset(FINE, Outcome("connection", PROTOCOL_ERROR))),
-    Row("WINDOW_UPDATE above 2^31", "6.9.1", lambda p, s: window_frame(s, 2**31 - 1),
+    Row("WINDOW_UPDATE above 2^31", "6.9.1", lambda p, s: window_frame(s, 2**31 - 1) * 2,
         at(OPEN, STREAM) | at(("ended", "reset"), FINE)),
     Row("WINDOW_UPDATE of 3 bytes", "6.9", lambda p, s: raw_frame(8, 0, s, bytes(3)),
         fails(FRAME_SIZE_ERROR)),

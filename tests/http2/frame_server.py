@@ -76,7 +76,7 @@ class FramePeer:
         self.last_stream_id: int = MAX_STREAM_ID
         self.number: int = number
         self.resets: dict[int, int] = {}
-        self.sent: dict[int, bytes] = {}
+        self.sent: dict[int, bytearray] = {}
         self.settings: dict[int, int] = {}
         self.streams: list[int] = []
         self._changed = asyncio.Event()
@@ -106,7 +106,7 @@ class FramePeer:
 
     def data(self, stream_id: int, data: bytes, *, end: bool = False) -> bytes:
         """Build a DATA frame, and record it in ``sent``."""
-        self.sent[stream_id] = self.sent.get(stream_id, b"") + data
+        self.sent.setdefault(stream_id, bytearray()).extend(data)
         self.spend(stream_id, len(data))
         return data_frame(stream_id, data, end=end)
 

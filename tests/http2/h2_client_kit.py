@@ -76,4 +76,4 @@ def quiet_loop() -> Iterator[None]:
         gc.collect()  # a task that is collected reports the error that nobody has retrieved
     finally:
         loop.set_exception_handler(None)
-    assert reports == []
+    assert not reports, reports

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from frame_builders import PROTOCOL_ERROR, Fields, headers_frame
+from frame_builders import FRAME_SIZE_ERROR, PROTOCOL_ERROR, Fields, headers_frame, raw_frame
 from frame_play import Outcome, Row, State, play
 from frame_server import FramePeer, FrameServer
 from h2_client_kit import fetch, open_client, result_of
+
+from typed_async_client.testing import FaultServer, Wire
 
 FINE, STREAM = Outcome("fine"), Outcome("stream")
 
@@ -195,10 +197,24 @@ async def test_a_malformed_head_keeps_the_compression_in_step() -> None:
 
 async def test_a_server_that_speaks_http11_is_reported() -> None:
     """Its answer to the preface isn't a frame."""
+
+    async def answer(wire: Wire) -> None:
+        await wire.read(65_536)
+        await wire.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await wire.stall()
+
+    async with FaultServer(answer) as server, open_client() as client:
+        assert isinstance(await result_of(fetch(client, server.url)), httpx.RemoteProtocolError)
+
+
+@pytest.mark.parametrize("kind", [0, 1, 4, 0x42], ids=["DATA", "HEADERS", "SETTINGS", "unknown"])
+async def test_a_frame_that_is_too_large_is_refused_by_its_header(kind: int) -> None:
+    """Section 4.2: its payload isn't waited for, and isn't kept."""
     async with FrameServer().open() as server, open_client() as client:
         task = fetch(client, server.url)
         peer = await server.peer()
         await peer.until(lambda: peer.streams == [1])
-        await peer.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n" * 1000)
+        await peer.send(raw_frame(kind, 0, 0 if kind == 4 else 1, bytes(2**24 - 1))[:20])
         assert isinstance(await result_of(task), httpx.RemoteProtocolError)
         await peer.wait_closed()
+        assert peer.go_aways[-1].error_code == FRAME_SIZE_ERROR
