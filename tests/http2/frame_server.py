@@ -83,6 +83,7 @@ class FramePeer:
         self._block: tuple[HeadersFrame, bytes] | None = None
         self._decoder = hpack.Decoder()
         self._encoder = hpack.Encoder()
+        self._is_half_closed = False
         self._keeps_frames = keeps_frames
         self._pings = 0
         self._pongs: set[bytes] = set()
@@ -92,7 +93,9 @@ class FramePeer:
     # Sending
 
     async def send(self, *frames: bytes) -> None:
-        """Send frames, or any other bytes, unless the client has closed the connection."""
+        """Send frames, or any other bytes, unless either end has closed the connection."""
+        if self._is_half_closed:
+            return
         with contextlib.suppress(ConnectionError):
             await self._wire.send(b"".join(frames))
 
@@ -180,6 +183,7 @@ class FramePeer:
 
     def half_close(self) -> None:
         """Send no more, but go on to receive, as a server does whose last words must arrive."""
+        self._is_half_closed = True
         self._wire.transport.write_eof()
 
     async def run(self, settings: dict[int, int], responder: "Responder") -> None:
