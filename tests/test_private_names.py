@@ -59,10 +59,10 @@ def test_a_file_uses_the_private_names_that_the_table_lists_for_it_and_no_others
         "import httpx\nclass C(httpx.AsyncClient):\n    def f(self):\n        self._mounts = {}",
         "import httpx\nclass B(httpx.AsyncClient): ...\nclass C(B):\n    def _init_transport(self): ...",
         """\
-from typed_async_client.http2.connection import Http2Connection
-class C(Http2Connection):
+from typed_async_client.pool.pool import ConnectionPool
+class C(ConnectionPool):
     def f(self):
-        self._events = {}""",
+        self._connections = []""",
     ],
 )
 def test_a_private_name_that_is_not_in_the_table_is_found(tmp_path: Path, source: str) -> None:

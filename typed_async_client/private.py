@@ -22,15 +22,11 @@ __all__ = [
     "GLOBALS_OF_CLIENT",
     "BoundAsyncStream",
     "Trace",
-    "break_cycle_of_h2",
     "cookies_of_domain",
     "decoder_of",
-    "drop_surplus_permits",
     "except_from_mounts",
     "forget_parsed_cookies",
     "forget_task",
-    "h2_state_of",
-    "has_leftovers",
     "is_stock_pool",
     "is_stock_transport",
     "leave_encoded",
@@ -38,7 +34,6 @@ __all__ = [
     "max_connections_of",
     "origin_and_stream_of",
     "parts_of_url",
-    "pending_events_of",
     "pool_of",
     "set_content",
     "set_decoder",
@@ -48,7 +43,6 @@ __all__ = [
     "stream_under",
     "transport_for",
     "transports_of",
-    "unacknowledged_bytes",
     "url_from_parts",
 ]
 
@@ -194,70 +188,12 @@ def url_from_parts(parts: tuple[Any, ...]) -> httpx.URL:
     return url
 
 
-def has_leftovers(connection: Any) -> bool:
-    """Whether httpcore's HTTP/1.1 connection has read bytes beyond its response."""
-    while connection is not None:  # called for each response, so it doesn't use _innermost
-        state = getattr(connection, "_h11_state", None)
-        if state is not None:
-            return bool(state.trailing_data[0])
-        exchange = getattr(connection, "exchange", None)
-        connection = getattr(connection, "_connection", None) if exchange is None else exchange
-    return False
-
-
 def origin_and_stream_of(connection: Any) -> tuple[httpcore.Origin, Any]:
     """Return the origin and the network stream of httpcore's HTTP/1.1 connection."""
     return connection._origin, connection._network_stream
-
-
-def h2_state_of(connection: Any) -> Any:
-    """Return the h2 state of httpcore's HTTP/2 connection."""
-    return _innermost(connection, "_h2_state")._h2_state
-
-
-def pending_events_of(connection: Any) -> dict[int, list[Any]]:
-    """Return the events of each stream that were received but not yet consumed."""
-    events: dict[int, list[Any]] = _innermost(connection, "_h2_state")._events
-    return events
-
-
-def drop_surplus_permits(connection: Any) -> None:
-    """Drop stream permits that exceed httpcore's own stream limit."""
-    http2 = _innermost(connection, "_h2_state")
-    permits = getattr(http2, "_max_streams_semaphore", None)
-    while permits is not None and permits._anyio_semaphore.value > http2._max_streams:
-        permits._anyio_semaphore.acquire_nowait()
-
-
-def unacknowledged_bytes(h2_state: Any) -> int:
-    """Return how many bytes a connection's inbound window is below its maximum.
-
-    Bytes that h2 counts as processed aren't included: it acknowledges them itself.
-    """
-    window = h2_state._inbound_flow_control_window_manager
-    missing: int = window.max_window_size - window.current_window_size - window._bytes_processed
-    return missing
-
-
-def break_cycle_of_h2(connection: Any) -> None:
-    """Let the h2 state of a closed connection be freed with its last reference.
-
-    It has a table of its own methods, each of which refers back to it.
-    """
-    http2 = _innermost(connection, "_h2_state")
-    if http2 is not None:
-        http2._h2_state._frame_dispatch_table = {}
 
 
 def socket_transport_of(transport: Any) -> Any:
     """Return the transport of the socket below one of asyncio's, which may be of TLS."""
     tls = getattr(transport, "_ssl_protocol", None)
     return transport if tls is None else getattr(tls, "_transport", None)
-
-
-def _innermost(connection: Any, attribute: str) -> Any:
-    """Return the connection with that attribute, unwrapping the connections around it."""
-    while connection is not None and not hasattr(connection, attribute):
-        inner = getattr(connection, "_connection", None)
-        connection = getattr(connection, "exchange", None) if inner is None else inner
-    return connection

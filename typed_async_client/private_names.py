@@ -34,14 +34,11 @@ _REDIRECTS = ("httpx_client/redirects.py",)
 _BOUNDED = ("pool/bounded.py",)
 _RESPONSE = ("pool/response.py",)
 _PACKED = ("httpx_client/packed.py",)
-_H11_EXCHANGE = ("http1/h11_exchange.py",)
-_HTTP2 = ("http2/connection.py",)
-_OPENING = ("http2/opening.py",)
 _ABANDONED = ("net/abandoned.py",)
 
 _CLIENT, _MODELS, _CONTENT = "httpx._client", "httpx._models", "httpx._content"
 _SELECTOR = "asyncio.selector_events"
-_AS_HTTP11, _AS_HTTP2 = "httpcore._async.http11", "httpcore._async.http2"
+_AS_HTTP11 = "httpcore._async.http11"
 
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
     # The client of httpx.
@@ -146,21 +143,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpcore._models", "Response", "_stream_consumed", ("wire/messages.py",), "is set"
     ),
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state_lock", _H11_EXCHANGE, "is replaced"),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_h11_state", _HERE + _H11_EXCHANGE, "leftover bytes"
-    ),
     PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_state", _H11_EXCHANGE, "is set to idle"),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_send_request_body", _H11_EXCHANGE, "watched uploads"
-    ),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_receive_event", _H11_EXCHANGE, "early responses"
-    ),
-    PrivateName(
-        _AS_HTTP11, "AsyncHTTP11Connection", "_response_closed", _H11_EXCHANGE, "ends uploads"
-    ),
     PrivateName(
         _AS_HTTP11,
         "AsyncHTTP11Connection",
@@ -168,46 +151,6 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         _HERE,
         "passes to our own exchange",
     ),
-    # The HTTP/2 connection of httpcore, and h2 below it.
-    PrivateName(
-        _AS_HTTP2,
-        "AsyncHTTP2Connection",
-        "_send_request_headers",
-        _HTTP2 + _OPENING,
-        "what was sent",
-    ),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_stream_event", _HTTP2, "own timeouts"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_receive_events", _HTTP2, "own traces"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_read_incoming_data", _HTTP2, "shared reads"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_wait_for_outgoing_flow", _HTTP2, "uploads"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_request_body", _HTTP2, "early responses"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_send_stream_data", _HTTP2, "large parts"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_response_closed", _HTTP2, "resets streams"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_network_stream", _HTTP2, "bytes received"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_events", _HERE + _HTTP2, "unread events"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_h2_state", _HERE + _HTTP2, "streams, windows"),
-    PrivateName(_AS_HTTP2, "AsyncHTTP2Connection", "_max_streams", _HERE, "stream limit"),
-    PrivateName(
-        _AS_HTTP2, "AsyncHTTP2Connection", "_max_streams_semaphore", _HERE, "stream permits"
-    ),
-    PrivateName(
-        "httpcore._synchronization", "AsyncSemaphore", "_anyio_semaphore", _HERE, "its value"
-    ),
-    PrivateName(
-        "h2.connection",
-        "H2Connection",
-        "_inbound_flow_control_window_manager",
-        _HERE,
-        "the window of the connection",
-    ),
-    PrivateName(
-        "h2.connection",
-        "H2Connection",
-        "_frame_dispatch_table",
-        _HERE,
-        "a cycle, to be broken when the connection is closed",
-    ),
-    PrivateName("h2.windows", "WindowManager", "_bytes_processed", _HERE, "not yet acknowledged"),
     # What is left of a connection that nobody has closed.
     PrivateName(
         _SELECTOR, "_SelectorSocketTransport", "_read_ready_cb", _ABANDONED, "a cycle, to be broken"

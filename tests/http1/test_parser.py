@@ -182,6 +182,7 @@ def test_bytes_that_arrive_after_the_end_are_leftovers_too() -> None:
     [
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nConnection: close, keep-alive\r\nContent-Length: 0\r\n\r\n",
     ],
 )
 def test_a_connection_that_the_server_closes_is_not_kept_alive(data: bytes) -> None:

@@ -1,6 +1,7 @@
 """The socket protocol: received bytes go through a shared buffer and are kept per connection."""
 
 import threading
+import weakref
 
 import pytest
 
@@ -42,35 +43,50 @@ def test_each_thread_has_its_own_receive_buffer() -> None:
     assert buffers[0] is not protocol.get_buffer(-1).obj
 
 
-def test_bytes_that_a_filter_removes_are_not_readable() -> None:
-    """They count as received all the same."""
-    protocol = SocketProtocol()
-    protocol.filter_input(lambda data: data.replace(b"chaff", b""))
-    receive(protocol, b"chaff")
+class Recorder:
+    """Records what a protocol delivers."""
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+        self.ends: list[Exception | None] = []
+
+    def data_received(self, data: bytes) -> None:
+        """Record received bytes."""
+        self.data.append(data)
+
+    def connection_ended(self, error: Exception | None) -> None:
+        """Record the end."""
+        self.ends.append(error)
+
+
+def test_bytes_are_delivered_as_they_arrive() -> None:
+    """Those that had arrived before, too; none of them is kept, and the end is told once."""
+    protocol, recorder = SocketProtocol(), Recorder()
+    receive(protocol, b"early")
+    protocol.deliver_to(weakref.ref(recorder))
+    receive(protocol, b"late")
     assert not protocol.is_readable
-    receive(protocol, b"chaffwheat")
-    assert (protocol.received, protocol.take(99)) == (15, b"wheat")
+    protocol.eof_received()
+    protocol.connection_lost(OSError("late"))
+    assert (protocol.received, recorder.data, recorder.ends) == (9, [b"early", b"late"], [None])
 
 
-def test_a_filter_applies_to_bytes_received_before_it_was_set() -> None:
-    """The server may be the first to send."""
-    protocol = SocketProtocol()
-    receive(protocol, b"chaffwheat")
-    protocol.filter_input(lambda data: data.replace(b"chaff", b""))
-    assert protocol.take(99) == b"wheat"
+def test_an_end_that_has_come_already_is_delivered() -> None:
+    """With the error that the connection was lost with."""
+    protocol, recorder, lost = SocketProtocol(), Recorder(), OSError("lost")
+    protocol.connection_lost(lost)
+    protocol.deliver_to(weakref.ref(recorder))
+    assert recorder.ends == [lost]
 
 
-async def test_a_waiter_is_woken_by_readable_bytes_only() -> None:
-    """Inserted ones included. If woken without any, a reader would assume the end of the stream."""
-    protocol = SocketProtocol()
-    protocol.filter_input(lambda data: data.replace(b"chaff", b""))
-    waiter = protocol.wait_readable()
-    receive(protocol, b"chaff")
-    protocol.insert(b"")
-    assert not waiter.done()
-    protocol.insert(b"inserted")
-    assert waiter.done()
-    assert protocol.take(99) == b"inserted"
+def test_nothing_is_delivered_to_a_receiver_that_is_gone() -> None:
+    """The protocol doesn't keep it alive."""
+    protocol, recorder = SocketProtocol(), Recorder()
+    protocol.deliver_to(weakref.ref(recorder))
+    del recorder
+    receive(protocol, b"x")
+    protocol.connection_lost(None)
+    assert not protocol.take(1)
 
 
 async def test_bytes_that_arrive_after_a_cancelled_wait_are_kept() -> None:

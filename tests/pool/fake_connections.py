@@ -1,14 +1,9 @@
 """Fake connections for the slots of a pool, without a network."""
 
 import itertools
-import types
 from collections.abc import Callable
 from typing import Any
 
-from h2.windows import WindowManager
-from hyperframe.frame import GoAwayFrame
-
-from typed_async_client.http2.draining import FrameFilter
 from typed_async_client.pool.slot import Origin, PoolLimits, Slot
 from typed_async_client.pool.slots import Slots
 
@@ -46,7 +41,6 @@ class FakeStream:
 
     def __init__(self) -> None:
         self.aborted: bool = False
-        self.opening_task: None = None
         self.is_readable: bool = False
         self.received: int = 0
         self.written: int = 0
@@ -59,9 +53,6 @@ class FakeStream:
     def get_extra_info(self, _: str) -> None:
         """Return no socket."""
 
-    def write_nowait(self, frames: bytes) -> None:
-        """Send nothing."""
-
     def abort(self) -> None:
         """Record that it was aborted."""
         self.aborted = True
@@ -70,42 +61,50 @@ class FakeStream:
         """Do nothing: there is no socket."""
 
 
+class FakeHttp2:
+    """What speaks HTTP/2, with what a slot uses of it.
+
+    Attributes:
+        is_draining: whether the server accepts no further requests.
+        max_streams: how many requests it allows at once; None if it hasn't said so.
+    """
+
+    def __init__(self) -> None:
+        self.is_draining: bool = False
+        self.max_streams: int | None = None
+
+    def is_available(self) -> bool:
+        """Whether the server accepts further requests."""
+        return not self.is_draining
+
+
 class FakeConnection:
     """A connection with httpcore's interface, with what a slot uses of it.
 
     Attributes:
         active: exchanges in progress.
         closed: whether it was closed.
+        http2: what speaks HTTP/2 on it, if anything does.
         speaks_h2: whether it speaks HTTP/2; None before it is connected.
     """
 
     def __init__(self, slot: Slot) -> None:
         self.active: int = 0
         self.closed: bool = False
+        self.http2: FakeHttp2 | None = None
         self.speaks_h2: bool | None = None
         self.stream: FakeStream = FakeStream()
-        self._events: dict[int, Any] = {}
-        self._h2_state = types.SimpleNamespace(
-            streams={},
-            data_to_send=bytes,
-            _inbound_flow_control_window_manager=WindowManager(65_535),
-        )
-        self._h11_state = types.SimpleNamespace(trailing_data=(b"", False))
         self._slot = slot
 
     def connect(self, *, speaks_h2: bool = False) -> None:
         """Establish the connection."""
         self.speaks_h2 = speaks_h2
-        self._slot.frame_filter = FrameFilter() if speaks_h2 else None
+        self.http2 = FakeHttp2() if speaks_h2 else None
         self._slot.layers = [self.stream]
-
-    def add_leftovers(self, data: bytes) -> None:
-        """Have read bytes beyond a response."""
-        self._h11_state.trailing_data = (data, False)
 
     def is_available(self) -> bool:
         """Whether another request may be sent; before it is connected, assume so."""
-        if self.closed:
+        if self.closed or (self.http2 is not None and self.http2.is_draining):
             return False
         return self.speaks_h2 is not False or self.active == 0
 
@@ -184,5 +183,4 @@ def held_by(count: int, slot: Slot) -> bool:
 
 def send_goaway(slot: Slot) -> None:
     """Have the server of an HTTP/2 connection say that it accepts no further requests."""
-    assert slot.frame_filter is not None
-    slot.frame_filter.receive(GoAwayFrame(0, last_stream_id=1).serialize())
+    slot.http2.is_draining = True

@@ -3,17 +3,14 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import h2.events
-import h2.exceptions
 import httpcore
 import pytest
-from fake_connections import H2, A, FakeStream
-from hyperframe.frame import GoAwayFrame, RstStreamFrame
+from fake_connections import H2, A, FakeConnection, FakeStream
 
-from typed_async_client.http2.draining import FrameFilter
-from typed_async_client.http2.frames import HEADERS, REFUSED_STREAM, make_frame
+from typed_async_client.http2.errors import ConnectionFullError, UnprocessedError
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import Slot
+from typed_async_client.wire.messages import STARTED
 
 
 def pooled_request(method: str = "POST", content: Any = b"body") -> PooledRequest:
@@ -26,67 +23,67 @@ async def parts() -> AsyncIterator[bytes]:
     yield b"part"
 
 
-def refusing_slot(number: int, *, drains: bool) -> Slot:
-    """Build a slot whose server has refused its first stream."""
+def shared_slot(number: int, *, drains: bool = False) -> Slot:
+    """Build a slot that speaks HTTP/2."""
     slot = Slot((H2, ""), number, None)
-    slot.frame_filter = FrameFilter()
-    slot.frame_filter.send(make_frame(HEADERS, 0, 1, b""))
-    frame = GoAwayFrame(0) if drains else RstStreamFrame(1, error_code=REFUSED_STREAM)
-    slot.frame_filter.receive(frame.serialize())
+    slot.connection = FakeConnection(slot)
+    slot.connection.connect(speaks_h2=True)
+    slot.http2.is_draining = drains
     return slot
 
 
 def reused_slot(*, written: int = 9) -> Slot:
     """Build a slot with a second exchange, for which so many bytes were written."""
     slot, stream = Slot((A, ""), 1, None), FakeStream()
+    slot.connection = FakeConnection(slot)
     slot.exchanges, slot.layers, stream.written = 2, [stream], written
     return slot
 
 
-RESET = httpcore.RemoteProtocolError(h2.events.StreamReset(stream_id=1))
-CLOSED = httpcore.LocalProtocolError(h2.exceptions.StreamClosedError(1))
+def unprocessed(*, is_body_untouched: bool = False) -> UnprocessedError:
+    """Build the error of a request that the server hasn't processed."""
+    error = UnprocessedError("the server refused the stream without processing it")
+    error.is_body_untouched = is_body_untouched
+    return error
 
 
-@pytest.mark.parametrize("error", [RESET, CLOSED], ids=["waiting", "sending"])
 @pytest.mark.parametrize(("drains", "limit"), [(False, 1), (True, 10)])
 def test_a_refused_request_is_resent_more_often_if_its_connections_drain(
-    error: Exception,
     drains: bool,  # noqa: FBT001 - a column of the table
     limit: int,
 ) -> None:
     """A server that shuts down may do so again; one that refuses a stream isn't asked again."""
     pooled = pooled_request()
     for number in range(1, limit + 1):
-        assert (
-            pooled.record_failure(
-                refusing_slot(number, drains=drains), error, received=0, written=0
-            )
-            is None
-        )
+        slot = shared_slot(number, drains=drains)
+        assert pooled.record_failure(slot, unprocessed(), received=0, written=0) is None
         assert (pooled.refusals, pooled.failed_slot) == (number, number)
-    failure = pooled.record_failure(
-        refusing_slot(limit + 1, drains=drains), error, received=0, written=0
-    )
-    assert isinstance(failure, httpcore.RemoteProtocolError)
+    slot = shared_slot(limit + 1, drains=drains)
+    failure = pooled.record_failure(slot, unprocessed(), received=0, written=0)
+    assert type(failure) is httpcore.RemoteProtocolError
     assert (pooled.refusals, pooled.failed_slot) == (limit, limit)
 
 
-def test_a_refused_request_whose_body_cannot_be_sent_again_fails() -> None:
+def test_a_refused_request_whose_body_was_begun_and_cannot_be_sent_again_fails() -> None:
     """Immediately, even if the connection is draining."""
-    pooled = pooled_request(content=parts())
-    assert (
-        pooled.record_failure(refusing_slot(1, drains=True), RESET, received=0, written=0) is RESET
-    )
+    pooled, slot = pooled_request(content=parts()), shared_slot(1, drains=True)
+    failure = pooled.record_failure(slot, unprocessed(), received=0, written=0)
+    assert type(failure) is httpcore.RemoteProtocolError
 
 
-def test_a_request_whose_stream_was_not_refused_is_not_resent() -> None:
+def test_a_refused_request_whose_body_was_not_begun_is_resent() -> None:
+    """Whatever its body is."""
+    pooled, slot = pooled_request(content=parts()), shared_slot(1)
+    error = unprocessed(is_body_untouched=True)
+    assert pooled.record_failure(slot, error, received=0, written=0) is None
+
+
+def test_a_request_whose_stream_was_reset_is_not_resent() -> None:
     """The server may have processed it."""
-    slot = Slot((H2, ""), 1, None)
-    slot.frame_filter = FrameFilter()
-    slot.frame_filter.receive(RstStreamFrame(1, error_code=2).serialize())
-    assert pooled_request().record_failure(slot, RESET, received=0, written=0) is RESET
-    failure = pooled_request().record_failure(slot, CLOSED, received=0, written=0)
-    assert str(failure).endswith("reset the stream with error code 2")
+    reset = httpcore.RemoteProtocolError("the server reset the stream")
+    pooled = pooled_request()
+    vars(pooled.request)[STARTED] = True
+    assert pooled.record_failure(shared_slot(1), reset, received=0, written=0) is reset
 
 
 def test_an_idempotent_request_without_any_response_is_resent_once() -> None:
@@ -99,27 +96,12 @@ def test_an_idempotent_request_without_any_response_is_resent_once() -> None:
     assert pooled_request("POST").record_failure(slot, lost, received=0, written=0) is lost
 
 
-def test_a_request_is_resent_if_a_cancelled_one_closed_its_unused_connection() -> None:
-    """Nothing was sent, so any request may be resent; it counts as an unavailable connection."""
-    closed = h2.exceptions.ProtocolError("invalid input in state CLOSED")
-    pooled = pooled_request(content=parts())
-    for number in range(1, 11):
-        assert (
-            pooled.record_failure(Slot((H2, ""), number, None), closed, received=0, written=0)
-            is None
-        )
-        assert (pooled.failed_slot, pooled.resends, pooled.allow_unconnected) == (
-            number,
-            0,
-            number < 2,
-        )
-    assert pooled.record_failure(Slot((H2, ""), 11, None), closed, received=0, written=0) is closed
-    assert (
-        pooled_request().record_failure(
-            refusing_slot(1, drains=False), closed, received=0, written=0
-        )
-        is closed
-    )
+def test_a_full_connection_is_not_counted_as_one_that_closes() -> None:
+    """But after two, no more connections are joined that may turn out to be full as well."""
+    pooled = pooled_request()
+    for count in range(1, 50):
+        pooled.record_unavailable(ConnectionFullError())
+        assert pooled.allow_unconnected == (count < 2)
 
 
 def test_a_request_fails_after_eleven_unavailable_connections() -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 from fake_connections import H2, FakePool, held_by, send_goaway
-from hyperframe.frame import SettingsFrame
 
 from typed_async_client.pool.slot import Slot
 
@@ -132,5 +131,4 @@ def test_a_full_connection_is_shared_again_when_a_request_has_left_it() -> None:
 
 def _connect_with_limit(slot: Slot, streams: int) -> None:
     slot.connection.connect(speaks_h2=True)
-    assert slot.frame_filter is not None
-    slot.frame_filter.receive(SettingsFrame(0, settings={3: streams}).serialize())
+    slot.http2.max_streams = streams

@@ -72,16 +72,14 @@ class AnyOrder(RuleBasedStateMachine):
             self.held.remove(left)
 
     @precondition(lambda self: self.pool.slots.all)
-    @rule(data=st.data(), how=st.sampled_from(["input", "leftovers", "closed", "goaway"]))
+    @rule(data=st.data(), how=st.sampled_from(["input", "closed", "goaway"]))
     def spoil(self, data: st.DataObject, how: str) -> None:
         """A connection breaks, or receives unexpected input."""
         slot = data.draw(st.sampled_from(self.pool.slots.all))
         if how == "input":
             slot.connection.stream.is_readable = True
-        elif how == "goaway" and slot.frame_filter is not None:
+        elif how == "goaway" and slot.is_multiplexed:
             send_goaway(slot)
-        elif how == "leftovers":
-            slot.connection.add_leftovers(b"stray")
         else:
             slot.connection.closed = True
 

@@ -38,9 +38,8 @@ def test_a_request_that_failed_gets_a_new_connection() -> None:
     [
         (lambda slot: setattr(slot.connection, "closed", True), "not reusable"),
         (lambda slot: setattr(slot.connection.stream, "is_readable", True), "not reusable"),
-        (lambda slot: slot.connection.add_leftovers(b"HTTP/1.1"), "not reusable"),
     ],
-    ids=["closed by its exchange", "unexpected input", "leftovers"],
+    ids=["closed by its exchange", "unexpected input"],
 )
 def test_a_connection_that_cannot_be_reused_is_closed_when_given_back(
     spoil: Any, reason: str

@@ -171,8 +171,7 @@ async def other_tasks_end() -> bool:
 def hide_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test as if httptools weren't installed."""
     monkeypatch.setitem(sys.modules, "httptools", None)
-    for name in ("connection", "parser", "expect"):
-        monkeypatch.delitem(sys.modules, f"typed_async_client.http1.{name}", raising=False)
+    monkeypatch.delitem(sys.modules, "typed_async_client.http1.parser", raising=False)
 
 
 class HoldingHandler:

@@ -33,13 +33,11 @@ class _Grammar:
 
     line_end: bytes
     text: bytes
-    version: bytes
-    size: bytes
     is_lax: bool
 
     @property
     def start(self) -> bytes:
-        return rb"HTTP/(%b) ([0-9]{3})(?: (%b*))?%b" % (self.version, self.text, self.line_end)
+        return rb"HTTP/(1\.[0-9]) ([0-9]{3})(?: (%b*))?%b" % (self.text, self.line_end)
 
     @property
     def fields(self) -> bytes:
@@ -49,9 +47,7 @@ class _Grammar:
 
     @property
     def chunk(self) -> bytes:
-        extension = rb"[^\n]*" if self.is_lax else rb"[\t -~\x80-\xff]*"
-        blanks = (b"", rb"[ \t]*") if self.is_lax else (rb"[ \t]*", b"")
-        return rb"(%b)%b(?:;%b)?%b\r\n" % (self.size, blanks[0], extension, blanks[1])
+        return rb"([0-9A-Fa-f]+)[ \t]*(?:;%b*)?\r\n" % self.text
 
     @property
     def variants(self) -> tuple["_Grammar", ...]:
@@ -62,19 +58,15 @@ class _Grammar:
 _STRICT = _Grammar(
     line_end=rb"\r\n",
     text=rb"[\t -~\x80-\xff]",
-    version=rb"1\.[0-9]",
-    size=rb"[0-9A-Fa-f]+",
     is_lax=False,
 )
 
 _LAX = _Grammar(
     line_end=rb"\r?\n",
     text=rb"[^\x00\r\n\x0b\x0c]",
-    version=rb"[0-9]\.[0-9]",
-    size=rb"[0-9A-Fa-f]{1,20}",
     is_lax=True,
 )
-"""What h11 accepts as well, as described in ``pool/connector.py``."""
+"""The heads that h11 accepts as well, as described in ``pool/connector.py``."""
 
 
 def parse_response(data: bytes, *, lax: bool = False) -> ParsedResponse | None:
@@ -96,7 +88,7 @@ def parse_response(data: bytes, *, lax: bool = False) -> ParsedResponse | None:
         if code >= 200:
             return _add_body(grammar, version, code, _parse_fields(variant, fields), data)
         interim += 1
-        if interim > 20 and not lax:
+        if interim > 20:
             return None
     return None
 
@@ -137,7 +129,7 @@ def _add_body(
     if status in (204, 304):
         return ParsedResponse(status, b"")
     if codings:
-        body = _parse_chunks(grammar, data)
+        body = _parse_chunks(data)
     elif length is None:
         body = data
     else:
@@ -153,13 +145,14 @@ def _single_length(lengths: list[bytes]) -> int | None:
     return int(digits) if re.fullmatch(rb"[0-9]{1,20}", digits) else None
 
 
-def _parse_chunks(grammar: _Grammar, data: bytes) -> bytes | None:
+def _parse_chunks(data: bytes) -> bytes | None:
+    """Parse a chunked body, with its trailers, which isn't left to h11."""
     body = b""
-    while (head := re.match(grammar.chunk, data)) is not None:
+    while (head := re.match(_STRICT.chunk, data)) is not None:
         size = int(head[1], 16)
         data = data[head.end() :]
         if size == 0:
-            ends = any(re.match(variant.fields, data) for variant in grammar.variants)
+            ends = any(re.match(variant.fields, data) for variant in _STRICT.variants)
             return body if ends else None
         if data[size : size + 2] != b"\r\n":
             return None

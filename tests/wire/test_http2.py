@@ -317,11 +317,14 @@ async def _first_response(client: httpx.AsyncClient, url: str) -> httpx.Response
     raise AssertionError("no answer")
 
 
-async def test_requests_beyond_the_stream_limit_wait(
-    client: httpx.AsyncClient, transport: AsyncPoolTransport
-) -> None:
-    """The server allows three concurrent streams."""
-    async with h2_server(max_streams=3) as server:
+async def test_requests_beyond_the_stream_limit_wait() -> None:
+    """The server allows three concurrent streams, and the client one connection."""
+    limits = httpx.Limits(max_connections=1)
+    transport = AsyncPoolTransport(http2=True, verify=h2_client_context(), limits=limits)
+    async with (
+        h2_server(max_streams=3) as server,
+        httpx.AsyncClient(transport=transport, timeout=20) as client,
+    ):
         responses = await asyncio.gather(*(client.get(server.url) for _ in range(30)))
         assert [response.status_code for response in responses] == [200] * 30
         assert transport.statistics().opened == 1

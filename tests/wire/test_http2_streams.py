@@ -10,17 +10,10 @@ import pytest
 from fault_handlers import wait_until
 from h2_servers import H2Wire, StreamRequest
 from h2_setups import ALL_SETUPS, H2Setup, post_many, resend_counts
+from hyperframe.frame import ContinuationFrame, HeadersFrame, WindowUpdateFrame
 from pool_helpers import is_idle, run_loop_turns
 
 from typed_async_client import AsyncPoolTransport
-from typed_async_client.http2.frames import (
-    CONTINUATION,
-    END_HEADERS,
-    END_STREAM,
-    HEADERS,
-    make_frame,
-    window_frame,
-)
 from typed_async_client.pool.resend import RESENDS
 
 pytestmark = [ALL_SETUPS, pytest.mark.usefixtures("no_leaks")]
@@ -51,10 +44,9 @@ async def test_lowering_the_stream_limit_loses_no_stream(
         assert transport.statistics().opened == server.connections == 2
 
 
-async def test_raising_the_stream_limit_allows_more_streams(
-    setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
-) -> None:
-    """On the same connection."""
+async def test_raising_the_stream_limit_allows_more_streams(setup: H2Setup) -> None:
+    """Requests that wait for one of the streams of the only connection go on at once."""
+    transport = setup.transport(limits=httpx.Limits(max_connections=1))
 
     async def raise_limit(wire: H2Wire) -> None:
         await wire.receive(2)
@@ -63,7 +55,10 @@ async def test_raising_the_stream_limit_allows_more_streams(
             await wire.answer(request)
         await wire.read_to_end()
 
-    async with setup.server(raise_limit, max_streams=2) as server:
+    async with (
+        setup.server(raise_limit, max_streams=2) as server,
+        httpx.AsyncClient(transport=transport, timeout=20) as client,
+    ):
         responses = await post_many(client, server.url, 20)
         assert resend_counts(responses) == [0] * 20
         assert transport.statistics().opened == 1
@@ -355,10 +350,10 @@ async def test_headers_in_two_frames_are_read_correctly_during_an_upload(
         wire.opens_window = False
         await wire.read_until(lambda: wire.body_bytes == 65_535 and len(wire.started) == 2)
         block = hpack.Encoder().encode([(":status", "200"), ("x-long", "y" * 50)])
-        update = window_frame(0, 1000)
-        await wire.send(update, make_frame(HEADERS, END_STREAM, 3, block[:5]))
+        update = WindowUpdateFrame(0, window_increment=1000).serialize()
+        await wire.send(update, HeadersFrame(3, block[:5], flags=["END_STREAM"]).serialize())
         await run_loop_turns(20)
-        await wire.send(make_frame(CONTINUATION, END_HEADERS, 3, block[5:]))
+        await wire.send(ContinuationFrame(3, block[5:], flags=["END_HEADERS"]).serialize())
         wire.opens_window = True
         await wire.open_window(1)
         await wire.read_until(lambda: len(wire.requests) == 2)

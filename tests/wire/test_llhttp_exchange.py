@@ -1,4 +1,4 @@
-"""HTTP/1.1 with both parsers: the same exchanges on sockets, and what only llhttp supports."""
+"""HTTP/1.1 with both parsers: the same exchanges on sockets."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -33,9 +33,14 @@ def send_each_time(data: bytes) -> Respond:
 
 
 async def uses_llhttp(client: httpx.AsyncClient) -> bool:
-    """Return whether a response was parsed by llhttp, the only one to report trailers."""
-    async with FaultServer(answer()) as server, client:
-        return "trailing_headers" in (await client.get(server.url)).extensions
+    """Return whether a response was parsed by llhttp, which refuses some bare line feeds."""
+    data = b"HTTP/1.1 200 OK\r\nX-A: 1\nContent-Length: 0\r\n\r\n"
+    async with FaultServer(each_request(send_each_time(data))) as server, client:
+        try:
+            await client.get(server.url)
+        except httpx.RemoteProtocolError:
+            return True
+        return False
 
 
 async def test_httptools_is_used_if_it_can_be_imported(http11: Http11) -> None:
@@ -130,6 +135,22 @@ async def test_a_connection_that_is_not_clean_after_a_response_is_not_reused(res
 
 
 @both_parsers
+@pytest.mark.parametrize(
+    ("connection", "opened"), [(b"Keep-Alive", 1), (b"close, keep-alive", 2), (b"x-a", 2)]
+)
+async def test_an_http_1_0_connection_is_reused_if_the_server_says_so(
+    connection: bytes, opened: int
+) -> None:
+    """RFC 9112 section 9.3: with ``keep-alive``, and without ``close``."""
+    data = b"HTTP/1.0 200 OK\r\nConnection: %b\r\nContent-Length: 2\r\n\r\nok" % connection
+    server = FaultServer(each_request(send_each_time(data)))
+    async with server, pool_client() as client:
+        for _ in range(2):
+            assert (await client.get(server.url)).content == b"ok"
+        assert server.connections == opened
+
+
+@both_parsers
 async def test_an_upgraded_connection_belongs_to_the_caller() -> None:
     """It first returns bytes that came with the response, then passes data both ways."""
 
@@ -204,9 +225,7 @@ async def test_a_resilient_client_works_with_either_parser() -> None:
         assert transport.statistics().active == 0
 
 
-# Only llhttp
-
-
+@both_parsers
 async def test_trailers_are_reported() -> None:
     """In a response extension, once the body has been read."""
     data = (
@@ -229,6 +248,7 @@ async def test_trailers_are_reported() -> None:
     ],
     ids=["header value", "header name", "long body", "short body"],
 )
+@both_parsers
 async def test_an_invalid_request_is_refused(options: dict[str, object]) -> None:
     """With httpx's error for local faults, before any of it is sent."""
     async with FaultServer(answer()) as server, pool_client() as client:

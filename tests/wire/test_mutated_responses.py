@@ -116,10 +116,10 @@ async def test_each_response_of_the_corpus_is_read_by_both_parsers() -> None:
 
 
 async def test_responses_that_were_once_misread_are_rejected() -> None:
-    """The llhttp parser used to accept each of them."""
+    """The llhttp parser used to accept each of them, and h11 accepts some."""
     async with ParserComparison() as comparison:
         outcomes = await comparison.outcomes_of(list(REGRESSIONS))
-    assert {llhttp for _, llhttp in outcomes} == {httpx.RemoteProtocolError}
+    assert {outcome for row in outcomes for outcome in row} == {httpx.RemoteProtocolError}
     assert [mismatches(*row) for row in _rows(list(REGRESSIONS), outcomes)] == [[]] * len(
         REGRESSIONS
     )

@@ -182,7 +182,7 @@ async def test_a_tunnel_that_closes_immediately_is_a_connect_error(
             await (await client.get("https://localhost:1/"))
 
 
-async def test_data_injected_by_a_proxy_before_the_handshake_is_ignored() -> None:
+async def test_data_injected_by_a_proxy_before_the_handshake_is_refused() -> None:
     """It is never read as if the server had sent it over TLS."""
     reply = b"HTTP/1.1 200 Connected\r\n\r\n"
     injected = reply + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
@@ -191,7 +191,23 @@ async def test_data_injected_by_a_proxy_before_the_handshake_is_ignored() -> Non
         FaultServer(tunnel_proxy(reply=injected)) as proxy,
         client_through(proxy_url(proxy, "http")) as client,
     ):
-        assert (await (await client.get(server.url))).content == b"good"
+        with pytest.raises(httpx.ConnectError, match="sent bytes before the TLS handshake"):
+            await (await client.get(server.url))
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://a.test/", "https://a.test/"])
+@pytest.mark.parametrize("name_and_value", [("X-A", "a\r\nX-B: b"), ("X A", "a")])
+async def test_an_invalid_header_for_a_proxy_is_refused(
+    url: str, name_and_value: tuple[str, str]
+) -> None:
+    """Nothing is sent, be it a request or ``CONNECT``."""
+    async with FaultServer(forward_proxy()) as server:
+        proxy = httpx.Proxy(proxy_url(server, "http"), headers=[name_and_value])
+        async with client_through(proxy) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="Illegal header"):
+                await (await client.get(url))
+        assert server.requests == []
 
 
 async def test_an_untrusted_certificate_behind_a_tunnel_is_rejected() -> None:

@@ -187,7 +187,7 @@ async def test_a_task_factory_that_refuses_fails_the_request() -> None:
     """Its error is raised, and the slot is given back."""
 
     def refusing(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> "asyncio.Task[Any]":
-        if coro.__qualname__ == "Upload._run":
+        if coro.__qualname__ == "BodyTask._run":
             raise ZeroDivisionError
         return asyncio.Task(coro, loop=loop, **options)
 

@@ -1,1 +1,1 @@
-"""HTTP/1.1: our connection on llhttp, httpcore's on h11, and what both need."""
+"""HTTP/1.1: our connection, and its parsers on llhttp and on h11."""

@@ -8,8 +8,8 @@ import httpcore
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace
 
 if TYPE_CHECKING:
+    from typed_async_client.http1.base_parser import BaseParser
     from typed_async_client.http1.connection import Http11Connection
-    from typed_async_client.http1.parser import ResponseParser
 
 __all__ = ["Http11Body"]
 
@@ -24,7 +24,7 @@ class Http11Body:
     """
 
     def __init__(
-        self, connection: "Http11Connection", request: httpcore.Request, parser: "ResponseParser"
+        self, connection: "Http11Connection", request: httpcore.Request, parser: "BaseParser"
     ) -> None:
         self._connection = connection
         self._request = request

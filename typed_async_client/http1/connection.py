@@ -1,20 +1,20 @@
-"""An HTTP/1.1 connection on llhttp, which serves one request at a time.
+"""An HTTP/1.1 connection, which serves one request at a time.
 
-It replaces httpcore's h11 connection, with the same error messages and trace events. It has no locks,
-because the pool never assigns a connection to two requests at the same time.
+It replaces httpcore's, with the same error messages and trace events. httpcore reads nothing until it has
+sent the whole body, and ignores ``Expect: 100-continue``. This one has no locks, because the pool never
+assigns a connection to two requests at the same time.
 """
 
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpcore
 
+from typed_async_client.http1.base_parser import BaseParser
 from typed_async_client.http1.body import Http11Body
-from typed_async_client.http1.expect import expects_continue, wait_for_continue
 from typed_async_client.http1.framing import Framing
 from typed_async_client.http1.head import encode_head
-from typed_async_client.http1.parser import ResponseParser
 from typed_async_client.http1.upgrade import (
     SWITCHING_PROTOCOLS,
     UpgradedStream,
@@ -23,12 +23,16 @@ from typed_async_client.http1.upgrade import (
 )
 from typed_async_client.http1.upload import UploadStream, fits_at_once
 from typed_async_client.wire.headers import has_close
+from typed_async_client.wire.interim import expects_continue, wait_for_continue
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace, is_traced, run_traced
 
-__all__ = ["Http11Connection"]
+__all__ = ["Http11Connection", "ParserFactory"]
 
 _T = TypeVar("_T")
+
+ParserFactory: TypeAlias = Callable[[bytes], BaseParser]
+"""Creates the parser of a response to a request with the given method."""
 
 _READ_SIZE = 512 * 1024
 
@@ -39,18 +43,20 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     Args:
         origin: the origin it is connected to.
         stream: the network stream.
+        new_parser: creates a parser for each response.
 
     Attributes:
         is_traced: whether the current exchange is reported to a ``trace`` extension or a logger.
     """
 
-    def __init__(self, origin: httpcore.Origin, stream: Any) -> None:
+    def __init__(self, origin: httpcore.Origin, stream: Any, *, new_parser: ParserFactory) -> None:
         self._origin = origin
         self._stream = UploadStream(stream)
         self._state = "NEW"
         self._requests = 0
         self._is_last = False  # the request asked to close the connection after its response
-        self._parser: ResponseParser | None = None  # of the response whose head is being read
+        self._new_parser = new_parser
+        self._parser: BaseParser | None = None  # of the response whose head is being read
         self._sent_body = True  # False if the server responded without waiting for the whole body
         self.is_traced: bool = False
 
@@ -87,11 +93,11 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             },
         )
 
-    async def receive(self, request: httpcore.Request, parser: ResponseParser) -> None:
+    async def receive(self, request: httpcore.Request, parser: BaseParser) -> None:
         """Read once from the network and feed the parser."""
         parser.take(await self._stream.read(_READ_SIZE, timeout_of(request, "read")))
 
-    async def finish(self, parser: ResponseParser) -> None:
+    async def finish(self, parser: BaseParser) -> None:
         """End an exchange; the connection is kept if it can serve another request."""
         parser.release()
         clean = parser.is_complete and parser.keep_alive and self._sent_body
@@ -225,19 +231,19 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             return False
         return not switches_protocols(request, parser.status)
 
-    async def _receive_part(self, method: bytes, timeout: float | None) -> ResponseParser:
+    async def _receive_part(self, method: bytes, timeout: float | None) -> BaseParser:
         data = await self._stream.read(_READ_SIZE, timeout)
         if self._parser is None:  # created late: it is large, and the wait for data can be long
-            self._parser = ResponseParser(method)
+            self._parser = self._new_parser(method)
         self._parser.take(data)
         return self._parser
 
-    async def _receive_head(self, request: httpcore.Request) -> ResponseParser:
+    async def _receive_head(self, request: httpcore.Request) -> BaseParser:
         parser, self._parser = self._parser, None
         while parser is None or not parser.has_head:
             data = await self._stream.read(_READ_SIZE, timeout_of(request, "read"))
             if parser is None:
-                parser = ResponseParser(request.method)
+                parser = self._new_parser(request.method)
             parser.take(data)
         if parser.status == SWITCHING_PROTOCOLS and not requests_upgrade(request):
             raise httpcore.RemoteProtocolError(
@@ -245,11 +251,11 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
             )
         return parser
 
-    def _network_stream(self, parser: ResponseParser) -> Any:
+    def _network_stream(self, parser: BaseParser) -> Any:
         if not parser.is_tunnel:
             return self._stream
         return UpgradedStream(self._stream, b"".join(parser.parts))
 
 
-def _summary(parser: ResponseParser) -> tuple[Any, ...]:
+def _summary(parser: BaseParser) -> tuple[Any, ...]:
     return b"HTTP/" + parser.version, parser.status, parser.reason, parser.headers

@@ -6,7 +6,6 @@ import httpcore
 
 __all__ = [
     "MAX_HEAD",
-    "MAX_INTERIM",
     "MisreadError",
     "check_size",
     "find_head_error",
@@ -15,9 +14,6 @@ __all__ = [
 
 MAX_HEAD = 100 * 1024
 """Most bytes in a head, with those of interim responses before it, or in trailers."""
-
-MAX_INTERIM = 20
-"""Most interim (1xx) responses before the final one."""
 
 _START, _HEAD_END = b"HTTP/", b"\r\n\r\n"
 _VERSION = re.compile(rb"1\.[0-9]")

@@ -17,7 +17,8 @@ from typing import Any
 import httpcore
 
 from typed_async_client.http1.upgrade import switches_protocols
-from typed_async_client.http1.upload_task import Send, Upload, WatchEndedError
+from typed_async_client.http1.upload_task import Upload, WatchEndedError
+from typed_async_client.wire.body_task import Send
 from typed_async_client.wire.messages import REPLAYABLE_BODIES
 
 __all__ = ["UploadStream", "fits_at_once"]

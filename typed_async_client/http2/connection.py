@@ -1,240 +1,294 @@
-"""httpcore's HTTP/2 connection, with a read timeout per request and support for early responses.
+"""An HTTP/2 connection, which serves many requests at once, RFC 9113.
 
-In httpcore, one request reads from the network on behalf of all the others. When it times out, every
-request of the connection fails; until then, the others may wait longer than their own timeouts. Here
-each request waits for its own timeout only.
-
-A server may also respond before it has received the whole request, and then either reset the stream,
-RFC 9113 section 8.1, or grant no more window. httpcore would discard the response in the first case, and
-wait for the window in the second.
-
-Connections through proxies are created by httpcore and keep its behaviour. The private names of
-``AsyncHTTP2Connection`` used here are listed in ``private_names.py``. h2, an optional dependency, isn't
-imported.
+Received bytes are processed as they arrive, for all requests at once, and each request waits for its own
+stream only. What is to be sent is collected until the end of the turn of the event loop, so that many
+requests share one write. Nothing of this can be cancelled half-way.
 """
 
 import asyncio
-import copy
-import functools
+import weakref
+from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import httpcore
 
-from typed_async_client.http2.frames import CANCEL
-from typed_async_client.http2.opening import OpenableHttp2
-from typed_async_client.libraries import is_error_of_h2
-from typed_async_client.net.deadline import time_limit
-from typed_async_client.sources.closing import aclose_source
-from typed_async_client.wire.messages import timeout_of
-from typed_async_client.wording import describe_timeout
+from typed_async_client.http2.errors import ConnectionFullError
+from typed_async_client.http2.exchange import Exchange
+from typed_async_client.http2.heads import Headers
+from typed_async_client.http2.keepalive import KeepAlive
+from typed_async_client.http2.receiver import Receiver
+from typed_async_client.http2.room import RoomQueue
+from typed_async_client.http2.session import Session
+from typed_async_client.http2.stream import Stream
+from typed_async_client.net.timer import WaitTimer
+from typed_async_client.wire.messages import STARTED, timeout_of
+from typed_async_client.wire.trace import HTTP2_LOGGER, Trace
 
-__all__ = ["WRITTEN_BEFORE", "Http2Connection"]
+__all__ = ["Http2Connection"]
 
-WRITTEN_BEFORE = "written_before"
-"""Attribute of a request: bytes written to the connection before it; missing while it waits."""
-
-_UPLOADING = "uploading"
-"""Attribute of a request while its body is sent: its stream."""
-
-_T = TypeVar("_T")
-
-_NO_ERROR = 0
-"""Error code: the server needs no more of the request, RFC 9113 section 7."""
-
-_NO_WINDOW = "the server granted no flow-control window for the request body"
-
-_PIECE_SIZE = 64 * 1024
-"""Bytes of a body that are passed to httpcore in one call."""
-
-_READ_GRACE = 0.05
-"""Seconds to read data that has already arrived; the loop may have to serve other streams first."""
-
-_WITHOUT_TIMEOUT = httpcore.Request("GET", "http://a.test/")
-"""Passed to httpcore for its reads, which serve all requests; each request bounds its own wait."""
+_CLOSED = "the connection is closed"
+_NO_TURN = "the server had not said how many requests it allows"
 
 
-class Http2Connection(OpenableHttp2):
-    """httpcore's connection, with a read timeout per request and support for early responses."""
+class Http2Connection(httpcore.AsyncConnectionInterface):
+    """An open connection that speaks HTTP/2.
 
-    _connection_window_updates = 0
-    """How many reads have received a WINDOW_UPDATE for the whole connection."""
+    Args:
+        origin: the origin it is connected to.
+        stream: the network stream, an ``AsyncioStream``.
+        keepalive: seconds of silence after which a PING asks whether the server is still there; None
+            never asks.
+        on_room: called when the server has allowed more streams.
 
-    async def _send_request_headers(self, request: httpcore.Request, stream_id: int) -> None:
-        """Note what had been written before, so that it can be told whether anything followed."""
-        stream: Any = self._network_stream
-        vars(request)[WRITTEN_BEFORE] = stream.written
-        await super()._send_request_headers(request, stream_id)
+    Attributes:
+        heard_at: when something was last received, in seconds of the event loop's clock.
+        room: the uploads that wait for a window.
+        session: the state of the connection.
+    """
 
-    async def _receive_stream_event(self, request: httpcore.Request, stream_id: int) -> Any:
-        wait = functools.partial(super()._receive_stream_event, request, stream_id)
-        return await (wait() if self._events.get(stream_id) else self._bounded(request, wait))
-
-    async def _wait_for_outgoing_flow(self, request: httpcore.Request, stream_id: int) -> int:
-        """Wait for window space.
-
-        If the server opened the window of the connection meanwhile, but other uploads used it up,
-        the wait starts over instead of timing out.
-        """
-        wait = functools.partial(super()._wait_for_outgoing_flow, request, stream_id)
-        while True:
-            updates = self._connection_window_updates
-            self._check_wanted(stream_id)
-            try:
-                return await self._bounded(request, wait, _NO_WINDOW)
-            except httpcore.ReadTimeout:
-                if updates == self._connection_window_updates or not self._has_stream_window(
-                    stream_id
-                ):
-                    raise
-
-    def _has_stream_window(self, stream_id: int) -> bool:
-        """Whether a stream's own window is open, so that it waits for the connection's only."""
-        stream = self._h2_state.streams.get(stream_id)
-        return stream is not None and stream.outbound_flow_control_window > 0
-
-    async def _receive_events(
-        self, request: httpcore.Request, stream_id: int | None = None
-    ) -> None:
-        """Read for all requests, and report it to the ``trace`` extension of the one that reads.
-
-        httpcore would report while it processes the events. If the extension raised, or took longer
-        than its own request may wait, the events after the server's settings would be lost for all
-        requests. So it is called once they have been processed.
-        """
-        trace = request.extensions.get("trace")
-        if trace is None:
-            await super()._receive_events(request, stream_id)
-            self._check_wanted(vars(request).get(_UPLOADING))
-            return
-        reports: list[tuple[str, dict[str, Any]]] = []
-
-        async def keep(name: str, info: dict[str, Any]) -> None:
-            reports.append((name, info))
-
-        shadow = copy.copy(request)
-        shadow.extensions = {**request.extensions, "trace": keep}
-        await super()._receive_events(shadow, stream_id)
-        for report in reports:
-            await trace(*report)
-        self._check_wanted(vars(request).get(_UPLOADING))
-
-    async def _response_closed(self, stream_id: int) -> None:
-        """Reset the stream of an abandoned request before another request takes its place."""
-        stream = self._h2_state.streams.get(stream_id)
-        if stream is not None and stream.open and self.is_available():
-            self._h2_state.reset_stream(stream_id, CANCEL)
-        await super()._response_closed(stream_id)
-
-    async def _read_incoming_data(self, request: httpcore.Request) -> Any:  # noqa: ARG002 - see above
-        events = await super()._read_incoming_data(_WITHOUT_TIMEOUT)
-        self._connection_window_updates += any(map(_is_connection_window_update, events))
-        return events
-
-    async def _bounded(
+    def __init__(
         self,
-        request: httpcore.Request,
-        wait: Callable[[], Coroutine[Any, Any, _T]],
-        message: str = "",
-    ) -> _T:
-        """Wait for at most the request's read timeout; say what was waited for if it passes.
-
-        Data that arrived before the deadline is used, even if the event loop was blocked and
-        notices it late. If nothing at all was received on the connection meanwhile, the connection
-        may be dead: its requests keep waiting, but it accepts no new ones.
-        """
-        timeout = timeout_of(request, "read")
-        stream: Any = self._network_stream
-        received = stream.received
-        result = await _wait_up_to(timeout, wait)
-        if result is None and stream.is_readable:
-            result = await _wait_up_to(_READ_GRACE, wait)
-        if result is None:
-            result = await _wait_up_to(0, wait)  # another request may have read it
-        if result is not None:
-            return result
-        if stream.received == received:
-            stream.start_draining()
-        raise httpcore.ReadTimeout(message or describe_timeout(timeout or 0.0))
-
-    async def _send_request_body(self, request: httpcore.Request, stream_id: int) -> None:
-        vars(request)[_UPLOADING] = stream_id
-        try:
-            await super()._send_request_body(request, stream_id)
-        except _UnwantedBodyError:
-            pass
-        except Exception as error:
-            if not (is_error_of_h2(error) and self._has_complete_response(stream_id)):
-                raise
-        finally:
-            del vars(request)[_UPLOADING]
-            await aclose_source(request.stream)
-
-    async def _send_stream_data(
-        self, request: httpcore.Request, stream_id: int, data: bytes
+        origin: httpcore.Origin,
+        stream: Any,
+        *,
+        keepalive: float | None = None,
+        on_room: Callable[[], None] | None = None,
     ) -> None:
-        """Send a part of the body, unless the server has responded and doesn't want it.
+        self._loop = asyncio.get_running_loop()
+        self.heard_at: float = self._loop.time()
+        self.session: Session = Session(self.heard_at)
+        self.room: RoomQueue = RoomQueue(self.session)
+        self._origin, self._stream = origin, stream
+        self._flushing: asyncio.Handle | None = None
+        self._is_opened = False
+        self._keepalive = None if keepalive is None else KeepAlive(self, keepalive)
+        self._on_room = on_room
+        self._receiver = Receiver(self.session)
+        self._requests = 0
+        self._traced: set[Stream] = set()
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._unsent: list[tuple[Stream, httpcore.Request]] = []
+        stream.protocol.deliver_to(weakref.ref(self))
 
-        httpcore copies the rest of the part for each frame: a large part is sent in pieces. For an
-        empty one, it sends nothing: other tasks run instead.
+    @property
+    def network_stream(self) -> Any:
+        """The network stream; bytes that are written to it by others break the connection."""
+        return self._stream
+
+    @property
+    def received(self) -> int:
+        """Total bytes received."""
+        received: int = self._stream.received
+        return received
+
+    @property
+    def max_streams(self) -> int | None:
+        """How many requests it may serve at once; None until the server has said so."""
+        return self.session.max_streams
+
+    async def open(self, _: httpcore.Request) -> None:
+        """Send the preface, so that the server may announce its settings."""
+        self._is_opened = True
+        self.flush()
+
+    def handle_async_request(
+        self, request: httpcore.Request
+    ) -> Coroutine[Any, Any, httpcore.Response]:
+        """Send a request, and return its response with an open body.
+
+        Raises:
+            httpcore.ConnectionNotAvailable: nothing was sent, and the connection accepts no request.
         """
-        await self._read_arrived(request, stream_id)
-        if not data:
-            await asyncio.sleep(0)
-        for start in range(0, len(data), _PIECE_SIZE):
-            piece = data[start : start + _PIECE_SIZE]
-            await super()._send_stream_data(request, stream_id, piece)
+        self._requests += 1
+        return Exchange(self, request).run()
 
-    async def _read_arrived(self, request: httpcore.Request, stream_id: int) -> None:
-        """Read what has arrived, unless another request does: the response may be early."""
-        stream: Any = self._network_stream
-        if stream.is_readable:
-            await asyncio.sleep(0)  # a request that waits for it reads it now
-        if stream.is_readable:
-            await _wait_up_to(_READ_GRACE, functools.partial(self._receive_events, request))
-        self._check_wanted(stream_id)
+    async def send_preface(self, request: httpcore.Request) -> None:
+        """Send the preface before the first request."""
+        if not self._is_opened:
+            self._is_opened = True
+            async with Trace("send_connection_init", HTTP2_LOGGER, request, {"request": request}):
+                self.flush()
 
-    def _check_wanted(self, stream_id: int | None) -> None:
-        """Raise if the server has responded to a request without waiting for its body.
+    async def wait_for_turn(self, request: httpcore.Request, timer: WaitTimer) -> None:
+        """Wait until another stream may be opened, if the server hasn't said how many may be.
 
-        A successful response that isn't complete may need the rest of the body.
+        Raises:
+            httpcore.ConnectionNotAvailable: there is no room for it.
+            httpcore.ReadTimeout: the server has sent no settings.
         """
-        events = [] if stream_id is None else self._events.get(stream_id, [])
-        if not events or getattr(events[-1], "error_code", _NO_ERROR) != _NO_ERROR:
+        session = self.session
+        while not session.has_room:
+            if not self.is_available():
+                raise httpcore.ConnectionNotAvailable
+            if not session.awaits_limit:
+                raise ConnectionFullError
+            turn = self._loop.create_future()
+            self._turns.append(turn)
+            try:
+                timeout = timeout_of(request, "read")
+                await timer.limit(turn, timeout, lambda _: httpcore.ReadTimeout(_NO_TURN))
+            except BaseException:
+                self._give_turns()
+                raise
+            finally:
+                if turn in self._turns:
+                    self._turns.remove(turn)
+
+    def open_stream(self, request: httpcore.Request, fields: Headers, *, ends: bool) -> Stream:
+        """Open a stream; its head is sent with the next ``flush()``."""
+        stream = self.session.open_stream(fields, ends=ends)
+        self._unsent.append((stream, request))
+        if self._keepalive is not None:
+            self._keepalive.watch()
+        return stream
+
+    def end_stream(self, stream: Stream) -> None:
+        """Reset a stream that hasn't ended, and let another one take its place."""
+        if stream.id in self.session.streams:
+            self.session.reset(stream)
+            self.flush()
+            self.room.serve()
+        self._traced.discard(stream)
+        self._give_turns()
+
+    def watch_settings(self, stream: Stream) -> None:
+        """Wake a stream when the server has sent settings, which its request is to report."""
+        self._traced.add(stream)
+
+    def take_settings(self) -> list[Any]:
+        """Return the settings that were received and not reported yet, as h2's events."""
+        settings, self._receiver.new_settings = self._receiver.new_settings, []
+        return settings
+
+    def flush_soon(self) -> None:
+        """Send what is to be sent at the end of this turn of the event loop."""
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what is to be sent."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        if self._stream.transport.is_closing():
             return
-        if _is_refusal(events[0]) or _ends_stream(events):
-            raise _UnwantedBodyError
+        self._stream.write_nowait(self.session.take_output())
+        for _, request in self._unsent:
+            vars(request)[STARTED] = True
+        self._unsent.clear()
 
-    def _has_complete_response(self, stream_id: int) -> bool:
-        """Whether the whole response was received, and then the stream was reset with NO_ERROR."""
-        events = self._events[stream_id]
-        return _ends_stream(events) and getattr(events[-1], "error_code", None) == _NO_ERROR
+    def wait_writable(self) -> "asyncio.Future[None] | None":
+        """Return a future that completes when more may be sent; None if it may be now."""
+        future: asyncio.Future[None] | None = self._stream.protocol.wait_writable()
+        return future
 
+    # What the protocol of the network stream calls.
 
-class _UnwantedBodyError(Exception):
-    """The server has responded, and needs no more of the request."""
+    def data_received(self, data: bytes) -> None:
+        """Process received bytes."""
+        self.heard_at = self._loop.time()
+        session, receiver = self.session, self._receiver
+        limit = session.max_streams
+        receiver.receive(data, self.heard_at)
+        if receiver.window_changed:
+            receiver.window_changed = False
+            self.room.serve()
+        if receiver.new_settings:
+            self._announce_settings(limit)
+        if session.failure is not None:
+            self._shut()
+        else:
+            self.flush()
+            self._give_turns()
 
+    def connection_ended(self, error: Exception | None) -> None:
+        """Fail what isn't complete: the server has closed the connection, or it was lost."""
+        reason: Exception = httpcore.RemoteProtocolError("Server disconnected")
+        if error is not None:
+            reason = httpcore.ReadError(error if str(error) else type(error).__name__)
+            reason.__cause__ = error
+        self.fail(reason)
 
-def _ends_stream(events: list[Any]) -> bool:
-    return any(type(event).__name__ == "StreamEnded" for event in events)
+    def _announce_settings(self, former_limit: int | None) -> None:
+        """Let a request report the settings, and the pool know that there is more room."""
+        if self._traced:
+            next(iter(self._traced)).wake()
+        elif self._requests:
+            self._receiver.new_settings.clear()
+        limit = self.session.max_streams or 0
+        if former_limit is not None and limit > former_limit and self._on_room is not None:
+            self._on_room()
 
+    def fail(self, error: Exception) -> None:
+        """Close the connection. Requests whose heads weren't sent yet may go elsewhere."""
+        if self._requests > 1:
+            for stream, _ in self._unsent:
+                stream.fail(httpcore.ConnectionNotAvailable())
+        self.session.fail(error)
+        self._shut()
 
-def _is_refusal(event: Any) -> bool:
-    """Whether an event is the head of a redirect or an error."""
-    headers = getattr(event, "headers", None) or ()
-    return any(name == b":status" and value >= b"300" for name, value in headers)
+    def ping(self) -> None:
+        """Send a PING."""
+        self.session.ping()
+        self.flush()
 
+    def _shut(self) -> None:
+        """Send what is left, such as the reason, and close the network stream."""
+        self.flush()
+        self._unsent.clear()
+        self._stream.abort()
+        if self._keepalive is not None:
+            self._keepalive.stop()
+        self.room.serve()
+        self._give_turns()
 
-async def _wait_up_to(
-    seconds: float | None, wait: Callable[[], Coroutine[Any, Any, _T]]
-) -> _T | None:
-    """Return the result of ``wait``; None if it takes longer."""
-    try:
-        async with time_limit(seconds):
-            return await wait()
-    except TimeoutError:
-        return None
+    def _give_turns(self) -> None:
+        """Let those look again who wait for their turn."""
+        session = self.session
+        while self._turns and (session.has_room or not session.awaits_limit):
+            turn = self._turns.popleft()
+            if turn.done():
+                continue
+            turn.set_result(None)
+            if session.awaits_limit:
+                return  # there is room for one
 
+    # The interface of httpcore.
 
-def _is_connection_window_update(event: Any) -> bool:
-    return type(event).__name__ == "WindowUpdated" and event.stream_id == 0
+    async def aclose(self) -> None:
+        """Close the connection, and say so to the server."""
+        self.fail(httpcore.ReadError(_CLOSED))
+
+    def can_handle_request(self, origin: httpcore.Origin) -> bool:
+        """Whether it is connected to that origin."""
+        return origin == self._origin
+
+    def is_available(self) -> bool:
+        """Whether it accepts further requests, once there is room for them."""
+        return not (self.session.is_draining or self.session.failure is not None)
+
+    def has_expired(self) -> bool:
+        """Whether it can't be used any more although it is idle."""
+        return self.is_idle() and not self.is_available()
+
+    def is_idle(self) -> bool:
+        """Whether it is open and serves no request."""
+        return self.session.failure is None and not self.session.streams
+
+    def is_closed(self) -> bool:
+        """Whether it has been closed."""
+        return self.session.failure is not None
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a request waits for something."""
+        return self.session.failure is None and bool(self.session.streams)
+
+    def info(self) -> str:
+        """Return a short description of its state."""
+        state = "CLOSED" if self.is_closed() else "IDLE" if self.is_idle() else "ACTIVE"
+        return f"{str(self._origin)!r}, HTTP/2, {state}, Request Count: {self._requests}"
+
+    def __repr__(self) -> str:
+        return f"<Http2Connection [{self.info()}]>"

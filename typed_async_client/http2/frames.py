@@ -1,4 +1,4 @@
-"""Splits bytes into HTTP/2 frames and builds frames, RFC 9113 section 4.1.
+"""Splits bytes into HTTP/2 frames, RFC 9113 section 4.1.
 
 Pure: bytes go in, frames come out. It tracks no stream and validates nothing.
 """
@@ -8,40 +8,30 @@ from typing import NamedTuple
 
 __all__ = [
     "ACK",
-    "CANCEL",
     "CONTINUATION",
     "DATA",
     "END_HEADERS",
     "END_STREAM",
     "GOAWAY",
     "HEADERS",
-    "PREFACE",
+    "PING",
+    "PRIORITY",
     "PUSH_PROMISE",
-    "REFUSED_STREAM",
     "RST_STREAM",
     "SETTINGS",
     "WINDOW_UPDATE",
     "Frame",
     "FrameReader",
-    "make_frame",
-    "reset_frame",
-    "window_frame",
 ]
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""The first bytes that a client sends on a connection, RFC 9113 section 3.4."""
-
-DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE = 0, 1, 3, 4, 5
-GOAWAY, WINDOW_UPDATE, CONTINUATION = 7, 8, 9
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE = 0, 1, 2, 3, 4, 5
+PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 6, 7, 8, 9
 END_STREAM = 0x1
 """Flag of DATA and HEADERS: the sender sends no more on the stream."""
 END_HEADERS = 0x4
 """Flag of HEADERS, PUSH_PROMISE and CONTINUATION: the field block is complete."""
 ACK = 0x1
-"""Flag of SETTINGS: it acknowledges the peer's settings and has none of its own."""
-
-REFUSED_STREAM, CANCEL = 7, 8
-"""Error codes: the stream wasn't processed; it is no longer needed. RFC 9113 section 7."""
+"""Flag of SETTINGS and PING: it acknowledges the peer's, and has nothing of its own."""
 
 _HEADER = struct.Struct(">HBBBL")
 """Length in two parts, type, flags, stream ID."""
@@ -59,6 +49,11 @@ class Frame(NamedTuple):
     def payload(self) -> bytes:
         """The bytes after the header."""
         return self.data[_HEADER.size :]
+
+    @property
+    def size(self) -> int:
+        """The number of bytes after the header."""
+        return len(self.data) - _HEADER.size
 
 
 class FrameReader:
@@ -78,7 +73,7 @@ class FrameReader:
 
     def read(self, data: bytes) -> list[Frame]:
         """Return the frames that are complete; an incomplete one is buffered."""
-        data = self._buffer + data
+        data = self._buffer + data if self._buffer else data
         frames, start = [], 0
         while len(data) - start >= _HEADER.size and not self._is_oversized:
             high, low, kind, flags, stream_id = _HEADER.unpack_from(data, start)
@@ -94,19 +89,3 @@ class FrameReader:
             frames.append(Frame(-1, 0, 0, self._buffer))
             self._buffer = b""
         return frames
-
-
-def make_frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    """Build a frame."""
-    high, low = divmod(len(payload), 256)
-    return _HEADER.pack(high, low, kind, flags, stream_id) + payload
-
-
-def reset_frame(stream_id: int, error_code: int) -> bytes:
-    """Build a RST_STREAM frame, RFC 9113 section 6.4."""
-    return make_frame(RST_STREAM, 0, stream_id, error_code.to_bytes(4, "big"))
-
-
-def window_frame(stream_id: int, size: int) -> bytes:
-    """Build a WINDOW_UPDATE frame, RFC 9113 section 6.9; stream 0 is the whole connection."""
-    return make_frame(WINDOW_UPDATE, 0, stream_id, size.to_bytes(4, "big"))

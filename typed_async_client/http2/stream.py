@@ -1,133 +1,160 @@
-"""The byte stream of a connection, with its frames filtered if it speaks HTTP/2.
+"""What has been received for one request over HTTP/2, until the request takes it."""
 
-Filtering starts at the client's preface, so it doesn't matter how the connection was made: directly or
-through a proxy, with or without TLS. ``draining.py`` implements the filter.
-"""
-
-import weakref
-from typing import Any, Literal, Protocol, TypeAlias
+import asyncio
+from collections import deque
 
 import httpcore
 
-from typed_async_client.http2.cleanup import OpeningTask, drop_reset_streams
-from typed_async_client.http2.draining import FrameFilter
-from typed_async_client.http2.frames import PREFACE
-from typed_async_client.net.protocol import StreamProtocol
-from typed_async_client.net.stream import AsyncioStream
+from typed_async_client.http2.heads import Headers, check_length, response_head, trailer_fields
+from typed_async_client.wire.interim import MAX_INTERIM
 
-__all__ = ["ConnectionOwner", "FilteredStream", "Http2Mode"]
+__all__ = ["Stream"]
 
-Http2Mode: TypeAlias = Literal["negotiated", "always"]
-"""Whether HTTP/2 is used if the server negotiates it, or always, without HTTP/1.1."""
+_CONTINUE, _FINAL = 100, 200
+_WITHOUT_BODY = (204, 304)
 
 
-class ConnectionOwner(Protocol):
-    """The owner of the connection on a stream, which is a slot of the pool.
-
-    Attributes:
-        connection: httpcore's connection.
-        frame_filter: the filter of the connection's frames, set once HTTP/2 is spoken.
-    """
-
-    connection: Any
-    frame_filter: FrameFilter | None
-
-
-class FilteredStream(AsyncioStream):
-    """A connected stream that may speak HTTP/2.
+class Stream:
+    """One stream, from the request to the end of the response.
 
     Args:
-        protocol: the protocol, already connected.
-        owner: the owner of the connection, whose ``frame_filter`` is set.
-        http2: when HTTP/2 is used.
-        inner: the stream that this one adds TLS to; None for a socket.
+        stream_id: its number on the connection.
+        method: the method of the request.
 
     Attributes:
-        opening_task: the task that sent the HTTP/2 preface; None with HTTP/1.1.
+        error: what the request fails with; None as long as it may succeed.
+        got_continue: whether the server has asked for the body.
+        has_head: whether the final head has arrived.
+        headers: the headers of the response.
+        id: its number on the connection.
+        is_complete: whether the whole response has arrived.
+        is_sent: whether the whole request was passed on to be sent.
+        parts: the parts of the body that nobody has taken yet.
+        status: the status of the response.
+        trailers: what follows the body.
+        taken: bytes of the body that were taken since the server was last told.
     """
 
-    def __init__(
-        self,
-        protocol: StreamProtocol,
-        owner: ConnectionOwner,
-        http2: Http2Mode,
-        *,
-        inner: AsyncioStream | None = None,
-    ) -> None:
-        super().__init__(protocol, inner=inner)
-        self.opening_task: OpeningTask | None = None
-        self._filter: FrameFilter | None = None
-        self._http2 = http2
-        self._owner = weakref.ref(owner)  # it holds the stream
+    __slots__ = (
+        "_expected",
+        "_interim",
+        "_method",
+        "_received",
+        "_waiter",
+        "error",
+        "got_continue",
+        "has_head",
+        "headers",
+        "id",
+        "is_complete",
+        "is_sent",
+        "parts",
+        "status",
+        "taken",
+        "trailers",
+    )
 
-    @classmethod
-    def wrap(
-        cls, stream: AsyncioStream, owner: ConnectionOwner, http2: Http2Mode
-    ) -> "FilteredStream":
-        """Return a filtered stream that replaces ``stream``, on a new connection."""
-        return cls(stream.hand_over(), owner, http2)
+    def __init__(self, stream_id: int, method: bytes) -> None:
+        self.error: Exception | None = None
+        self.got_continue: bool = False
+        self.has_head: bool = False
+        self.headers: Headers = []
+        self.id: int = stream_id
+        self.is_complete: bool = False
+        self.is_sent: bool = False
+        self.parts: deque[bytes] = deque()
+        self.status: int = 0
+        self.taken: int = 0
+        self.trailers: Headers = []
+        self._expected: int | None = None
+        self._interim = 0
+        self._method = method
+        self._received = 0
+        self._waiter: asyncio.Future[None] | None = None
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read like any stream, but return a no-op frame if an upload needs to wake up."""
-        if self._filter is not None and not self.protocol.is_readable:
-            noop = self._filter.take_noop()
-            if noop:
-                return noop
-        return await super().read(max_bytes, timeout)
+    def changed(self) -> "asyncio.Future[None]":
+        """Return a future that completes at the next change; one wait at a time."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write ``buffer``, without the frames of streams that can't be opened any more.
+    def wake(self) -> None:
+        """Let the request look at what has changed."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
-        Frames are written in one call, because a cancellation within a frame would break all other
-        streams.
+    def fail(self, error: Exception) -> None:
+        """End the request with an error, unless its response is complete or it has failed before."""
+        if self.error is None and not (self.is_complete and self.is_sent):
+            self.error = error
+        self.wake()
+
+    def receive_interim(self, fields: Headers) -> None:
+        """Receive an interim response (1xx).
 
         Raises:
-            httpcore.WriteTimeout: the peer accepted nothing for ``timeout`` seconds.
-            httpcore.WriteError: the connection was lost.
+            httpcore.RemoteProtocolError: it is malformed, or one of too many.
         """
-        if self._filter is None and self._is_preface(buffer):
-            self.opening_task = OpeningTask()
-            self._filter = self._living_owner.frame_filter = FrameFilter()
-            self.protocol.filter_input(self._filter.receive)
-        if self._filter is None:
-            await super().write(buffer, timeout)
-            return
-        if self._filter.reset_streams:
-            drop_reset_streams(self._living_owner.connection, self._filter)
-        if frames := self._filter_output(self._filter, buffer):
-            await self._write_chunk(frames, timeout)
+        status, _ = response_head(fields)
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise httpcore.RemoteProtocolError(f"more than {MAX_INTERIM} interim responses")
+        self.got_continue = self.got_continue or status == _CONTINUE
+        self.wake()
 
-    @property
-    def _living_owner(self) -> ConnectionOwner:
-        """The owner, which lives as long as a request uses the connection."""
-        owner = self._owner()
-        if owner is None:
-            raise httpcore.WriteError("the connection was abandoned")
-        return owner
+    def receive_head(self, fields: Headers) -> None:
+        """Receive the head of the response.
 
-    def start_draining(self) -> None:
-        """Accept no new requests on the connection; running ones continue."""
-        if self._filter is not None:
-            self._filter.is_draining = True
+        Raises:
+            httpcore.RemoteProtocolError: it is malformed.
+        """
+        status, headers = response_head(fields)
+        self._expected = check_length(headers)
+        if self._has_no_body(status):
+            self._expected = 0
+        self.status, self.headers, self.has_head = status, headers, True
+        self.wake()
 
-    def write_nowait(self, frames: bytes) -> None:
-        """Write frames without waiting, if the connection speaks HTTP/2 and is still open."""
-        if self._filter is not None and not self.transport.is_closing():
-            allowed = self._filter_output(self._filter, frames)
-            self.transport.write(allowed)
-            self.record_written(len(allowed))
+    def receive_part(self, part: bytes) -> None:
+        """Receive a part of the body.
 
-    def _filter_output(self, frame_filter: FrameFilter, frames: bytes) -> bytes:
-        """Return the frames that may be sent, and insert replies to the others."""
-        allowed = frame_filter.send(frames)
-        self.protocol.insert(frame_filter.take_replies())
-        return allowed
+        Raises:
+            httpcore.RemoteProtocolError: the body is longer than declared.
+        """
+        self._received += len(part)
+        if self._expected is not None and self._received > self._expected:
+            raise self._wrong_length()
+        if part:
+            self.parts.append(part)
+            self.wake()
 
-    def _is_preface(self, buffer: bytes) -> bool:
-        """Whether this is a preface, and not an HTTP/1.1 request body that starts like one."""
-        if not buffer.startswith(PREFACE):
-            return False
-        return self.alpn_protocol == "h2" or self._http2 == "always"
+    def receive_trailers(self, fields: Headers) -> None:
+        """Receive the trailers.
 
-    def _wrap(self, secure: StreamProtocol) -> "FilteredStream":
-        return FilteredStream(secure, self._living_owner, self._http2, inner=self)
+        Raises:
+            httpcore.RemoteProtocolError: they are malformed.
+        """
+        self.trailers.extend(trailer_fields(fields))
+
+    def receive_end(self) -> None:
+        """Receive the end of the response.
+
+        Raises:
+            httpcore.RemoteProtocolError: the body is shorter than declared.
+        """
+        if self._expected is not None and self._received != self._expected:
+            raise self._wrong_length()
+        self.is_complete = True
+        self.wake()
+
+    def _has_no_body(self, status: int) -> bool:
+        return self._method == b"HEAD" or status in _WITHOUT_BODY
+
+    def _wrong_length(self) -> httpcore.RemoteProtocolError:
+        if self._has_no_body(self.status):
+            reason = f"the response has a body, although a {self.status} response"
+            if self._method == b"HEAD":
+                reason = "the response has a body, although the response to HEAD"
+            return httpcore.RemoteProtocolError(f"{reason} can't have one")
+        return httpcore.RemoteProtocolError(
+            f"the body has {self._received} bytes, but its content-length is {self._expected}"
+        )

@@ -13,13 +13,16 @@ would be lost.
 import asyncio
 import contextlib
 import os
+import sys
 import threading
-from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from typed_async_client.net.unread import UnreadBytes
 
-__all__ = ["SecureProtocol", "SocketProtocol", "StreamProtocol"]
+if TYPE_CHECKING:
+    import weakref
+
+__all__ = ["Receiver", "SecureProtocol", "SocketProtocol", "StreamProtocol"]
 
 _HIGH_WATER = 512 * 1024
 """Unread bytes above which reading from the transport is paused."""
@@ -38,6 +41,16 @@ _MOST_READS = 32
 """Reads of what remains in the kernel when a connection was lost; it holds a few MiB at most."""
 
 
+class Receiver(Protocol):
+    """Takes what a connection receives, as it arrives."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take received bytes."""
+
+    def connection_ended(self, error: Exception | None) -> None:
+        """Take notice that the peer has closed the connection, or that it was lost."""
+
+
 class StreamProtocol(asyncio.BaseProtocol):
     """Buffers received bytes until they are read, and tracks whether writing is paused.
 
@@ -53,11 +66,11 @@ class StreamProtocol(asyncio.BaseProtocol):
         self.transport: asyncio.Transport | None = None
         self._ended = False
         self._error: Exception | None = None
-        self._filter: Callable[[bytes], bytes] | None = None
         self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
         self._reading_paused = False
+        self._receiver: weakref.ref[Receiver] | None = None
         self._unread = UnreadBytes()
+        self._writers: list[asyncio.Future[None]] = []
         self._writing_paused = False
 
     @property
@@ -92,25 +105,26 @@ class StreamProtocol(asyncio.BaseProtocol):
         """Return a future that completes when more may be written; None if it may be now."""
         if not self._writing_paused or self._ended:
             return None
-        self._writer = asyncio.get_running_loop().create_future()
-        return self._writer
+        writer = asyncio.get_running_loop().create_future()
+        self._writers.append(writer)
+        return writer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport; called by hand with the TLS transport after a handshake."""
         self.transport = cast("asyncio.Transport", transport)
 
-    def filter_input(self, transform: Callable[[bytes], bytes]) -> None:
-        """Pass all received bytes through ``transform``, starting with those not yet read."""
-        self._filter = transform
-        unread, self._unread = self._unread, UnreadBytes()
-        while data := unread.take(_BUFFER_SIZE):
-            self._unread.append(transform(data))
+    def deliver_to(self, receiver: "weakref.ref[Receiver]") -> None:
+        """Pass on all received bytes from now on, and those not yet read, instead of keeping them.
 
-    def insert(self, data: bytes) -> None:
-        """Append bytes to the unread ones as if the peer had sent them."""
-        if data:
-            self._unread.append(data)
-            _wake(self._reader)
+        Args:
+            receiver: takes the bytes, and the end of the connection.
+        """
+        self._receiver = receiver
+        living, unread = receiver(), self._unread.take(sys.maxsize)
+        if living is not None and unread:
+            living.data_received(unread)
+        if living is not None and self._ended:
+            living.connection_ended(self._error)
 
     def eof_received(self) -> bool:
         """Record that the peer sends no more; asyncio then closes the transport."""
@@ -120,7 +134,7 @@ class StreamProtocol(asyncio.BaseProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Record that the connection is gone, and forget what refers back to this protocol."""
         self._end(exc)
-        self.transport = self._reader = self._writer = None
+        self.transport = self._reader = self._receiver = None
 
     def pause_writing(self) -> None:
         """Record that the transport's write buffer is full."""
@@ -129,14 +143,13 @@ class StreamProtocol(asyncio.BaseProtocol):
     def resume_writing(self) -> None:
         """Record that there is room in the write buffer again, and wake the writer."""
         self._writing_paused = False
-        _wake(self._writer)
+        self._wake_writers()
 
     def receive(self, data: memoryview | bytes) -> None:
         """Buffer received bytes; pause reading if too many are unread."""
         self.received += len(data)
-        if self._filter is not None:
-            data = self._filter(bytes(data))
-        if not data:
+        if self._receiver is not None:
+            self._deliver(bytes(data))
             return
         self._unread.append(data)
         _wake(self._reader)
@@ -145,10 +158,23 @@ class StreamProtocol(asyncio.BaseProtocol):
             self.transport.pause_reading()
 
     def _end(self, error: Exception | None) -> None:
-        self._ended = True
+        was_ended, self._ended = self._ended, True
         self._error = self._error or error
         _wake(self._reader)
-        _wake(self._writer)
+        self._wake_writers()
+        receiver = None if self._receiver is None else self._receiver()
+        if receiver is not None and not was_ended:
+            receiver.connection_ended(self._error)
+
+    def _deliver(self, data: bytes) -> None:
+        receiver = None if self._receiver is None else self._receiver()
+        if receiver is not None:
+            receiver.data_received(data)
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            _wake(writer)
 
 
 class SocketProtocol(StreamProtocol, asyncio.BufferedProtocol):

@@ -162,6 +162,12 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if not buffer and self._ends_turn(0):
             await asyncio.sleep(0)
 
+    def write_nowait(self, data: bytes) -> None:
+        """Write without waiting, unless the connection is closed."""
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+            self.record_written(len(data))
+
     async def drain(self, timeout: float | None = None) -> None:
         """Wait until more may be written.
 

@@ -10,7 +10,7 @@ from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import Slot
 from typed_async_client.wire.headers import BodyFraming
 
-__all__ = ["COMPLETE", "PooledBody", "expected_length", "has_explicit_end"]
+__all__ = ["COMPLETE", "PooledBody", "has_explicit_end"]
 
 COMPLETE = "complete"
 """Response extension: True if reading the body to its end proves that it is complete, because a
@@ -32,10 +32,9 @@ class PooledBody:
         pooled: the request that it answers.
         slot: the slot of the exchange.
         give_back: called with the slot, the request, and ``clean``: whether the exchange ended normally.
-        length: the expected number of bytes, if the connection doesn't check it; None is any.
     """
 
-    __slots__ = ("_held", "_length")
+    __slots__ = ("_held",)
 
     def __init__(
         self,
@@ -43,22 +42,16 @@ class PooledBody:
         pooled: PooledRequest,
         slot: Slot,
         give_back: Callable[..., None],
-        *,
-        length: int | None = None,
     ) -> None:
-        self._length = length
         self._held: _Held | None = (stream, pooled, slot, give_back)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._held is None:
             raise RuntimeError(_CLOSED)
         stream, pooled, slot, _ = self._held
-        received = 0
         try:
             async for part in stream:
-                received += len(part)
                 yield part
-            await self._check_length(received)
         except BaseException as error:
             self._release(clean=False)
             if not is_explained(error):
@@ -75,7 +68,6 @@ class PooledBody:
                 body: bytes = await stream.read_whole()
             else:
                 body = b"".join([part async for part in stream])
-            await self._check_length(len(body))
         except BaseException as error:
             self._release(clean=False)
             if not is_explained(error):
@@ -94,32 +86,11 @@ class PooledBody:
         finally:
             self._release(clean=clean)
 
-    async def _check_length(self, received: int) -> None:
-        """Raise if the length is wrong; the connection itself can still be reused."""
-        if self._length is not None and received != self._length:
-            await self.aclose()
-            raise httpcore.RemoteProtocolError(
-                f"the body has {received} bytes, but its content-length is {self._length}"
-            )
-
     def _release(self, *, clean: bool) -> None:
         if self._held is not None:
             _, pooled, slot, give_back = self._held
             self._held = None
             give_back(slot, pooled, clean=clean)
-
-
-def expected_length(
-    request: httpcore.Request, response: httpcore.Response, framing: BodyFraming
-) -> int | None:
-    """Return how many bytes a body must have, RFC 9113 section 8.1.1; None if not declared.
-
-    httpcore and h2 check the length at the last DATA frame, but not if trailers end the body.
-    """
-    if _has_no_body(request, response):
-        return None
-    lengths = framing.lengths
-    return int(lengths[0]) if lengths and lengths[0].isdigit() else None
 
 
 def has_explicit_end(

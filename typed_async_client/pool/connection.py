@@ -1,9 +1,7 @@
 """A direct connection to an origin: it opens with its first request and speaks what was negotiated.
 
-For HTTP/2, it uses httpcore's connection with fixes (``http2/connection.py``). For HTTP/1.1, it uses our
-exchange on llhttp (``http1/connection.py``) or, if httptools is missing or h11 is requested, our exchange
-on h11 (``http1/h11_exchange.py``). Connections through a proxy, or with ``retries``, are httpcore's; they
-run our exchange on h11 too (``pool/proxied.py``), but httpcore's HTTP/2.
+For HTTP/2, it uses our exchange on h2 (``http2/connection.py``). For HTTP/1.1, it uses our exchange
+(``http1/connection.py``), whose parser is llhttp or, if httptools is missing or h11 is requested, h11.
 """
 
 import asyncio
@@ -14,8 +12,6 @@ from typing import Any, TypeAlias
 
 import httpcore
 
-from typed_async_client.http2.connection import Http2Connection
-from typed_async_client.http2.stream import Http2Mode
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.pool.recorder import Recorder
@@ -44,13 +40,15 @@ class ConnectionOptions:
     local_address: str | None
     uds: str | None
     socket_options: Iterable[Any] | None
+    http2_keepalive: float | None = None
     proxy_for: ChooseProxy | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The fields as arguments of a pool of httpcore, which has one proxy or none."""
         names = [field.name for field in dataclasses.fields(self)]
-        return {name: getattr(self, name) for name in names if name != "proxy_for"}
+        ours = ("proxy_for", "http2_keepalive")
+        return {name: getattr(self, name) for name in names if name not in ours}
 
     def for_origin(self, origin: Origin) -> "ConnectionOptions":
         """Return the options with the proxy that was chosen for an origin."""
@@ -69,13 +67,6 @@ class ConnectionOptions:
         own = context if isinstance(context, OwnAlpnContext) else OwnAlpnContext(context)
         return dataclasses.replace(self, ssl_context=own.for_server(name))
 
-    @property
-    def http2_mode(self) -> Http2Mode | None:
-        """When HTTP/2 is used; None if it isn't allowed."""
-        if not self.http2:
-            return None
-        return "negotiated" if self.http1 else "always"
-
     def may_multiplex(self, origin: Origin) -> bool:
         """Whether a connection to that origin may serve several requests at once."""
         return self.http2 and (origin[0] == b"https" or not self.http1)
@@ -92,6 +83,8 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
 
     Attributes:
         exchange: speaks HTTP on the connection; None until it is open.
+        http2: the same, if that is HTTP/2.
+        on_room: called when an HTTP/2 server has allowed more streams.
     """
 
     def __init__(
@@ -106,6 +99,8 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         self._http11 = http11
         self._options = options
         self.exchange: Any = None
+        self.http2: Any = None
+        self.on_room: Callable[[], None] | None = None
         self._failed = False
         self._opening = asyncio.Lock()
 
@@ -238,5 +233,10 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
 
     def _create_exchange(self, stream: Any) -> Any:
         if stream.alpn_protocol == "h2" or (self._options.http2 and not self._options.http1):
-            return Http2Connection(origin=self._origin, stream=stream)
+            from typed_async_client.http2.connection import Http2Connection  # noqa: PLC0415 - h2 is optional
+
+            self.http2 = Http2Connection(
+                self._origin, stream, keepalive=self._options.http2_keepalive, on_room=self.on_room
+            )
+            return self.http2
         return self._http11(self._origin, stream)

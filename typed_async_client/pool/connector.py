@@ -5,36 +5,33 @@ RFC 9112 allows: folded lines, the same length twice, bare line feeds at the end
 responses with any header, a higher minor version, blanks and extensions after a chunk size, trailers. A
 connection with bytes left over behind a response isn't reused. Both refuse conflicting lengths, invalid
 lengths and chunk sizes, every transfer coding except ``chunked``, NUL bytes, spaces in or before a header
-name, and anything that doesn't start with a status line. They differ here, for the reason given:
+name, a major version other than 1, more than 20 interim responses, and anything that doesn't start with a
+status line. Bodies are read by the same code. Heads differ here, for the reason given:
 
 =================================  ============  =============  ===================================
-a response with                    llhttp        h11            reason
+a head with                        llhttp        h11            reason
 =================================  ============  =============  ===================================
 both Content-Length and chunked    refused       chunked; the   an intermediary may use the other,
                                                  connection is  RFC 9112 section 6.3
                                                  closed
 some bare line feeds, among CRLF   refused       accepted       somebody may have injected a line
 control characters, except NUL     refused       accepted       invalid, RFC 9110 section 5.5
-a major version other than 1       refused       accepted       it has another meaning
-more than 20 interim responses     refused       accepted       nothing but a deadline limits them
-a length or size above 2**64       refused       20 digits      what the parser can count
-a chunk size of over 20 digits     accepted      refused        h11's limit counts leading zeros
-a blank between chunk size and     accepted      refused        h11's grammar; it accepts blanks
-``;``                                                           after the ``;``
+a length above 2**64               refused       20 digits      what the parser can count
 101 without Upgrade, or without    refused       accepted       invalid, RFC 9110 sections 7.8 and
 ``Connection: upgrade``                                         15.2.2
-keep-alive in HTTP/1.0             kept          closed         h11 never keeps HTTP/1.0
-trailers                           reported      dropped        httpcore doesn't pass them on
 =================================  ============  =============  ===================================
 """
 
+import functools
+import weakref
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import httpcore
 
 from typed_async_client.hosts import authority_host, without_zone
-from typed_async_client.http1.h11_exchange import H11Exchange
+from typed_async_client.http1.connection import Http11Connection, ParserFactory
+from typed_async_client.http1.h11_parser import H11Parser
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
 from typed_async_client.pool.proxied import with_own_exchange
@@ -62,14 +59,28 @@ def connector(
 
     def connect(slot: Slot) -> Any:
         origin = httpcore.Origin(*slot.origin)
-        recorder = Recorder(backend, slot, http2=options.http2_mode)
+        recorder = Recorder(backend, slot)
         chosen = options.for_origin(slot.origin).for_server(slot.key[1])
         slot.route = _route(chosen)
         if chosen.proxy is None and chosen.retries == 0:
-            return DirectConnection(origin, recorder, exchange, chosen)
+            connection = DirectConnection(origin, recorder, exchange, chosen)
+            connection.on_room = _room_notice(slot)
+            return connection
         return httpcore_connection(origin, recorder, chosen)
 
     return connect
+
+
+def _room_notice(slot: Slot) -> Callable[[], None]:
+    """Return what tells the pool that a connection may serve more requests than before."""
+    reference = weakref.ref(slot)  # it holds the connection
+
+    def notify() -> None:
+        living = reference()
+        if living is not None and living.on_room is not None:
+            living.on_room(living)
+
+    return notify
 
 
 def _route(options: ConnectionOptions) -> Route:
@@ -119,14 +130,18 @@ def load_exchange(http11: Http11) -> ExchangeFactory:
     """
     if http11 not in ("auto", "h11", "llhttp"):
         raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
+    return functools.partial(Http11Connection, new_parser=_load_parser(http11))
+
+
+def _load_parser(http11: Http11) -> ParserFactory:
     if http11 == "h11":
-        return H11Exchange
+        return H11Parser
     try:
-        from typed_async_client.http1.connection import Http11Connection  # noqa: PLC0415 - not on every platform
+        from typed_async_client.http1.parser import ResponseParser  # noqa: PLC0415 - not on every platform
     except ImportError as error:
         if http11 == "auto":
-            return H11Exchange
+            return H11Parser
         raise ImportError(
             "http11='llhttp' needs httptools, which isn't installed: pip install httptools"
         ) from error
-    return Http11Connection
+    return ResponseParser

@@ -9,7 +9,7 @@ import traceback
 
 import httpcore
 
-from typed_async_client.libraries import is_error_of_h2, is_from
+from typed_async_client.libraries import is_from
 from typed_async_client.pool.slot import DIRECT, Origin, Route, Slot
 from typed_async_client.reasons import hide_header_value, reason_of
 from typed_async_client.wire.messages import timeout_of
@@ -37,7 +37,7 @@ _EXPLAINED = (
 
 def is_explained(error: BaseException) -> bool:
     """Whether ``explain`` finds words for an error; it is raised unchanged otherwise."""
-    return type(error) in _EXPLAINED or _is_refused_by_h2(error)
+    return type(error) in _EXPLAINED
 
 
 def explain(
@@ -55,7 +55,7 @@ def explain(
         return _cut_off(error, request, slot, in_body=in_body)
     if isinstance(error, httpcore.LocalProtocolError):
         hide_header_value(error)
-    kind = httpcore.RemoteProtocolError if _is_refused_by_h2(error) else type(error)
+    kind = type(error)
     reason = reason_of(error)
     limit = timeout_of(request, _LIMITS[kind]) if kind in _LIMITS else None
     if limit is not None and reason == describe_timeout(limit):
@@ -117,13 +117,6 @@ def describe_wait(
     others = "1 request was" if ahead == 1 else f"{ahead} requests were"
     reason = f"{used} in use, {others} waiting before it"
     return message_of(httpcore.PoolTimeout, request, origin, reason)
-
-
-def _is_refused_by_h2(error: BaseException) -> bool:
-    """Whether h2 refused what the server sent; httpcore reports some of it as a local error."""
-    if type(error) is httpcore.LocalProtocolError and error.args:
-        error = error.args[0] if isinstance(error.args[0], BaseException) else error
-    return is_error_of_h2(error)
 
 
 def _is_opening_tunnel(slot: Slot) -> bool:

@@ -19,7 +19,7 @@ import httpx
 from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.deadline import time_limit
-from typed_async_client.pool.body import COMPLETE, PooledBody, expected_length, has_explicit_end
+from typed_async_client.pool.body import COMPLETE, PooledBody, has_explicit_end
 from typed_async_client.pool.connection import ChooseProxy, ConnectionOptions
 from typed_async_client.pool.connector import Http11, connector, httpcore_connection
 from typed_async_client.pool.failures import describe_wait, explain, is_explained
@@ -286,10 +286,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             self._slots.stop_sharing(slot)  # it speaks HTTP/1.1
         framing = body_framing(response.headers)
         response.extensions[COMPLETE] = has_explicit_end(request, response, framing) or None
-        if framing.lengths and framing.codings and not slot.is_multiplexed:
-            slot.retire_at = 0.0  # a proxy may have read it differently, RFC 9112 section 6.3
         if pooled.failed_slot:
             response.extensions.update(pooled.extensions())
-        length = expected_length(request, response, framing) if slot.is_multiplexed else None
-        response.stream = PooledBody(response.stream, pooled, slot, self._give_back, length=length)
+        response.stream = PooledBody(response.stream, pooled, slot, self._give_back)
         return response

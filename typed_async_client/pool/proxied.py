@@ -14,11 +14,12 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.http1.h11_exchange import H11Exchange
-from typed_async_client.http2.opening import OpenableHttp2
+from typed_async_client.http1.connection import Http11Connection
+from typed_async_client.http1.h11_parser import H11Parser
 from typed_async_client.pool.socks import without_handshake
 from typed_async_client.private import origin_and_stream_of
 from typed_async_client.wire.messages import OpenedError
+from typed_async_client.wire.request_rules import prepared
 
 __all__ = ["with_own_exchange"]
 
@@ -35,6 +36,7 @@ class _OwnExchange:
     """Replaces the exchange of a connection, and in the connection inside a proxied one."""
 
     handle_async_request: Any
+    http2 = None
 
     async def open(self, request: httpcore.Request) -> None:
         """Open the connection, its tunnel included, for later requests.
@@ -57,21 +59,25 @@ class _OwnExchange:
     def _connection(self, created: Any) -> None:
         if type(created) is httpcore.AsyncHTTP11Connection:
             origin, stream = origin_and_stream_of(created)
-            created = _ProxiedExchange(origin, without_handshake(stream))
-        elif type(created) is httpcore.AsyncHTTP2Connection:
-            created.__class__ = OpenableHttp2
+            inner = without_handshake(stream)
+            created = _ProxiedExchange(origin, inner, new_parser=H11Parser)
         elif type(created) is httpcore.AsyncHTTPConnection:
             created = with_own_exchange(created)
         vars(self)["_connection"] = created
 
 
-class _ProxiedExchange(H11Exchange):
-    """An exchange that doesn't send the request that opens its connection."""
+class _ProxiedExchange(Http11Connection):
+    """An exchange that doesn't send the request that opens its connection.
+
+    It checks the others again, because httpcore has added the headers that are for the proxy.
+    """
 
     def handle_async_request(
         self, request: httpcore.Request
     ) -> Coroutine[Any, Any, httpcore.Response]:
-        return super().handle_async_request(request) if request.method else self._opened(request)
+        if not request.method:
+            return self._opened(request)
+        return super().handle_async_request(prepared(request))
 
     async def _opened(self, request: httpcore.Request) -> httpcore.Response:
         await self.open(request)

@@ -57,6 +57,7 @@ class PoolQueue:
 
     def __init__(self, slots: Slots, max_connections: int | None) -> None:
         self._slots = slots
+        slots.on_room = self.serve
         self._all: _Line = OrderedDict()
         self._lines: dict[Key, dict[_Need, _Line]] = {}
         self._held_back: dict[Key, None] = {}  # keys whose waiters an open connection would serve

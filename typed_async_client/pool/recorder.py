@@ -6,7 +6,6 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.http2.stream import FilteredStream, Http2Mode
 from typed_async_client.net.abandoned import Layers
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.stream import AsyncioStream
@@ -21,14 +20,10 @@ class Recorder(httpcore.AsyncNetworkBackend):
     Args:
         backend: opens the streams.
         slot: the slot whose ``layers`` are set.
-        http2: when HTTP/2 is used on the streams; None if it isn't allowed.
     """
 
-    def __init__(
-        self, backend: AsyncioBackend, slot: Slot, *, http2: Http2Mode | None = None
-    ) -> None:
+    def __init__(self, backend: AsyncioBackend, slot: Slot) -> None:
         self._backend = backend
-        self._http2 = http2
         self._slot = weakref.ref(slot)  # it holds the connection, which holds this backend
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> AsyncioStream:
@@ -52,8 +47,6 @@ class Recorder(httpcore.AsyncNetworkBackend):
             raise RuntimeError("the connection pool was closed while this request connected")
         for stale in slot.layers:
             stale.abort()  # from a connect attempt that was abandoned half-way
-        if self._http2 is not None:
-            stream = FilteredStream.wrap(stream, slot, self._http2)
         layers = Layers()
         stream.record_in(layers)
         slot.layers = layers

@@ -9,14 +9,13 @@ so only that is called a resend, is recorded for the attempt, and can be switche
 import httpcore
 
 from typed_async_client.hosts import tls_host
-from typed_async_client.http2.connection import WRITTEN_BEFORE, Http2Connection
-from typed_async_client.http2.frames import REFUSED_STREAM
-from typed_async_client.libraries import is_error_of_h2, is_from
+from typed_async_client.http2.errors import ConnectionFullError, UnprocessedError
+from typed_async_client.libraries import is_from
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.pool.failures import message_of
 from typed_async_client.pool.slot import Key, Origin, Slot
 from typed_async_client.sent import attempt_log
-from typed_async_client.wire.messages import REPLAYABLE_BODIES
+from typed_async_client.wire.messages import REPLAYABLE_BODIES, STARTED
 from typed_async_client.wire.request_rules import prepared
 from typed_async_client.wording import explained
 
@@ -69,6 +68,7 @@ class PooledRequest:
     """
 
     __slots__ = (
+        "_crowded",
         "_is_resending",
         "_log",
         "_may_resend",
@@ -90,6 +90,7 @@ class PooledRequest:
         self.request: httpcore.Request = request
         self.resends: int = 0
         self.ticket: int = 0
+        self._crowded = 0
         self._is_resending = False
         self._log = attempt_log()
         if self._log is not None:
@@ -100,7 +101,7 @@ class PooledRequest:
     @property
     def allow_unconnected(self) -> bool:
         """Whether it may join a connection that isn't established yet."""
-        return self._unavailable < _MAX_UNCONNECTED
+        return self._unavailable + self._crowded < _MAX_UNCONNECTED
 
     def prepare(self) -> httpcore.Request:
         """Check the request, and return what is sent: itself, or a copy with other headers.
@@ -123,9 +124,14 @@ class PooledRequest:
     def record_unavailable(self, error: httpcore.ConnectionNotAvailable) -> None:
         """Record that a connection didn't accept the request; nothing of it was sent.
 
+        One that is alive and has no room for it says nothing about the server.
+
         Raises:
             httpcore.ConnectError: this has happened too often.
         """
+        if isinstance(error, ConnectionFullError):
+            self._crowded += 1
+            return
         self._unavailable += 1
         if self._unavailable > _MAX_UNAVAILABLE:
             reason = f"{self._unavailable} connections closed before accepting the request"
@@ -156,10 +162,9 @@ class PooledRequest:
         else:
             may_send_again = self._may_send_again(slot, error, received)
         if not may_send_again:
-            code = slot.reset_code(error)
-            if code == REFUSED_STREAM and self._log is not None:
+            if isinstance(error, UnprocessedError) and self._log is not None:
                 self._log.is_refused = self.resends == 0
-            return _blame_server(error, code)
+            return _blame_server(error)
         self.failed_slot = slot.number
         return None
 
@@ -180,20 +185,20 @@ class PooledRequest:
     def _was_written(self, slot: Slot, error: BaseException, written: int) -> bool:
         """Whether anything may have been sent since it was given the slot.
 
-        The bytes of a request that waits for a stream are told apart from those of others.
+        Over HTTP/2, its bytes are told apart from those of others.
         """
         if isinstance(error, _NOT_CONNECTED):
             return False
-        if isinstance(getattr(slot.connection, "exchange", None), Http2Connection):
-            before: int | None = vars(self.request).pop(WRITTEN_BEFORE, None)
-            return before is not None and slot.written > before
+        if slot.is_multiplexed:
+            return bool(vars(self.request).pop(STARTED, False))
         return slot.written > written
 
     def _may_send_again(self, slot: Slot, error: BaseException, received: int) -> bool:
         """Decide whether a request that was sent is sent once more, and record the decision."""
-        if not isinstance(self.request.stream, REPLAYABLE_BODIES):
+        is_untouched = isinstance(error, UnprocessedError) and error.is_body_untouched
+        if not (is_untouched or isinstance(self.request.stream, REPLAYABLE_BODIES)):
             return False
-        if slot.reset_code(error) == REFUSED_STREAM:
+        if isinstance(error, UnprocessedError):
             allowed = _MAX_DRAINING_REFUSALS if slot.is_draining else 1
             may_send_again = self.refusals < allowed
             self.refusals += may_send_again
@@ -216,31 +221,19 @@ class PooledRequest:
 
 
 def _was_never_sent(slot: Slot, error: BaseException, *, was_written: bool) -> bool:
-    """Whether a connection failed before a byte of the request was written to it.
-
-    Either a cancelled request had closed an HTTP/2 connection before its preface was sent, or a
-    reused connection had been lost before the write.
-    """
-    if slot.frame_filter is None and is_error_of_h2(error):
-        return True
-    if slot.reset_code(error) is not None:  # of its own stream, which the server may have seen
-        return False
+    """Whether a reused connection was lost before a byte of the request was written to it."""
     if slot.exchanges == 1 or was_written:
         return False
-    # once a connection is lost, h2 may refuse to open a stream for a reason of its own
-    refused_locally = isinstance(error, httpcore.LocalProtocolError) and slot.has_ended
-    return refused_locally or isinstance(error, _CONNECTION_LOST)
+    return isinstance(error, _CONNECTION_LOST)
 
 
-def _blame_server(error: BaseException, code: int | None) -> BaseException:
-    """Return the error of a server or proxy for one that httpcore raises as a local one, or raw."""
+def _blame_server(error: BaseException) -> BaseException:
+    """Return the error of a server or proxy in a class of httpcore."""
     if is_from(error, "socksio"):
         return httpcore.ProxyError(f"no valid answer of a SOCKS proxy: {error}")
-    if code is None or not isinstance(error, httpcore.LocalProtocolError):
-        return error
-    if code == REFUSED_STREAM:
-        return httpcore.RemoteProtocolError("the server refused the stream without processing it")
-    return httpcore.RemoteProtocolError(f"the server reset the stream with error code {code}")
+    if isinstance(error, UnprocessedError):
+        return httpcore.RemoteProtocolError(str(error))
+    return error
 
 
 def key_of(request: httpcore.Request) -> Key:

@@ -4,12 +4,10 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from typed_async_client.http2.cleanup import reset_abandoned
 from typed_async_client.net.polling import is_socket_readable
-from typed_async_client.private import break_cycle_of_h2, has_leftovers
 
 if TYPE_CHECKING:
-    from typed_async_client.http2.draining import FrameFilter
+    from collections.abc import Callable
 
 __all__ = ["DIRECT", "Key", "Origin", "PoolLimits", "Route", "Slot"]
 
@@ -66,13 +64,12 @@ class Slot:
     Attributes:
         connection: the connection, with httpcore's interface.
         exchanges: number of requests started on it.
-        frame_filter: the filter of its frames once it speaks HTTP/2; None before, and with
-            HTTP/1.1.
         idle_until: monotonic time at which it expires; None if it isn't idle, or never expires.
         is_closed: whether ``close()`` was called.
         layers: its network streams, from the socket to the outermost TLS layer; empty until it is
             connected.
         key: what it may be used for.
+        on_room: called with it when it may serve more requests at once than before.
         number: its position in the order in which the pool opened connections, from 1.
         opened_early: whether it was opened before a request needed it, which counts as an exchange:
             the first request on it may find that the server has closed it meanwhile.
@@ -86,12 +83,12 @@ class Slot:
         "__weakref__",
         "connection",
         "exchanges",
-        "frame_filter",
         "idle_until",
         "is_closed",
         "key",
         "layers",
         "number",
+        "on_room",
         "opened_early",
         "retire_at",
         "route",
@@ -102,12 +99,12 @@ class Slot:
     def __init__(self, key: Key, number: int, retire_at: float | None) -> None:
         self.connection: Any = None
         self.exchanges: int = 0
-        self.frame_filter: FrameFilter | None = None
         self.idle_until: float | None = None
         self.is_closed: bool = False
         self.key: Key = key
         self.layers: list[Any] = []
         self.number: int = number
+        self.on_room: Callable[[Slot], None] | None = None
         self.opened_early: bool = False
         self.retire_at: float | None = retire_at
         self.route: Route = DIRECT
@@ -150,21 +147,19 @@ class Slot:
         return bool(self.layers and self.layers[-1].is_open)
 
     @property
+    def http2(self) -> Any:
+        """What speaks HTTP/2 on it; None before it is connected, and with HTTP/1.1."""
+        return self.connection.http2
+
+    @property
     def is_multiplexed(self) -> bool:
         """Whether it speaks HTTP/2; this isn't known before it is connected."""
-        return self.frame_filter is not None
-
-    def reset_code(self, error: BaseException) -> int | None:
-        """Return the error code that the server reset a stream with, if the error is of a stream."""
-        stream_id = getattr(error.args[0], "stream_id", None) if error.args else None
-        if stream_id is None or self.frame_filter is None:
-            return None
-        return self.frame_filter.reset_code(stream_id)
+        return self.connection.http2 is not None
 
     @property
     def is_draining(self) -> bool:
         """Whether it accepts no new requests, while the running ones may finish."""
-        return self.frame_filter is not None and self.frame_filter.is_draining
+        return self.is_multiplexed and not self.http2.is_available()
 
     @property
     def has_buffered_input(self) -> bool:
@@ -207,7 +202,7 @@ class Slot:
     @property
     def is_full(self) -> bool:
         """Whether another request would have to wait for one of its streams to end."""
-        limit = None if self.frame_filter is None else self.frame_filter.max_streams
+        limit = self.http2.max_streams if self.is_multiplexed else None
         return limit is not None and self.users >= limit
 
     def is_retired(self, now: float) -> bool:
@@ -216,9 +211,7 @@ class Slot:
 
     def is_reusable(self, now: float) -> bool:
         """Whether it may be kept for another request after its last exchange has ended."""
-        return self.connection.is_idle() and not (
-            self.is_retired(now) or self.has_buffered_input or has_leftovers(self.connection)
-        )
+        return self.connection.is_idle() and not (self.is_retired(now) or self.has_buffered_input)
 
     def is_stale(self, now: float) -> bool:
         """Whether it became unusable while it was idle."""
@@ -229,17 +222,8 @@ class Slot:
             or self.has_pending_input
         )
 
-    def reset_abandoned(self) -> None:
-        """Clean up after an abandoned HTTP/2 request, so that it doesn't affect the others."""
-        if self.frame_filter is not None and self.connection.is_available():
-            stream = self.layers[-1]
-            frames = reset_abandoned(self.connection, self.frame_filter, stream.opening_task)
-            stream.write_nowait(frames)
-
     def __del__(self) -> None:
         self.abandon()
-        if self.frame_filter is not None:
-            break_cycle_of_h2(self.connection)
 
     def abandon(self) -> None:
         """Close the connection of a pool that was dropped, from any thread."""

@@ -52,6 +52,7 @@ class Slots:
 
     Attributes:
         closed: connections closed so far, by reason.
+        on_room: called with the key of a connection that may serve more requests than before.
         opened: connections opened so far.
     """
 
@@ -65,6 +66,7 @@ class Slots:
         random: Callable[[], float],
     ) -> None:
         self.closed: Counter[str] = Counter()
+        self.on_room: Callable[[Key], None] = _ignore
         self.opened: int = 0
         self._all: dict[Slot, None] = {}
         self._idle: dict[Slot, None] = {}  # longest idle first
@@ -147,8 +149,6 @@ class Slots:
         slot.tickets.discard(ticket)
         if slot not in self._all:
             return
-        if clean or slot.users > 0:
-            slot.reset_abandoned()
         now = self._now()
         if slot.users > 0:
             self._update_sharing(slot, now, clean=clean)
@@ -231,6 +231,7 @@ class Slots:
         retire_at = None if age is None else self._now() + age * (1 - 0.1 * self._random())
         self.opened += 1
         slot = Slot(key, self.opened, retire_at)
+        slot.on_room = self._share_again
         slot.connection = self._connect(slot)
         self._all[slot] = None
         if self._multiplexes(slot.origin) and slot.origin not in self._http1_only:
@@ -272,6 +273,12 @@ class Slots:
         elif not clean:
             self._unshare(slot)
 
+    def _share_again(self, slot: Slot) -> None:
+        """Let requests join a connection whose server has just allowed more streams."""
+        if slot in self._all and slot.users > 0 and slot.accepts_requests(self._now()):
+            self._share(slot)
+            self.on_room(slot.key)
+
     def _share(self, slot: Slot) -> None:
         self._shared.setdefault(slot.key, {})[slot] = None
 
@@ -284,3 +291,7 @@ class Slots:
         if not shared:
             del self._shared[slot.key]
         return True
+
+
+def _ignore(_: Key) -> None:
+    pass

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["BodyFraming", "body_framing", "has_close", "with_close"]
+__all__ = ["BodyFraming", "body_framing", "has_close", "has_keep_alive", "with_close"]
 
 
 class BodyFraming(NamedTuple):
@@ -39,6 +39,15 @@ def has_close(headers: Iterable[tuple[bytes, bytes]]) -> bool:
         and b"close" in [token.strip(b" \t") for token in value.lower().split(b",")]
         for name, value in headers
         if len(name) == len(b"connection")
+    )
+
+
+def has_keep_alive(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether the headers have ``Connection: keep-alive``, which HTTP/1.0 needs to keep it open."""
+    return any(
+        name.lower() == b"connection"
+        and b"keep-alive" in [token.strip(b" \t") for token in value.lower().split(b",")]
+        for name, value in headers
     )
 
 

@@ -16,6 +16,7 @@ from typed_async_client.wire.headers import with_close
 
 __all__ = [
     "REPLAYABLE_BODIES",
+    "STARTED",
     "OpenedError",
     "TrustedRequest",
     "TrustedResponse",
@@ -26,6 +27,9 @@ __all__ = [
 
 REPLAYABLE_BODIES = (httpx.ByteStream, type(httpcore.Request("GET", "http://a.test/").stream))
 """Body types that can be sent again, because they hold all their bytes in memory."""
+
+STARTED = "started"
+"""Attribute of a request on a connection that others share: its head was passed on to be sent."""
 
 _PERCENT = ord("%")
 """As a number, which is found in bytes faster than in other bytes."""

@@ -11,11 +11,12 @@ import httpcore
 
 from typed_async_client.private import Trace
 
-__all__ = ["CONNECTION_LOGGER", "HTTP11_LOGGER", "Trace", "is_traced", "run_traced"]
+__all__ = ["CONNECTION_LOGGER", "HTTP2_LOGGER", "HTTP11_LOGGER", "Trace", "is_traced", "run_traced"]
 
 _T = TypeVar("_T")
 
 CONNECTION_LOGGER = logging.getLogger("httpcore.connection")
+HTTP2_LOGGER = logging.getLogger("httpcore.http2")
 HTTP11_LOGGER = logging.getLogger("httpcore.http11")
 
 

@@ -1,6 +1,6 @@
-"""``Expect: 100-continue``: wait for the server to ask for the body, RFC 9110 section 10.1.1.
+"""Interim responses (1xx): how many are accepted, and how long a body waits for 100 (Continue).
 
-It decides how long to wait. It neither sends nor reads anything itself.
+Nothing is sent or read here.
 """
 
 import asyncio
@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 
 import httpcore
 
-__all__ = ["expects_continue", "wait_for_continue"]
+__all__ = ["MAX_INTERIM", "expects_continue", "wait_for_continue"]
+
+MAX_INTERIM = 20
+"""Most interim (1xx) responses before the final one."""
 
 _CONTINUE_TIMEOUT = 1.0
-"""Seconds to wait. The RFC requires a limit but sets none; curl's default is 1 s too."""
+"""Seconds to wait, RFC 9110 section 10.1.1. The RFC requires a limit but sets none; curl's default is 1 s too."""
 
 
 def expects_continue(request: httpcore.Request) -> bool:

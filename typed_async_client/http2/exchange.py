@@ -1,0 +1,258 @@
+"""One request and its response on an HTTP/2 connection."""
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpcore
+
+from typed_async_client.http2.body import Http2Body
+from typed_async_client.http2.errors import UnprocessedError
+from typed_async_client.http2.heads import request_fields
+from typed_async_client.http2.stream import Stream
+from typed_async_client.http2.upload import Upload, declared_length
+from typed_async_client.net.timer import WaitTimer
+from typed_async_client.wire.interim import expects_continue, wait_for_continue
+from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
+from typed_async_client.wire.trace import HTTP2_LOGGER, Trace, is_traced, run_traced
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from typed_async_client.http2.connection import Http2Connection
+
+__all__ = ["Exchange"]
+
+_T = TypeVar("_T")
+
+_SENT_AT_ONCE = 60 * 1024
+"""Most bytes of a body that are sent without a task."""
+
+_FIRST_UNWANTED_STATUS = 300
+"""A redirect or an error means that the server doesn't want the rest of the body."""
+
+
+class Exchange:
+    """Sends one request, and receives its response.
+
+    Args:
+        connection: the connection.
+        request: the request.
+
+    Attributes:
+        stream: its stream; None before it is opened, and after the exchange has ended.
+    """
+
+    def __init__(self, connection: "Http2Connection", request: httpcore.Request) -> None:
+        self.stream: Stream | None = None
+        self._connection = connection
+        self._is_traced = is_traced(request, HTTP2_LOGGER)
+        self._request = request
+        self._timer = WaitTimer()
+        self._upload: Upload | None = None
+
+    async def run(self) -> httpcore.Response:
+        """Send the request, and return its response with an open body."""
+        connection, request = self._connection, self._request
+        try:
+            await connection.send_preface(request)
+            await connection.wait_for_turn(request, self._timer)
+            stream = self._open()
+            await self.traced("send_request_headers", stream, self._send_head())
+            await self.traced("send_request_body", stream, self._send_body(stream))
+            head = self._receive_head(stream)
+            await self.traced("receive_response_headers", stream, head, _summary)
+        except BaseException as error:
+            if isinstance(error, UnprocessedError):
+                error.is_body_untouched = self._upload is None or not self._upload.parts.is_begun
+            await self.close()
+            raise
+        return TrustedResponse(
+            stream.status,
+            stream.headers,
+            Http2Body(self, stream),
+            {
+                "http_version": b"HTTP/2",
+                "network_stream": connection.network_stream,
+                "stream_id": stream.id,
+                "trailing_headers": stream.trailers,
+            },
+        )
+
+    async def next_part(self, stream: Stream) -> bytes:
+        """Return what has arrived of the body; empty at its end."""
+        while not stream.parts:
+            self._check(stream)
+            if stream.is_complete:
+                return b""
+            await self._wait(stream)
+        part = stream.parts.popleft() if len(stream.parts) == 1 else _join(stream.parts)
+        if self._connection.session.take(stream, len(part)):
+            self._connection.flush_soon()
+        return part
+
+    async def close(self) -> None:
+        """End the exchange; a stream that hasn't ended is reset."""
+        stream, self.stream = self.stream, None
+        if stream is None:
+            return
+        self._timer.stop()
+        upload = self._upload
+        if upload is not None and not upload.is_sent:
+            upload.cancel()
+        self._connection.end_stream(stream)
+        stream.error = None  # its frames refer to the stream
+        await self.traced("response_closed", stream, self._end_upload())
+
+    def traced(
+        self,
+        name: str,
+        stream: Stream,
+        operation: Coroutine[Any, Any, _T],
+        summary: Callable[[_T], Any] | None = None,
+    ) -> Coroutine[Any, Any, _T]:
+        """Return a coroutine that runs the operation, and reports it if the exchange is traced."""
+        if not self._is_traced:
+            return operation
+        return run_traced(self.trace(name, stream), operation, summary)
+
+    def trace(self, name: str, stream: Stream) -> Trace:
+        """Return what reports an operation."""
+        info: dict[str, Any] = {"stream_id": stream.id}
+        if name != "response_closed":
+            info = {"request": self._request, **info}
+        return Trace(name, HTTP2_LOGGER, self._request, info)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether it is reported to a ``trace`` extension or a logger."""
+        return self._is_traced
+
+    def _open(self) -> Stream:
+        ends = declared_length(self._request) == 0
+        fields = request_fields(self._request)
+        self.stream = self._connection.open_stream(self._request, fields, ends=ends)
+        if self._is_traced:
+            self._connection.watch_settings(self.stream)
+        return self.stream
+
+    async def _send_head(self) -> None:
+        """Send the head; unless the exchange is traced, together with the beginning of the body."""
+        if self._is_traced:
+            self._connection.flush()
+        else:
+            self._connection.flush_soon()
+
+    async def _send_body(self, stream: Stream) -> None:
+        if stream.is_sent:
+            return
+        if expects_continue(self._request):
+            await self._wait_for_continue(stream)
+        if not (stream.has_head or self._sends_at_once(stream)):
+            await self._send_beside(stream)
+
+    def _sends_at_once(self, stream: Stream) -> bool:
+        """Send the body if it is in memory, small, and there is room for all of it."""
+        body: Any = self._request.stream
+        if not isinstance(self._request.stream, REPLAYABLE_BODIES):
+            return False
+        data = b"".join(body)
+        session, declared = self._connection.session, declared_length(self._request)
+        if len(data) > min(_SENT_AT_ONCE, session.room(stream)):
+            return False
+        if declared is not None and len(data) != declared:
+            amount = "much" if len(data) > declared else "little"
+            raise httpcore.LocalProtocolError(f"Too {amount} data for declared Content-Length")
+        if data:
+            session.send_part(stream, memoryview(data), ends=True)
+        else:
+            session.end_request(stream)
+        self._connection.flush_soon()
+        return True
+
+    async def _wait_for_continue(self, stream: Stream) -> None:
+        self._connection.flush()
+
+        async def receive(timeout: float) -> bool:
+            self._check(stream)
+            await self._timer.limit(stream.changed(), timeout, httpcore.ReadTimeout)
+            return stream.got_continue or stream.has_head
+
+        if not (stream.got_continue or stream.has_head):
+            await wait_for_continue(receive, timeout_of(self._request, "read"))
+
+    async def _send_beside(self, stream: Stream) -> None:
+        """Send the body, and receive the response meanwhile.
+
+        It returns once the body has been sent, or the server has begun a successful response: the
+        rest is then sent beside the reading of the response.
+        """
+        upload = self._upload = Upload(self._connection, stream, self._request)
+        try:
+            upload.start(upload.send)
+        except BaseException:
+            self._upload = None
+            raise
+        upload.call_at_end(lambda _: stream.wake())
+        while not (upload.has_ended or stream.error or stream.has_head):
+            await self._wait(stream)
+        is_wanted = stream.status < _FIRST_UNWANTED_STATUS and not stream.is_complete
+        if is_wanted and stream.error is None and not upload.has_ended:
+            return
+        await upload.stop()
+        upload.raise_error()
+
+    async def _receive_head(self, stream: Stream) -> Stream:
+        while not stream.has_head:
+            self._check(stream)
+            await self._wait(stream)
+        return stream
+
+    def _check(self, stream: Stream) -> None:
+        """Raise what the request fails with."""
+        if self._upload is not None and self._upload.has_ended:
+            self._upload.raise_error()
+        if stream.error is not None:
+            raise stream.error
+
+    async def _wait(self, stream: Stream) -> None:
+        """Wait until something changes; while the body is being sent, without a timeout.
+
+        If nothing at all was received on the connection meanwhile, it may be dead: its requests keep
+        waiting, but it accepts no new ones.
+        """
+        if self._is_traced and await self._report_settings():
+            return
+        connection = self._connection
+        received = connection.received
+        is_sending = self._upload is not None and not self._upload.has_ended
+        timeout = None if is_sending else timeout_of(self._request, "read")
+        try:
+            await self._timer.limit(stream.changed(), timeout, httpcore.ReadTimeout)
+        except httpcore.ReadTimeout:
+            if connection.received == received:
+                connection.session.is_draining = True
+            raise
+
+    async def _report_settings(self) -> bool:
+        """Report the settings that the server has sent; return whether there were any."""
+        settings = self._connection.take_settings()
+        for event in settings:
+            async with Trace("receive_remote_settings", HTTP2_LOGGER, self._request, {}) as report:
+                report.return_value = event
+        return bool(settings)
+
+    async def _end_upload(self) -> None:
+        """Wait until the generator of the body is closed."""
+        if self._upload is not None:
+            await self._upload.wait()
+            self._upload.report_error()
+
+
+def _join(parts: "deque[bytes]") -> bytes:
+    joined = b"".join(parts)
+    parts.clear()
+    return joined
+
+
+def _summary(stream: Stream) -> tuple[Any, ...]:
+    return stream.status, stream.headers

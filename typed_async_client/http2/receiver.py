@@ -1,0 +1,215 @@
+"""Passes received bytes to h2, frame by frame, and what they mean to the streams of a session."""
+
+import struct
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import httpcore
+
+from typed_async_client.http2 import frames
+from typed_async_client.http2.errors import (
+    ENHANCE_YOUR_CALM,
+    NO_ERROR,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    UnprocessedError,
+    describe_code,
+)
+from typed_async_client.http2.library import MAX_FRAME_SIZE, ProtocolError, events, shown_fields
+from typed_async_client.http2.session import Session
+from typed_async_client.http2.stream import Stream
+
+__all__ = ["Receiver"]
+
+_GOAWAY = struct.Struct(">LL")
+_HEAD_KINDS = (frames.HEADERS, frames.CONTINUATION, frames.PUSH_PROMISE)
+
+_FILLERS = frozenset(
+    [frames.PING, frames.SETTINGS, frames.PRIORITY, frames.WINDOW_UPDATE, frames.CONTINUATION]
+)
+"""Frames that bring no request further by themselves."""
+
+_FLOOD = "it sent a flood of frames that bring no request further, the last of type {}"
+_MOST_DETAIL = 100
+"""Most bytes of a reason given with GOAWAY that are shown."""
+
+
+class _ViolationError(Exception):
+    """The server has broken a rule that h2 doesn't check.
+
+    Args:
+        message: which one.
+        code: the error code to close the connection with.
+    """
+
+    def __init__(self, message: str, code: int = PROTOCOL_ERROR) -> None:
+        super().__init__(message)
+        self.code: int = code
+
+
+class Receiver:
+    """Processes what a server sends on one connection.
+
+    Args:
+        session: the session, whose streams are woken as they change.
+
+    Attributes:
+        new_settings: settings that were received and not reported yet, as h2's events.
+        window_changed: whether there may be more room for bodies than before; reset by whoever
+            makes use of it.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.new_settings: list[Any] = []
+        self.window_changed: bool = False
+        self._is_in_head = False
+        self._reader = frames.FrameReader(max_payload=MAX_FRAME_SIZE)
+        self._session = session
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Process received bytes. If they break the protocol, the session fails.
+
+        Args:
+            data: the bytes.
+            now: monotonic seconds.
+        """
+        session = self._session
+        session.settle_resets()
+        for frame in self._reader.read(data):
+            if session.failure is not None:
+                return
+            try:
+                self._receive_frame(frame, now)
+            except (ProtocolError, _ViolationError) as error:
+                code = error.code if isinstance(error, _ViolationError) else NO_ERROR
+                failure = httpcore.RemoteProtocolError(f"the server broke HTTP/2: {_text(error)}")
+                failure.__cause__ = error.with_traceback(None)  # its frames refer to it
+                session.fail(failure, code)
+
+    def _receive_frame(self, frame: frames.Frame, now: float) -> None:
+        if self._session.max_streams is None and frame.kind != frames.SETTINGS:
+            _check_first(frame)
+        if _is_filler(frame) and not self._session.floods.allows(now):
+            raise _ViolationError(_FLOOD.format(frame.kind), ENHANCE_YOUR_CALM)
+        if not self._is_in_head and self._is_ours(frame):
+            return
+        if frame.kind in _HEAD_KINDS:
+            self._is_in_head = not frame.flags & frames.END_HEADERS
+        for event in self._session.h2.receive_data(frame.data):
+            handle = self._handlers.get(type(event))
+            if handle is not None:
+                handle(self, event)
+
+    def _is_ours(self, frame: frames.Frame) -> bool:
+        """Process a frame that h2 mustn't see; return whether it is one."""
+        kind, size = frame.kind, frame.size
+        if kind == frames.GOAWAY and frame.stream_id == 0 and size >= _GOAWAY.size:
+            last_stream_id, code = _GOAWAY.unpack_from(frame.payload)
+            detail = _shown_detail(frame.payload[_GOAWAY.size :])
+            self._session.go_away(last_stream_id & 0x7FFFFFFF, code, detail)
+            return True
+        if kind == frames.WINDOW_UPDATE and frame.stream_id and frame.payload == bytes(4):
+            stream = self._session.streams.get(frame.stream_id)
+            if stream is not None:  # RFC 9113 section 6.9: an error of the stream
+                error = httpcore.RemoteProtocolError("the server opened a window by 0 bytes")
+                self._session.refuse(stream, error)
+            return True
+        # Priorities are obsolete, RFC 9113 section 5.3.2.
+        return kind == frames.PRIORITY and frame.stream_id != 0 and size == 5  # noqa: PLR2004 - section 6.3
+
+    def _on_head(self, event: Any) -> None:
+        self._deliver(event, Stream.receive_head, shown_fields(event.headers))
+
+    def _on_interim(self, event: Any) -> None:
+        self._deliver(event, Stream.receive_interim, shown_fields(event.headers))
+
+    def _on_trailers(self, event: Any) -> None:
+        self._deliver(event, Stream.receive_trailers, shown_fields(event.headers))
+
+    def _on_data(self, event: Any) -> None:
+        session, size = self._session, event.flow_controlled_length
+        session.count_received(size)
+        session.floods.progress(size)
+        stream = session.streams.get(event.stream_id)
+        if stream is not None:
+            session.take(stream, size - len(event.data))  # padding
+            self._deliver(event, Stream.receive_part, event.data)
+
+    def _on_end(self, event: Any) -> None:
+        stream = self._session.streams.get(event.stream_id)
+        self._deliver(event, Stream.receive_end)
+        if stream is not None and stream.is_complete and stream.is_sent:
+            self._session.remove(stream)
+
+    def _on_reset(self, event: Any) -> None:
+        """End a stream that the server has reset, or h2 because of what the server sent."""
+        stream, code = self._session.streams.get(event.stream_id), int(event.error_code)
+        if stream is None:
+            return
+        if code == REFUSED_STREAM and not stream.has_head and event.remote_reset:
+            reason = "the server refused the stream without processing it"
+            stream.fail(UnprocessedError(reason))
+        elif not (stream.is_complete and code == NO_ERROR):
+            who = "the server" if event.remote_reset else "the server broke HTTP/2, which"
+            reason = f"{who} reset the stream with error code {describe_code(code)}"
+            stream.fail(httpcore.RemoteProtocolError(reason))
+        self._session.remove(stream)
+        stream.wake()
+        self.window_changed = True  # an upload on it waits for nothing any more
+
+    def _on_settings(self, event: Any) -> None:
+        self._session.set_limits()
+        self.new_settings.append(event)
+        self.window_changed = True
+
+    def _on_window(self, event: Any) -> None:
+        self._session.times_opened += event.stream_id == 0
+        self.window_changed = True
+
+    def _deliver(self, event: Any, receive: Callable[..., None], *arguments: Any) -> None:
+        """Pass something to its stream, which ends if it is malformed."""
+        stream = self._session.streams.get(event.stream_id)
+        if stream is None:
+            return
+        if arguments and receive is not Stream.receive_part:
+            self._session.floods.progress(0)
+        try:
+            receive(stream, *arguments)
+        except httpcore.RemoteProtocolError as error:
+            self._session.refuse(stream, error.with_traceback(None))
+
+    _handlers: ClassVar[dict[type[Any], Callable[["Receiver", Any], None]]] = {
+        events.DataReceived: _on_data,
+        events.InformationalResponseReceived: _on_interim,
+        events.RemoteSettingsChanged: _on_settings,
+        events.ResponseReceived: _on_head,
+        events.StreamEnded: _on_end,
+        events.StreamReset: _on_reset,
+        events.TrailersReceived: _on_trailers,
+        events.WindowUpdated: _on_window,
+    }
+    """Methods for h2's events; the others concern no stream."""
+
+
+def _check_first(frame: frames.Frame) -> None:
+    """Refuse anything before the settings, RFC 9113 section 3.4."""
+    if frame.data.startswith(b"HTTP/1."):
+        raise _ViolationError("it speaks HTTP/1.1")
+    if frame.kind >= 0:
+        raise _ViolationError("it didn't begin with its settings")
+
+
+def _is_filler(frame: frames.Frame) -> bool:
+    if frame.kind == frames.DATA:
+        return frame.size == 0 and not frame.flags & frames.END_STREAM
+    return frame.kind in _FILLERS or frame.kind > frames.CONTINUATION
+
+
+def _shown_detail(data: bytes) -> str:
+    """Return what a server gives as its reason, if it is printable."""
+    text = data[:_MOST_DETAIL].decode("ascii", "replace")
+    return f": {text}" if text and text.isprintable() else ""
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
