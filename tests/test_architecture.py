@@ -109,6 +109,8 @@ FORBIDDEN_IN_POLICIES = {"asyncio", "threading", "time", "random", "logging", "h
 OPTIONAL = {
     "cyclopts": "cli/app.py",
     "rich": "cli/report.py",
+    "h2": "http2/library.py",
+    "hpack": "http2/library.py",
     "httptools": "http1/parser.py",
     "brotli": "pool/brotli_decoder.py",
     "brotlicffi": "pool/brotli_decoder.py",

@@ -136,7 +136,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "httpcore._async.connection",
         "AsyncHTTPConnection",
         "_connection",
-        (*_HERE, "pool/proxied.py"),
+        ("pool/proxied.py",),
         "the exchange inside a connection, proxied ones included",
     ),
     PrivateName(

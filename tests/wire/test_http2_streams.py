@@ -28,19 +28,20 @@ LARGE = bytes(1_000_000)
 async def test_lowering_the_stream_limit_loses_no_stream(
     setup: H2Setup, client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Open streams continue; later requests use a connection with the new limit."""
+    """Open streams continue; later requests find the new limit."""
 
     async def lower_limit(wire: H2Wire) -> None:
         requests = await wire.receive(8)
         await wire.set_max_streams(2)
         for request in requests:
             await wire.answer(request)
-        await wire.read_to_end()
+        await wire.answer_remaining()
 
     async with setup.server(lower_limit) as server:
         responses = await post_many(client, server.url, 8)
         assert resend_counts(responses) == [0] * 8
-        assert (await client.get(server.url)).status_code == 200
+        assert transport.statistics().opened == 1
+        assert resend_counts(await post_many(client, server.url, 4)) == [0] * 4
         assert transport.statistics().opened == server.connections == 2
 
 
@@ -428,7 +429,7 @@ async def test_a_request_cancelled_at_any_point_affects_no_other(
         if was_done:
             break
     assert failures == []
-    assert count >= 20
+    assert count >= 12
 
 
 async def test_a_connection_is_still_established_if_its_first_request_is_cancelled(

@@ -222,7 +222,7 @@ class PooledRequest:
 
 def _was_never_sent(slot: Slot, error: BaseException, *, was_written: bool) -> bool:
     """Whether a reused connection was lost before a byte of the request was written to it."""
-    if slot.exchanges == 1 or was_written:
+    if slot.exchanges == 1 or was_written or isinstance(error, UnprocessedError):
         return False
     return isinstance(error, _CONNECTION_LOST)
 

@@ -143,8 +143,8 @@ class Slots:
         Args:
             slot: the slot that the request has entered.
             ticket: the request's ticket.
-            clean: whether the exchange ended normally. If not, the connection is closed, unless
-                other requests are using it.
+            clean: whether the exchange ended normally. If not, the connection is closed, unless it
+                speaks HTTP/2, where an exchange ends alone.
         """
         slot.tickets.discard(ticket)
         if slot not in self._all:
@@ -152,7 +152,7 @@ class Slots:
         now = self._now()
         if slot.users > 0:
             self._update_sharing(slot, now, clean=clean)
-        elif not clean:
+        elif not (clean or slot.is_multiplexed):
             self.drop(slot, "failed")
         elif not slot.is_reusable(now):
             self.drop(slot, "not reusable")
