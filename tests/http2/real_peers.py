@@ -122,7 +122,9 @@ class Peers:
 
     def start(self) -> None:
         """Start all that are installed, and wait until they accept connections."""
-        started = {"hypercorn": (self._start_hypercorn(), ("hypercorn",))}
+        started: dict[str, tuple[subprocess.Popen[bytes], tuple[str, ...]]] = {
+            "hypercorn": (self._start_hypercorn(), ("hypercorn",))
+        }
         for name, start in (("nginx", self._start_nginx), ("nghttpx", self._start_nghttpx)):
             program = shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
             if program is None:
@@ -182,10 +184,11 @@ class Peers:
         )
 
     def _start_nghttpx(self, program: str) -> subprocess.Popen[bytes]:
+        secure, plain = (self._ports.number("nghttpx", secure=each) for each in (True, False))
         backend = self._ports.number("hypercorn", secure=False)
         options = (
-            f"--frontend=127.0.0.1,{self._ports.number('nghttpx', secure=True)}",
-            f"--frontend=127.0.0.1,{self._ports.number('nghttpx', secure=False)};no-tls",
+            f"--frontend=127.0.0.1,{secure}",
+            f"--frontend=127.0.0.1,{plain};no-tls",
             f"--backend=127.0.0.1,{backend}",
             # Only over HTTP/2 does hypercorn send interim responses and trailers.
             f"--backend=127.0.0.1,{backend};/hints:/trailers;proto=h2",

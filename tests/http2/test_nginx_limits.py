@@ -4,7 +4,8 @@ import asyncio
 import collections
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from typing import Self
 
 import httpx
 import pytest
@@ -41,7 +42,7 @@ class Sender:
         self._client = httpx.AsyncClient(transport=transport, base_url=peer.url, timeout=20)
         self._run = run
 
-    async def __aenter__(self) -> "Sender":
+    async def __aenter__(self) -> Self:
         await self._client.__aenter__()
         return self
 
@@ -88,7 +89,7 @@ async def test_no_request_is_lost_when_connections_end_after_fifty(
     peers: Peers,
     secure: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    """nginx sends GOAWAY with each fiftieth; a thousand are processed exactly once."""
+    """The server sends GOAWAY with each fiftieth; a thousand are processed exactly once."""
     peer = peers.peer("brief", secure=secure)
     transport = peer.transport()
     async with Sender(peer, f"brief {secure}", transport) as sender:
@@ -101,13 +102,13 @@ async def test_no_request_is_lost_when_idle_connections_end(
     peers: Peers,
     secure: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    """nginx closes one after 20 ms; requests come just before, at the time, and after that."""
+    """The server closes one after 20 ms; requests come just before, at the time, and after that."""
     peer = peers.peer("impatient", secure=secure)
     transport = peer.transport()
     async with Sender(peer, f"impatient {secure}", transport) as sender:
-        for step in range(16):
+        for step in range(12):
             await sender.send()
-            await asyncio.sleep(0.017 + step % 8 / 1000)  # beside the timer of another process
+            await asyncio.sleep(0.017 + step % 6 / 1000)  # beside the timer of another process
         await sender.check()
 
 
