@@ -27,10 +27,6 @@ _START_TIMEOUT = 5.0
 """Seconds to wait for a server to listen."""
 
 
-class NotStartedError(Exception):
-    """A server isn't installed, or didn't listen."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Server:
     """A running server.
@@ -114,14 +110,14 @@ def _started(
     """Start a program that ends with the stack, and wait for its port; return its version."""
     program = shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
     if program is None:
-        raise NotStartedError(f"{name} isn't installed")
+        raise SystemExit(f"{name} isn't installed, and no other server is supported")
     log = stack.enter_context((folder / f"{name}.log").open("w+"))
     process = subprocess.Popen([program, *options], stdout=log, stderr=log)  # noqa: S603 - from PATH
     stack.callback(process.wait)
     stack.callback(process.terminate)
     if not _listens(process, port):
         log.seek(0)
-        raise NotStartedError(f"{name} did not start: {log.read().strip()}")
+        raise SystemExit(f"{name} did not start: {log.read().strip()}")
     shown = subprocess.run(  # noqa: S603 - from PATH
         [program, "-v"], check=True, capture_output=True, text=True
     )

@@ -15,7 +15,8 @@ PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
 @pytest.mark.parametrize("through", ["nginx", "nghttpx"])
 def test_a_short_comparison_has_a_row_for_each_client(through: str, tmp_path: Path) -> None:
     """Ours and httpx, in each of the tables: with one stream and with two, and large bodies."""
-    options = "--only httpx --rounds 1 --requests 10 --streams 1 2 --size 1 --over plain".split()
+    options = ["--only=httpx", "--rounds=1", "--requests=10", "--size=1", "--over=plain"]
+    options += ["--streams", "1", "2"]
     if through == "nghttpx":
         if shutil.which(through, path=PATH) is None:
             pytest.skip("nghttpx isn't installed")

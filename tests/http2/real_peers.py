@@ -171,7 +171,6 @@ class Peers:
             backend=self._ports.number("hypercorn", secure=False),
             certificate=self._pem,
             key=self._key,
-            limit=LIMIT,
             servers=servers,
         )
 
