@@ -95,6 +95,7 @@ def _nghttpx_options(secure: int, plain: int, backend: int, pem: pathlib.Path) -
         f"--backend=127.0.0.1,{backend}",
         "--backend-connections-per-host=1000",
         "--frontend-http2-max-concurrent-streams=1000",
+        "--single-process",
         "--workers=1",
         "--no-ocsp",
         "--conf=/dev/null",

@@ -193,8 +193,10 @@ def judge(requests: dict[str, Rounds], bodies: dict[str, Rounds]) -> None:
     ):
         if kind in results:
             ratio = results[kind].faster(OURS)
+            cheaper = results[kind].cheaper(OURS)
             verdict = "holds" if ratio >= least else "doesn't hold"
-            print(f"{kind}: {ratio:.2f} x httpx; the aim of at least {least} {verdict}")
+            by_cpu = f"{cheaper:.2f} x by CPU time"
+            print(f"{kind}: {ratio:.2f} x httpx, {by_cpu}; the aim of at least {least} {verdict}")
     if {"50 streams", "500 streams"} <= requests.keys():
         growth = requests["500 streams"].growth(OURS, requests["50 streams"])
         verdict = "holds" if growth <= GROWTH_TO_500 else "doesn't hold"

@@ -191,6 +191,7 @@ class Peers:
             f"--backend=127.0.0.1,{backend}",
             # Only over HTTP/2 does hypercorn send interim responses and trailers.
             f"--backend=127.0.0.1,{backend};/hints:/trailers;proto=h2",
+            "--single-process",
             "--workers=1",
             "--no-ocsp",
             "--conf=/dev/null",
