@@ -38,12 +38,12 @@ class _Exchange:
     """One request and its response.
 
     Attributes:
-        has_hints: whether it can send early hints, which hypercorn does over HTTP/2 only.
+        can: the extensions of the server; early hints and trailers only over HTTP/2.
         words: the parts of its path.
     """
 
     def __init__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        self.has_hints: bool = "http.response.early_hint" in scope["extensions"]
+        self.can: dict[str, Any] = scope["extensions"]
         self.words: list[str] = scope["path"].strip("/").split("/")
         self.send = send
         self._receive = receive
@@ -133,7 +133,7 @@ async def _redirect(exchange: _Exchange) -> None:
 
 async def _hints(exchange: _Exchange) -> None:
     """Answer with early hints first."""
-    if exchange.has_hints:
+    if "http.response.early_hint" in exchange.can:
         await exchange.send({"type": "http.response.early_hint", "links": [b"</style.css>"]})
     await exchange.start()
     await exchange.body(b"after hints")
@@ -141,10 +141,12 @@ async def _hints(exchange: _Exchange) -> None:
 
 async def _trailers(exchange: _Exchange) -> None:
     """Answer with trailers after the body."""
-    await exchange.start(200, trailers=True)
+    has_trailers = "http.response.trailers" in exchange.can
+    await exchange.start(200, trailers=has_trailers)
     await exchange.body(b"before trailers")
-    headers = [(b"x-checksum", b"1")]
-    await exchange.send({"type": "http.response.trailers", "headers": headers})
+    if has_trailers:
+        headers = [(b"x-checksum", b"1")]
+        await exchange.send({"type": "http.response.trailers", "headers": headers})
 
 
 _ROUTES = {

@@ -277,7 +277,7 @@ _NGINX_SERVER: Final = """
         }}
         location /trailers {{
             add_trailer X-Checksum 1 always;
-            return 200 "before trailers";
+            proxy_pass http://backend;
         }}
     }}
 """
