@@ -149,7 +149,15 @@ async def _trailers(exchange: _Exchange) -> None:
         await exchange.send({"type": "http.response.trailers", "headers": headers})
 
 
+async def _cut(exchange: _Exchange) -> None:
+    """Send the beginning of a body, and fail."""
+    await exchange.start()
+    await exchange.body(b"the beginning", more=True)
+    raise RuntimeError
+
+
 _ROUTES = {
+    "cut": _cut,
     "echo": _echo,
     "counts": _count,
     "bytes": _bytes,

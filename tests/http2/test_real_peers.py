@@ -134,6 +134,20 @@ async def test_responses_without_a_body(client: httpx.AsyncClient) -> None:
     assert [(response.status_code, response.content) for response in responses] == expected
 
 
+@pytest.mark.parametrize("peer", ALL[2:], ids=IDS[2:], indirect=True)
+async def test_a_body_that_is_cut_is_an_error(client: httpx.AsyncClient) -> None:
+    """The proxy lost its server: it resets the stream, and the requests beside it go on.
+
+    Not hypercorn, which leaves the stream open.
+    """
+    cut, beside = await asyncio.gather(
+        client.get("cut"), client.get("echo/cut/beside"), return_exceptions=True
+    )
+    assert isinstance(cut, httpx.RemoteProtocolError)
+    assert isinstance(beside, httpx.Response)
+    assert beside.text == "beside"
+
+
 async def test_trailers_end_a_body(client: httpx.AsyncClient) -> None:
     """Only the body before them is its content."""
     response = await client.get("trailers", headers={"TE": "trailers"})
