@@ -91,6 +91,20 @@ async def test_an_unreachable_proxy_is_a_connect_error() -> None:
 # Tunnels
 
 
+@pytest.mark.parametrize("url", ["http://a.test/", "https://a.test/"])
+@pytest.mark.parametrize("name_and_value", [("X-A", "a\r\nX-B: b"), ("X A", "a")])
+async def test_an_invalid_header_for_a_proxy_is_refused(
+    url: str, name_and_value: tuple[str, str]
+) -> None:
+    """Nothing is sent, be it a request or ``CONNECT``."""
+    async with FaultServer(forward_proxy()) as server:
+        proxy = httpx.Proxy(proxy_url(server, "http"), headers=[name_and_value])
+        async with client_through(proxy) as client:
+            with pytest.raises(httpx.LocalProtocolError, match="Illegal header"):
+                await (await client.get(url))
+        assert server.requests == []
+
+
 @pytest.mark.parametrize("secured_proxy", [False, True], ids=["http proxy", "https proxy"])
 async def test_tls_passes_through_a_tunnel(*, secured_proxy: bool) -> None:
     """Large bodies both ways on one connection; with an https proxy, it's TLS in TLS."""

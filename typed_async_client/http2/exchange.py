@@ -10,10 +10,12 @@ from typed_async_client.http2.errors import UnprocessedError
 from typed_async_client.http2.heads import request_fields
 from typed_async_client.http2.stream import Stream
 from typed_async_client.http2.upload import Upload, declared_length
+from typed_async_client.net.deadline import time_limit
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wire.interim import expects_continue, wait_for_continue
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP2_LOGGER, Trace, is_traced, run_traced
+from typed_async_client.wording import describe_timeout
 
 if TYPE_CHECKING:
     from collections import deque
@@ -202,6 +204,8 @@ class Exchange:
         upload.raise_error()
 
     async def _receive_head(self, stream: Stream) -> Stream:
+        if self._is_traced:
+            await self._report_settings()
         while not stream.has_head:
             self._check(stream)
             await self._wait(stream)
@@ -220,8 +224,6 @@ class Exchange:
         If nothing at all was received on the connection meanwhile, it may be dead: its requests keep
         waiting, but it accepts no new ones.
         """
-        if self._is_traced and await self._report_settings():
-            return
         connection = self._connection
         received = connection.received
         is_sending = self._upload is not None and not self._upload.has_ended
@@ -232,14 +234,20 @@ class Exchange:
             if connection.received == received:
                 connection.session.is_draining = True
             raise
+        if self._is_traced:
+            await self._report_settings()
 
-    async def _report_settings(self) -> bool:
-        """Report the settings that the server has sent; return whether there were any."""
-        settings = self._connection.take_settings()
-        for event in settings:
-            async with Trace("receive_remote_settings", HTTP2_LOGGER, self._request, {}) as report:
-                report.return_value = event
-        return bool(settings)
+    async def _report_settings(self) -> None:
+        """Report the settings that the server has sent."""
+        settings, timeout = self._connection.take_settings(), timeout_of(self._request, "read")
+        try:
+            async with time_limit(timeout if settings else None):
+                for event in settings:
+                    trace = Trace("receive_remote_settings", HTTP2_LOGGER, self._request, {})
+                    async with trace as report:
+                        report.return_value = event
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(describe_timeout(timeout or 0.0)) from error
 
     async def _end_upload(self) -> None:
         """Wait until the generator of the body is closed."""

@@ -8,6 +8,7 @@ import httpcore
 
 from typed_async_client.hosts import authority_host
 from typed_async_client.pool.opening import Hop, Opening
+from typed_async_client.wire.request_rules import prepared
 from typed_async_client.wire.trace import CONNECTION_LOGGER
 
 __all__ = ["ForwardDialer", "merge_headers"]
@@ -31,17 +32,21 @@ class ForwardDialer:
         return await opening.reach(Hop.of_proxy(self._proxy))
 
     def prepare(self, request: httpcore.Request) -> httpcore.Request:
-        """Return the request as the proxy gets it, with its target absolute and the proxy's headers."""
-        prepared = copy.copy(request)
+        """Return the request as the proxy gets it, with its target absolute and the proxy's headers.
+
+        Raises:
+            httpcore.LocalProtocolError: a header for the proxy breaks a rule.
+        """
+        changed = copy.copy(request)
         origin = self.origin
-        prepared.url = httpcore.URL(
+        changed.url = httpcore.URL(
             scheme=origin.scheme,
             host=origin.host,
             port=origin.port,
             target=_absolute_target(request.url),
         )
-        prepared.headers = merge_headers(self._proxy.headers, request.headers)
-        return prepared
+        changed.headers = merge_headers(self._proxy.headers, request.headers)
+        return prepared(changed)
 
 
 def _absolute_target(url: httpcore.URL) -> bytes:

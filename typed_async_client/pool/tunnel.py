@@ -16,6 +16,7 @@ from typed_async_client.pool.handshake import HandshakeStream
 from typed_async_client.pool.opening import Hop, Opening, Prepare, is_secure
 from typed_async_client.pool.options import ExchangeFactory
 from typed_async_client.private import repair_force_close
+from typed_async_client.wire.request_rules import prepared
 from typed_async_client.wire.trace import CONNECTION_LOGGER, PROXY_LOGGER, Trace
 
 __all__ = ["TunnelDialer"]
@@ -92,12 +93,13 @@ class TunnelDialer:
         target = b"%b:%d" % (host.encode("ascii"), self.origin.port)
         proxy = self._proxy.url.origin
         extensions = {name: value for name, value in request.extensions.items() if name != "target"}
-        return httpcore.Request(
+        connect = httpcore.Request(
             method=b"CONNECT",
             url=httpcore.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target=target),
             headers=merge_headers([(b"Host", target), (b"Accept", b"*/*")], self._proxy.headers),
             extensions=extensions,
         )
+        return prepared(connect)
 
 
 def _check(answer: httpcore.Response) -> None:
@@ -117,6 +119,5 @@ async def _read_early(answer: httpcore.Response) -> bytes:
 
 async def _release(exchange: Any, answer: httpcore.Response) -> None:
     """Let the parser of an answer be freed; httpcore doesn't report that the answer is closed."""
-    if hasattr(exchange, "is_traced"):  # ours on llhttp
-        exchange.is_traced = False
-        await answer.aclose()
+    exchange.is_traced = False
+    await answer.aclose()
