@@ -143,7 +143,7 @@ class H2Wire:
                 data = await self._wire.read(65536)
                 if not data:
                     raise EOFError
-                self._unhandled.extend(self._h2.receive_data(data))
+                self._receive(self._h2.receive_data(data))
             if self._unhandled:
                 self._handle(self._unhandled.popleft())
             await self._flush()
@@ -259,6 +259,14 @@ class H2Wire:
         """Send nothing more, and record what arrives until the client closes the connection."""
         with contextlib.suppress(EOFError, ConnectionError):
             await self.receive(1_000_000)
+
+    def _receive(self, events: list[h2.events.Event]) -> None:
+        """Handle resets at once, after which nothing may be sent; keep the rest."""
+        for event in events:
+            if isinstance(event, h2.events.StreamReset):
+                self._handle(event)
+            else:
+                self._unhandled.append(event)
 
     def _handle(self, event: h2.events.Event) -> None:
         match event:
