@@ -126,6 +126,7 @@ OPTIONAL = {
     "typing_extensions": "typevars.py",  # for type checkers only
     "httpx2": "transports/httpx2.py",
     "redis": "stores/connect.py",
+    "socksio": "pool/socks.py",
 }
 """The only file that imports each optional library."""
 

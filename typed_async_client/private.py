@@ -4,6 +4,9 @@ Others import the functions and classes below. Names that our subclasses overrid
 themselves, are accessed in those subclasses. ``private_names.py`` lists all of them.
 """
 
+import functools
+import sys
+import weakref
 from collections.abc import Callable, Container
 from http.cookiejar import Cookie, CookieJar
 from types import AsyncGeneratorType, FunctionType, GeneratorType
@@ -32,9 +35,9 @@ __all__ = [
     "leave_encoded",
     "mark_closed",
     "max_connections_of",
-    "origin_and_stream_of",
     "parts_of_url",
     "pool_of",
+    "repair_force_close",
     "set_content",
     "set_decoder",
     "socket_transport_of",
@@ -188,12 +191,22 @@ def url_from_parts(parts: tuple[Any, ...]) -> httpx.URL:
     return url
 
 
-def origin_and_stream_of(connection: Any) -> tuple[httpcore.Origin, Any]:
-    """Return the origin and the network stream of httpcore's HTTP/1.1 connection."""
-    return connection._origin, connection._network_stream
-
-
 def socket_transport_of(transport: Any) -> Any:
     """Return the transport of the socket below one of asyncio's, which may be of TLS."""
     tls = getattr(transport, "_ssl_protocol", None)
     return transport if tls is None else getattr(tls, "_transport", None)
+
+
+def repair_force_close(transport: Any) -> None:
+    """Let a TLS connection be closed if the handshake of another one inside of it fails.
+
+    Up to Python 3.12.1, asyncio raises ``TypeError`` instead, in place of the reason.
+    """
+    if sys.version_info < (3, 12, 2) and hasattr(transport, "_ssl_protocol"):
+        transport._force_close = functools.partial(_abort_socket, weakref.ref(transport))
+
+
+def _abort_socket(tls_transport: "weakref.ref[Any]", _: BaseException | None) -> None:
+    below = socket_transport_of(tls_transport())
+    if below is not None:
+        below.abort()

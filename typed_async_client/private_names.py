@@ -133,24 +133,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
         "serves those that wait",
     ),
     PrivateName(
-        "httpcore._async.connection",
-        "AsyncHTTPConnection",
-        "_connection",
-        ("pool/proxied.py",),
-        "the exchange inside a connection, proxied ones included",
-    ),
-    PrivateName(
         "httpcore._models", "Response", "_stream_consumed", ("wire/messages.py",), "is set"
     ),
     PrivateName("httpcore._trace", "", "Trace", _HERE, "the trace extension and DEBUG logs"),
-    PrivateName(_AS_HTTP11, "AsyncHTTP11Connection", "_origin", _HERE, "is served by our own"),
-    PrivateName(
-        _AS_HTTP11,
-        "AsyncHTTP11Connection",
-        "_network_stream",
-        _HERE,
-        "passes to our own exchange",
-    ),
     # What is left of a connection that nobody has closed.
     PrivateName(
         _SELECTOR, "_SelectorSocketTransport", "_read_ready_cb", _ABANDONED, "a cycle, to be broken"
@@ -161,6 +146,9 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(_SELECTOR, "_SelectorTransport", "_closing", _ABANDONED, "is set with it"),
     PrivateName(
         "asyncio.sslproto", "_SSLProtocolTransport", "_ssl_protocol", _HERE, "the socket below TLS"
+    ),
+    PrivateName(
+        "asyncio.sslproto", "_SSLProtocolTransport", "_force_close", _HERE, "fails in TLS in TLS"
     ),
     PrivateName("asyncio.tasks", "Task", "_log_destroy_pending", _HERE, "its loop is closed"),
     PrivateName(

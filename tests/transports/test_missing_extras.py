@@ -59,6 +59,17 @@ def test_so_is_one_that_the_environment_names(
         make()
 
 
+@pytest.mark.parametrize("make", WITH_PROXY)
+@pytest.mark.parametrize("user", ["u" * 256, "ann:" + "s3cret" * 50])
+def test_credentials_that_socks_cannot_carry_are_refused(
+    make: Callable[[str], Any], user: str
+) -> None:
+    """Each has its length in one byte; the message doesn't quote them."""
+    with pytest.raises(ValueError, match="at most 255 bytes each") as raised:
+        make(f"socks5://{user}@127.0.0.1:1080")
+    assert "s3cret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("make", [AsyncResilientClient, AsyncPoolTransport])
 def test_http2_without_its_extra_is_refused(
     monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any]

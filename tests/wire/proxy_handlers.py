@@ -59,7 +59,7 @@ def tunnel_proxy(
     reply: bytes = b"HTTP/1.1 200 Connected\r\n\r\n",
     then: Callable[[Wire], Awaitable[None]] | None = None,
 ) -> Handler:
-    """Answer CONNECT, and relay data in both directions if the reply is a 200.
+    """Answer CONNECT, and relay data in both directions if the reply has a status 200.
 
     Args:
         required_auth: the required ``Proxy-Authorization``; anything else is answered with 407.
@@ -81,7 +81,7 @@ def tunnel_proxy(
         await wire.send(reply)
         if then is not None:
             await then(wire)
-        elif reply.startswith(b"HTTP/1.1 200 "):
+        elif b"HTTP/1.1 200 " in reply:
             await relay(wire.read, wire.send, host, int(port))
 
     return handler

@@ -53,7 +53,7 @@ PROXIES: dict[str, tuple[Handler, str, type[Exception], str]] = {
         httpx.ProxyError,
         (
             "GET: no tunnel to a.test:443 through the proxy 127.0.0.1:PORT: "
-            "Proxy Server could not connect: Connection refused."
+            "the proxy could not connect: Connection refused"
         ),
     ),
 }

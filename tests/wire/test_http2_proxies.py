@@ -113,3 +113,29 @@ async def test_requests_to_an_http_1_server_behind_a_proxy_run_concurrently(
             )
             assert [response.content for response in responses] == bodies
             assert transport.statistics().opened == 10
+
+
+@PROXIES
+async def test_a_read_timeout_ends_only_its_own_request(
+    scheme: str, proxy_of: Callable[[], Handler]
+) -> None:
+    """As on a direct connection: the others, and later ones, are answered on it."""
+
+    async def answer_others(wire: H2Wire) -> None:
+        answered = 0
+        while True:
+            for request in (await wire.receive(answered + 1))[answered:]:
+                answered += 1
+                if request.path != "/slow":
+                    await wire.answer(request)
+
+    async with h2_server(answer_others) as server, FaultServer(proxy_of()) as proxy:
+        transport = h2_transport(scheme, proxy)
+        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+            slow = client.get(f"{server.url}slow", timeout=httpx.Timeout(20, read=0.1))
+            slow_task = asyncio.ensure_future(slow)
+            while not slow_task.done():
+                assert (await client.get(server.url)).text == "ok"
+            assert type(slow_task.exception()) is httpx.ReadTimeout
+            assert (await client.get(server.url)).text == "ok"
+            assert transport.statistics().opened == proxy.connections == 1

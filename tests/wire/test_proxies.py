@@ -183,7 +183,7 @@ async def test_a_tunnel_that_closes_immediately_is_a_connect_error(
 
 
 async def test_data_injected_by_a_proxy_before_the_handshake_is_refused() -> None:
-    """It is never read as if the server had sent it over TLS."""
+    """It is never read as if the server had sent it over TLS, and nothing is sent to the server."""
     reply = b"HTTP/1.1 200 Connected\r\n\r\n"
     injected = reply + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
     async with (

@@ -77,3 +77,14 @@ async def test_the_name_says_nothing_about_plain_http() -> None:
         for name in ("a.test", "b.test"):
             await (await client.get(server.url, **asking_for(name)))
         assert server.connections == 1
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_a_name_may_be_given_as_bytes(route: str) -> None:
+    """As those of httpcore may."""
+    tls = server_context()
+    async with FaultServer(answer(), tls=tls) as server, proxy_options(route) as options:
+        url = f"https://127.0.0.1:{server.port}/"
+        transport = AsyncPoolTransport(verify=client_context(), **options)
+        async with httpx.AsyncClient(transport=transport) as client:
+            assert (await client.get(url, **asking_for(b"localhost"))).status_code == 200

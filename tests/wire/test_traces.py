@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,3 +144,16 @@ async def test_a_connection_through_a_unix_socket_is_reported(
             reports.append(recorder.reports)
     assert reports[0] == reports[1]
     assert reports[0][0][1]["path"] == path
+
+
+@BOTH_PARSERS
+async def test_another_connect_attempt_is_reported(http11: Http11) -> None:
+    """With the wait before it, which the first one doesn't have."""
+    case = CASES["a refused connection"]
+    recorder, messages, errors = await run_case(
+        case, functools.partial(httpx.AsyncHTTPTransport, retries=1)
+    )
+    recorded = await run_case(case, functools.partial(ours(http11), retries=1))
+    assert recorded[0].reports == recorder.reports
+    assert recorded[1:] == (messages, errors)
+    assert recorder.names.count("connection.retry.complete") == 1

@@ -110,6 +110,12 @@ async def upgrade(client: httpx.AsyncClient, url: str, extensions: dict[str, Any
         assert await connection.read(4) == b"ping"
 
 
+async def refuse_socks(wire: Wire) -> None:
+    """Accept no way of authentication."""
+    await wire.read(100)
+    await wire.send(b"\x05\xff")
+
+
 async def parts() -> AsyncIterator[bytes]:
     """Yield a body in two parts."""
     yield b"01234"
@@ -182,10 +188,25 @@ CASES = {
     "a forward proxy": Case(use=twice(get(), get()), proxy=forward_proxy()),
     "a tunnel": Case(use=twice(get(), get()), proxy=tunnel_proxy(), tls=server_context),
     "a tunnel that is refused": Case(use=get(), proxy=answer(407), tls=server_context),
+    "a tunnel after an interim response": Case(
+        use=get(),
+        proxy=tunnel_proxy(reply=b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 Connected\r\n\r\n"),
+        tls=server_context,
+    ),
+    "a tunnel that never comes": Case(use=get(), proxy=stall, tls=server_context, timeout=0.2),
+    "a tunnel that is closed": Case(use=get(), proxy=drop, tls=server_context),
+    "a tunnel that is reset": Case(use=get(), proxy=reset, tls=server_context),
+    "a tunnel from a proxy that doesn't speak HTTP": Case(
+        use=get(), proxy=respond_with(b"hello\r\n\r\n"), tls=server_context
+    ),
+    "a cancelled tunnel": Case(use=cancel, proxy=stall, tls=server_context),
     "a tunnel to a rejected certificate": Case(use=get(), proxy=tunnel_proxy(), tls=unknown_issuer),
     "SOCKS": Case(use=twice(get(), get()), proxy=Socks5Proxy(), proxy_scheme="socks5"),
     "SOCKS and TLS": Case(
         use=get(), proxy=Socks5Proxy(), proxy_scheme="socks5", tls=server_context
+    ),
+    "SOCKS that refuses": Case(
+        use=get(), proxy=refuse_socks, proxy_scheme="socks5", tls=server_context
     ),
     "SOCKS that can't reach the server": Case(
         use=get(), proxy=Socks5Proxy(reply=5), proxy_scheme="socks5"

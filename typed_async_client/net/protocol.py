@@ -113,6 +113,12 @@ class StreamProtocol(asyncio.BaseProtocol):
         """Store the transport; called by hand with the TLS transport after a handshake."""
         self.transport = cast("asyncio.Transport", transport)
 
+    def insert(self, data: bytes) -> None:
+        """Append bytes to the unread ones as if the peer had sent them."""
+        if data:
+            self._unread.append(data)
+            _wake(self._reader)
+
     def deliver_to(self, receiver: "weakref.ref[Receiver]") -> None:
         """Pass on all received bytes from now on, and those not yet read, instead of keeping them.
 

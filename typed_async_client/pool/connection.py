@@ -1,83 +1,32 @@
-"""A direct connection to an origin: it opens with its first request and speaks what was negotiated.
+"""A connection to an origin, direct or through a proxy: it opens with its first request.
 
-For HTTP/2, it uses our exchange on h2 (``http2/connection.py``). For HTTP/1.1, it uses our exchange
-(``http1/connection.py``), whose parser is llhttp or, if httptools is missing or h11 is requested, h11.
+A dialer opens the stream, and an exchange speaks what was negotiated on it. For HTTP/2, that is our
+exchange on h2 (``http2/connection.py``). For HTTP/1.1, it is our exchange (``http1/connection.py``), whose
+parser is llhttp or, if httptools is missing or h11 is requested, h11.
 """
 
 import asyncio
-import dataclasses
-import ssl
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import httpcore
 
-from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.deadline import time_limit
-from typed_async_client.pool.recorder import Recorder
-from typed_async_client.pool.slot import Origin
+from typed_async_client.pool.opening import Dialer, Opening
+from typed_async_client.pool.options import ConnectionOptions, ExchangeFactory
 from typed_async_client.wire.messages import timeout_of
-from typed_async_client.wire.trace import CONNECTION_LOGGER, Trace
+from typed_async_client.wire.trace import Trace
 
-__all__ = ["ChooseProxy", "ConnectionOptions", "DirectConnection", "ExchangeFactory"]
-
-ChooseProxy: TypeAlias = Callable[[Origin], httpcore.Proxy | None]
-"""Returns the proxy for an origin; None means that it is reached directly."""
-
-ExchangeFactory: TypeAlias = Callable[[httpcore.Origin, Any], Any]
-"""Creates an exchange, which speaks HTTP, on an open stream."""
+__all__ = ["PoolConnection"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionOptions:
-    """How to make the connections of a pool; ``ConnectionPool`` documents the fields."""
-
-    ssl_context: ssl.SSLContext | None
-    proxy: httpcore.Proxy | None
-    http1: bool
-    http2: bool
-    retries: int
-    local_address: str | None
-    uds: str | None
-    socket_options: Iterable[Any] | None
-    http2_keepalive: float | None = None
-    proxy_for: ChooseProxy | None = None
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The fields as arguments of a pool of httpcore, which has one proxy or none."""
-        names = [field.name for field in dataclasses.fields(self)]
-        ours = ("proxy_for", "http2_keepalive")
-        return {name: getattr(self, name) for name in names if name not in ours}
-
-    def for_origin(self, origin: Origin) -> "ConnectionOptions":
-        """Return the options with the proxy that was chosen for an origin."""
-        if self.proxy_for is None:
-            return self
-        return dataclasses.replace(self, proxy=self.proxy_for(origin), proxy_for=None)
-
-    def for_server(self, name: str) -> "ConnectionOptions":
-        """Return options for connections to a server that has another name than its host.
-
-        httpcore verifies the host when a tunnel leads to it; an empty name leaves it at that.
-        """
-        if not name:
-            return self
-        context = self.ssl_context or httpcore.default_ssl_context()
-        own = context if isinstance(context, OwnAlpnContext) else OwnAlpnContext(context)
-        return dataclasses.replace(self, ssl_context=own.for_server(name))
-
-    def may_multiplex(self, origin: Origin) -> bool:
-        """Whether a connection to that origin may serve several requests at once."""
-        return self.http2 and (origin[0] == b"https" or not self.http1)
-
-
-class DirectConnection(httpcore.AsyncConnectionInterface):
-    """One connection without a proxy.
+class PoolConnection(httpcore.AsyncConnectionInterface):
+    """One connection of a pool.
 
     Args:
         origin: the origin to connect to.
         backend: opens the socket.
+        dialer: opens the stream.
         http11: creates an HTTP/1.1 exchange on a stream.
         options: how to connect.
 
@@ -85,24 +34,30 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         exchange: speaks HTTP on the connection; None until it is open.
         http2: the same, if that is HTTP/2.
         on_room: called when an HTTP/2 server has allowed more streams.
+        owner: lives as long as it, for its slot if no pool keeps that.
     """
 
     def __init__(
         self,
         origin: httpcore.Origin,
-        backend: Recorder,
+        backend: httpcore.AsyncNetworkBackend,
+        dialer: Dialer,
         http11: ExchangeFactory,
         options: ConnectionOptions,
     ) -> None:
         self._origin = origin
         self._backend = backend
+        self._dialer = dialer
         self._http11 = http11
         self._options = options
         self.exchange: Any = None
         self.http2: Any = None
         self.on_room: Callable[[], None] | None = None
+        self.owner: object = None
         self._failed = False
         self._opening = asyncio.Lock()
+        self._openers = 0  # requests that open it, or wait for that
+        self._prepare = dialer.prepare
 
     def handle_async_request(
         self, request: httpcore.Request
@@ -110,6 +65,8 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         """Send a request, after opening the connection if necessary."""
         if self.exchange is None:
             return self._open_and_handle(request)
+        if self._prepare is not None:
+            request = self._prepare(request)
         response: Coroutine[Any, Any, httpcore.Response] = self.exchange.handle_async_request(
             request
         )
@@ -117,9 +74,13 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
 
     async def aclose(self) -> None:
         """Close the exchange, if there is one."""
-        if self.exchange is not None:
-            async with Trace("close", CONNECTION_LOGGER, None, {}):
-                await self.exchange.aclose()
+        if self.exchange is None:
+            return
+        if self._dialer.logger is None:
+            await self.exchange.aclose()
+            return
+        async with Trace("close", self._dialer.logger, None, {}):
+            await self.exchange.aclose()
 
     def can_handle_request(self, origin: httpcore.Origin) -> bool:
         """Whether it connects to that origin."""
@@ -128,7 +89,9 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
     def is_available(self) -> bool:
         """Whether it can serve another request; before it is open, whether it might be able to."""
         if self.exchange is None:
-            return self._options.http2 and not self._failed
+            origin = self._origin
+            shared = self._options.may_multiplex((origin.scheme, origin.host, origin.port))
+            return shared and not self._failed
         available: bool = self.exchange.is_available()
         return available
 
@@ -152,7 +115,7 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
         return description
 
     def __repr__(self) -> str:
-        return f"<DirectConnection [{self.info()}]>"
+        return f"<PoolConnection [{self.info()}]>"
 
     async def open(self, request: httpcore.Request) -> None:
         """Open the connection for later requests, with the timeouts of a request that isn't sent.
@@ -164,16 +127,24 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
 
     async def _open_and_handle(self, request: httpcore.Request) -> httpcore.Response:
         await self._ensure_open(request)
+        if self._prepare is not None:
+            request = self._prepare(request)
         response: httpcore.Response = await self.exchange.handle_async_request(request)
         return response
 
     async def _ensure_open(self, request: httpcore.Request) -> None:
-        await self._acquire_opening_lock(request)
+        """Open it, or wait until another request has; if that one is cancelled, the next one opens it."""
+        self._openers += 1
         try:
-            if self.exchange is None:
-                await self._open(request)
+            await self._acquire_opening_lock(request)
+            try:
+                if self.exchange is None:
+                    await self._open(request)
+            finally:
+                self._opening.release()
         finally:
-            self._opening.release()
+            self._openers -= 1
+            self._failed = self._failed or (self.exchange is None and not self._openers)
 
     async def _acquire_opening_lock(self, request: httpcore.Request) -> None:
         """Wait while another request opens the connection, for at most the connect timeout."""
@@ -187,49 +158,13 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
     async def _open(self, request: httpcore.Request) -> None:
         if self._failed:
             raise httpcore.ConnectionNotAvailable
+        opening = Opening(self._backend, self._options, request)
         try:
-            stream = await self._connect(request)
-            if self._origin.scheme in (b"https", b"wss"):
-                stream = await self._secure(request, stream)
-        except asyncio.CancelledError:
-            raise  # another request that waits for the connection will open it
-        except BaseException:
-            self._failed = True
+            self.exchange = self._create_exchange(await self._dialer.dial(opening))
+        except BaseException as error:
+            opening.abort()
+            self._failed = not isinstance(error, asyncio.CancelledError)
             raise
-        self.exchange = self._create_exchange(stream)
-
-    async def _connect(self, request: httpcore.Request) -> Any:
-        details: dict[str, Any] = {
-            "timeout": timeout_of(request, "connect"),
-            "socket_options": self._options.socket_options,
-        }
-        if self._options.uds is not None:
-            details = {"path": self._options.uds, **details}
-            async with Trace("connect_unix_socket", CONNECTION_LOGGER, request, details) as report:
-                report.return_value = await self._backend.connect_unix_socket(**details)
-            return report.return_value
-        details = {
-            "host": self._origin.host.decode("ascii"),
-            "port": self._origin.port,
-            "local_address": self._options.local_address,
-            **details,
-        }
-        async with Trace("connect_tcp", CONNECTION_LOGGER, request, details) as report:
-            report.return_value = await self._backend.connect_tcp(**details)
-        return report.return_value
-
-    async def _secure(self, request: httpcore.Request, stream: Any) -> Any:
-        context = self._options.ssl_context or httpcore.default_ssl_context()
-        context.set_alpn_protocols(["http/1.1", "h2"] if self._options.http2 else ["http/1.1"])
-        hostname = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
-        details = {
-            "ssl_context": context,
-            "server_hostname": hostname,
-            "timeout": timeout_of(request, "connect"),
-        }
-        async with Trace("start_tls", CONNECTION_LOGGER, request, details) as report:
-            report.return_value = await stream.start_tls(**details)
-        return report.return_value
 
     def _create_exchange(self, stream: Any) -> Any:
         if stream.alpn_protocol == "h2" or (self._options.http2 and not self._options.http1):
@@ -239,4 +174,4 @@ class DirectConnection(httpcore.AsyncConnectionInterface):
                 self._origin, stream, keepalive=self._options.http2_keepalive, on_room=self.on_room
             )
             return self.http2
-        return self._http11(self._origin, stream)
+        return self._http11(self._dialer.origin, stream)

@@ -1,4 +1,4 @@
-"""Creates the connections of a pool: direct ones, or through a proxy, on the requested parser.
+"""Chooses how a pool reaches an origin, and the parser that reads its responses.
 
 Requests are checked for both parsers alike, see ``wire/request_rules.py``. Of responses, both accept what
 RFC 9112 allows: folded lines, the same length twice, bare line feeds at the end of every line, interim
@@ -25,30 +25,31 @@ a length above 2**64               refused       20 digits      what the parser 
 import functools
 import weakref
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import httpcore
 
-from typed_async_client.hosts import authority_host, without_zone
 from typed_async_client.http1.connection import Http11Connection, ParserFactory
 from typed_async_client.http1.h11_parser import H11Parser
 from typed_async_client.net.backend import AsyncioBackend
-from typed_async_client.pool.connection import ConnectionOptions, DirectConnection, ExchangeFactory
-from typed_async_client.pool.proxied import with_own_exchange
+from typed_async_client.pool.connection import PoolConnection
+from typed_async_client.pool.forward import ForwardDialer
+from typed_async_client.pool.opening import Dialer, DirectDialer
+from typed_async_client.pool.options import ConnectionOptions, ExchangeFactory
 from typed_async_client.pool.recorder import Recorder
 from typed_async_client.pool.slot import DIRECT, Route, Slot
-from typed_async_client.pool.socks import SocksBackend, is_socks
+from typed_async_client.pool.tunnel import TunnelDialer
 from typed_async_client.wording import format_server
 
-__all__ = ["Http11", "connector", "httpcore_connection", "load_exchange"]
+__all__ = ["Http11", "connector", "load_exchange"]
 
 Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
-"""The HTTP/1.1 parser of a direct connection; ``"auto"`` is llhttp where httptools is installed."""
+"""The HTTP/1.1 parser; ``"auto"`` is llhttp where httptools is installed."""
 
 
 def connector(
     options: ConnectionOptions, backend: AsyncioBackend, http11: Http11
-) -> Callable[[Slot], Any]:
+) -> Callable[[Slot], PoolConnection]:
     """Return a function that creates a slot's connection, without opening it yet.
 
     Raises:
@@ -57,16 +58,15 @@ def connector(
     """
     exchange = load_exchange(http11)
 
-    def connect(slot: Slot) -> Any:
+    def connect(slot: Slot) -> PoolConnection:
         origin = httpcore.Origin(*slot.origin)
         recorder = Recorder(backend, slot)
         chosen = options.for_origin(slot.origin).for_server(slot.key[1])
         slot.route = _route(chosen)
-        if chosen.proxy is None and chosen.retries == 0:
-            connection = DirectConnection(origin, recorder, exchange, chosen)
-            connection.on_room = _room_notice(slot)
-            return connection
-        return httpcore_connection(origin, recorder, chosen)
+        dialer = _dialer(origin, chosen, exchange)
+        connection = PoolConnection(origin, recorder, dialer, exchange, chosen)
+        connection.on_room = _room_notice(slot)
+        return connection
 
     return connect
 
@@ -83,42 +83,31 @@ def _room_notice(slot: Slot) -> Callable[[], None]:
     return notify
 
 
+def _dialer(
+    origin: httpcore.Origin, options: ConnectionOptions, exchange: ExchangeFactory
+) -> Dialer:
+    """Return what opens connections to an origin.
+
+    Requests for http go to the proxy itself, unless HTTP/1.1 isn't allowed: HTTP/2 needs a tunnel.
+    """
+    proxy = options.proxy
+    if proxy is None:
+        return DirectDialer(origin, options.uds)
+    if proxy.url.scheme.startswith(b"socks"):
+        from typed_async_client.pool.socks import SocksDialer  # noqa: PLC0415 - needs an extra
+
+        return SocksDialer(origin, proxy)
+    if origin.scheme == b"http" and options.http1:
+        return ForwardDialer(proxy)
+    return TunnelDialer(origin, proxy, exchange)
+
+
 def _route(options: ConnectionOptions) -> Route:
     if options.proxy is not None:
         url = options.proxy.url
         scheme, host = url.scheme.decode("ascii"), url.host.decode("ascii")
-        layers = 2 if scheme == "https" else 1
-        return Route(through=f"the proxy {format_server(scheme, host, url.port)}", layers=layers)
+        return Route(through=f"the proxy {format_server(scheme, host, url.port)}")
     return DIRECT if options.uds is None else Route(through=f"the Unix socket {options.uds}")
-
-
-def httpcore_connection(
-    origin: httpcore.Origin, backend: httpcore.AsyncNetworkBackend, options: ConnectionOptions
-) -> Any:
-    """Create a connection with a temporary httpcore pool, which picks the class for the proxy."""
-    if is_socks(options.proxy):
-        backend = SocksBackend(backend)
-        origin = _OriginForProxy(origin, without_zone(origin.host.decode("ascii")))
-    elif options.proxy is not None:
-        origin = _OriginForProxy(origin, authority_host(origin.host.decode("ascii")))
-    pool = httpcore.AsyncConnectionPool(network_backend=backend, **options.arguments)
-    return with_own_exchange(pool.create_connection(origin))
-
-
-class _OriginForProxy(httpcore.Origin):
-    """An origin whose host is written as a proxy has to get it, which httpcore doesn't do.
-
-    It equals the origin that it stands for, because httpcore compares it with that of a request.
-    """
-
-    def __init__(self, origin: httpcore.Origin, host: str) -> None:
-        super().__init__(origin.scheme, host.encode("ascii"), origin.port)
-        self._origin = origin
-
-    def __eq__(self, other: object) -> bool:
-        return self._origin == other
-
-    __hash__ = None  # type: ignore[assignment]  # as in its base class, which defines only __eq__
 
 
 def load_exchange(http11: Http11) -> ExchangeFactory:

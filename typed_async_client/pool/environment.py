@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _SOCKS_SCHEMES = ("socks5", "socks5h")
+_LONGEST_CREDENTIAL = 255
 _IPV4 = 4
 
 
@@ -142,14 +143,20 @@ def _proxy_at(address: str | None) -> httpx.Proxy | None:
 
 
 def require_socks(proxies: Iterable[httpx.Proxy]) -> None:
-    """Refuse a SOCKS proxy without the extra that it needs, before any request is sent.
+    """Refuse a SOCKS proxy that can't be used, before any request is sent.
 
     Raises:
         ImportError: the extra ``socks`` isn't installed.
+        ValueError: its user or password is too long, RFC 1929 section 2.
     """
     for proxy in proxies:
         if proxy.url.scheme in _SOCKS_SCHEMES:
             _require("socksio", "socks", f"a proxy with the scheme {proxy.url.scheme!r}")
+            if max(map(len, proxy.raw_auth or (b"",))) > _LONGEST_CREDENTIAL:
+                raise ValueError(
+                    "the user and the password of a SOCKS proxy must have at most "
+                    f"{_LONGEST_CREDENTIAL} bytes each"
+                )
 
 
 def require_http2(*, http2: bool) -> None:

@@ -120,6 +120,5 @@ def describe_wait(
 
 
 def _is_opening_tunnel(slot: Slot) -> bool:
-    """Whether a proxy was being asked for a tunnel, or hasn't been reached yet."""
-    is_secure = slot.origin[0] in (b"https", b"wss")
-    return is_secure and 0 < slot.route.layers >= len(slot.layers)
+    """Whether a proxy was being asked for the way to the origin, or hasn't been reached yet."""
+    return bool(slot.route.through) and slot.connection.exchange is None

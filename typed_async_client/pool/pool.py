@@ -1,7 +1,6 @@
 """A connection pool with httpcore's interface that stays intact when requests are cancelled.
 
-Direct connections are ours; those through a proxy, or with ``retries``, are httpcore's with our HTTP/1.1
-exchange. Which request gets which connection is decided in ``queue.py`` and ``slots.py``, by synchronous
+Which request gets which connection is decided in ``queue.py`` and ``slots.py``, by synchronous
 calls whose amortised cost hardly depends on the number of connections and waiting requests. This module
 awaits two things only: a slot, and the exchange on it.
 """
@@ -20,9 +19,9 @@ from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.pool.body import COMPLETE, PooledBody, has_explicit_end
-from typed_async_client.pool.connection import ChooseProxy, ConnectionOptions
-from typed_async_client.pool.connector import Http11, connector, httpcore_connection
+from typed_async_client.pool.connector import Http11, connector
 from typed_async_client.pool.failures import describe_wait, explain, is_explained
+from typed_async_client.pool.options import ChooseProxy, ConnectionOptions
 from typed_async_client.pool.queue import PoolQueue, Waiter
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import PoolLimits, Slot
@@ -56,14 +55,13 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         proxy_for: chooses the proxy of each origin, in place of ``proxy``.
         http1: allow HTTP/1.1.
         http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
-        retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
-            at 0.
+        retries: connect attempts after the first, at once, then 0.5, 1, 2, ... seconds later; kept
+            for compatibility, leave at 0.
         local_address: address to connect from.
         uds: path of a Unix socket to connect to.
         network_backend: opens connections; an ``AsyncioBackend`` if None.
         socket_options: set on each socket.
-        http11: the HTTP/1.1 parser of direct connections: ``"llhttp"``, ``"h11"``, or ``"auto"``,
-            which is llhttp where httptools is installed.
+        http11: the HTTP/1.1 parser: ``"llhttp"``, ``"h11"``, or ``"auto"``, which is llhttp where httptools is installed.
         resend_on_closed: send an idempotent request once more if its reused connection is closed
             before the first byte of the response.
         random: returns a number in [0, 1), to spread the ages of connections.
@@ -112,15 +110,15 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             **options.arguments,
         )
         self._backend, self._limits, self._options = backend, limits, options
-        self._resend_on_closed = resend_on_closed
+        self._connect = connector(options, backend, http11)
         self._slots = Slots(
             limits,
-            connect=connector(options, backend, http11),
+            connect=self._connect,
             multiplexes=options.may_multiplex,
             now=time.monotonic,
             random=random,
         )
-        self._binding, self._closed = Binding(), False
+        self._binding, self._closed, self._resend_on_closed = Binding(), False, resend_on_closed
         self._queue = PoolQueue(self._slots, limits.max_connections)
         self._warm_ups = WarmUps(self._slots, self._queue, options.may_multiplex)
 
@@ -187,8 +185,11 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
 
     def create_connection(self, origin: httpcore.Origin) -> Any:
         """Create a connection for httpcore's own code, where a patched method passes requests on."""
-        options = self._options.for_origin((origin.scheme, origin.host, origin.port))
-        return httpcore_connection(origin, self._backend, options)
+        slot = Slot(((origin.scheme, origin.host, origin.port), ""), 0, None)
+        slot.connection = self._connect(slot)
+        slot.connection.owner = slot
+        connection: Any = slot.connection
+        return connection
 
     @property
     def connections(self) -> list[Any]:

@@ -5,8 +5,8 @@ import httpx
 
 from typed_async_client.httpx_types import ProxyTypes
 from typed_async_client.net.alpn import OwnAlpnContext
-from typed_async_client.pool.connection import ChooseProxy
 from typed_async_client.pool.environment import ProxyRules, require_socks
+from typed_async_client.pool.options import ChooseProxy
 from typed_async_client.pool.slot import Origin
 from typed_async_client.urls import as_proxy
 

@@ -48,11 +48,9 @@ class Route:
 
     Attributes:
         through: what is in between, such as ``"the proxy proxy.test:3128"``; empty if nothing is.
-        layers: how many network streams a connection to a proxy has, without the tunnel in it.
     """
 
     through: str = ""
-    layers: int = 0
 
 
 DIRECT = Route()

@@ -56,11 +56,11 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         proxy: a URL or an ``httpx.Proxy``: http, https, socks5 or socks5h.
         uds: path of a Unix socket to connect to.
         local_address: address to connect from.
-        retries: connect attempts after the first, made by httpcore; kept for compatibility, leave
-            at 0.
+        retries: connect attempts after the first, at once, then 0.5, 1, 2, ... seconds later; kept
+            for compatibility, leave at 0.
         socket_options: set on each socket.
-        http11: the HTTP/1.1 parser of direct connections: ``"llhttp"``, which is faster and
-            stricter, ``"h11"``, or ``"auto"``, which is llhttp where httptools is installed.
+        http11: the HTTP/1.1 parser: ``"llhttp"``, which is faster and stricter, ``"h11"``, or
+            ``"auto"``, which is llhttp where httptools is installed.
         max_connection_age: seconds after which a connection isn't used any more; None is no limit.
         address_guard: returns whether the client may connect to a resolved address; None allows
             every address.

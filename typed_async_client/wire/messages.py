@@ -101,7 +101,7 @@ class _TrustedURL(httpcore.URL):
         self.target = url.raw_path
 
     def __bytes__(self) -> bytes:
-        """Return the URL as a forward proxy gets it; httpcore leaves out the brackets of IPv6."""
+        """Return the whole URL; httpcore leaves out the brackets of IPv6."""
         host = authority_host(self.host.decode("ascii")).encode("ascii")
         return bytes(
             httpcore.URL(scheme=self.scheme, host=host, port=self.port, target=self.target)

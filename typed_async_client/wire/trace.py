@@ -11,13 +11,24 @@ import httpcore
 
 from typed_async_client.private import Trace
 
-__all__ = ["CONNECTION_LOGGER", "HTTP2_LOGGER", "HTTP11_LOGGER", "Trace", "is_traced", "run_traced"]
+__all__ = [
+    "CONNECTION_LOGGER",
+    "HTTP2_LOGGER",
+    "HTTP11_LOGGER",
+    "PROXY_LOGGER",
+    "SOCKS_LOGGER",
+    "Trace",
+    "is_traced",
+    "run_traced",
+]
 
 _T = TypeVar("_T")
 
 CONNECTION_LOGGER = logging.getLogger("httpcore.connection")
 HTTP2_LOGGER = logging.getLogger("httpcore.http2")
 HTTP11_LOGGER = logging.getLogger("httpcore.http11")
+PROXY_LOGGER = logging.getLogger("httpcore.proxy")
+SOCKS_LOGGER = logging.getLogger("httpcore.socks")
 
 
 def is_traced(request: httpcore.Request, logger: logging.Logger) -> bool:
