@@ -150,7 +150,7 @@ def check(actions: Sequence[Action], count: int, *, at_once: bool) -> None:
 FIXED = settings(
     max_examples=120, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-BULK = settings(FIXED, max_examples=3000, derandomize=False)
+BULK = settings(FIXED, max_examples=1000, derandomize=False)
 
 
 @FIXED
