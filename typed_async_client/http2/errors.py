@@ -8,6 +8,7 @@ __all__ = [
     "NO_ERROR",
     "PROTOCOL_ERROR",
     "REFUSED_STREAM",
+    "ConnectionEndedError",
     "ConnectionFullError",
     "UnprocessedError",
     "describe_code",
@@ -32,6 +33,10 @@ _NAMES = (
     "INADEQUATE_SECURITY",
     "HTTP_1_1_REQUIRED",
 )
+
+
+class ConnectionEndedError(httpcore.ConnectionNotAvailable):
+    """The connection was lost, or accepts no further request; nothing was sent."""
 
 
 class ConnectionFullError(httpcore.ConnectionNotAvailable):

@@ -76,11 +76,6 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         layers.append(self)
         self._layers = weakref.ref(layers)
 
-    def hand_over(self) -> StreamProtocol:
-        """Leave the connection to another stream, which is made on the returned protocol."""
-        self._is_owner = False
-        return self.protocol
-
     def __del__(self) -> None:
         if self._is_owner:
             self.abandon()
@@ -142,10 +137,6 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             raise httpcore.ReadError(_non_empty(protocol.error)) from protocol.error
         return data
 
-    def record_written(self, size: int) -> None:
-        """Count bytes that were passed on to be sent."""
-        self.written += size
-
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of ``buffer``, in chunks of 256 KiB, waiting while the peer reads too slowly.
 
@@ -166,7 +157,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         """Write without waiting, unless the connection is closed."""
         if data and not self.transport.is_closing():
             self.transport.write(data)
-            self.record_written(len(data))
+            self.written += len(data)
 
     async def drain(self, timeout: float | None = None) -> None:
         """Wait until more may be written.
@@ -257,10 +248,6 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
             self.abort()
             raise httpcore.ConnectError(LOST_IN_HANDSHAKE)
         secure.connection_made(transport)
-        return self._wrap(secure)
-
-    def _wrap(self, secure: StreamProtocol) -> "AsyncioStream":
-        """Return the stream that takes over once the TLS handshake is done."""
         return AsyncioStream(secure, inner=self)
 
     def abort(self) -> None:
@@ -280,7 +267,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
                 "the connection is closed" if error is None else _non_empty(error)
             ) from error
         transport.write(chunk)
-        self.record_written(len(chunk))
+        self.written += len(chunk)
         return protocol.wait_writable()
 
     async def aclose(self) -> None:

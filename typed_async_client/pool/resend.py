@@ -9,7 +9,11 @@ so only that is called a resend, is recorded for the attempt, and can be switche
 import httpcore
 
 from typed_async_client.hosts import tls_host
-from typed_async_client.http2.errors import ConnectionFullError, UnprocessedError
+from typed_async_client.http2.errors import (
+    ConnectionEndedError,
+    ConnectionFullError,
+    UnprocessedError,
+)
 from typed_async_client.libraries import is_from
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.pool.failures import message_of
@@ -68,8 +72,8 @@ class PooledRequest:
     """
 
     __slots__ = (
-        "_crowded",
         "_is_resending",
+        "_joined_in_vain",
         "_log",
         "_may_resend",
         "_unavailable",
@@ -90,8 +94,8 @@ class PooledRequest:
         self.request: httpcore.Request = request
         self.resends: int = 0
         self.ticket: int = 0
-        self._crowded = 0
         self._is_resending = False
+        self._joined_in_vain = 0
         self._log = attempt_log()
         if self._log is not None:
             self._log.has_sent_nothing = True
@@ -101,7 +105,7 @@ class PooledRequest:
     @property
     def allow_unconnected(self) -> bool:
         """Whether it may join a connection that isn't established yet."""
-        return self._unavailable + self._crowded < _MAX_UNCONNECTED
+        return self._joined_in_vain < _MAX_UNCONNECTED
 
     def prepare(self) -> httpcore.Request:
         """Check the request, and return what is sent: itself, or a copy with other headers.
@@ -129,8 +133,8 @@ class PooledRequest:
         Raises:
             httpcore.ConnectError: this has happened too often.
         """
+        self._joined_in_vain += not isinstance(error, ConnectionEndedError)
         if isinstance(error, ConnectionFullError):
-            self._crowded += 1
             return
         self._unavailable += 1
         if self._unavailable > _MAX_UNAVAILABLE:
