@@ -66,15 +66,15 @@ async def test_a_small_response(client: httpx.AsyncClient) -> None:
     assert (await client.get("echo/small/one", params={"a": "b c"})).text == "one"
 
 
-async def test_two_hundred_requests_share_one_connection(
+async def test_two_hundred_requests_share_two_connections(
     client: httpx.AsyncClient, transport: AsyncPoolTransport
 ) -> None:
-    """Each gets its own response, more than the servers allow at a time as well."""
+    """Each gets its own response; a connection has fewer streams than that."""
     bodies = [f"number {number}".encode() for number in range(200)]
     tasks = [client.post(f"echo/many/{number}", content=body) for number, body in enumerate(bodies)]
     responses = await asyncio.gather(*tasks)
     assert [response.content for response in responses] == bodies
-    assert transport.statistics().opened == 1
+    assert transport.statistics().opened <= 2
 
 
 async def test_a_large_download_is_complete(client: httpx.AsyncClient) -> None:

@@ -5,6 +5,7 @@ import httpcore
 __all__ = [
     "CANCEL",
     "ENHANCE_YOUR_CALM",
+    "FRAME_SIZE_ERROR",
     "NO_ERROR",
     "PROTOCOL_ERROR",
     "REFUSED_STREAM",
@@ -14,7 +15,8 @@ __all__ = [
     "describe_code",
 ]
 
-NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0, 1, 7, 8, 11
+NO_ERROR, PROTOCOL_ERROR, FRAME_SIZE_ERROR = 0, 1, 6
+REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 7, 8, 11
 """Error codes of RST_STREAM and GOAWAY, RFC 9113 section 7."""
 
 _NAMES = (

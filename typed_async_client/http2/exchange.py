@@ -188,6 +188,7 @@ class Exchange:
         It returns once the body has been sent, or the server has begun a successful response: the
         rest is then sent beside the reading of the response.
         """
+        self._connection.flush()  # once the body is begun, the request can't go elsewhere
         upload = self._upload = Upload(self._connection, stream, self._request)
         try:
             upload.start(upload.send)

@@ -14,6 +14,7 @@ __all__ = [
     "END_STREAM",
     "GOAWAY",
     "HEADERS",
+    "OVERSIZED",
     "PING",
     "PRIORITY",
     "PUSH_PROMISE",
@@ -22,10 +23,27 @@ __all__ = [
     "WINDOW_UPDATE",
     "Frame",
     "FrameReader",
+    "name_of",
 ]
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE = 0, 1, 2, 3, 4, 5
 PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 6, 7, 8, 9
+OVERSIZED = -1
+"""Not a type of RFC 9113 section 6: stands for a frame that is too large, and all that follows it."""
+
+_NAMES = (
+    "DATA",
+    "HEADERS",
+    "PRIORITY",
+    "RST_STREAM",
+    "SETTINGS",
+    "PUSH_PROMISE",
+    "PING",
+    "GOAWAY",
+    "WINDOW_UPDATE",
+    "CONTINUATION",
+)
+
 END_STREAM = 0x1
 """Flag of DATA and HEADERS: the sender sends no more on the stream."""
 END_HEADERS = 0x4
@@ -60,7 +78,7 @@ class FrameReader:
     """Splits bytes into frames.
 
     A frame that is too large is passed on together with everything that follows it, as frames of
-    ``kind`` -1. The receiver will refuse it, and nothing is buffered here meanwhile.
+    ``kind`` ``OVERSIZED``: the receiver refuses it, and nothing is buffered here meanwhile.
 
     Args:
         max_payload: the most bytes that a payload may have.
@@ -86,6 +104,11 @@ class FrameReader:
             start = end
         self._buffer = data[start:]
         if self._is_oversized and self._buffer:
-            frames.append(Frame(-1, 0, 0, self._buffer))
+            frames.append(Frame(OVERSIZED, 0, 0, self._buffer))
             self._buffer = b""
         return frames
+
+
+def name_of(kind: int) -> str:
+    """Return the name of a type of frames."""
+    return _NAMES[kind] if 0 <= kind < len(_NAMES) else f"unknown ({kind})"

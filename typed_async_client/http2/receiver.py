@@ -9,6 +9,7 @@ import httpcore
 from typed_async_client.http2 import frames
 from typed_async_client.http2.errors import (
     ENHANCE_YOUR_CALM,
+    FRAME_SIZE_ERROR,
     NO_ERROR,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
@@ -24,12 +25,17 @@ __all__ = ["Receiver"]
 _GOAWAY = struct.Struct(">LL")
 _HEAD_KINDS = (frames.HEADERS, frames.CONTINUATION, frames.PUSH_PROMISE)
 
+_OF_STREAM = frozenset(
+    [frames.DATA, frames.HEADERS, frames.RST_STREAM, frames.WINDOW_UPDATE, frames.CONTINUATION]
+)
+"""Frames that need a stream which the client has opened, RFC 9113 section 5.1.1."""
+
 _FILLERS = frozenset(
     [frames.PING, frames.SETTINGS, frames.PRIORITY, frames.WINDOW_UPDATE, frames.CONTINUATION]
 )
 """Frames that bring no request further by themselves."""
 
-_FLOOD = "it sent a flood of frames that bring no request further, the last of type {}"
+_FLOOD = "it sent a flood of {} frames, which bring no request further"
 _MOST_DETAIL = 100
 """Most bytes of a reason given with GOAWAY that are shown."""
 
@@ -63,6 +69,7 @@ class Receiver:
         self.new_settings: list[Any] = []
         self.window_changed: bool = False
         self._is_in_head = False
+        self._now = 0.0
         self._reader = frames.FrameReader(max_payload=MAX_FRAME_SIZE)
         self._session = session
 
@@ -73,24 +80,26 @@ class Receiver:
             data: the bytes.
             now: monotonic seconds.
         """
-        session = self._session
-        session.settle_resets()
+        session, self._now = self._session, now
         for frame in self._reader.read(data):
             if session.failure is not None:
                 return
             try:
-                self._receive_frame(frame, now)
+                self._receive_frame(frame)
             except (ProtocolError, _ViolationError) as error:
                 code = error.code if isinstance(error, _ViolationError) else NO_ERROR
                 failure = httpcore.RemoteProtocolError(f"the server broke HTTP/2: {_text(error)}")
                 failure.__cause__ = error.with_traceback(None)  # its frames refer to it
                 session.fail(failure, code)
 
-    def _receive_frame(self, frame: frames.Frame, now: float) -> None:
-        if self._session.max_streams is None and frame.kind != frames.SETTINGS:
+    def _receive_frame(self, frame: frames.Frame) -> None:
+        session = self._session
+        session.settle_resets()
+        if session.max_streams is None and frame.kind != frames.SETTINGS:
             _check_first(frame)
-        if _is_filler(frame) and not self._session.floods.allows(now):
-            raise _ViolationError(_FLOOD.format(frame.kind), ENHANCE_YOUR_CALM)
+        self._check(frame)
+        if frame.kind in _FILLERS or frame.kind > frames.CONTINUATION:
+            self._count_filler(frames.name_of(frame.kind))
         if not self._is_in_head and self._is_ours(frame):
             return
         if frame.kind in _HEAD_KINDS:
@@ -99,6 +108,21 @@ class Receiver:
             handle = self._handlers.get(type(event))
             if handle is not None:
                 handle(self, event)
+
+    def _check(self, frame: frames.Frame) -> None:
+        """Refuse a frame whose header says enough."""
+        if frame.kind == frames.OVERSIZED:
+            reason = f"it sent a frame of more than {MAX_FRAME_SIZE} bytes"
+            raise _ViolationError(reason, FRAME_SIZE_ERROR)
+        stream_id, opened = frame.stream_id, self._session.h2.highest_outbound_stream_id
+        if frame.kind in _OF_STREAM and (stream_id > opened or stream_id % 2 == 0 < stream_id):
+            raise _ViolationError(
+                f"it sent a {frames.name_of(frame.kind)} frame on a stream that was never opened"
+            )
+
+    def _count_filler(self, name: str) -> None:
+        if not self._session.floods.allows(self._now):
+            raise _ViolationError(_FLOOD.format(name), ENHANCE_YOUR_CALM)
 
     def _is_ours(self, frame: frames.Frame) -> bool:
         """Process a frame that h2 mustn't see; return whether it is one."""
@@ -129,7 +153,10 @@ class Receiver:
     def _on_data(self, event: Any) -> None:
         session, size = self._session, event.flow_controlled_length
         session.count_received(size)
-        session.floods.progress(size)
+        if event.data or event.stream_ended is not None:
+            session.floods.progress(size)
+        else:
+            self._count_filler("empty DATA")
         stream = session.streams.get(event.stream_id)
         if stream is not None:
             session.take(stream, size - len(event.data))  # padding
@@ -195,14 +222,8 @@ def _check_first(frame: frames.Frame) -> None:
     """Refuse anything before the settings, RFC 9113 section 3.4."""
     if frame.data.startswith(b"HTTP/1."):
         raise _ViolationError("it speaks HTTP/1.1")
-    if frame.kind >= 0:
+    if frame.kind != frames.OVERSIZED:
         raise _ViolationError("it didn't begin with its settings")
-
-
-def _is_filler(frame: frames.Frame) -> bool:
-    if frame.kind == frames.DATA:
-        return frame.size == 0 and not frame.flags & frames.END_STREAM
-    return frame.kind in _FILLERS or frame.kind > frames.CONTINUATION
 
 
 def _shown_detail(data: bytes) -> str:

@@ -77,6 +77,7 @@ class PooledRequest:
         "_log",
         "_may_resend",
         "_unavailable",
+        "_was_refused",
         "failed_slot",
         "key",
         "origin",
@@ -101,6 +102,7 @@ class PooledRequest:
             self._log.has_sent_nothing = True
         self._may_resend = resend_on_closed
         self._unavailable = 0
+        self._was_refused = False  # by a connection that accepts others
 
     @property
     def allow_unconnected(self) -> bool:
@@ -203,8 +205,10 @@ class PooledRequest:
         if not (is_untouched or isinstance(self.request.stream, REPLAYABLE_BODIES)):
             return False
         if isinstance(error, UnprocessedError):
-            allowed = _MAX_DRAINING_REFUSALS if slot.is_draining else 1
-            may_send_again = self.refusals < allowed
+            if slot.is_draining:
+                may_send_again = self.refusals < _MAX_DRAINING_REFUSALS
+            else:
+                may_send_again, self._was_refused = not self._was_refused, True
             self.refusals += may_send_again
             return may_send_again
         got_no_response = slot.exchanges > 1 and slot.received == received
