@@ -52,9 +52,11 @@ class FaultyServer:
     """Answers each request with its number, or with what happens to it.
 
     Attributes:
+        highest: the last stream of each connection that was processed, which a GOAWAY must name.
         processed: how often each request was answered or failed, by its number.
     """
 
+    highest: dict[FramePeer, int] = dataclasses.field(default_factory=dict)
     processed: Counter[int] = dataclasses.field(default_factory=Counter)
     refused: set[int] = dataclasses.field(default_factory=set)
 
@@ -69,6 +71,7 @@ class FaultyServer:
             await peer.send(reset_frame(stream_id, REFUSED_STREAM))
             return
         self.processed[number] += 1
+        self.highest[peer] = max(self.highest.get(peer, 0), stream_id)
         assert peer.bodies[stream_id] in {b"", str(number).encode()}
         await self._send(peer, stream_id, fault, str(number).encode())
 
@@ -91,8 +94,8 @@ class FaultyServer:
                 peer.last_stream_id = MAX_STREAM_ID - 1
                 await peer.send(go_away_frame(MAX_STREAM_ID), peer.response(stream_id, body))
             case "last goaway":
-                peer.last_stream_id = stream_id
-                await peer.send(go_away_frame(stream_id), peer.response(stream_id, body))
+                peer.last_stream_id = self.highest[peer]
+                await peer.send(go_away_frame(self.highest[peer]), peer.response(stream_id, body))
             case "slow":
                 for _ in range(3):
                     await asyncio.sleep(0)
