@@ -112,7 +112,7 @@ HTTP2: dict[str, tuple[Script, str, type[Exception], str]] = {
         httpx.RemoteProtocolError,
         (
             "GET: no valid response from localhost:PORT: "
-            "<StreamReset stream_id:1, error_code:2, remote_reset:True>"
+            "the server reset the stream with error code 2 (INTERNAL_ERROR)"
         ),
     ),
     "no window": (

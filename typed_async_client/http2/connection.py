@@ -62,6 +62,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         self._origin, self._stream = origin, stream
         self._flushing: asyncio.Handle | None = None
         self._is_opened = False
+        self._is_shut = False
         self._keepalive = None if keepalive is None else KeepAlive(self, keepalive)
         self._on_room = on_room
         self._receiver = Receiver(self.session)
@@ -186,7 +187,9 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
     # What the protocol of the network stream calls.
 
     def data_received(self, data: bytes) -> None:
-        """Process received bytes."""
+        """Process received bytes; nothing that follows the end of the connection counts."""
+        if self.session.failure is not None:
+            return
         self.heard_at = self._loop.time()
         session, receiver = self.session, self._receiver
         limit = session.max_streams
@@ -235,9 +238,13 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
 
     def _shut(self) -> None:
         """Send what is left, such as the reason, and close the network stream."""
+        if self._is_shut:
+            return
+        self._is_shut = True
         self.flush()
         self._unsent.clear()
         self._stream.abort()
+        self.session.release()
         if self._keepalive is not None:
             self._keepalive.stop()
         self.room.serve()

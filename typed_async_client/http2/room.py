@@ -38,7 +38,7 @@ class RoomQueue:
         """Wake those that can go on, as far as the window of the connection suffices."""
         if not self._waiting:
             return
-        left = self._session.h2.outbound_flow_control_window
+        left = self._session.window
         for stream, future in self._waiting.items():
             room = self._session.room(stream)
             if stream.id not in self._session.streams or (room and left > 0):

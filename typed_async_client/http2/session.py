@@ -100,6 +100,11 @@ class Session:
             return 0
         return max(0, self.h2.local_flow_control_window(stream.id))
 
+    @property
+    def window(self) -> int:
+        """Return how many bytes of bodies the server accepts on the connection, in all."""
+        return 0 if self.failure is not None else self.h2.outbound_flow_control_window
+
     def has_window(self, stream: Stream) -> bool:
         """Whether the window of a stream is open, so that it waits for the connection's only."""
         return self._is_open(stream) and self.h2.window_of(stream.id) > 0
@@ -217,6 +222,13 @@ class Session:
             else:
                 stream.fail(_copy(error))
         self.streams.clear()
+
+    def release(self) -> None:
+        """Let the state of a connection that has failed be freed with its last reference.
+
+        h2 keeps a table of its own methods, each of which refers back to it.
+        """
+        vars(self.h2).clear()
 
     def _finish_request(self, stream: Stream) -> None:
         stream.is_sent = True

@@ -22,8 +22,9 @@ _NO_WINDOW = "the server granted no flow-control window for the request body"
 _WRITE_SIZE = 64 * 1024
 """Bytes that are passed to the transport at once."""
 
-_TURN_SIZE = 512 * 1024
-"""Most bytes before other tasks get a turn, since a fast peer never causes a wait."""
+_TURN_SIZE, _PART_COST = 1024 * 1024, 16 * 1024
+"""Most bytes before other tasks get a turn, since a fast peer never causes a wait; and what each part
+counts for in addition, because a body may have many small or empty ones."""
 
 _TOO_MUCH, _TOO_LITTLE = (
     f"Too {amount} data for declared Content-Length" for amount in ("much", "little")
@@ -90,14 +91,16 @@ class Upload(BodyTask):
             ends = self._left == 0 and len(data) <= _WRITE_SIZE
             sent = self._connection.session.send_part(self._stream, data[:_WRITE_SIZE], ends=ends)
             data = data[sent:]
-            self._connection.flush()
+            self._connection.flush_soon()
             await self._give_way(sent)
         if not part:
-            await self._give_way(_WRITE_SIZE)
+            await self._give_way(0)
 
     async def _give_way(self, sent: int) -> None:
         """Let other tasks run from time to time, and wait while the peer reads too slowly."""
-        self._turn += sent
+        self._turn += sent + _PART_COST
+        if sent == _WRITE_SIZE:
+            self._connection.flush()
         writable = self._connection.wait_writable()
         if writable is not None:
             self._turn = 0

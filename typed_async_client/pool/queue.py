@@ -14,7 +14,9 @@ import asyncio
 import dataclasses
 import heapq
 import itertools
+import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TypeAlias
 
 from typed_async_client.pool.resend import PooledRequest
@@ -57,7 +59,7 @@ class PoolQueue:
 
     def __init__(self, slots: Slots, max_connections: int | None) -> None:
         self._slots = slots
-        slots.on_room = self.serve
+        slots.on_room = _weak(self.serve)
         self._all: _Line = OrderedDict()
         self._lines: dict[Key, dict[_Need, _Line]] = {}
         self._held_back: dict[Key, None] = {}  # keys whose waiters an open connection would serve
@@ -211,3 +213,15 @@ class PoolQueue:
 
 def _need_of(request: PooledRequest) -> _Need:
     return request.failed_slot, request.allow_unconnected
+
+
+def _weak(method: Callable[[Key], None]) -> Callable[[Key], None]:
+    """Return a function that calls a method, as long as its object exists."""
+    reference = weakref.WeakMethod(method)
+
+    def call(key: Key) -> None:
+        living = reference()
+        if living is not None:
+            living(key)
+
+    return call
