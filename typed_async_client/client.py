@@ -78,8 +78,8 @@ class AsyncResilientClient(WarnsUnclosed, Upkeep):
             ``redirect_headers`` names headers that follow a redirect to another origin, and
             ``allow_insecure_redirects=True`` lets a body follow one from https to http.
             Without a ``timeout`` it is 5 s to connect, read and write, and none to wait for a
-            connection of our own pool. ``resend_on_closed``, ``dns_cache`` and ``force_close`` are
-            those of ``AsyncPoolTransport``. With ``cookie_jar=False``, the cookies of responses are
+            connection of our own pool. ``resend_on_closed``, ``dns_cache``, ``force_close`` and
+            ``http2_keepalive`` are those of ``AsyncPoolTransport``. With ``cookie_jar=False``, the cookies of responses are
             neither kept nor sent; ``cookies`` are always sent, and then never change.
 
     Raises:

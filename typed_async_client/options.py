@@ -99,6 +99,7 @@ class PoolOptions(TypedDict, total=False):
 
     dns_cache: DnsCache | None
     force_close: bool
+    http2_keepalive: float | None
     resend_on_closed: bool
 
 

@@ -7,13 +7,12 @@ requests share one write. Nothing of this can be cancelled half-way.
 
 import asyncio
 import weakref
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpcore
 
-from typed_async_client.http2.errors import ConnectionEndedError, ConnectionFullError
+from typed_async_client.http2.errors import ConnectionEndedError
 from typed_async_client.http2.exchange import Exchange
 from typed_async_client.http2.heads import Headers
 from typed_async_client.http2.keepalive import KeepAlive
@@ -21,14 +20,13 @@ from typed_async_client.http2.receiver import Receiver
 from typed_async_client.http2.room import RoomQueue
 from typed_async_client.http2.session import Session
 from typed_async_client.http2.stream import Stream
-from typed_async_client.net.timer import WaitTimer
-from typed_async_client.wire.messages import STARTED, timeout_of
+from typed_async_client.http2.turns import TurnQueue
+from typed_async_client.wire.messages import STARTED
 from typed_async_client.wire.trace import HTTP2_LOGGER, Trace
 
 __all__ = ["Http2Connection"]
 
 _CLOSED = "the connection is closed"
-_NO_TURN = "the server had not said how many requests it allows"
 
 
 class Http2Connection(httpcore.AsyncConnectionInterface):
@@ -45,6 +43,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         heard_at: when something was last received, in seconds of the event loop's clock.
         room: the uploads that wait for a window.
         session: the state of the connection.
+        turns: the requests that wait for a stream.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         self.heard_at: float = self._loop.time()
         self.session: Session = Session(self.heard_at)
         self.room: RoomQueue = RoomQueue(self.session)
+        self.turns: TurnQueue = TurnQueue(self.session)
         self._origin, self._stream = origin, stream
         self._flushing: asyncio.Handle | None = None
         self._is_opened = False
@@ -68,7 +68,6 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         self._receiver = Receiver(self.session)
         self._requests = 0
         self._traced: set[Stream] = set()
-        self._turns: deque[asyncio.Future[None]] = deque()
         self._unsent: list[tuple[Stream, httpcore.Request]] = []
         stream.protocol.deliver_to(weakref.ref(self))
 
@@ -111,31 +110,6 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
             async with Trace("send_connection_init", HTTP2_LOGGER, request, {"request": request}):
                 self.flush()
 
-    async def wait_for_turn(self, request: httpcore.Request, timer: WaitTimer) -> None:
-        """Wait until another stream may be opened, if the server hasn't said how many may be.
-
-        Raises:
-            httpcore.ConnectionNotAvailable: there is no room for it.
-            httpcore.ReadTimeout: the server has sent no settings.
-        """
-        session = self.session
-        while not session.has_room:
-            if not self.is_available():
-                raise ConnectionEndedError
-            if not session.awaits_limit:
-                raise ConnectionFullError
-            turn = self._loop.create_future()
-            self._turns.append(turn)
-            try:
-                timeout = timeout_of(request, "read")
-                await timer.limit(turn, timeout, lambda _: httpcore.ReadTimeout(_NO_TURN))
-            except BaseException:
-                self._give_turns()
-                raise
-            finally:
-                if turn in self._turns:
-                    self._turns.remove(turn)
-
     def open_stream(self, request: httpcore.Request, fields: Headers, *, ends: bool) -> Stream:
         """Open a stream; its head is sent with the next ``flush()``."""
         stream = self.session.open_stream(fields, ends=ends)
@@ -151,7 +125,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
             self.flush()
             self.room.serve()
         self._traced.discard(stream)
-        self._give_turns()
+        self.turns.give()
 
     def watch_settings(self, stream: Stream) -> None:
         """Wake a stream when the server has sent settings, which its request is to report."""
@@ -203,7 +177,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
             self._shut()
         else:
             self.flush()
-            self._give_turns()
+            self.turns.give()
 
     def connection_ended(self, error: Exception | None) -> None:
         """Fail what isn't complete: the server has closed the connection, or it was lost."""
@@ -248,18 +222,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         if self._keepalive is not None:
             self._keepalive.stop()
         self.room.serve()
-        self._give_turns()
-
-    def _give_turns(self) -> None:
-        """Let those look again who wait for their turn."""
-        session = self.session
-        while self._turns and (session.has_room or not session.awaits_limit):
-            turn = self._turns.popleft()
-            if turn.done():
-                continue
-            turn.set_result(None)
-            if session.awaits_limit:
-                return  # there is room for one
+        self.turns.give()
 
     # The interface of httpcore.
 

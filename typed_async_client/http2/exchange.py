@@ -57,7 +57,7 @@ class Exchange:
         connection, request = self._connection, self._request
         try:
             await connection.send_preface(request)
-            await connection.wait_for_turn(request, self._timer)
+            await connection.turns.wait(request, self._timer)
             stream = self._open()
             await self.traced("send_request_headers", stream, self._send_head())
             await self.traced("send_request_body", stream, self._send_body(stream))

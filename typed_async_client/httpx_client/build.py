@@ -99,6 +99,7 @@ def _check_extras(options: HttpxClientOptions) -> None:
 _NOT_OF_BACKENDS = {
     "dns_cache": "the library resolves names itself",
     "force_close": "pass limits=httpx.Limits(max_keepalive_connections=0), so that it keeps none",
+    "http2_keepalive": "the library decides itself when a connection is dead",
     "resend_on_closed": NEVER_RESENDS,
 }
 """Why no backend has the options of our own pool."""

@@ -55,6 +55,8 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         proxy_for: chooses the proxy of each origin, in place of ``proxy``.
         http1: allow HTTP/1.1.
         http2: allow HTTP/2 where the server supports it; needs the extra ``http2``.
+        http2_keepalive: seconds of silence after which a PING asks whether an HTTP/2 server is
+            still there, and again until the connection is closed; None never asks.
         retries: connect attempts after the first, at once, then 0.5, 1, 2, ... seconds later; kept
             for compatibility, leave at 0.
         local_address: address to connect from.
@@ -80,6 +82,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         proxy_for: ChooseProxy | None = None,
         http1: bool = True,
         http2: bool = False,
+        http2_keepalive: float | None = None,
         retries: int = 0,
         local_address: str | None = None,
         uds: str | None = None,
@@ -97,17 +100,14 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             proxy_for=proxy_for,
             http1=http1,
             http2=http2,
+            http2_keepalive=http2_keepalive,
             retries=retries,
             local_address=local_address,
             uds=uds,
             socket_options=socket_options,
         )
         super().__init__(  # serves requests that a patched method passes on to the original
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=backend,
-            **options.arguments,
+            network_backend=backend, **limits.arguments, **options.arguments
         )
         self._backend, self._limits, self._options = backend, limits, options
         self._connect = connector(options, backend, http11)

@@ -41,6 +41,12 @@ class PoolLimits:
     max_connection_age: float | None = None
     force_close: bool = False
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The limits that a pool of httpcore has, as its arguments."""
+        names = ("max_connections", "max_keepalive_connections", "keepalive_expiry")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Route:

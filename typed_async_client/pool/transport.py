@@ -14,7 +14,7 @@ from typed_async_client.limit_checks import check_limits, check_timeout
 from typed_async_client.net.alpn import OwnAlpnContext
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.guard import AddressGuard
-from typed_async_client.policies.checks import require_bool
+from typed_async_client.policies.checks import require_bool, require_number
 from typed_async_client.policies.dns_cache import DnsCache
 from typed_async_client.pool.body import PooledBody
 from typed_async_client.pool.connector import Http11
@@ -68,6 +68,10 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             system for each connection. Each transport has its own, which ends when it is closed.
         force_close: close each connection after its response, and say so in the request: over
             HTTP/2, once no request uses it any more.
+        http2_keepalive: seconds of silence, > 0, after which a PING asks whether an HTTP/2 server
+            is still there, while requests wait for it. If nothing comes for as long again, the
+            connection is closed, and they fail with ``httpx.ReadError``. None never asks; then only
+            their timeouts end them, RFC 9113 section 6.7.
         resend_on_closed: send an idempotent request once more, on a new connection, if its reused
             connection is closed before the first byte of the response. The server may then process
             it twice. If False, the error of the first connection is raised.
@@ -79,7 +83,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         ImportError: an option needs a library that isn't installed; the message names the extra.
         TypeError: ``limits`` isn't an ``httpx.Limits``, or ``dns_cache`` isn't a ``DnsCache``.
         ValueError: ``http11`` has another value, a proxy has an unknown scheme, a limit is too
-            small, or ``force_close`` isn't a bool.
+            small, ``http2_keepalive`` isn't a number > 0, or ``force_close`` isn't a bool.
 
     Example:
         >>> client = httpx.AsyncClient(transport=AsyncPoolTransport())
@@ -104,9 +108,12 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
         address_guard: AddressGuard | None = None,
         dns_cache: DnsCache | None = None,
         force_close: bool = False,
+        http2_keepalive: float | None = None,
         resend_on_closed: bool = True,
     ) -> None:
         require_http2(http2=http2)
+        if http2_keepalive is not None:
+            require_number("http2_keepalive", http2_keepalive, above=0)
         # httpx's own __init__ would create a second pool.
         self._make_pool = functools.partial(
             _make_pool,
@@ -121,6 +128,7 @@ class AsyncPoolTransport(WarnsUnclosed, httpx.AsyncHTTPTransport):
             ),
             http1=http1,
             http2=http2,
+            http2_keepalive=http2_keepalive,
             retries=retries,
             local_address=local_address,
             uds=uds,

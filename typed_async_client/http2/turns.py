@@ -1,0 +1,70 @@
+"""The requests that wait until the server has said how many streams it allows."""
+
+import asyncio
+from collections import deque
+
+import httpcore
+
+from typed_async_client.http2.errors import ConnectionEndedError, ConnectionFullError
+from typed_async_client.http2.session import Session
+from typed_async_client.net.timer import WaitTimer
+from typed_async_client.wire.messages import timeout_of
+
+__all__ = ["TurnQueue"]
+
+_NO_TURN = "the server had not said how many requests it allows"
+
+
+class TurnQueue:
+    """Lets requests open streams, as many as there is room for.
+
+    Before the settings of the server have come, one request goes, and the others wait: one that finds
+    no room afterwards has sent nothing, and goes to another connection.
+
+    Args:
+        session: the session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def wait(self, request: httpcore.Request, timer: WaitTimer) -> None:
+        """Wait until another stream may be opened, if the server hasn't said how many may be.
+
+        Args:
+            request: the request, for its read timeout.
+            timer: applies the timeout.
+
+        Raises:
+            httpcore.ConnectionNotAvailable: there is no room for it.
+            httpcore.ReadTimeout: the server has sent no settings.
+        """
+        session = self._session
+        while not session.has_room:
+            if session.is_draining or session.failure is not None:
+                raise ConnectionEndedError
+            if not session.awaits_limit:
+                raise ConnectionFullError
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                timeout = timeout_of(request, "read")
+                await timer.limit(turn, timeout, lambda _: httpcore.ReadTimeout(_NO_TURN))
+            except BaseException:
+                self.give()
+                raise
+            finally:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+
+    def give(self) -> None:
+        """Let those look again who wait for their turn."""
+        session = self._session
+        while self._waiting and (session.has_room or not session.awaits_limit):
+            turn = self._waiting.popleft()
+            if turn.done():
+                continue
+            turn.set_result(None)
+            if session.awaits_limit:
+                return  # there is room for one
