@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import httpcore
 
 from typed_async_client.http2 import frames
+from typed_async_client.http2.compression import decoded_fields
 from typed_async_client.http2.errors import (
     ENHANCE_YOUR_CALM,
     FRAME_SIZE_ERROR,
@@ -16,7 +17,7 @@ from typed_async_client.http2.errors import (
     UnprocessedError,
     describe_code,
 )
-from typed_async_client.http2.library import MAX_FRAME_SIZE, ProtocolError, events, shown_fields
+from typed_async_client.http2.library import MAX_FRAME_SIZE, ProtocolError, events
 from typed_async_client.http2.session import Session
 from typed_async_client.http2.stream import Stream
 
@@ -142,13 +143,13 @@ class Receiver:
         return kind == frames.PRIORITY and frame.stream_id != 0 and size == 5  # noqa: PLR2004 - section 6.3
 
     def _on_head(self, event: Any) -> None:
-        self._deliver(event, Stream.receive_head, shown_fields(event.headers))
+        self._deliver(event, Stream.receive_head, decoded_fields(event.headers))
 
     def _on_interim(self, event: Any) -> None:
-        self._deliver(event, Stream.receive_interim, shown_fields(event.headers))
+        self._deliver(event, Stream.receive_interim, decoded_fields(event.headers))
 
     def _on_trailers(self, event: Any) -> None:
-        self._deliver(event, Stream.receive_trailers, shown_fields(event.headers))
+        self._deliver(event, Stream.receive_trailers, decoded_fields(event.headers))
 
     def _on_data(self, event: Any) -> None:
         session, size = self._session, event.flow_controlled_length

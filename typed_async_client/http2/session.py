@@ -173,7 +173,6 @@ class Session:
         """Obey the settings that the server has just sent."""
         limit = self.h2.stream_limit
         self.max_streams = limit if limit <= _LAST_STREAM else _UNLIMITED
-        self.h2.bound_table()
 
     def ping(self) -> None:
         """Ask the server for a sign of life."""
