@@ -110,7 +110,7 @@ OPTIONAL = {
     "cyclopts": "cli/app.py",
     "rich": "cli/report.py",
     "h2": "http2/library.py",
-    "hpack": "http2/library.py",
+    "hpack": "http2/compression.py",
     "httptools": "http1/parser.py",
     "brotli": "pool/brotli_decoder.py",
     "brotlicffi": "pool/brotli_decoder.py",

@@ -17,8 +17,8 @@ from frame_builders import (
     settings_frame,
     window_frame,
 )
-from frame_server import FramePeer, FrameServer
-from h2_client_kit import fetch, open_client, result_of
+from frame_server import FramePeer, FrameServer, leave_alone
+from h2_client_kit import ONE_CONNECTION, fetch, open_client, result_of
 
 COUNT = 100_000
 BATCH = 500
@@ -206,3 +206,27 @@ async def test_interim_responses_count_together() -> None:
         assert isinstance(await result_of(task), httpx.RemoteProtocolError)
         await peer.send(peer.response(3, b"fine"))
         assert await result_of(other) == b"fine"
+
+
+@pytest.mark.parametrize("kind", ["RST_STREAM", "HEADERS", "DATA"])
+async def test_a_flood_on_a_stream_that_was_reset_ends_the_connection(kind: str) -> None:
+    """What was on its way is harmless, thousands of frames aren't."""
+    server = FrameServer(1, responder=leave_alone)
+    async with server.open(), open_client(ONE_CONNECTION) as client:
+        first, other = fetch(client, server.url), fetch(client, server.url)
+        peer = await server.peer()
+        await peer.until(lambda: len(peer.ended) == 2)
+        first.cancel()
+        await peer.until(lambda: 1 in peer.resets)
+        frames = {
+            "RST_STREAM": lambda: reset_frame(1, 0),
+            "HEADERS": lambda: peer.head(1, 103),
+            "DATA": lambda: data_frame(1, b"x"),
+        }
+        await peer.send(*(frames[kind]() for _ in range(100)))
+        await peer.sync()
+        assert not other.done()
+        await peer.send(*(frames[kind]() for _ in range(3000)))
+        error = await result_of(other)
+        assert isinstance(error, httpx.RemoteProtocolError)
+        assert f"a flood of {kind} frames" in str(error)

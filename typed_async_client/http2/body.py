@@ -41,6 +41,8 @@ class Http2Body:
     async def read_whole(self) -> bytes:
         """Read and return the rest of the body."""
         try:
+            if not self._exchange.is_traced:
+                return await self._read_rest()
             return await self._exchange.traced(_NAME, self._stream, self._read_rest())
         except BaseException:
             await self.aclose()

@@ -41,6 +41,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
 
     Attributes:
         heard_at: when something was last received, in seconds of the event loop's clock.
+        is_opened: whether the preface was sent.
         room: the uploads that wait for a window.
         session: the state of the connection.
         turns: the requests that wait for a stream.
@@ -61,7 +62,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         self.turns: TurnQueue = TurnQueue(self.session)
         self._origin, self._stream = origin, stream
         self._flushing: asyncio.Handle | None = None
-        self._is_opened = False
+        self.is_opened: bool = False
         self._is_shut = False
         self._keepalive = None if keepalive is None else KeepAlive(self, keepalive)
         self._on_room = on_room
@@ -89,7 +90,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
 
     async def open(self, _: httpcore.Request) -> None:
         """Send the preface, so that the server may announce its settings."""
-        self._is_opened = True
+        self.is_opened = True
         self.flush()
 
     def handle_async_request(
@@ -105,10 +106,9 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
 
     async def send_preface(self, request: httpcore.Request) -> None:
         """Send the preface before the first request."""
-        if not self._is_opened:
-            self._is_opened = True
-            async with Trace("send_connection_init", HTTP2_LOGGER, request, {"request": request}):
-                self.flush()
+        self.is_opened = True
+        async with Trace("send_connection_init", HTTP2_LOGGER, request, {"request": request}):
+            self.flush()
 
     def open_stream(self, request: httpcore.Request, fields: Headers, *, ends: bool) -> Stream:
         """Open a stream; its head is sent with the next ``flush()``."""

@@ -56,13 +56,12 @@ class Exchange:
         """Send the request, and return its response with an open body."""
         connection, request = self._connection, self._request
         try:
-            await connection.send_preface(request)
-            await connection.turns.wait(request, self._timer)
+            if not connection.is_opened:
+                await connection.send_preface(request)
+            if not connection.session.has_room:
+                await connection.turns.wait(request, self._timer)
             stream = self._open()
-            await self.traced("send_request_headers", stream, self._send_head())
-            await self.traced("send_request_body", stream, self._send_body(stream))
-            head = self._receive_head(stream)
-            await self.traced("receive_response_headers", stream, head, _summary)
+            await (self._send_traced(stream) if self._is_traced else self._send(stream))
         except BaseException as error:
             if isinstance(error, UnprocessedError):
                 error.is_body_untouched = self._upload is None or not self._upload.parts.is_begun
@@ -103,7 +102,8 @@ class Exchange:
             upload.cancel()
         self._connection.end_stream(stream)
         stream.error = None  # its frames refer to the stream
-        await self.traced("response_closed", stream, self._end_upload())
+        if self._is_traced or upload is not None:
+            await self.traced("response_closed", stream, self._end_upload())
 
     def traced(
         self,
@@ -137,12 +137,22 @@ class Exchange:
             self._connection.watch_settings(self.stream)
         return self.stream
 
+    async def _send(self, stream: Stream) -> None:
+        """Send the head together with the beginning of the body, and receive a head."""
+        self._connection.flush_soon()
+        if not stream.is_sent:
+            await self._send_body(stream)
+        await self._receive_head(stream)
+
+    async def _send_traced(self, stream: Stream) -> None:
+        """Send the head, send the body, and receive a head, each of which is reported."""
+        await self.traced("send_request_headers", stream, self._send_head())
+        await self.traced("send_request_body", stream, self._send_body(stream))
+        head = self._receive_head(stream)
+        await self.traced("receive_response_headers", stream, head, _summary)
+
     async def _send_head(self) -> None:
-        """Send the head; unless the exchange is traced, together with the beginning of the body."""
-        if self._is_traced:
-            self._connection.flush()
-        else:
-            self._connection.flush_soon()
+        self._connection.flush()
 
     async def _send_body(self, stream: Stream) -> None:
         if stream.is_sent:

@@ -4,11 +4,11 @@ A head that RFC 9113 section 8.2 or 8.3 calls malformed is refused. That ends it
 """
 
 import re
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import httpcore
 
-__all__ = ["Headers", "check_length", "request_fields", "response_head", "trailer_fields"]
+__all__ = ["Fields", "Headers", "ResponseHead", "request_fields"]
 
 Headers = list[tuple[bytes, bytes]]
 """Names and values."""
@@ -34,23 +34,86 @@ def request_fields(request: httpcore.Request) -> Headers:
     Args:
         request: a request that keeps the rules of ``wire/request_rules.py``.
     """
-    lowered = [(name.lower(), value) for name, value in request.headers]
-    authority = next(value for name, value in lowered if name == b"host")
-    fields = [(b":method", request.method), (b":authority", authority)]
-    if request.method != b"CONNECT":  # RFC 9113 section 8.5
-        fields += [(b":scheme", request.url.scheme), (b":path", request.url.target)]
-    fields += [field for field in lowered if field[0] not in _NOT_SENT]
-    if any(name == b"te" and b"trailers" in value.lower() for name, value in lowered):
+    authority, trailers, fields = b"", False, []
+    for name, value in request.headers:
+        lowered = name.lower()
+        if lowered not in _NOT_SENT:
+            fields.append((lowered, value))
+        elif lowered == b"host":
+            authority = value
+        elif lowered == b"te":
+            trailers = trailers or b"trailers" in value.lower()
+    if trailers:
         fields.append((b"te", b"trailers"))
-    return fields
+    if request.method == b"CONNECT":  # RFC 9113 section 8.5
+        return [(b":method", request.method), (b":authority", authority), *fields]
+    url = request.url
+    return [
+        (b":method", request.method),
+        (b":authority", authority),
+        (b":scheme", url.scheme),
+        (b":path", url.target),
+        *fields,
+    ]
 
 
-def response_head(fields: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
-    """Return the status and the headers of a response.
+class ResponseHead(NamedTuple):
+    """The head of a response.
 
-    Raises:
-        httpcore.RemoteProtocolError: the head is malformed.
+    Attributes:
+        status: the status code.
+        headers: names and values.
+        length: the declared length of the body, in bytes; None if there is none.
     """
+
+    status: int
+    headers: Headers
+    length: int | None
+
+
+class Fields:
+    """The fields of a head or of trailers, which are checked only once, however many streams have them.
+
+    Args:
+        fields: the fields, as they were received.
+    """
+
+    __slots__ = ("_fields", "_head")
+
+    def __init__(self, fields: Headers) -> None:
+        self._fields = fields
+        self._head: ResponseHead | None = None
+
+    def head(self) -> ResponseHead:
+        """Return them as the head of a response.
+
+        Raises:
+            httpcore.RemoteProtocolError: it is malformed.
+        """
+        if self._head is None:
+            status, headers = _response_head(self._fields)
+            self._head = ResponseHead(status, headers, _declared_length(headers))
+        return self._head
+
+    def interim_status(self) -> int:
+        """Return the status of an interim response.
+
+        Raises:
+            httpcore.RemoteProtocolError: it is malformed.
+        """
+        return _response_head(self._fields)[0]
+
+    def trailers(self) -> Headers:
+        """Return them as trailers.
+
+        Raises:
+            httpcore.RemoteProtocolError: they are malformed.
+        """
+        return _checked(self._fields)
+
+
+def _response_head(fields: Headers) -> tuple[int, Headers]:
+    """Return the status and the headers of a response."""
     name, value = fields[0] if fields else (b"", b"")
     if name != b":status":
         raise _malformed("it doesn't start with :status")
@@ -62,21 +125,8 @@ def response_head(fields: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
     return status, _checked(fields[1:])
 
 
-def trailer_fields(fields: Sequence[tuple[bytes, bytes]]) -> Headers:
-    """Return the trailers of a response.
-
-    Raises:
-        httpcore.RemoteProtocolError: they are malformed.
-    """
-    return _checked(fields)
-
-
-def check_length(headers: Headers) -> int | None:
-    """Return the declared length of a body, in bytes; None if there is none.
-
-    Raises:
-        httpcore.RemoteProtocolError: it isn't a number, or there are several that differ.
-    """
+def _declared_length(headers: Headers) -> int | None:
+    """Return the length that all Content-Length headers agree on."""
     values = {value for name, value in headers if name == b"content-length"}
     if not values:
         return None
@@ -86,8 +136,7 @@ def check_length(headers: Headers) -> int | None:
     return int(lengths.pop())
 
 
-def _checked(fields: Sequence[tuple[bytes, bytes]]) -> Headers:
-    headers = [(bytes(name), bytes(value)) for name, value in fields]
+def _checked(headers: Headers) -> Headers:
     names = [name for name, _ in headers]
     if names and not (_NAME.fullmatch(b"".join(names)) and b"" not in names):
         raise _malformed(_wrong_name(names))

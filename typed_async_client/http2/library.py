@@ -5,11 +5,11 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import h2.settings
-import hpack
 
+from typed_async_client.http2.compression import MAX_HEADER_LIST, PLACEHOLDER, Decoder, Encoder
 from typed_async_client.http2.heads import Headers
 
-__all__ = ["MAX_FRAME_SIZE", "STREAM_WINDOW", "H2State", "ProtocolError", "events", "shown_fields"]
+__all__ = ["MAX_FRAME_SIZE", "STREAM_WINDOW", "H2State", "ProtocolError", "events"]
 
 events = h2.events
 ProtocolError = h2.exceptions.ProtocolError
@@ -23,12 +23,6 @@ _CONNECTION_WINDOW = 16 * 1024 * 1024
 MAX_FRAME_SIZE = 64 * 1024
 """Most bytes in a frame from the server."""
 
-_MAX_HEADER_LIST = 64 * 1024
-"""Most bytes in a head, as HPACK counts them: 32 more for each field."""
-
-_MAX_TABLE = 64 * 1024
-"""Most bytes that the server may have us keep to compress our heads."""
-
 _CONFIG = h2.config.H2Configuration(
     client_side=True,
     header_encoding=None,
@@ -37,11 +31,6 @@ _CONFIG = h2.config.H2Configuration(
     validate_outbound_headers=False,  # they have been checked, and are in lower case already
     normalize_outbound_headers=False,
 )
-
-_LENGTH, _ESCAPE = b"content-length", b"\0"
-_SHORT_COOKIE = 20
-_SECRET = (b"authorization", b"proxy-authorization")
-_UNIQUE = (b":path", b"content-length", b"date")
 
 
 class H2State(h2.connection.H2Connection):
@@ -62,13 +51,13 @@ class H2State(h2.connection.H2Connection):
                 codes.ENABLE_PUSH: 0,
                 codes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
                 codes.MAX_FRAME_SIZE: MAX_FRAME_SIZE,
-                codes.MAX_HEADER_LIST_SIZE: _MAX_HEADER_LIST,
+                codes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
             },
         )
         del self.local_settings[codes.ENABLE_CONNECT_PROTOCOL]  # for servers
         self.max_inbound_frame_size = MAX_FRAME_SIZE
-        self.decoder = _Decoder()
-        self.decoder.max_header_list_size = _MAX_HEADER_LIST
+        self.decoder = Decoder()
+        self._encoder = self.encoder = Encoder()
 
     def start(self) -> None:
         """Prepare the preface: the settings, and a window for the whole connection."""
@@ -105,49 +94,11 @@ class H2State(h2.connection.H2Connection):
     def send_request(self, fields: Headers, *, ends: bool) -> int:
         """Prepare the head of a request; return the number of its stream."""
         stream_id = self.get_next_available_stream_id()
-        self.send_headers(stream_id, [_compressible(*field) for field in fields], end_stream=ends)
-        self.streams[stream_id].request_method = None  # or h2 would check the length of the body
+        self._encoder.fields = fields
+        self.send_headers(stream_id, PLACEHOLDER, end_stream=ends)
         return stream_id
 
     @property
     def stream_limit(self) -> int:
         """How many streams the server allows."""
         return self.remote_settings.max_concurrent_streams
-
-    def bound_table(self) -> None:
-        """Bound the memory that the server may have us use to compress heads."""
-        self.encoder.header_table_size = min(self.encoder.header_table_size, _MAX_TABLE)
-
-
-class _Decoder(hpack.Decoder):
-    """Hides the length of a body from h2, which ends the connection if the length is wrong.
-
-    RFC 9113 section 8.1.1 makes it an error of the stream. ``shown_fields`` undoes it.
-    """
-
-    def decode(self, data: bytes, raw: bool = False) -> list[hpack.HeaderTuple]:  # noqa: FBT001, FBT002 - hpack's own signature
-        """Decode a head."""
-        return [
-            hpack.HeaderTuple(_ESCAPE + field[0], field[1])
-            if field[0] == _LENGTH or field[0][:1] == _ESCAPE
-            else field
-            for field in super().decode(data, raw)
-        ]
-
-
-def shown_fields(fields: object) -> Headers:
-    """Return the fields of an event as the server has sent them."""
-    return [
-        (name[1:] if name[:1] == _ESCAPE else name, value)
-        for name, value in fields or ()  # type: ignore[attr-defined]  # h2's annotation allows str
-    ]
-
-
-def _compressible(name: bytes, value: bytes) -> hpack.HeaderTuple:
-    """Keep secrets, and what differs from request to request, out of the table of HPACK.
-
-    RFC 7541 section 7.1.3. The table makes encoding slower, too, the more is in it.
-    """
-    if name in _SECRET or name in _UNIQUE or (name == b"cookie" and len(value) < _SHORT_COOKIE):
-        return hpack.NeverIndexedHeaderTuple(name, value)
-    return hpack.HeaderTuple(name, value)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import httpcore
 
 from typed_async_client.http2 import frames
+from typed_async_client.http2.compression import decoded_fields
 from typed_async_client.http2.errors import (
     ENHANCE_YOUR_CALM,
     FRAME_SIZE_ERROR,
@@ -16,7 +17,8 @@ from typed_async_client.http2.errors import (
     UnprocessedError,
     describe_code,
 )
-from typed_async_client.http2.library import MAX_FRAME_SIZE, ProtocolError, events, shown_fields
+from typed_async_client.http2.heads import Fields
+from typed_async_client.http2.library import MAX_FRAME_SIZE, ProtocolError, events
 from typed_async_client.http2.session import Session
 from typed_async_client.http2.stream import Stream
 
@@ -24,6 +26,9 @@ __all__ = ["Receiver"]
 
 _GOAWAY = struct.Struct(">LL")
 _HEAD_KINDS = (frames.HEADERS, frames.CONTINUATION, frames.PUSH_PROMISE)
+
+_MESSAGE = frozenset([frames.DATA, frames.HEADERS])
+"""Frames that most responses consist of."""
 
 _OF_STREAM = frozenset(
     [frames.DATA, frames.HEADERS, frames.RST_STREAM, frames.WINDOW_UPDATE, frames.CONTINUATION]
@@ -36,6 +41,9 @@ _FILLERS = frozenset(
 """Frames that bring no request further by themselves."""
 
 _FLOOD = "it sent a flood of {} frames, which bring no request further"
+_LARGE_PART = 256
+"""Bytes from which a part of a body on a stream that has ended isn't counted: its sender pays for it."""
+
 _MOST_DETAIL = 100
 """Most bytes of a reason given with GOAWAY that are shown."""
 
@@ -93,32 +101,45 @@ class Receiver:
                 session.fail(failure, code)
 
     def _receive_frame(self, frame: frames.Frame) -> None:
-        session = self._session
-        session.settle_resets()
-        if session.max_streams is None and frame.kind != frames.SETTINGS:
+        session, kind = self._session, frame.kind
+        if session.has_reset:
+            session.settle_resets()
+        if session.max_streams is None and kind != frames.SETTINGS:
             _check_first(frame)
         self._check(frame)
-        if frame.kind in _FILLERS or frame.kind > frames.CONTINUATION:
-            self._count_filler(frames.name_of(frame.kind))
-        if not self._is_in_head and self._is_ours(frame):
+        if frame.stream_id and frame.stream_id not in session.streams:
+            self._count_stray(frame)
+        if kind not in _MESSAGE and self._is_dealt_with(frame):
             return
-        if frame.kind in _HEAD_KINDS:
+        if kind in _HEAD_KINDS:
             self._is_in_head = not frame.flags & frames.END_HEADERS
-        for event in self._session.h2.receive_data(frame.data):
+        for event in session.h2.receive_data(frame.data):
             handle = self._handlers.get(type(event))
             if handle is not None:
                 handle(self, event)
 
+    def _is_dealt_with(self, frame: frames.Frame) -> bool:
+        """Count a frame that is no part of a message; return whether h2 mustn't see it."""
+        if frame.kind in _FILLERS or frame.kind > frames.CONTINUATION:
+            self._count_filler(frames.name_of(frame.kind))
+        return not self._is_in_head and self._is_ours(frame)
+
     def _check(self, frame: frames.Frame) -> None:
         """Refuse a frame whose header says enough."""
-        if frame.kind == frames.OVERSIZED:
+        kind, _, stream_id, _ = frame
+        if kind == frames.OVERSIZED:
             reason = f"it sent a frame of more than {MAX_FRAME_SIZE} bytes"
             raise _ViolationError(reason, FRAME_SIZE_ERROR)
-        stream_id, opened = frame.stream_id, self._session.h2.highest_outbound_stream_id
-        if frame.kind in _OF_STREAM and (stream_id > opened or stream_id % 2 == 0 < stream_id):
+        opened = self._session.h2.highest_outbound_stream_id
+        if kind in _OF_STREAM and (stream_id > opened or stream_id % 2 == 0 < stream_id):
             raise _ViolationError(
-                f"it sent a {frames.name_of(frame.kind)} frame on a stream that was never opened"
+                f"it sent a {frames.name_of(kind)} frame on a stream that was never opened"
             )
+
+    def _count_stray(self, frame: frames.Frame) -> None:
+        """Count a frame on a stream that has ended: some were on their way, a flood wasn't."""
+        if frame.kind in _OF_STREAM and frame.size < _LARGE_PART:
+            self._count_filler(frames.name_of(frame.kind))
 
     def _count_filler(self, name: str) -> None:
         if not self._session.floods.allows(self._now):
@@ -142,30 +163,34 @@ class Receiver:
         return kind == frames.PRIORITY and frame.stream_id != 0 and size == 5  # noqa: PLR2004 - section 6.3
 
     def _on_head(self, event: Any) -> None:
-        self._deliver(event, Stream.receive_head, shown_fields(event.headers))
+        self._deliver_fields(event, Stream.receive_head)
 
     def _on_interim(self, event: Any) -> None:
-        self._deliver(event, Stream.receive_interim, shown_fields(event.headers))
+        self._deliver_fields(event, Stream.receive_interim)
 
     def _on_trailers(self, event: Any) -> None:
-        self._deliver(event, Stream.receive_trailers, shown_fields(event.headers))
+        self._deliver_fields(event, Stream.receive_trailers)
 
     def _on_data(self, event: Any) -> None:
-        session, size = self._session, event.flow_controlled_length
+        session, data, size = self._session, event.data, event.flow_controlled_length
         session.count_received(size)
-        if event.data or event.stream_ended is not None:
+        if data or event.stream_ended is not None:
             session.floods.progress(size)
         else:
             self._count_filler("empty DATA")
         stream = session.streams.get(event.stream_id)
-        if stream is not None:
-            session.take(stream, size - len(event.data))  # padding
-            self._deliver(event, Stream.receive_part, event.data)
+        if stream is None:
+            return
+        if size > len(data):
+            session.take(stream, size - len(data))  # padding
+        self._deliver(stream, stream.receive_part, data)
 
     def _on_end(self, event: Any) -> None:
         stream = self._session.streams.get(event.stream_id)
-        self._deliver(event, Stream.receive_end)
-        if stream is not None and stream.is_complete and stream.is_sent:
+        if stream is None:
+            return
+        self._deliver(stream, stream.receive_end)
+        if stream.is_complete and stream.is_sent:
             self._session.remove(stream)
 
     def _on_reset(self, event: Any) -> None:
@@ -193,15 +218,16 @@ class Receiver:
         self._session.times_opened += event.stream_id == 0
         self.window_changed = True
 
-    def _deliver(self, event: Any, receive: Callable[..., None], *arguments: Any) -> None:
-        """Pass something to its stream, which ends if it is malformed."""
+    def _deliver_fields(self, event: Any, receive: Callable[[Stream, Fields], None]) -> None:
         stream = self._session.streams.get(event.stream_id)
-        if stream is None:
-            return
-        if arguments and receive is not Stream.receive_part:
+        if stream is not None:
             self._session.floods.progress(0)
+            self._deliver(stream, receive, stream, decoded_fields(event.headers))
+
+    def _deliver(self, stream: Stream, receive: Callable[..., None], *arguments: Any) -> None:
+        """Pass something to a stream, which ends if it is malformed."""
         try:
-            receive(stream, *arguments)
+            receive(*arguments)
         except httpcore.RemoteProtocolError as error:
             self._session.refuse(stream, error.with_traceback(None))
 

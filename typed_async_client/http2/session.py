@@ -44,6 +44,7 @@ class Session:
         failure: why the connection can't be used any more; None as long as it can.
         floods: bounds the frames that bring no request further.
         h2: the state of h2.
+        has_reset: whether streams were reset since the last ``settle_resets()``.
         is_draining: whether it accepts no new request, while the running ones may finish.
         max_streams: how many streams the server allows; None until it has sent its settings.
         streams: the open streams, by number.
@@ -54,12 +55,12 @@ class Session:
         self.failure: Exception | None = None
         self.floods: FloodGuard = FloodGuard(now)
         self.h2: H2State = H2State()
+        self.has_reset: bool = False
         self.is_draining: bool = False
         self.max_streams: int | None = None
         self.streams: dict[int, Stream] = {}
         self.times_opened: int = 0
         self._ended = 0  # streams that h2 hasn't forgotten yet
-        self._has_reset = False
         self._untold = 0  # bytes received since the server was last told that there is room
         self.h2.start()
 
@@ -136,7 +137,7 @@ class Session:
         """End a stream, if it is open, and let the server know."""
         if self._is_open(stream):
             self.h2.reset_stream(stream.id, code)
-            self._has_reset = True
+            self.has_reset = True
         self.remove(stream)
 
     def remove(self, stream: Stream) -> None:
@@ -151,9 +152,8 @@ class Session:
 
     def settle_resets(self) -> None:
         """Have h2 take further frames on streams that were reset for those of ended ones."""
-        if self._has_reset:
-            self._has_reset = False
-            self.h2.forget_closed()
+        self.has_reset = False
+        self.h2.forget_closed()
 
     def count_received(self, size: int) -> None:
         """Give bytes of bodies back to the window of the connection at once.
@@ -178,7 +178,6 @@ class Session:
         """Obey the settings that the server has just sent."""
         limit = self.h2.stream_limit
         self.max_streams = limit if limit <= _LAST_STREAM else _UNLIMITED
-        self.h2.bound_table()
 
     def ping(self) -> None:
         """Ask the server for a sign of life."""

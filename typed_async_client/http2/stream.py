@@ -5,7 +5,7 @@ from collections import deque
 
 import httpcore
 
-from typed_async_client.http2.heads import Headers, check_length, response_head, trailer_fields
+from typed_async_client.http2.heads import Fields, Headers
 from typed_async_client.wire.interim import MAX_INTERIM
 
 __all__ = ["Stream"]
@@ -88,30 +88,28 @@ class Stream:
             self.error = error
         self.wake()
 
-    def receive_interim(self, fields: Headers) -> None:
+    def receive_interim(self, fields: Fields) -> None:
         """Receive an interim response (1xx).
 
         Raises:
             httpcore.RemoteProtocolError: it is malformed, or one of too many.
         """
-        status, _ = response_head(fields)
+        status = fields.interim_status()
         self._interim += 1
         if self._interim > MAX_INTERIM:
             raise httpcore.RemoteProtocolError(f"more than {MAX_INTERIM} interim responses")
         self.got_continue = self.got_continue or status == _CONTINUE
         self.wake()
 
-    def receive_head(self, fields: Headers) -> None:
+    def receive_head(self, fields: Fields) -> None:
         """Receive the head of the response.
 
         Raises:
             httpcore.RemoteProtocolError: it is malformed.
         """
-        status, headers = response_head(fields)
-        self._expected = check_length(headers)
-        if self._has_no_body(status):
-            self._expected = 0
-        self.status, self.headers, self.has_head = status, headers, True
+        head = fields.head()
+        self.status, self.headers, self.has_head = head.status, list(head.headers), True
+        self._expected = 0 if self._has_no_body(head.status) else head.length
         self.wake()
 
     def receive_part(self, part: bytes) -> None:
@@ -127,13 +125,13 @@ class Stream:
             self.parts.append(part)
             self.wake()
 
-    def receive_trailers(self, fields: Headers) -> None:
+    def receive_trailers(self, fields: Fields) -> None:
         """Receive the trailers.
 
         Raises:
             httpcore.RemoteProtocolError: they are malformed.
         """
-        self.trailers.extend(trailer_fields(fields))
+        self.trailers.extend(fields.trailers())
 
     def receive_end(self) -> None:
         """Receive the end of the response.

@@ -8,7 +8,7 @@ import httpcore
 from typed_async_client.pool.failures import explain, is_explained
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import Slot
-from typed_async_client.wire.headers import BodyFraming
+from typed_async_client.wire.headers import body_framing
 
 __all__ = ["COMPLETE", "PooledBody", "has_explicit_end"]
 
@@ -93,15 +93,13 @@ class PooledBody:
             give_back(slot, pooled, clean=clean)
 
 
-def has_explicit_end(
-    request: httpcore.Request, response: httpcore.Response, framing: BodyFraming
-) -> bool:
+def has_explicit_end(request: httpcore.Request, response: httpcore.Response) -> bool:
     """Whether a truncated body can be told from a complete one, RFC 9112 section 6.3."""
     if _has_no_body(request, response):
         return True
     if not response.extensions.get("http_version", b"").startswith(b"HTTP/1."):
         return True
-    return bool(framing.lengths or framing.codings)
+    return any(body_framing(response.headers))
 
 
 def _has_no_body(request: httpcore.Request, response: httpcore.Response) -> bool:

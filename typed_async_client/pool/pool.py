@@ -29,7 +29,6 @@ from typed_async_client.pool.slots import PoolStatistics, Slots
 from typed_async_client.pool.warm_up import WarmUpReport, WarmUps
 from typed_async_client.private import is_stock_pool
 from typed_async_client.unclosed import WarnsUnclosed
-from typed_async_client.wire.headers import body_framing
 from typed_async_client.wire.messages import closing_request, timeout_of
 
 __all__ = ["ConnectionPool", "PoolStatistics"]
@@ -285,8 +284,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
         request = pooled.request
         if self._options.may_multiplex(slot.origin) and not slot.is_multiplexed:
             self._slots.stop_sharing(slot)  # it speaks HTTP/1.1
-        framing = body_framing(response.headers)
-        response.extensions[COMPLETE] = has_explicit_end(request, response, framing) or None
+        response.extensions[COMPLETE] = has_explicit_end(request, response) or None
         if pooled.failed_slot:
             response.extensions.update(pooled.extensions())
         response.stream = PooledBody(response.stream, pooled, slot, self._give_back)

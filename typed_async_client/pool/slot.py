@@ -197,17 +197,14 @@ class Slot:
 
         Until it is connected, it is assumed to speak HTTP/2.
         """
-        if not self.is_multiplexed:
+        http2 = self.connection.http2
+        if http2 is None:
             return True
-        if not self.connection.is_available() or self.is_full:
+        limit = http2.max_streams
+        if limit is not None and len(self.tickets) >= limit:
             return False
-        return not (self.is_retired(now) or self.has_pending_input)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether another request would have to wait for one of its streams to end."""
-        limit = self.http2.max_streams if self.is_multiplexed else None
-        return limit is not None and self.users >= limit
+        is_retired = self.retire_at is not None and now >= self.retire_at
+        return not is_retired and self.connection.is_available() and not self.has_ended
 
     def is_retired(self, now: float) -> bool:
         """Whether it has reached its maximum age."""
