@@ -211,12 +211,17 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         self.flush()
 
     def _shut(self) -> None:
-        """Send what is left, such as the reason, and close the network stream."""
+        """Send what is left, such as the reason, and close the network stream.
+
+        Requests whose heads are left may go elsewhere, so that they mustn't be sent here any more.
+        """
         if self._is_shut:
             return
         self._is_shut = True
-        self.flush()
+        if self._unsent:
+            self.session.take_output()
         self._unsent.clear()
+        self.flush()
         self._stream.abort()
         self.session.release()
         if self._keepalive is not None:
