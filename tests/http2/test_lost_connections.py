@@ -1,7 +1,14 @@
 """The end of a connection at the moment in which a request is being sent on it."""
 
+import asyncio
+
+import httpx
+import pytest
+from frame_builders import ENHANCE_YOUR_CALM, go_away_frame, settings_frame
 from frame_server import FrameServer
 from h2_client_kit import fetch, open_client, result_of
+
+from typed_async_client.testing import FaultServer, Wire
 
 
 async def test_a_request_that_goes_elsewhere_is_not_sent_on_the_ended_connection_too() -> None:
@@ -12,3 +19,33 @@ async def test_a_request_that_goes_elsewhere_is_not_sent_on_the_ended_connection
         assert await result_of(fetch(client, f"{server.url}late", "POST", b"!")) == b"/late!"
         await server.peers[0].wait_closed()
         assert (server.peers[0].streams, server.peers[1].streams) == ([1], [1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (settings_frame() + go_away_frame(0, ENHANCE_YOUR_CALM), "11 (ENHANCE_YOUR_CALM)"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP/1.1"),
+    ],
+    ids=["GOAWAY", "HTTP/1.1"],
+)
+async def test_a_server_that_refuses_at_once_is_not_asked_again(answer: bytes, reason: str) -> None:
+    """Before the first request: the error tells why, and no further connection is opened."""
+    refused = asyncio.Event()
+
+    async def refuse(wire: Wire) -> None:
+        await wire.send(answer)
+        refused.set()
+        await wire.stall()
+
+    async def trace(name: str, _: object) -> None:
+        if name == "connection.connect_tcp.complete":
+            await refused.wait()
+            for _ in range(10):
+                await asyncio.sleep(0)  # the loop receives
+
+    async with FaultServer(refuse) as server, open_client() as client:
+        with pytest.raises(httpx.RemoteProtocolError) as caught:
+            await client.get(server.url, extensions={"trace": trace})
+        assert reason in str(caught.value)
+        assert server.connections == 1

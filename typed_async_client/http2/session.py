@@ -61,6 +61,7 @@ class Session:
         self.streams: dict[int, Stream] = {}
         self.times_opened: int = 0
         self._ended = 0  # streams that h2 hasn't forgotten yet
+        self._has_failed_early = False
         self._untold = 0  # bytes received since the server was last told that there is room
         self.h2.start()
 
@@ -212,6 +213,7 @@ class Session:
         """
         if self.failure is not None:
             return
+        self._has_failed_early = not self.h2.highest_outbound_stream_id
         self.failure = error
         if not self.h2.is_terminated:
             self.h2.close_connection(code)
@@ -228,6 +230,11 @@ class Session:
         h2 keeps a table of its own methods, each of which refers back to it.
         """
         vars(self.h2).clear()
+
+    def raise_early_failure(self) -> None:
+        """Raise what ended the connection before its first request: others would end likewise."""
+        if self.failure is not None and self._has_failed_early:
+            raise _copy(self.failure)
 
     def _finish_request(self, stream: Stream) -> None:
         stream.is_sent = True

@@ -39,9 +39,11 @@ class TurnQueue:
         Raises:
             httpcore.ConnectionNotAvailable: there is no room for it.
             httpcore.ReadTimeout: the server has sent no settings.
+            Exception: the connection has failed before its first request.
         """
         session = self._session
         while not session.has_room:
+            session.raise_early_failure()
             if session.is_draining or session.failure is not None:
                 raise ConnectionEndedError
             if not session.awaits_limit:
