@@ -153,6 +153,10 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
             vars(request)[STARTED] = True
         self._unsent.clear()
 
+    def has_unsent(self, stream: Stream) -> bool:
+        """Whether the head of a request wasn't sent yet."""
+        return any(unsent is stream for unsent, _ in self._unsent)
+
     def wait_writable(self) -> "asyncio.Future[None] | None":
         """Return a future that completes when more may be sent; None if it may be now."""
         future: asyncio.Future[None] | None = self._stream.protocol.wait_writable()

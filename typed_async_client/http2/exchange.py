@@ -94,9 +94,9 @@ class Exchange:
     async def close(self) -> None:
         """End the exchange; a stream that hasn't ended is reset."""
         stream, self.stream = self.stream, None
+        self._timer.stop()
         if stream is None:
             return
-        self._timer.stop()
         upload = self._upload
         if upload is not None and not upload.is_sent:
             upload.cancel()
@@ -199,6 +199,9 @@ class Exchange:
         rest is then sent beside the reading of the response.
         """
         self._connection.flush()  # once the body is begun, the request can't go elsewhere
+        while self._connection.has_unsent(stream) and stream.error is None:
+            await self._wait(stream)  # the connection is lost, and its end is about to be reported
+        self._check(stream)
         upload = self._upload = Upload(self._connection, stream, self._request)
         try:
             upload.start(upload.send)
