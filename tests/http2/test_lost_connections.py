@@ -1,13 +1,18 @@
 """The end of a connection at the moment in which a request is being sent on it."""
 
 import asyncio
+import socket
+import ssl
+import struct
 
 import httpx
 import pytest
-from frame_builders import ENHANCE_YOUR_CALM, go_away_frame, settings_frame
+import trustme
+from frame_builders import ENHANCE_YOUR_CALM, go_away_frame, headers_frame, settings_frame
 from frame_server import FrameServer
-from h2_client_kit import fetch, generated, open_client, result_of
+from h2_client_kit import fetch, generated, is_idle, open_client, result_of
 
+from typed_async_client import AsyncPoolTransport
 from typed_async_client.testing import FaultServer, Wire
 
 
@@ -77,3 +82,59 @@ async def test_a_request_that_is_cancelled_before_its_turn_leaves_no_timer() -> 
         await asyncio.wait(tasks)
     timers = [timer for timer in vars(loop)["_scheduled"] if not timer.cancelled()]
     assert not [timer for timer in timers if timer.when() > loop.time() + 100]
+
+
+class BlockingServer:
+    """One connection over TLS, played without an event loop, so that the client's is blocked meanwhile."""
+
+    def __init__(self, listener: socket.socket, context: ssl.SSLContext) -> None:
+        self._context, self._listener = context, listener
+
+    def accept(self, body: bytes) -> None:
+        """Accept a connection, and receive until the body of a request has arrived."""
+        accepted, _ = self._listener.accept()
+        self._socket = self._context.wrap_socket(accepted, server_side=True)
+        self._socket.sendall(settings_frame())
+        received = b""
+        while body not in received:
+            received += self._socket.recv(65536)
+
+    def respond(self, stream_id: int) -> None:
+        """Send an empty response, ``:status: 200`` in HPACK."""
+        self._socket.sendall(headers_frame(stream_id, b"\x88", end=True))
+
+    def respond_and_reset(self, stream_id: int) -> None:
+        """Send the response and a GOAWAY at once, and reset the connection."""
+        frames = headers_frame(stream_id, b"\x88", end=True) + go_away_frame(stream_id)
+        self._socket.sendall(frames)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+
+async def test_what_has_arrived_over_tls_counts_although_the_connection_was_reset() -> None:
+    """A response, and a GOAWAY that says that the other request, just being sent, wasn't processed."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    trust = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    transport = AsyncPoolTransport(http2=True, verify=trust, trust_env=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+        url = f"https://localhost:{listener.getsockname()[1]}/"
+        async with httpx.AsyncClient(transport=transport) as client:
+            first, second = (BlockingServer(listener, context) for _ in range(2))
+            early = fetch(client, url, "POST", b"early")
+            await asyncio.to_thread(first.accept, b"early")
+            late = fetch(client, url, "POST", b"late")
+            await asyncio.sleep(0)  # it sends at the end of this turn of the loop
+            first.respond_and_reset(1)
+            await asyncio.to_thread(second.accept, b"late")
+            second.respond(1)
+            assert [await result_of(early), await result_of(late)] == [b"", b""]
+            second.close()
+            assert is_idle(client)

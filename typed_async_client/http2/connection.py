@@ -28,6 +28,9 @@ __all__ = ["Http2Connection"]
 
 _CLOSED = "the connection is closed"
 
+_MOST_TURNS = 4
+"""Turns of the event loop in which it reads what has arrived over TLS, from the second on."""
+
 
 class Http2Connection(httpcore.AsyncConnectionInterface):
     """An open connection that speaks HTTP/2.
@@ -139,7 +142,14 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
     def flush_soon(self) -> None:
         """Send what is to be sent at the end of this turn of the event loop."""
         if self._flushing is None:
-            self._flushing = self._loop.call_soon(self.flush)
+            self._flushing = self._loop.call_soon(self._flush_after_input, _MOST_TURNS)
+
+    def _flush_after_input(self, turns: int) -> None:
+        """Send what is to be sent; over TLS, what has arrived is lost if that fails, and is read before."""
+        if turns and self._stream.has_input_at_risk:
+            self._flushing = self._loop.call_soon(self._flush_after_input, turns - 1)
+        else:
+            self.flush()
 
     def flush(self) -> None:
         """Send what is to be sent."""
@@ -152,6 +162,12 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         for _, request in self._unsent:
             vars(request)[STARTED] = True
         self._unsent.clear()
+
+    async def send_now(self) -> None:
+        """Send what is to be sent, after reading what has arrived if that might be lost otherwise."""
+        if self._stream.may_lose_input:
+            await self._stream.let_arrive()
+        self.flush()
 
     def has_unsent(self, stream: Stream) -> bool:
         """Whether the head of a request wasn't sent yet."""
@@ -180,7 +196,8 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         if session.failure is not None:
             self._shut()
         else:
-            self.flush()
+            if self._flushing is None:  # or it follows, once everything has been read
+                self.flush()
             self.turns.give()
 
     def connection_ended(self, error: Exception | None) -> None:

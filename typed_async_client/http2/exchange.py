@@ -198,7 +198,7 @@ class Exchange:
         It returns once the body has been sent, or the server has begun a successful response: the
         rest is then sent beside the reading of the response.
         """
-        self._connection.flush()  # once the body is begun, the request can't go elsewhere
+        await self._connection.send_now()  # once the body is begun, the request can't go elsewhere
         while self._connection.has_unsent(stream) and stream.error is None:
             await self._wait(stream)  # the connection is lost, and its end is about to be reported
         self._check(stream)

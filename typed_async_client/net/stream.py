@@ -170,10 +170,15 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
         if writable is not None:
             await self._wait_writable(writable, timeout)
 
+    @property
+    def has_input_at_risk(self) -> bool:
+        """Whether something has arrived that the event loop hasn't read, and a write may lose."""
+        sock = self.get_extra_info("socket") if self.may_lose_input else None
+        return sock is not None and is_socket_readable(sock)
+
     async def let_arrive(self) -> None:
         """Let the event loop read what TLS data has arrived: it is lost if a write fails."""
-        sock = self.get_extra_info("socket")
-        if sock is not None and is_socket_readable(sock):
+        if self.has_input_at_risk:
             for _ in range(2):  # the loop reads after the first, and this task runs before that
                 await asyncio.sleep(0)
 
