@@ -148,3 +148,15 @@ def test_the_limit_of_a_head_holds_each_time(times: int) -> None:
     for _ in range(times):
         with pytest.raises(hpack.OversizedHeaderListError):
             decoder.decode(large)
+
+
+def test_a_header_that_differs_each_time_is_kept_out_of_the_table() -> None:
+    """After a few values; otherwise it would push out the others, and nothing could be remembered."""
+    encoder, decoder = Encoder(), hpack.Decoder()
+    entries = []
+    for number in range(30):
+        encoder.fields = [(b":method", b"GET"), (b"accept", b"text/x"), (b"x-id", b"%d" % number)]
+        assert decoder.decode(encoder.encode(()), raw=True) == encoder.fields
+        entries.append(len(encoder.header_table.dynamic_entries))
+    assert entries[10:] == [entries[10]] * 20
+    assert entries[10] < 12
