@@ -13,6 +13,7 @@ def _has(program: str) -> bool:
     return shutil.which(program, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin") is not None
 
 
+@pytest.mark.bulk
 @pytest.mark.skipif(not _has("nginx"), reason="nginx isn't installed")
 def test_a_short_comparison_has_a_row_for_each_client(tmp_path: Path) -> None:
     """Ours and httpx, in each of the tables: with one stream and with two, and large bodies."""

@@ -202,10 +202,24 @@ async def test_interim_responses_count_together() -> None:
         task, other = fetch(client, server.url), fetch(client, server.url)
         peer = await server.peer()
         await peer.until(lambda: peer.ended == [1, 3])
-        await peer.send(peer.head(1, 103, ("link", "y" * 12_000)) * 1000)
+        await peer.send(peer.head(1, 103, ("link", "y" * 12_000)) * 25)
         assert isinstance(await result_of(task), httpx.RemoteProtocolError)
         await peer.send(peer.response(3, b"fine"))
         assert await result_of(other) == b"fine"
+
+
+async def test_large_heads_on_a_stream_that_was_reset_are_a_flood_sooner() -> None:
+    """Each of them takes time to decode."""
+    async with FrameServer().open() as server, open_client(ONE_CONNECTION) as client:
+        first, other = fetch(client, server.url), fetch(client, server.url)
+        peer = await server.peer()
+        await peer.until(lambda: len(peer.ended) == 2)
+        first.cancel()
+        await peer.until(lambda: 1 in peer.resets)
+        await peer.send(peer.head(1, 103, ("link", "y" * 12_000)) * 100)
+        error = await result_of(other)
+        assert isinstance(error, httpx.RemoteProtocolError)
+        assert "a flood of HEADERS frames" in str(error)
 
 
 @pytest.mark.parametrize("kind", ["RST_STREAM", "HEADERS", "DATA"])

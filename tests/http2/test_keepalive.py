@@ -111,6 +111,7 @@ async def test_a_blocked_loop_is_not_held_against_the_server() -> None:
         task = fetch(client, server.url)
         peer = await server.peer()
         await peer.until(lambda: len(peer.ended) == 1)
+        await turns()
         advance(5.0)
         await peer.until(lambda: pings(peer) == 1)
         await peer.send(ping_frame(b"anything"))

@@ -1,1 +1,1 @@
-"""What httpcore's HTTP/2 lacks: graceful shutdown, and cleanup after abandoned streams."""
+"""HTTP/2, RFC 9113: the protocol is h2's, the exchanges on it are ours."""

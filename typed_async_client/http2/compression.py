@@ -29,6 +29,9 @@ _MAX_TABLE = 64 * 1024
 _MOST_KNOWN, _MAX_KNOWN_SIZE = 128, 1024
 """How many results are remembered, and up to how many encoded bytes each."""
 
+_MOST_VALUES = 8
+"""Values of a name after which more of them are kept out of the table: they differ each time."""
+
 _INDEXING_MASK, _INDEXING = 0xC0, 0x40
 """The first bits of a field that is added to the table, RFC 7541 section 6.2.1."""
 
@@ -49,6 +52,7 @@ class Encoder(hpack.Encoder):
         super().__init__()
         self.fields: Headers = []
         self._known: dict[tuple[bytes, bytes], bytes] = {}
+        self._values: dict[bytes, int] = {}  # how many values of a name were added to the table
 
     @property
     def header_table_size(self) -> int:
@@ -72,9 +76,14 @@ class Encoder(hpack.Encoder):
         return b"".join(blocks)
 
     def _encode_new(self, field: tuple[bytes, bytes]) -> bytes:
-        block = super().encode([_compressible(*field)])
+        name = field[0]
+        varies = self._values.get(name, 0) >= _MOST_VALUES
+        block = super().encode(
+            [hpack.NeverIndexedHeaderTuple(*field) if varies else _compressible(*field)]
+        )
         if block[0] & _INDEXING_MASK == _INDEXING:
             self._known.clear()  # the positions in the table have changed
+            _remember(self._values, name, self._values.get(name, 0) + 1)
         elif len(block) <= _MAX_KNOWN_SIZE:
             _remember(self._known, field, block)
         return block
@@ -139,7 +148,7 @@ def _is_same(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
 
 
 def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
-    if len(known) >= _MOST_KNOWN:
+    if len(known) >= _MOST_KNOWN and key not in known:
         known.clear()
     known[key] = value
 

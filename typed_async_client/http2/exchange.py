@@ -1,5 +1,6 @@
 """One request and its response on an HTTP/2 connection."""
 
+import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ from typed_async_client.wire.trace import HTTP2_LOGGER, Trace, is_traced, run_tr
 from typed_async_client.wording import describe_timeout
 
 if TYPE_CHECKING:
+    import asyncio
     from collections import deque
 
     from typed_async_client.http2.connection import Http2Connection
@@ -61,7 +63,14 @@ class Exchange:
             if not connection.session.has_room:
                 await connection.turns.wait(request, self._timer)
             stream = self._open()
-            await (self._send_traced(stream) if self._is_traced else self._send(stream))
+            if self._is_traced:
+                await self._send_traced(stream)
+            else:
+                connection.flush_soon()  # the head goes together with the beginning of the body
+                if not stream.is_sent:
+                    await self._send_body(stream)
+                while not stream.has_head:
+                    await self._changed(stream)
         except BaseException as error:
             if isinstance(error, UnprocessedError):
                 error.is_body_untouched = self._upload is None or not self._upload.parts.is_begun
@@ -85,7 +94,9 @@ class Exchange:
             self._check(stream)
             if stream.is_complete:
                 return b""
-            await self._wait(stream)
+            await self._changed(stream)
+            if self._is_traced:
+                await self._report_settings()
         part = stream.parts.popleft() if len(stream.parts) == 1 else _join(stream.parts)
         if self._connection.session.take(stream, len(part)):
             self._connection.flush_soon()
@@ -136,13 +147,6 @@ class Exchange:
         if self._is_traced:
             self._connection.watch_settings(self.stream)
         return self.stream
-
-    async def _send(self, stream: Stream) -> None:
-        """Send the head together with the beginning of the body, and receive a head."""
-        self._connection.flush_soon()
-        if not stream.is_sent:
-            await self._send_body(stream)
-        await self._receive_head(stream)
 
     async def _send_traced(self, stream: Stream) -> None:
         """Send the head, send the body, and receive a head, each of which is reported."""
@@ -200,7 +204,9 @@ class Exchange:
         """
         await self._connection.send_now()  # once the body is begun, the request can't go elsewhere
         while self._connection.has_unsent(stream) and stream.error is None:
-            await self._wait(stream)  # the connection is lost, and its end is about to be reported
+            await self._changed(
+                stream
+            )  # the connection is lost, and its end is about to be reported
         self._check(stream)
         upload = self._upload = Upload(self._connection, stream, self._request)
         try:
@@ -210,7 +216,9 @@ class Exchange:
             raise
         upload.call_at_end(lambda _: stream.wake())
         while not (upload.has_ended or stream.error or stream.has_head):
-            await self._wait(stream)
+            await self._changed(stream)
+            if self._is_traced:
+                await self._report_settings()
         is_wanted = stream.status < _FIRST_UNWANTED_STATUS and not stream.is_complete
         if is_wanted and stream.error is None and not upload.has_ended:
             return
@@ -218,11 +226,10 @@ class Exchange:
         upload.raise_error()
 
     async def _receive_head(self, stream: Stream) -> Stream:
-        if self._is_traced:
-            await self._report_settings()
+        await self._report_settings()
         while not stream.has_head:
-            self._check(stream)
-            await self._wait(stream)
+            await self._changed(stream)
+            await self._report_settings()
         return stream
 
     def _check(self, stream: Stream) -> None:
@@ -232,24 +239,20 @@ class Exchange:
         if stream.error is not None:
             raise stream.error
 
-    async def _wait(self, stream: Stream) -> None:
-        """Wait until something changes; while the body is being sent, without a timeout.
+    def _changed(self, stream: Stream) -> "asyncio.Future[None]":
+        """Return a future that completes at the next change; while a body is being sent, it never times out.
 
-        If nothing at all was received on the connection meanwhile, it may be dead: its requests keep
-        waiting, but it accepts no new ones.
+        Raises:
+            Exception: what the request fails with.
         """
-        connection = self._connection
-        received = connection.received
+        self._check(stream)
         is_sending = self._upload is not None and not self._upload.has_ended
         timeout = None if is_sending else timeout_of(self._request, "read")
-        try:
-            await self._timer.limit(stream.changed(), timeout, httpcore.ReadTimeout)
-        except httpcore.ReadTimeout:
-            if connection.received == received:
-                connection.session.is_draining = True
-            raise
-        if self._is_traced:
-            await self._report_settings()
+        connection = (
+            self._connection
+        )  # not the exchange, which has the timer: they would be a cycle
+        timed_out = functools.partial(_timed_out, connection, connection.received)
+        return self._timer.limit(stream.changed(), timeout, timed_out)
 
     async def _report_settings(self) -> None:
         """Report the settings that the server has sent."""
@@ -268,6 +271,17 @@ class Exchange:
         if self._upload is not None:
             await self._upload.wait()
             self._upload.report_error()
+
+
+def _timed_out(connection: "Http2Connection", received: int, message: str) -> httpcore.ReadTimeout:
+    """Return the error of a request that has waited since so many bytes were received.
+
+    If nothing at all was received on the connection meanwhile, it may be dead: its requests keep waiting,
+    but it accepts no new ones.
+    """
+    if connection.received == received:
+        connection.session.is_draining = True
+    return httpcore.ReadTimeout(message)
 
 
 def _join(parts: "deque[bytes]") -> bytes:

@@ -29,11 +29,16 @@ class FloodGuard:
         self._allowance: float = _MOST
         self._at = now
 
-    def allows(self, now: float) -> bool:
-        """Count a frame that brings no request further; return whether it is still harmless."""
+    def allows(self, now: float, size: int = 0) -> bool:
+        """Count a frame that brings no request further; return whether it is still harmless.
+
+        Args:
+            now: monotonic seconds.
+            size: bytes that cost work.
+        """
         self._allowance += (now - self._at) * _PER_SECOND
         self._at = now
-        self._allowance = min(self._allowance, _MOST) - 1
+        self._allowance = min(self._allowance, _MOST) - 1 - size / _BYTES_PER_FRAME
         return self._allowance >= 0
 
     def progress(self, size: int) -> None:

@@ -45,7 +45,7 @@ class H2State(h2.connection.H2Connection):
     def __init__(self) -> None:
         super().__init__(_CONFIG)
         codes = h2.settings.SettingCodes
-        self.local_settings = h2.settings.Settings(
+        self.local_settings: h2.settings.Settings = h2.settings.Settings(
             client=True,
             initial_values={
                 codes.ENABLE_PUSH: 0,
@@ -56,8 +56,8 @@ class H2State(h2.connection.H2Connection):
         )
         del self.local_settings[codes.ENABLE_CONNECT_PROTOCOL]  # for servers
         self.max_inbound_frame_size = MAX_FRAME_SIZE
-        self.decoder = Decoder()
-        self._encoder = self.encoder = Encoder()
+        self.decoder: Decoder = Decoder()
+        self.encoder: Encoder = Encoder()
 
     def start(self) -> None:
         """Prepare the preface: the settings, and a window for the whole connection."""
@@ -94,7 +94,7 @@ class H2State(h2.connection.H2Connection):
     def send_request(self, fields: Headers, *, ends: bool) -> int:
         """Prepare the head of a request; return the number of its stream."""
         stream_id = self.get_next_available_stream_id()
-        self._encoder.fields = fields
+        self.encoder.fields = fields
         self.send_headers(stream_id, PLACEHOLDER, end_stream=ends)
         return stream_id
 

@@ -42,7 +42,7 @@ _FILLERS = frozenset(
 
 _FLOOD = "it sent a flood of {} frames, which bring no request further"
 _LARGE_PART = 256
-"""Bytes from which a part of a body on a stream that has ended isn't counted: its sender pays for it."""
+"""Bytes from which a part of a body on a stream that has ended isn't counted."""
 
 _MOST_DETAIL = 100
 """Most bytes of a reason given with GOAWAY that are shown."""
@@ -137,12 +137,17 @@ class Receiver:
             )
 
     def _count_stray(self, frame: frames.Frame) -> None:
-        """Count a frame on a stream that has ended: some were on their way, a flood wasn't."""
-        if frame.kind in _OF_STREAM and frame.size < _LARGE_PART:
+        """Count a frame on a stream that has ended: some were on their way, a flood wasn't.
+
+        A large part of a body isn't counted, for which its sender pays; a head has to be decoded.
+        """
+        if frame.kind in _HEAD_KINDS:
+            self._count_filler(frames.name_of(frame.kind), frame.size)
+        elif frame.kind in _OF_STREAM and frame.size < _LARGE_PART:
             self._count_filler(frames.name_of(frame.kind))
 
-    def _count_filler(self, name: str) -> None:
-        if not self._session.floods.allows(self._now):
+    def _count_filler(self, name: str, size: int = 0) -> None:
+        if not self._session.floods.allows(self._now, size):
             raise _ViolationError(_FLOOD.format(name), ENHANCE_YOUR_CALM)
 
     def _is_ours(self, frame: frames.Frame) -> bool:

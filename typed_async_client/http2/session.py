@@ -147,7 +147,7 @@ class Session:
             return
         self.h2.open_streams = len(self.streams)
         self._ended += 1
-        if self._ended >= _FORGET_EVERY + len(self.streams):
+        if self._ended >= _FORGET_EVERY + len(self.streams) // 4:
             self.h2.forget_closed()
             self._ended = 0
 

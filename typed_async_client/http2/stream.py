@@ -13,6 +13,9 @@ __all__ = ["Stream"]
 _CONTINUE, _FINAL = 100, 200
 _WITHOUT_BODY = (204, 304)
 
+_NONE_YET: Headers = []
+"""Stays empty: hundreds of streams may wait, and the garbage collector traverses what each of them has."""
+
 
 class Stream:
     """One stream, from the request to the end of the response.
@@ -58,14 +61,14 @@ class Stream:
         self.error: Exception | None = None
         self.got_continue: bool = False
         self.has_head: bool = False
-        self.headers: Headers = []
+        self.headers: Headers = _NONE_YET
         self.id: int = stream_id
         self.is_complete: bool = False
         self.is_sent: bool = False
         self.parts: deque[bytes] = deque()
         self.status: int = 0
         self.taken: int = 0
-        self.trailers: Headers = []
+        self.trailers: Headers = _NONE_YET
         self._expected: int | None = None
         self._interim = 0
         self._method = method
@@ -109,6 +112,7 @@ class Stream:
         """
         head = fields.head()
         self.status, self.headers, self.has_head = head.status, list(head.headers), True
+        self.trailers = []
         self._expected = 0 if self._has_no_body(head.status) else head.length
         self.wake()
 

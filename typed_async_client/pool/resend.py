@@ -14,7 +14,6 @@ from typed_async_client.http2.errors import (
     ConnectionFullError,
     UnprocessedError,
 )
-from typed_async_client.libraries import is_from
 from typed_async_client.policies.classify import is_idempotent
 from typed_async_client.pool.failures import message_of
 from typed_async_client.pool.slot import Key, Origin, Slot
@@ -170,7 +169,7 @@ class PooledRequest:
         if not may_send_again:
             if isinstance(error, UnprocessedError) and self._log is not None:
                 self._log.is_refused = self.resends == 0
-            return _blame_server(error)
+            return _as_httpcore(error)
         self.failed_slot = slot.number
         return None
 
@@ -235,10 +234,8 @@ def _was_never_sent(slot: Slot, error: BaseException, *, was_written: bool) -> b
     return isinstance(error, _CONNECTION_LOST)
 
 
-def _blame_server(error: BaseException) -> BaseException:
-    """Return the error of a server or proxy in a class of httpcore."""
-    if is_from(error, "socksio"):
-        return httpcore.ProxyError(f"no valid answer of a SOCKS proxy: {error}")
+def _as_httpcore(error: BaseException) -> BaseException:
+    """Return the error in a class of httpcore, which is what a caller knows."""
     if isinstance(error, UnprocessedError):
         return httpcore.RemoteProtocolError(str(error))
     return error

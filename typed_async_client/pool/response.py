@@ -85,7 +85,7 @@ class WholeResponse(BoundedResponse):
         return stream_under(self.stream) is self._raw_body
 
     def _is_encoded(self) -> bool:
-        return any(name.lower() == b"content-encoding" for name, _ in self.headers.raw)
+        return "content-encoding" in self.headers
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -20,10 +20,10 @@ try:
         SOCKS5ReplyCode,
         SOCKS5UsernamePasswordRequest,
     )
-except ImportError as missing:
+except ImportError as _missing:
     raise ImportError(
         "a SOCKS proxy needs an extra: pip install 'typed-async-client[socks]'"
-    ) from missing
+    ) from _missing
 
 from typed_async_client.hosts import without_zone
 from typed_async_client.pool.handshake import HandshakeStream

@@ -6,6 +6,9 @@ from typing import NamedTuple
 __all__ = ["BodyFraming", "body_framing", "has_close", "has_keep_alive", "with_close"]
 
 
+_LENGTH_SIZE, _CODING_SIZE = len(b"content-length"), len(b"transfer-encoding")
+
+
 class BodyFraming(NamedTuple):
     """The headers that define where a body ends, RFC 9112 section 6.
 
@@ -23,10 +26,10 @@ def body_framing(headers: Iterable[tuple[bytes, bytes]]) -> BodyFraming:
     lengths: list[bytes] = []
     codings: list[bytes] = []
     for name, value in headers:
-        lowered = name.lower()
-        if lowered == b"content-length":
+        size = len(name)  # looked at first, for every message
+        if size == _LENGTH_SIZE and name.lower() == b"content-length":
             lengths.append(value)
-        elif lowered == b"transfer-encoding":
+        elif size == _CODING_SIZE and name.lower() == b"transfer-encoding":
             codings.append(value.strip(b" \t").lower())
     return BodyFraming(lengths, codings)
 

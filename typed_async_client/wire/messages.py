@@ -17,7 +17,6 @@ from typed_async_client.wire.headers import with_close
 __all__ = [
     "REPLAYABLE_BODIES",
     "STARTED",
-    "OpenedError",
     "TrustedRequest",
     "TrustedResponse",
     "closing_request",
@@ -49,10 +48,6 @@ def closing_request(request: httpcore.Request) -> httpcore.Request:
     changed = copy.copy(request)
     changed.headers = with_close(request.headers)
     return changed
-
-
-class OpenedError(Exception):
-    """A connection is open, and there is no request to send on it; no caller sees this."""
 
 
 def opening_request(url: httpcore.URL, timeouts: Mapping[str, float | None]) -> httpcore.Request:
