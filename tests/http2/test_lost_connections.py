@@ -26,6 +26,17 @@ async def test_a_request_that_goes_elsewhere_is_not_sent_on_the_ended_connection
         assert (server.peers[0].streams, server.peers[1].streams) == ([1], [1])
 
 
+async def test_a_goaway_that_disowns_a_begun_response_is_told_as_any_other_failure() -> None:
+    """The server has processed the request, whatever it says: the error names the request and the server."""
+    async with FrameServer().open() as server, open_client() as client:
+        task = fetch(client, server.url)
+        peer = await server.peer()
+        await peer.until(lambda: peer.ended == [1])
+        await peer.send(peer.head(1), peer.data(1, b"part"), go_away_frame(0))
+        with pytest.raises(httpx.RemoteProtocolError, match=r"^GET: no complete response from 127"):
+            await task
+
+
 async def test_a_generator_is_not_begun_on_a_connection_that_is_lost() -> None:
     """It can't be read twice, and nothing was sent: it goes elsewhere untouched."""
     async with FrameServer(by_hand=0).open() as server, open_client() as client:

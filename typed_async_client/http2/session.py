@@ -193,7 +193,8 @@ class Session:
         """
         self.is_draining = True
         for stream in [one for one in self.streams.values() if one.id > last_stream_id]:
-            stream.fail(UnprocessedError("the server shut down without processing the request"))
+            kind = httpcore.RemoteProtocolError if stream.has_head else UnprocessedError
+            stream.fail(kind("the server shut down without processing the request"))
             self.reset(stream)
         if code != NO_ERROR:
             reason = f"the server closed the connection with error code {describe_code(code)}"
