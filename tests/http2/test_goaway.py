@@ -16,7 +16,7 @@ from frame_builders import (
     go_away_frame,
     window_frame,
 )
-from frame_server import FrameServer
+from frame_server import FramePeer, FrameServer
 from h2_client_kit import ONE_CONNECTION, fetch, generated, open_client, quiet_loop, result_of
 
 BODIES = ["none", "bytes", "generator"]
@@ -230,3 +230,17 @@ async def test_a_last_id_that_grows_revives_nothing() -> None:
         results = [await result_of(task) for task in tasks]
         assert results[1:] == [b"/1body", b"/2body"]
         assert results[0] == b"first" or isinstance(results[0], httpx.RemoteProtocolError)
+
+
+async def test_a_server_that_asks_for_calm_is_not_asked_again_and_again() -> None:
+    """A request that it hasn't processed is sent once more, not on ten more connections."""
+
+    async def ask_for_calm(peer: FramePeer, _: int) -> None:
+        await peer.send(go_away_frame(0, ENHANCE_YOUR_CALM))
+
+    server = FrameServer(0, responder=ask_for_calm)
+    async with server.open(), open_client() as client:
+        error = await result_of(fetch(client, server.url, "POST", b"x"))
+        assert isinstance(error, httpx.RemoteProtocolError)
+        assert "11 (ENHANCE_YOUR_CALM)" in str(error)
+        assert len(server.peers) == 2

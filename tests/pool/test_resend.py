@@ -40,10 +40,11 @@ def reused_slot(*, written: int = 9) -> Slot:
     return slot
 
 
-def unprocessed(*, is_body_untouched: bool = False) -> UnprocessedError:
+def unprocessed(*, is_body_untouched: bool = False, is_graceful: bool = False) -> UnprocessedError:
     """Build the error of a request that the server hasn't processed."""
     error = UnprocessedError("the server refused the stream without processing it")
     error.is_body_untouched = is_body_untouched
+    error.is_graceful = is_graceful
     return error
 
 
@@ -56,10 +57,11 @@ def test_a_refused_request_is_resent_more_often_if_its_connections_drain(
     pooled = pooled_request()
     for number in range(1, limit + 1):
         slot = shared_slot(number, drains=drains)
-        assert pooled.record_failure(slot, unprocessed(), received=0, written=0) is None
+        error = unprocessed(is_graceful=drains)
+        assert pooled.record_failure(slot, error, received=0, written=0) is None
         assert (pooled.refusals, pooled.failed_slot) == (number, number)
     slot = shared_slot(limit + 1, drains=drains)
-    failure = pooled.record_failure(slot, unprocessed(), received=0, written=0)
+    failure = pooled.record_failure(slot, unprocessed(is_graceful=drains), received=0, written=0)
     assert type(failure) is httpcore.RemoteProtocolError
     assert (pooled.refusals, pooled.failed_slot) == (limit, limit)
 

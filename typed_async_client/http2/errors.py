@@ -51,9 +51,11 @@ class UnprocessedError(httpcore.RemoteProtocolError):
     Attributes:
         is_body_untouched: whether nothing was taken from the source of the body, so that the
             request may be sent elsewhere even if it can't be read twice.
+        is_graceful: whether the server was shutting down in good order, and not because of an error.
     """
 
     is_body_untouched: bool = False
+    is_graceful: bool = False
 
 
 def describe_code(code: int) -> str:

@@ -193,8 +193,7 @@ class Session:
         """
         self.is_draining = True
         for stream in [one for one in self.streams.values() if one.id > last_stream_id]:
-            kind = httpcore.RemoteProtocolError if stream.has_head else UnprocessedError
-            stream.fail(kind("the server shut down without processing the request"))
+            stream.fail(_unprocessed(stream, code, detail))
             self.reset(stream)
         if code != NO_ERROR:
             reason = f"the server closed the connection with error code {describe_code(code)}"
@@ -251,3 +250,15 @@ def _copy(error: Exception) -> Exception:
     copied = copy.copy(error)
     copied.__cause__ = error.__cause__
     return copied
+
+
+def _unprocessed(stream: Stream, code: int, detail: str) -> Exception:
+    """Return the error of a stream that a GOAWAY excludes."""
+    reason = "the server shut down without processing the request"
+    if code != NO_ERROR:
+        reason += f", with error code {describe_code(code)}{detail}"
+    if stream.has_head:
+        return httpcore.RemoteProtocolError(reason)
+    error = UnprocessedError(reason)
+    error.is_graceful = code == NO_ERROR
+    return error

@@ -13,6 +13,7 @@ from typed_async_client.wire.messages import timeout_of
 __all__ = ["TurnQueue"]
 
 _NO_TURN = "the server had not said how many requests it allows"
+_NONE_ALLOWED = "the server allowed no request at all"
 
 
 class TurnQueue:
@@ -52,13 +53,18 @@ class TurnQueue:
             self._waiting.append(turn)
             try:
                 timeout = timeout_of(request, "read")
-                await timer.limit(turn, timeout, lambda _: httpcore.ReadTimeout(_NO_TURN))
+                await timer.limit(turn, timeout, self._timed_out)
             except BaseException:
                 self.give()
                 raise
             finally:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
+
+    def _timed_out(self, _: str) -> httpcore.ReadTimeout:
+        return httpcore.ReadTimeout(
+            _NO_TURN if self._session.max_streams is None else _NONE_ALLOWED
+        )
 
     def give(self) -> None:
         """Let those look again who wait for their turn."""

@@ -204,7 +204,7 @@ class PooledRequest:
         if not (is_untouched or isinstance(self.request.stream, REPLAYABLE_BODIES)):
             return False
         if isinstance(error, UnprocessedError):
-            if slot.is_draining:
+            if error.is_graceful:
                 may_send_again = self.refusals < _MAX_DRAINING_REFUSALS
             else:
                 may_send_again, self._was_refused = not self._was_refused, True
