@@ -60,7 +60,7 @@ class Exchange:
         try:
             if not connection.is_opened:
                 await connection.send_preface(request)
-            if not connection.session.has_room:
+            if connection.turns.is_waited_for or not connection.session.has_room:
                 await connection.turns.wait(request, self._timer)
             stream = self._open()
             if self._is_traced:

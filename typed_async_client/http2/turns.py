@@ -30,6 +30,11 @@ class TurnQueue:
         self._session = session
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether requests wait, which go before those that come now."""
+        return bool(self._waiting)
+
     async def wait(self, request: httpcore.Request, timer: WaitTimer) -> None:
         """Wait until another stream may be opened, if the server hasn't said how many may be.
 
@@ -42,14 +47,14 @@ class TurnQueue:
             httpcore.ReadTimeout: the server has sent no settings.
             Exception: the connection has failed before its first request.
         """
-        session = self._session
-        while not session.has_room:
+        session, is_newcomer = self._session, True
+        while not session.has_room or (is_newcomer and self._waiting):
             session.raise_early_failure()
             if session.is_draining or session.failure is not None:
                 raise ConnectionEndedError
             if not session.awaits_limit:
                 raise ConnectionFullError
-            turn = asyncio.get_running_loop().create_future()
+            turn, is_newcomer = asyncio.get_running_loop().create_future(), False
             self._waiting.append(turn)
             try:
                 timeout = timeout_of(request, "read")

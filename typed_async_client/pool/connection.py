@@ -11,7 +11,7 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.net.deadline import time_limit
+from typed_async_client.net.deadline import Deadline
 from typed_async_client.pool.opening import Dialer, Opening
 from typed_async_client.pool.options import ConnectionOptions, ExchangeFactory
 from typed_async_client.wire.messages import timeout_of
@@ -55,7 +55,8 @@ class PoolConnection(httpcore.AsyncConnectionInterface):
         self.on_room: Callable[[], None] | None = None
         self.owner: object = None
         self._failed = False
-        self._opening = asyncio.Lock()
+        self._is_opening = False
+        self._waiting: list[asyncio.Future[None]] = []  # until another request has opened it
         self._openers = 0  # requests that open it, or wait for that
         self._prepare = dialer.prepare
 
@@ -135,25 +136,38 @@ class PoolConnection(httpcore.AsyncConnectionInterface):
     async def _ensure_open(self, request: httpcore.Request) -> None:
         """Open it, or wait until another request has; if that one is cancelled, the next one opens it."""
         self._openers += 1
+        deadline = Deadline(timeout_of(request, "connect"))
         try:
-            await self._acquire_opening_lock(request)
-            try:
-                if self.exchange is None:
-                    await self._open(request)
-            finally:
-                self._opening.release()
+            while self.exchange is None:
+                if self._is_opening:
+                    await self._wait_for_opening(deadline)
+                else:
+                    await self._open_for_all(request)
         finally:
             self._openers -= 1
             self._failed = self._failed or (self.exchange is None and not self._openers)
 
-    async def _acquire_opening_lock(self, request: httpcore.Request) -> None:
-        """Wait while another request opens the connection, for at most the connect timeout."""
-        timeout = timeout_of(request, "connect")
+    async def _wait_for_opening(self, deadline: Deadline) -> None:
+        """Wait while another request opens the connection, until the deadline of this one."""
+        opened = asyncio.get_running_loop().create_future()
+        self._waiting.append(opened)
         try:
-            async with time_limit(timeout):
-                await self._opening.acquire()
+            async with deadline.limit():
+                await opened
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("another request was still opening it") from error
+
+    async def _open_for_all(self, request: httpcore.Request) -> None:
+        """Open the connection; those that wait for it go on in order, all in the same turn."""
+        self._is_opening = True
+        try:
+            await self._open(request)
+        finally:
+            self._is_opening = False
+            waiting, self._waiting = self._waiting, []
+            for opened in waiting:
+                if not opened.done():
+                    opened.set_result(None)
 
     async def _open(self, request: httpcore.Request) -> None:
         if self._failed:
