@@ -227,14 +227,14 @@ async def test_connections_that_just_end_lose_no_request_that_was_not_sent(
 
 
 async def test_requests_on_a_cold_connection_are_served_in_order() -> None:
-    """One at a time, however many have come before the server has said so."""
+    """Two at a time, however many have come before the server has said so."""
     paths: list[str] = []
 
     async def answer(peer: FramePeer, stream_id: int) -> None:
         paths.append(peer.heads[stream_id][":path"])
         await peer.send(peer.response(stream_id, b"ok"))
 
-    server = FrameServer(0, {MAX_CONCURRENT_STREAMS: 1}, answer)
+    server = FrameServer(0, {MAX_CONCURRENT_STREAMS: 2}, answer)
     async with server.open(), open_client(ONE_CONNECTION) as client:
         tasks = [fetch(client, f"{server.url}{number:03}") for number in range(100)]
         await asyncio.gather(*tasks)
