@@ -236,7 +236,7 @@ async def test_requests_on_a_cold_connection_are_served_in_order() -> None:
 
     server = FrameServer(0, {MAX_CONCURRENT_STREAMS: 2}, answer)
     async with server.open(), open_client(ONE_CONNECTION) as client:
-        tasks = [fetch(client, f"{server.url}{number:03}") for number in range(100)]
+        tasks = [fetch(client, f"{server.url}{number:03}") for number in range(200)]
         await asyncio.gather(*tasks)
         assert paths == sorted(paths)
         assert len(server.peers) == 1
