@@ -132,3 +132,23 @@ def test_a_full_connection_is_shared_again_when_a_request_has_left_it() -> None:
 def _connect_with_limit(slot: Slot, streams: int) -> None:
     slot.connection.connect(speaks_h2=True)
     slot.http2.max_streams = streams
+
+
+def test_a_connection_is_joined_by_as_many_as_the_last_one_took() -> None:
+    """Before it is connected, once a request has found another one full."""
+    pool = FakePool(max_connections=5)
+    first = pool.must_take(H2)
+    assert [pool.take(H2) for _ in range(3)] == [first] * 3
+    _connect_with_limit(first, 2)
+    pool.slots.stop_sharing(first)
+    second = pool.must_take(H2)
+    assert second is not first
+    assert pool.take(H2) is second
+    third = pool.must_take(H2)
+    assert third not in {first, second}
+    _connect_with_limit(third, 4)
+    pool.slots.on_room(third.key)
+    assert third.on_room is not None
+    third.on_room(third)
+    assert [pool.take(H2) for _ in range(3)] == [third] * 3
+    assert pool.must_take(H2).expected_streams == 4

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typed_async_client.net.polling import is_socket_readable
@@ -68,6 +69,7 @@ class Slot:
     Attributes:
         connection: the connection, with httpcore's interface.
         exchanges: number of requests started on it.
+        expected_streams: how many requests it is expected to serve at once, before it is connected.
         idle_until: monotonic time at which it expires; None if it isn't idle, or never expires.
         is_closed: whether ``close()`` was called.
         layers: its network streams, from the socket to the outermost TLS layer; empty until it is
@@ -87,6 +89,7 @@ class Slot:
         "__weakref__",
         "connection",
         "exchanges",
+        "expected_streams",
         "idle_until",
         "is_closed",
         "key",
@@ -103,6 +106,7 @@ class Slot:
     def __init__(self, key: Key, number: int, retire_at: float | None) -> None:
         self.connection: Any = None
         self.exchanges: int = 0
+        self.expected_streams: float = math.inf
         self.idle_until: float | None = None
         self.is_closed: bool = False
         self.key: Key = key
@@ -195,11 +199,12 @@ class Slot:
     def accepts_requests(self, now: float) -> bool:
         """Whether another request may join a shared connection.
 
-        Until it is connected, it is assumed to speak HTTP/2.
+        Until it is connected, it is assumed to speak HTTP/2, with the limit of the last connection to
+        its origin.
         """
         http2 = self.connection.http2
         if http2 is None:
-            return True
+            return len(self.tickets) < self.expected_streams
         limit = http2.max_streams
         if limit is not None and len(self.tickets) >= limit:
             return False

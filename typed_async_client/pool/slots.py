@@ -12,11 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from typed_async_client.pool.slot import Key, Origin, PoolLimits, Slot
+from typed_async_client.pool.stream_limits import StreamLimits
 
 __all__ = ["PoolStatistics", "Slots"]
-
-_MAX_REMEMBERED = 1000
-"""Most origins that are remembered to speak only HTTP/1.1."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +64,13 @@ class Slots:
         random: Callable[[], float],
     ) -> None:
         self.closed: Counter[str] = Counter()
-        self.on_room: Callable[[Key], None] = _ignore
+        self.on_room: Callable[[Key], object] = lambda _: None
         self.opened: int = 0
         self._all: dict[Slot, None] = {}
         self._idle: dict[Slot, None] = {}  # longest idle first
         self._idle_by_key: dict[Key, dict[Slot, None]] = {}
         self._shared: dict[Key, dict[Slot, None]] = {}  # other requests may join these
-        self._http1_only: dict[Origin, None] = {}  # origins
+        self._stream_limits = StreamLimits()
         self._limits = limits
         self._connect = connect
         self._multiplexes = multiplexes
@@ -164,15 +162,15 @@ class Slots:
     def stop_sharing(self, slot: Slot) -> None:
         """Let no more requests join a connection that is full, or turned out to speak HTTP/1.1.
 
-        If HTTP/2 is allowed, a connection is shared before its protocol is known. Once it turns out
-        to be HTTP/1.1, its origin is remembered. A connection that wasn't shared any more has
-        failed before, and says nothing about its origin.
+        If HTTP/2 is allowed, a connection is shared before its protocol and its limit are known. What
+        they turn out to be is remembered for its origin. A connection without HTTP/2 that wasn't
+        shared any more has failed before, and says nothing about its origin.
         """
-        if not self._unshare(slot) or slot.is_multiplexed:
-            return
-        self._http1_only[slot.origin] = None
-        if len(self._http1_only) > _MAX_REMEMBERED:
-            del self._http1_only[next(iter(self._http1_only))]
+        was_shared = self._unshare(slot)
+        if slot.is_multiplexed:
+            self._learn_limit(slot)
+        elif was_shared:
+            self._stream_limits.learn(slot.origin, 1)
 
     def drop(self, slot: Slot, reason: str) -> None:
         """Close a connection and remove its slot."""
@@ -234,7 +232,8 @@ class Slots:
         slot.on_room = self._share_again
         slot.connection = self._connect(slot)
         self._all[slot] = None
-        if self._multiplexes(slot.origin) and slot.origin not in self._http1_only:
+        slot.expected_streams = self._stream_limits.of(slot.origin)
+        if self._multiplexes(slot.origin) and slot.expected_streams > 1:
             self._share(slot)
         return slot
 
@@ -275,9 +274,14 @@ class Slots:
 
     def _share_again(self, slot: Slot) -> None:
         """Let requests join a connection whose server has just allowed more streams."""
+        self._learn_limit(slot)
         if slot in self._all and slot.users > 0 and slot.accepts_requests(self._now()):
             self._share(slot)
             self.on_room(slot.key)
+
+    def _learn_limit(self, slot: Slot) -> None:
+        if limit := slot.http2.max_streams:
+            self._stream_limits.learn(slot.origin, limit)
 
     def _share(self, slot: Slot) -> None:
         self._shared.setdefault(slot.key, {})[slot] = None
@@ -291,7 +295,3 @@ class Slots:
         if not shared:
             del self._shared[slot.key]
         return True
-
-
-def _ignore(_: Key) -> None:
-    pass
