@@ -8,7 +8,7 @@ import sys
 
 import typed_async_client
 from typed_async_client import EventType, create_async_resilient_client, simple_async_request
-from typed_async_client.pool.connector import load_exchange
+from typed_async_client.pool.connector import load_parser
 from typed_async_client.testing import FaultServer, answer
 
 EXTRAS = ("cyclopts", "pytest", "h2", "uvloop", "fastapi")
@@ -34,7 +34,7 @@ def check_command(command: str) -> None:
 
 async def check_requests() -> None:
     """Check that requests are retried until the server listens, and that llhttp is the parser."""
-    assert load_exchange("auto") is load_exchange("llhttp")
+    assert load_parser("auto") is load_parser("llhttp")
     async with FaultServer(answer(200, b"hello")) as server:
         assert (await simple_async_request("GET", server.url)).text == "hello"
     async with (

@@ -41,7 +41,7 @@ from typed_async_client.pool.slot import DIRECT, Route, Slot
 from typed_async_client.pool.tunnel import TunnelDialer
 from typed_async_client.wording import format_server
 
-__all__ = ["Http11", "connector", "load_exchange"]
+__all__ = ["Http11", "connector", "load_exchange", "load_parser"]
 
 Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
 """The HTTP/1.1 parser; ``"auto"`` is llhttp where httptools is installed."""
@@ -119,10 +119,15 @@ def load_exchange(http11: Http11) -> ExchangeFactory:
     """
     if http11 not in ("auto", "h11", "llhttp"):
         raise ValueError(f"http11 must be 'auto', 'h11' or 'llhttp', got {http11!r}")
-    return functools.partial(Http11Connection, new_parser=_load_parser(http11))
+    return functools.partial(Http11Connection, new_parser=load_parser(http11))
 
 
-def _load_parser(http11: Http11) -> ParserFactory:
+def load_parser(http11: Http11) -> ParserFactory:
+    """Return what creates the requested parser; ``"auto"`` is llhttp where httptools is installed.
+
+    Raises:
+        ImportError: llhttp is requested and httptools isn't installed.
+    """
     if http11 == "h11":
         return H11Parser
     try:
