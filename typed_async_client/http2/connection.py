@@ -196,8 +196,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         if session.failure is not None:
             self._shut()
         else:
-            if self._flushing is None:  # or it follows, once everything has been read
-                self.flush()
+            self.flush_soon()  # once everything has been read: a write that fails loses the rest
             self.turns.give()
 
     def connection_ended(self, error: Exception | None) -> None:
