@@ -104,7 +104,8 @@ class BlockingServer:
     def accept(self, body: bytes) -> None:
         """Accept a connection, and receive until the body of a request has arrived."""
         accepted, _ = self._listener.accept()
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reset discards what waits
+        # A reset discards what waits for an acknowledgement.
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = self._context.wrap_socket(accepted, server_side=True)
         self._socket.sendall(settings_frame())
         received = b""
