@@ -122,14 +122,23 @@ async def test_what_closing_a_generator_raises_is_reported_to_the_loop() -> None
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
 
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
     def parts() -> Iterator[bytes]:
         try:
             while True:
+                loop.call_soon_threadsafe(begun.set)
                 yield bytes(100_000)
         finally:
             raise OSError("the disk is gone")
 
-    async with FaultServer(reset) as server, AsyncResilientClient() as client:
+    async def reset_once_begun(wire: Wire) -> None:
+        await begun.wait()  # one that wasn't started isn't closed
+        await reset(wire)
+
+    async with FaultServer(reset_once_begun) as server, AsyncResilientClient() as client:
         with pytest.raises(httpx.TransportError):
             await client.request("PUT", server.url, content=parts())
+        await wait_until(lambda: bool(reported))  # its thread may still be in the generator
     assert [str(context["exception"]) for context in reported] == ["the disk is gone"]
