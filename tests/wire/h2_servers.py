@@ -118,10 +118,10 @@ class H2Wire:
         self._h2.local_settings.acknowledge()
         self._wire = wire
 
-    async def start(self) -> None:
-        """Send the settings."""
+    async def start(self, behind: bytes = b"") -> None:
+        """Send the settings, at once with bytes in front of them."""
         self._h2.initiate_connection()
-        await self._flush()
+        await self._wire.send(behind + self._h2.data_to_send())
 
     async def receive(self, count: int) -> list[StreamRequest]:
         """Read until this connection has received ``count`` complete requests in total.

@@ -80,17 +80,8 @@ async def test_settings_that_arrive_with_the_answer_are_those_of_the_origin() ->
 
     async def answer_with_settings(wire: Wire) -> None:
         await wire.read_request()
-        held: list[bytes] = [b"HTTP/1.1 200 Connected\r\n\r\n"]
-        send = wire.send
-
-        async def hold(data: bytes) -> None:
-            held.append(data)
-
-        wire.send = hold  # type: ignore[method-assign]  # to send both at once
         origin = H2Wire(wire, 7)
-        await origin.start()
-        wire.send = send  # type: ignore[method-assign]
-        await wire.send(b"".join(held))
+        await origin.start(behind=b"HTTP/1.1 200 Connected\r\n\r\n")
         await origin.answer_remaining()
 
     kind = KINDS["tunnel to HTTP/2 without TLS"]

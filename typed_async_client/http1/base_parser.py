@@ -13,15 +13,12 @@ import httpcore
 from typed_async_client.http1.chunks import ChunkedReader
 from typed_async_client.http1.head_checks import MAX_HEAD
 from typed_async_client.http1.plain_body import PlainReader
-from typed_async_client.wire.headers import body_framing, has_close, has_keep_alive
+from typed_async_client.wire.headers import WITHOUT_BODY, body_framing, has_close, has_keep_alive
 from typed_async_client.wire.interim import MAX_INTERIM
 
-__all__ = ["WITHOUT_BODY", "BaseParser"]
+__all__ = ["BaseParser"]
 
 _CONTINUE = 100
-
-WITHOUT_BODY = (204, 304)
-"""The statuses of responses that have no body, whatever their headers say."""
 
 
 class BaseParser(abc.ABC):
@@ -155,7 +152,7 @@ class BaseParser(abc.ABC):
             self._error = f"unsupported transfer coding: {b', '.join(codings)!r}"
         if codings and (
             lengths or self.version == b"1.0"
-        ):  # another reader may differ, section 6.1
+        ):  # read differently elsewhere, section 6.1
             self.keep_alive = False
         if self._method == b"HEAD":
             self.is_complete = True

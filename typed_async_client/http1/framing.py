@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import httpcore
 
-from typed_async_client.wire.headers import body_framing
+from typed_async_client.wire.body_length import BodyLength
 
 __all__ = ["Framing"]
 
@@ -21,15 +21,11 @@ class Framing:
 
     Attributes:
         has_body: whether the headers announce a body.
-        length: the declared number of bytes; None if it is chunked, so that only its end tells.
     """
 
     def __init__(self, request: httpcore.Request) -> None:
-        lengths, codings = body_framing(request.headers)
-        self._remaining = int(lengths[0]) if lengths else 0
-        self._is_chunked = bool(codings)
-        self.length: int | None = None if codings else self._remaining
-        self.has_body: bool = self._is_chunked or self._remaining > 0
+        self._length = BodyLength(request.headers)
+        self.has_body: bool = self._length.has_body
 
     def encode(self, body: Iterable[bytes]) -> bytes:
         """Encode a complete body.
@@ -45,11 +41,9 @@ class Framing:
         Raises:
             httpcore.LocalProtocolError: the body is longer than declared.
         """
-        if self._is_chunked:
+        if not self._length.is_known:
             return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        self._remaining -= len(data)
-        if self._remaining < 0:
-            raise httpcore.LocalProtocolError("Too much data for declared Content-Length")
+        self._length.count(len(data))
         return data
 
     def encode_end(self) -> bytes:
@@ -58,8 +52,5 @@ class Framing:
         Raises:
             httpcore.LocalProtocolError: the body is shorter than declared.
         """
-        if self._is_chunked:
-            return b"0\r\n\r\n"
-        if self._remaining > 0:
-            raise httpcore.LocalProtocolError("Too little data for declared Content-Length")
-        return b""
+        self._length.end()
+        return b"" if self._length.is_known else b"0\r\n\r\n"

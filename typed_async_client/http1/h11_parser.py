@@ -14,8 +14,9 @@ from typing import Any
 import h11
 import httpcore
 
-from typed_async_client.http1.base_parser import WITHOUT_BODY, BaseParser
+from typed_async_client.http1.base_parser import BaseParser
 from typed_async_client.http1.head_checks import MAX_HEAD, check_size, find_head_error
+from typed_async_client.wire.headers import WITHOUT_BODY
 
 __all__ = ["H11Parser"]
 

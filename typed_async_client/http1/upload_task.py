@@ -5,7 +5,6 @@ from typing import Any
 
 import httpcore
 
-from typed_async_client.http1.framing import Framing
 from typed_async_client.wire.body_task import BodyTask
 
 __all__ = ["Upload", "WatchEndedError"]
@@ -32,7 +31,7 @@ class Upload(BodyTask):
     """
 
     def __init__(self, stream: Any, request: httpcore.Request) -> None:
-        super().__init__(request.stream, Framing(request).length)
+        super().__init__(request)
         self.is_watched: bool = True
         self._stream = stream
 

@@ -122,14 +122,14 @@ class _Shown(hpack.HeaderTuple):
         fields: all of them.
     """
 
+    fields: Fields
+
     def __new__(cls, fields: Iterable[Any]) -> Self:
         kept = [(name, value) for name, value in fields]
         first = next((field for field in kept if _ends_pseudo_fields(field[0])), (b"", b""))
         shown = super().__new__(cls, *(first if first[0] == _STATUS else (b"", b"")))
         shown.fields = Fields(kept)
         return shown
-
-    fields: Fields
 
 
 def decoded_fields(shown: Any) -> Fields:

@@ -29,7 +29,7 @@ __all__ = ["Http2Connection"]
 _CLOSED = "the connection is closed"
 
 _MOST_TURNS = 4
-"""Turns of the event loop in which it reads what has arrived over TLS, from the second on."""
+"""Most turns of the event loop that a write waits while data that has arrived over TLS is read."""
 
 
 class Http2Connection(httpcore.AsyncConnectionInterface):
@@ -145,7 +145,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
             self._flushing = self._loop.call_soon(self._flush_after_input, _MOST_TURNS)
 
     def _flush_after_input(self, turns: int) -> None:
-        """Send what is to be sent; over TLS, what has arrived is lost if that fails, and is read before."""
+        """Send what is to be sent, once what has arrived over TLS is read: a failed write would lose it."""
         if turns and self._stream.has_input_at_risk:
             self._flushing = self._loop.call_soon(self._flush_after_input, turns - 1)
         else:

@@ -10,9 +10,10 @@ from typed_async_client.http2.body import Http2Body
 from typed_async_client.http2.errors import UnprocessedError
 from typed_async_client.http2.heads import request_fields
 from typed_async_client.http2.stream import Stream
-from typed_async_client.http2.upload import Upload, declared_length
+from typed_async_client.http2.upload import Upload
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.net.timer import WaitTimer
+from typed_async_client.wire.body_length import BodyLength
 from typed_async_client.wire.interim import expects_continue, wait_for_continue
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP2_LOGGER, Trace, is_traced, run_traced
@@ -141,7 +142,7 @@ class Exchange:
         return self._is_traced
 
     def _open(self) -> Stream:
-        ends = declared_length(self._request) == 0
+        ends = not BodyLength(self._request.headers).has_body
         fields = request_fields(self._request)
         self.stream = self._connection.open_stream(self._request, fields, ends=ends)
         if self._is_traced:
@@ -172,12 +173,11 @@ class Exchange:
         if not isinstance(self._request.stream, REPLAYABLE_BODIES):
             return False
         data = b"".join(body)
-        session, declared = self._connection.session, declared_length(self._request)
+        session, length = self._connection.session, BodyLength(self._request.headers)
         if len(data) > min(_SENT_AT_ONCE, session.room(stream)):
             return False
-        if declared is not None and len(data) != declared:
-            amount = "much" if len(data) > declared else "little"
-            raise httpcore.LocalProtocolError(f"Too {amount} data for declared Content-Length")
+        length.count(len(data))
+        length.end()
         if data:
             session.send_part(stream, memoryview(data), ends=True)
         else:
@@ -204,9 +204,7 @@ class Exchange:
         """
         await self._connection.send_now()  # once the body is begun, the request can't go elsewhere
         while self._connection.has_unsent(stream) and stream.error is None:
-            await self._changed(
-                stream
-            )  # the connection is lost, and its end is about to be reported
+            await self._changed(stream)  # the connection is lost: its end will be reported
         self._check(stream)
         upload = self._upload = Upload(self._connection, stream, self._request)
         try:
@@ -250,7 +248,7 @@ class Exchange:
         timeout = None if is_sending else timeout_of(self._request, "read")
         connection = (
             self._connection
-        )  # not the exchange, which has the timer: they would be a cycle
+        )  # not the exchange: it has the timer, and they would be a cycle
         timed_out = functools.partial(_timed_out, connection, connection.received)
         return self._timer.limit(stream.changed(), timeout, timed_out)
 

@@ -104,7 +104,7 @@ class Session:
 
     @property
     def window(self) -> int:
-        """Return how many bytes of bodies the server accepts on the connection, in all."""
+        """How many bytes of bodies the server accepts on the connection, in all."""
         return 0 if self.failure is not None else self.h2.outbound_flow_control_window
 
     def has_window(self, stream: Stream) -> bool:

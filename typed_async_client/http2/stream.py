@@ -6,12 +6,12 @@ from collections import deque
 import httpcore
 
 from typed_async_client.http2.heads import Fields, Headers
+from typed_async_client.wire.headers import WITHOUT_BODY
 from typed_async_client.wire.interim import MAX_INTERIM
 
 __all__ = ["Stream"]
 
-_CONTINUE, _FINAL = 100, 200
-_WITHOUT_BODY = (204, 304)
+_CONTINUE = 100
 
 _NONE_YET: Headers = []
 """Stays empty: hundreds of streams may wait, and the garbage collector traverses what each of them has."""
@@ -149,7 +149,7 @@ class Stream:
         self.wake()
 
     def _has_no_body(self, status: int) -> bool:
-        return self._method == b"HEAD" or status in _WITHOUT_BODY
+        return self._method == b"HEAD" or status in WITHOUT_BODY
 
     def _wrong_length(self) -> httpcore.RemoteProtocolError:
         if self._has_no_body(self.status):

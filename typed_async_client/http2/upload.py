@@ -9,13 +9,12 @@ import httpcore
 from typed_async_client.http2.stream import Stream
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wire.body_task import BodyTask
-from typed_async_client.wire.headers import body_framing
 from typed_async_client.wire.messages import timeout_of
 
 if TYPE_CHECKING:
     from typed_async_client.http2.connection import Http2Connection
 
-__all__ = ["Upload", "declared_length"]
+__all__ = ["Upload"]
 
 _NO_WINDOW = "the server granted no flow-control window for the request body"
 
@@ -25,21 +24,6 @@ _WRITE_SIZE = 64 * 1024
 _TURN_SIZE, _PART_COST = 1024 * 1024, 16 * 1024
 """Most bytes before other tasks get a turn, since a fast peer never causes a wait; and what each part
 counts for in addition, because a body may have many small or empty ones."""
-
-_TOO_MUCH, _TOO_LITTLE = (
-    f"Too {amount} data for declared Content-Length" for amount in ("much", "little")
-)
-
-
-def declared_length(request: httpcore.Request) -> int | None:
-    """Return how many bytes the body of a request has; None if only its end tells.
-
-    ``wire/request_rules.py`` has checked the headers that declare it.
-    """
-    lengths, codings = body_framing(request.headers)
-    if codings:
-        return None
-    return int(lengths[0]) if lengths else 0
 
 
 class Upload(BodyTask):
@@ -54,9 +38,8 @@ class Upload(BodyTask):
     def __init__(
         self, connection: "Http2Connection", stream: Stream, request: httpcore.Request
     ) -> None:
-        super().__init__(request.stream, declared_length(request))
+        super().__init__(request)
         self._connection = connection
-        self._left = declared_length(request)
         self._request = request
         self._stream = stream
         self._timer = WaitTimer()
@@ -72,13 +55,8 @@ class Upload(BodyTask):
         """
         try:
             async for part in parts:
-                if self._left is not None:
-                    self._left -= len(part)
-                    if self._left < 0:
-                        raise httpcore.LocalProtocolError(_TOO_MUCH)
                 await self._send_part(part)
-            if self._left:
-                raise httpcore.LocalProtocolError(_TOO_LITTLE)
+            self.parts.length.end()
             self._connection.session.end_request(self._stream)
             self._connection.flush_soon()
         finally:
@@ -88,7 +66,7 @@ class Upload(BodyTask):
         data = memoryview(part)
         while data:
             await self._wait_for_room()
-            ends = self._left == 0 and len(data) <= _WRITE_SIZE
+            ends = self.parts.length.is_reached and len(data) <= _WRITE_SIZE
             sent = self._connection.session.send_part(self._stream, data[:_WRITE_SIZE], ends=ends)
             data = data[sent:]
             self._connection.flush_soon()

@@ -8,7 +8,7 @@ import httpcore
 from typed_async_client.pool.failures import explain, is_explained
 from typed_async_client.pool.resend import PooledRequest
 from typed_async_client.pool.slot import Slot
-from typed_async_client.wire.headers import body_framing
+from typed_async_client.wire.headers import WITHOUT_BODY, body_framing
 
 __all__ = ["COMPLETE", "PooledBody", "has_explicit_end"]
 
@@ -19,7 +19,6 @@ truncated one raises; None if that can't be known, because the body ends when it
 _Held: TypeAlias = tuple[Any, PooledRequest, Slot, Callable[..., None]]
 
 _CLOSED = "the body can't be read after it was closed"
-_WITHOUT_BODY = (204, 304)
 
 
 class PooledBody:
@@ -103,4 +102,4 @@ def has_explicit_end(request: httpcore.Request, response: httpcore.Response) -> 
 
 
 def _has_no_body(request: httpcore.Request, response: httpcore.Response) -> bool:
-    return request.method == b"HEAD" or response.status in _WITHOUT_BODY
+    return request.method == b"HEAD" or response.status in WITHOUT_BODY

@@ -20,11 +20,11 @@ from typed_async_client.pool.decoding import (
 )
 from typed_async_client.pool.response import WholeResponse
 from typed_async_client.private import decoder_of, set_decoder
+from typed_async_client.wire.headers import WITHOUT_BODY
 
 __all__ = ["bound_body", "watched_decoder"]
 
 _METHODS_WITHOUT: Final = ("HEAD", "CONNECT")
-_WITHOUT_BODY: Final = (204, 304)
 _FINAL: Final = 200
 _SMALL: Final = 2**20
 """Bytes that may be held until they are decoded."""
@@ -79,7 +79,7 @@ def watched_decoder(response: Any) -> Any:
 def _has_no_body(response: Any, request: Any) -> bool:
     """Whether it ends with its head, whatever that says, RFC 9112 section 6.3."""
     status = response.status_code
-    return request.method in _METHODS_WITHOUT or status in _WITHOUT_BODY or status < _FINAL
+    return request.method in _METHODS_WITHOUT or status in WITHOUT_BODY or status < _FINAL
 
 
 def _check_content(response: Any, cap: BodyCap | None, too_many: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpcore
 
 from typed_async_client.sources.closing import aclose_source
+from typed_async_client.wire.body_length import BodyLength
 
 __all__ = ["BodyTask", "Parts", "Send"]
 
@@ -23,17 +24,16 @@ class BodyTask:
     """One body that is being sent.
 
     Args:
-        body: the body.
-        length: its declared number of bytes; None if it is unknown.
+        request: the request whose body it is.
 
     Attributes:
         is_complete: whether the whole body was sent, and its generator has ended.
         parts: the parts of the body.
     """
 
-    def __init__(self, body: Any, length: int | None) -> None:
+    def __init__(self, request: httpcore.Request) -> None:
         self.is_complete: bool = False
-        self.parts: Parts = Parts(body, length)
+        self.parts: Parts = Parts(request)
         self._error: BaseException | None = None
         self._task: Any = None
 
@@ -130,20 +130,20 @@ class Parts:
     """The parts of a body, until the upload is stopped.
 
     Args:
-        body: the body.
-        length: its declared number of bytes; None if it is unknown.
+        request: the request whose body it is.
 
     Attributes:
         is_sent: whether as many bytes were sent as declared.
         is_stopped: whether no further part is wanted.
+        length: what was taken of the body, and what is left of it.
     """
 
-    def __init__(self, body: Any, length: int | None) -> None:
+    def __init__(self, request: httpcore.Request) -> None:
         self.is_sent: bool = False
         self.is_stopped: bool = False
-        self._body = body
+        self.length: BodyLength = BodyLength(request.headers)
+        self._body: Any = request.stream
         self._iterator: Any = None
-        self._remaining = length
 
     @property
     def is_begun(self) -> bool:
@@ -157,10 +157,9 @@ class Parts:
     async def __anext__(self) -> bytes:
         if self.is_stopped:
             raise asyncio.CancelledError
-        self.is_sent = self._remaining == 0  # whoever asks for a part has sent those before
+        self.is_sent = self.length.is_reached  # whoever asks for a part has sent those before
         part: bytes = await anext(self._iterator)
-        if self._remaining is not None:
-            self._remaining -= len(part)
+        self.length.count(len(part))
         return part
 
     async def aclose(self) -> None:

@@ -3,8 +3,18 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["BodyFraming", "body_framing", "has_close", "has_keep_alive", "with_close"]
+__all__ = [
+    "WITHOUT_BODY",
+    "BodyFraming",
+    "body_framing",
+    "has_close",
+    "has_keep_alive",
+    "with_close",
+]
 
+
+WITHOUT_BODY = (204, 304)
+"""The statuses of responses that have no body, whatever their headers say, RFC 9112 section 6.3."""
 
 _LENGTH_SIZE, _CODING_SIZE = len(b"content-length"), len(b"transfer-encoding")
 
