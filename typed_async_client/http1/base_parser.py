@@ -150,9 +150,8 @@ class BaseParser(abc.ABC):
             self._length = int(lengths[-1])
         if codings and codings != [b"chunked"]:
             self._error = f"unsupported transfer coding: {b', '.join(codings)!r}"
-        if codings and (
-            lengths or self.version == b"1.0"
-        ):  # read differently elsewhere, section 6.1
+        if codings and (lengths or self.version == b"1.0"):
+            # Another reader may read it differently, section 6.1.
             self.keep_alive = False
         if self._method == b"HEAD":
             self.is_complete = True

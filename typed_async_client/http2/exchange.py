@@ -246,9 +246,8 @@ class Exchange:
         self._check(stream)
         is_sending = self._upload is not None and not self._upload.has_ended
         timeout = None if is_sending else timeout_of(self._request, "read")
-        connection = (
-            self._connection
-        )  # not the exchange: it has the timer, and they would be a cycle
+        # Not the exchange: it has the timer, and they would be a cycle.
+        connection = self._connection
         timed_out = functools.partial(_timed_out, connection, connection.received)
         return self._timer.limit(stream.changed(), timeout, timed_out)
 

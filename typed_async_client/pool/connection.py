@@ -34,7 +34,6 @@ class PoolConnection(httpcore.AsyncConnectionInterface):
         exchange: speaks HTTP on the connection; None until it is open.
         http2: the same, if that is HTTP/2.
         on_room: called when an HTTP/2 server has allowed more streams.
-        owner: lives as long as it, for its slot if no pool keeps that.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class PoolConnection(httpcore.AsyncConnectionInterface):
         self.exchange: Any = None
         self.http2: Any = None
         self.on_room: Callable[[], None] | None = None
-        self.owner: object = None
         self._failed = False
         self._is_opening = False
         self._waiting: list[asyncio.Future[None]] = []  # until another request has opened it

@@ -37,38 +37,52 @@ from typed_async_client.pool.forward import ForwardDialer
 from typed_async_client.pool.opening import Dialer, DirectDialer
 from typed_async_client.pool.options import ConnectionOptions, ExchangeFactory
 from typed_async_client.pool.recorder import Recorder
-from typed_async_client.pool.slot import DIRECT, Route, Slot
+from typed_async_client.pool.slot import DIRECT, Origin, Route, Slot
 from typed_async_client.pool.tunnel import TunnelDialer
 from typed_async_client.wording import format_server
 
-__all__ = ["Http11", "connector", "load_exchange", "load_parser"]
+__all__ = ["Connector", "Http11", "load_exchange", "load_parser"]
 
 Http11: TypeAlias = Literal["auto", "h11", "llhttp"]
 """The HTTP/1.1 parser; ``"auto"`` is llhttp where httptools is installed."""
 
 
-def connector(
-    options: ConnectionOptions, backend: AsyncioBackend, http11: Http11
-) -> Callable[[Slot], PoolConnection]:
-    """Return a function that creates a slot's connection, without opening it yet.
+class Connector:
+    """Creates connections, without opening them yet.
+
+    Args:
+        options: how to connect.
+        backend: opens the sockets.
+        http11: the HTTP/1.1 parser.
 
     Raises:
         ImportError: llhttp is requested and httptools isn't installed.
         ValueError: ``http11`` isn't a valid value.
     """
-    exchange = load_exchange(http11)
 
-    def connect(slot: Slot) -> PoolConnection:
-        origin = httpcore.Origin(*slot.origin)
-        recorder = Recorder(backend, slot)
-        chosen = options.for_origin(slot.origin).for_server(slot.key[1])
-        slot.route = _route(chosen)
-        dialer = _dialer(origin, chosen, exchange)
-        connection = PoolConnection(origin, recorder, dialer, exchange, chosen)
+    def __init__(self, options: ConnectionOptions, backend: AsyncioBackend, http11: Http11) -> None:
+        self._backend = backend
+        self._exchange = load_exchange(http11)
+        self._options = options
+
+    def for_slot(self, slot: Slot) -> PoolConnection:
+        """Create the connection of a slot, which has its streams recorded, and learns of more room."""
+        options = self._options.for_origin(slot.origin).for_server(slot.key[1])
+        slot.route = _route(options)
+        connection = self._connection(slot.origin, Recorder(self._backend, slot), options)
         connection.on_room = _room_notice(slot)
         return connection
 
-    return connect
+    def unpooled(self, origin: Origin) -> PoolConnection:
+        """Create a connection that has no slot."""
+        return self._connection(origin, self._backend, self._options.for_origin(origin))
+
+    def _connection(
+        self, origin: Origin, backend: httpcore.AsyncNetworkBackend, options: ConnectionOptions
+    ) -> PoolConnection:
+        served, exchange = httpcore.Origin(*origin), self._exchange
+        dialer = _dialer(served, options, exchange)
+        return PoolConnection(served, backend, dialer, exchange, options)
 
 
 def _room_notice(slot: Slot) -> Callable[[], None]:

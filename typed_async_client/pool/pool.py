@@ -19,7 +19,7 @@ from typed_async_client.binding import Binding
 from typed_async_client.net.backend import AsyncioBackend
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.pool.body import COMPLETE, PooledBody, has_explicit_end
-from typed_async_client.pool.connector import Http11, connector
+from typed_async_client.pool.connector import Connector, Http11
 from typed_async_client.pool.failures import describe_wait, explain, is_explained
 from typed_async_client.pool.options import ChooseProxy, ConnectionOptions
 from typed_async_client.pool.queue import PoolQueue, Waiter
@@ -109,10 +109,10 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
             network_backend=backend, **limits.arguments, **options.arguments
         )
         self._backend, self._limits, self._options = backend, limits, options
-        self._connect = connector(options, backend, http11)
+        self._connector = Connector(options, backend, http11)
         self._slots = Slots(
             limits,
-            connect=self._connect,
+            connect=self._connector.for_slot,
             multiplexes=options.may_multiplex,
             now=time.monotonic,
             random=random,
@@ -184,11 +184,7 @@ class ConnectionPool(WarnsUnclosed, httpcore.AsyncConnectionPool):
 
     def create_connection(self, origin: httpcore.Origin) -> Any:
         """Create a connection for httpcore's own code, where a patched method passes requests on."""
-        slot = Slot(((origin.scheme, origin.host, origin.port), ""), 0, None)
-        slot.connection = self._connect(slot)
-        slot.connection.owner = slot
-        connection: Any = slot.connection
-        return connection
+        return self._connector.unpooled((origin.scheme, origin.host, origin.port))
 
     @property
     def connections(self) -> list[Any]:
