@@ -11,7 +11,6 @@ import pytest
 from frame_builders import (
     INTERNAL_ERROR,
     MAX_CONCURRENT_STREAMS,
-    MAX_STREAM_ID,
     REFUSED_STREAM,
     go_away_frame,
     headers_frame,
@@ -91,8 +90,8 @@ class FaultyServer:
                 await asyncio.sleep(0)
                 await peer.send(peer.data(stream_id, body[1:], end=True))
             case "goaway":
-                peer.last_stream_id = MAX_STREAM_ID - 1
-                await peer.send(go_away_frame(MAX_STREAM_ID), peer.response(stream_id, body))
+                # a server must not name a higher stream than it has before (RFC 9113, section 6.8)
+                await peer.send(go_away_frame(peer.last_stream_id), peer.response(stream_id, body))
             case "last goaway":
                 peer.last_stream_id = self.highest[peer]
                 await peer.send(go_away_frame(self.highest[peer]), peer.response(stream_id, body))
