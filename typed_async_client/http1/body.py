@@ -1,10 +1,10 @@
 """The body of a response on our HTTP/1.1 connection."""
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import httpcore
 
+from typed_async_client.wire.exchange_body import ExchangeBody
 from typed_async_client.wire.trace import HTTP11_LOGGER, Trace
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Http11Body"]
 
 
-class Http11Body:
+class Http11Body(ExchangeBody):
     """The body of a response, read from the connection as it is iterated.
 
     Args:
@@ -31,30 +31,6 @@ class Http11Body:
         self._parser = parser
         self._is_open = True
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._traced_parts() if self._connection.is_traced else self
-
-    async def __anext__(self) -> bytes:
-        try:
-            part = await self._next_part()
-        except BaseException:
-            await self.aclose()
-            raise
-        if not part:
-            raise StopAsyncIteration
-        return part
-
-    async def read_whole(self) -> bytes:
-        """Read and return the rest of the body."""
-        if self._parser.is_complete and not self._connection.is_traced:
-            return self._take_rest()
-        reading = self._read_rest()
-        try:
-            return await self._connection.traced(self._request, "receive_response_body", reading)
-        except BaseException:
-            await self.aclose()
-            raise
-
     async def aclose(self) -> None:
         """End the exchange."""
         if self._is_open:
@@ -62,18 +38,15 @@ class Http11Body:
             finishing = self._connection.finish(self._parser)
             await self._connection.traced(self._request, "response_closed", finishing)
 
-    async def _traced_parts(self) -> AsyncIterator[bytes]:
+    @property
+    def _is_traced(self) -> bool:
+        return self._connection.is_traced
+
+    def _trace(self) -> Trace:
         info = {"request": self._request}
-        try:
-            async with Trace("receive_response_body", HTTP11_LOGGER, self._request, info):
-                while part := await self._next_part():
-                    yield part
-        except BaseException:
-            await self.aclose()
-            raise
+        return Trace("receive_response_body", HTTP11_LOGGER, self._request, info)
 
     async def _next_part(self) -> bytes:
-        """Return the next part of the body; empty at its end."""
         parser = self._parser
         while not (parser.parts or parser.is_complete):
             await self._connection.receive(self._request, parser)
@@ -85,10 +58,6 @@ class Http11Body:
         parser = self._parser
         while not parser.is_complete:
             await self._connection.receive(self._request, parser)
-        return self._take_rest()
-
-    def _take_rest(self) -> bytes:
-        parser = self._parser
         if parser.is_tunnel:
             return b""
         body = b"".join(parser.parts)
