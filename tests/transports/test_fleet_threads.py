@@ -1,7 +1,6 @@
 """``ResilientTransport`` with a store: threads, both kinds of client, and the wrong kind of store."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from typed_async_client.stores import (
     SyncStateStore,
 )
 
-LIMIT = RateLimit(rate=200, burst=5)
+LIMIT = RateLimit(rate=40, burst=5)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +52,6 @@ def wrapped(server: Server, store: Any, **chosen: Any) -> ResilientTransport:
 def test_threads_share_the_limits_of_a_store(store: SyncStateStore) -> None:
     """Eight of them, with a transport each, send no more than one of them may."""
     server = Server(200, clock=time.monotonic)
-    lock = threading.Lock()
-    waits: list[float] = []
     began = time.monotonic()
 
     def send(_: int) -> None:
@@ -62,16 +59,12 @@ def test_threads_share_the_limits_of_a_store(store: SyncStateStore) -> None:
             transport=wrapped(server, store, rate_limit=LIMIT, circuit=BREAKER)
         ) as client:
             for _ in range(5):
-                response = client.get(ORIGIN)
-                with lock:
-                    (record,) = response.extensions["typed_async_client.attempts"].records
-                    waits.append(record.gate_wait)
+                client.get(ORIGIN)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(send, range(8)))
     arrived = sorted(server.times)
-    assert len(arrived) == len(waits) == 40
-    assert max(waits) > 0
+    assert len(arrived) == 40
     assert max(n - (at - began) * LIMIT.rate for n, at in enumerate(arrived, 1)) <= LIMIT.burst
 
 
