@@ -111,6 +111,7 @@ OPTIONAL = {
     "rich": "cli/report.py",
     "h2": "http2/library.py",
     "hpack": "http2/compression.py",
+    "hyperframe": "http2/library.py",
     "httptools": "http1/parser.py",
     "brotli": "pool/brotli_decoder.py",
     "brotlicffi": "pool/brotli_decoder.py",

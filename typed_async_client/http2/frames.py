@@ -23,6 +23,7 @@ __all__ = [
     "WINDOW_UPDATE",
     "Frame",
     "FrameReader",
+    "is_plain",
     "name_of",
 ]
 
@@ -107,6 +108,14 @@ class FrameReader:
             frames.append(Frame(OVERSIZED, 0, 0, self._buffer))
             self._buffer = b""
         return frames
+
+
+def is_plain(frame: Frame) -> bool:
+    """Whether it is a part of a body, or a whole head, with neither padding nor a priority."""
+    if frame.kind == DATA:
+        return frame.stream_id != 0 and not frame.flags & ~END_STREAM
+    is_head = frame.kind == HEADERS and frame.flags & END_HEADERS != 0
+    return is_head and frame.stream_id != 0 and not frame.flags & ~(END_HEADERS | END_STREAM)
 
 
 def name_of(kind: int) -> str:

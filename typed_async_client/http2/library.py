@@ -1,11 +1,16 @@
 """h2, set up for our exchange, which checks responses itself. The only file that imports it."""
 
+from typing import Any
+
 import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.frame_buffer
 import h2.settings
+import hyperframe.frame
 
+from typed_async_client.http2 import frames
 from typed_async_client.http2.compression import MAX_HEADER_LIST, PLACEHOLDER, Decoder, Encoder
 from typed_async_client.http2.heads import Headers
 
@@ -33,6 +38,30 @@ _CONFIG = h2.config.H2Configuration(
 )
 
 
+class _Incoming(h2.frame_buffer.FrameBuffer):
+    """What h2 reads frames from, which also takes one that has been split off already.
+
+    h2 would copy each frame twice, parse it again, and format all of it for a log that nobody reads:
+    most of what it costs to receive a body.
+
+    Attributes:
+        message: the next frame; None if it is among the bytes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(server=False)
+        self.message: hyperframe.frame.Frame | None = None
+
+    def add_data(self, data: Any) -> None:
+        """Take bytes, unless there is a frame to be read."""
+        if self.message is None:
+            super().add_data(data)
+
+    def __next__(self) -> hyperframe.frame.Frame:
+        message, self.message = self.message, None
+        return super().__next__() if message is None else message
+
+
 class H2State(h2.connection.H2Connection):
     """h2's state of one connection.
 
@@ -58,6 +87,7 @@ class H2State(h2.connection.H2Connection):
         self.max_inbound_frame_size = MAX_FRAME_SIZE
         self.decoder: Decoder = Decoder()
         self.encoder: Encoder = Encoder()
+        self.incoming_buffer: _Incoming = _Incoming()
 
     def start(self) -> None:
         """Prepare the preface: the settings, and a window for the whole connection."""
@@ -73,6 +103,21 @@ class H2State(h2.connection.H2Connection):
     def open_outbound_streams(self) -> int:
         """The number of open streams."""
         return self.open_streams
+
+    def receive_frame(self, frame: frames.Frame, *, is_in_head: bool) -> list[h2.events.Event]:
+        """Process a frame.
+
+        Args:
+            frame: the frame.
+            is_in_head: whether a head has begun before it and hasn't ended.
+
+        Raises:
+            ProtocolError: it breaks the protocol.
+        """
+        if is_in_head or not frames.is_plain(frame):
+            return self.receive_data(frame.data)
+        self.incoming_buffer.message = _message(frame)
+        return self.receive_data(b"")
 
     def forget_closed(self) -> int:
         """Forget closed streams, except how they were closed; return how many are open.
@@ -102,3 +147,18 @@ class H2State(h2.connection.H2Connection):
     def stream_limit(self) -> int:
         """How many streams the server allows."""
         return self.remote_settings.max_concurrent_streams
+
+
+def _message(frame: frames.Frame) -> hyperframe.frame.Frame:
+    """Return what h2 would have parsed from a plain frame."""
+    message: hyperframe.frame.Frame
+    if frame.kind == frames.DATA:
+        message = hyperframe.frame.DataFrame(frame.stream_id, frame.payload)
+        vars(message)["serialize_body"] = bytes  # h2 formats the body for its log: an empty one
+    else:
+        message = hyperframe.frame.HeadersFrame(frame.stream_id, frame.payload)
+        message.flags.add("END_HEADERS")
+    if frame.flags & frames.END_STREAM:
+        message.flags.add("END_STREAM")
+    message.body_len = frame.size
+    return message

@@ -111,9 +111,10 @@ class Receiver:
             self._count_stray(frame)
         if kind not in _MESSAGE and self._is_dealt_with(frame):
             return
+        is_in_head = self._is_in_head
         if kind in _HEAD_KINDS:
             self._is_in_head = not frame.flags & frames.END_HEADERS
-        for event in session.h2.receive_data(frame.data):
+        for event in session.h2.receive_frame(frame, is_in_head=is_in_head):
             handle = self._handlers.get(type(event))
             if handle is not None:
                 handle(self, event)
