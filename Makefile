@@ -10,7 +10,7 @@ OPTIONS ?=
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo test bulk covered test-all check lint types format bench chart simulate rescue clean
+.PHONY: demo test bulk covered test-all lint types format bench chart simulate rescue clean
 
 demo: $(VENV)/.installed
 	$(BIN)/typed-async-client demo
@@ -29,9 +29,6 @@ covered:
 	@$(BIN)/coverage report --fail-under=95 >/dev/null || { echo "coverage is below 95 %"; exit 1; }
 	@$(BIN)/coverage report --include='*/policies/*,*/engine/*' --fail-under=100 >/dev/null || \
 		{ echo "policies/ and engine/ are not fully covered"; exit 1; }
-
-check: $(VENV)/.installed
-	$(PYTEST)
 
 lint: $(VENV)/.linters
 	$(BIN)/ruff format --check .
