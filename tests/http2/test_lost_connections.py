@@ -151,3 +151,25 @@ async def test_what_has_arrived_over_tls_counts_although_the_connection_was_rese
             assert [await result_of(early), await result_of(late)] == [b"", b""]
             second.close()
             assert is_idle(client)
+
+
+async def test_a_body_that_is_closed_while_it_is_read_ends_its_reader() -> None:
+    """With an error, and the connection goes on."""
+    async with FrameServer(by_hand=1).open() as server, open_client() as client:
+        request = client.build_request("GET", server.url)
+        sending = asyncio.ensure_future(client.send(request, stream=True))
+        peer = await server.peer()
+        await peer.until(lambda: peer.ended == [1])
+        await peer.send(peer.head(1), peer.data(1, b"part"))
+        response = await sending
+        parts = response.aiter_raw()
+        assert await anext(parts) == b"part"
+        reading = asyncio.ensure_future(anext(parts))
+        await asyncio.sleep(0)
+        await response.aclose()
+        with pytest.raises(httpx.ReadError, match="the response was closed"):
+            await reading
+        other = fetch(client, f"{server.url}other")
+        await peer.until(lambda: 3 in peer.ended)
+        await peer.send(peer.response(3, b"/other"))
+        assert await result_of(other) == b"/other"

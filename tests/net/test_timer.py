@@ -6,7 +6,7 @@ import weakref
 import httpcore
 import pytest
 
-from typed_async_client.net.timer import WaitTimer
+from typed_async_client.net.timer import TimerReserve, WaitTimer
 from typed_async_client.testing import run_virtual
 
 
@@ -124,3 +124,75 @@ def test_a_stopped_timer_holds_no_references() -> None:
         return last() is None
 
     assert run_virtual(main())
+
+
+def scheduled() -> int:
+    """Return how many timers the event loop has, those included that were cancelled."""
+    return len(vars(asyncio.get_running_loop())["_scheduled"])
+
+
+def test_consecutive_users_of_a_reserve_share_a_timer() -> None:
+    """Each has the full timeout, and the event loop has a single timer."""
+
+    async def main() -> tuple[float, int]:
+        reserve = TimerReserve()
+        for _ in range(10):
+            timer = reserve.take()
+            await timer.limit(in_seconds(0.1), 5.0, httpcore.ReadTimeout)
+            reserve.give_back(timer)
+        timers = scheduled()
+        return await time_to_expiry(reserve.take(), 5.0), timers
+
+    assert run_virtual(main()) == (5.0, 1)
+
+
+def test_simultaneous_users_of_a_reserve_have_a_timer_each() -> None:
+    """One that waits is never given to another user."""
+
+    async def main() -> float:
+        reserve = TimerReserve()
+        one, other = reserve.take(), reserve.take()
+        waiting = asyncio.ensure_future(time_to_expiry(one, 3.0))
+        await other.limit(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        reserve.give_back(other)
+        await reserve.take().limit(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        return await waiting
+
+    assert run_virtual(main()) == 3.0
+
+
+def test_a_timer_that_was_given_back_holds_no_references() -> None:
+    """Although it is still running."""
+
+    class Owner:
+        def failed(self, message: str) -> httpcore.ReadTimeout:
+            return httpcore.ReadTimeout(message)
+
+    async def main() -> bool:
+        reserve, owner, waiter = TimerReserve(), Owner(), in_seconds(1.0)
+        timer, owner_left, waiter_left = reserve.take(), weakref.ref(owner), weakref.ref(waiter)
+        await timer.limit(waiter, 5.0, owner.failed)
+        reserve.give_back(timer)
+        del owner, waiter
+        await asyncio.sleep(0)
+        return owner_left() is None and waiter_left() is None
+
+    assert run_virtual(main())
+
+
+@pytest.mark.parametrize("is_early", [False, True])
+def test_a_stopped_reserve_leaves_no_timer_running(*, is_early: bool) -> None:
+    """Nor does one that is given back afterwards."""
+
+    async def main() -> None:
+        reserve = TimerReserve()
+        timer = reserve.take()
+        await timer.limit(in_seconds(1.0), 5.0, httpcore.ReadTimeout)
+        if is_early:
+            reserve.stop()
+        reserve.give_back(timer)
+        reserve.stop()
+        await never()
+
+    with pytest.raises(RuntimeError, match="deadlock"):
+        run_virtual(main())

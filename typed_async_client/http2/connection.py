@@ -21,6 +21,7 @@ from typed_async_client.http2.room import RoomQueue
 from typed_async_client.http2.session import Session
 from typed_async_client.http2.stream import Stream
 from typed_async_client.http2.turns import TurnQueue
+from typed_async_client.net.timer import TimerReserve
 from typed_async_client.wire.messages import STARTED
 from typed_async_client.wire.trace import HTTP2_LOGGER, Trace
 
@@ -47,6 +48,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         is_opened: whether the preface was sent.
         room: the uploads that wait for a window.
         session: the state of the connection.
+        timers: those that limit the waits of its requests.
         turns: the requests that wait for a stream.
     """
 
@@ -62,6 +64,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         self.heard_at: float = self._loop.time()
         self.session: Session = Session(self.heard_at)
         self.room: RoomQueue = RoomQueue(self.session)
+        self.timers: TimerReserve = TimerReserve()
         self.turns: TurnQueue = TurnQueue(self.session)
         self._origin, self._stream = origin, stream
         self._flushing: asyncio.Handle | None = None
@@ -244,6 +247,7 @@ class Http2Connection(httpcore.AsyncConnectionInterface):
         self.flush()
         self._stream.abort()
         self.session.release()
+        self.timers.stop()
         if self._keepalive is not None:
             self._keepalive.stop()
         self.room.serve()

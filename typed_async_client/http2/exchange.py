@@ -52,7 +52,7 @@ class Exchange:
         self._connection = connection
         self._is_traced = is_traced(request, HTTP2_LOGGER)
         self._request = request
-        self._timer = WaitTimer()
+        self._timer: WaitTimer | None = connection.timers.take()
         self._upload: Upload | None = None
 
     async def run(self) -> httpcore.Response:
@@ -62,7 +62,7 @@ class Exchange:
             if not connection.is_opened:
                 await connection.send_preface(request)
             if connection.turns.is_waited_for or not connection.session.has_room:
-                await connection.turns.wait(request, self._timer)
+                await connection.turns.wait(request, self._running_timer())
             stream = self._open()
             if self._is_traced:
                 await self._send_traced(stream)
@@ -106,7 +106,9 @@ class Exchange:
     async def close(self) -> None:
         """End the exchange; a stream that hasn't ended is reset."""
         stream, self.stream = self.stream, None
-        self._timer.stop()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            self._connection.timers.give_back(timer)
         if stream is None:
             return
         upload = self._upload
@@ -114,6 +116,7 @@ class Exchange:
             upload.cancel()
         self._connection.end_stream(stream)
         stream.error = None  # its frames refer to the stream
+        stream.wake()  # for whoever reads meanwhile
         if self._is_traced or upload is not None:
             await self.traced("response_closed", stream, self._end_upload())
 
@@ -190,7 +193,7 @@ class Exchange:
 
         async def receive(timeout: float) -> bool:
             self._check(stream)
-            await self._timer.limit(stream.changed(), timeout, httpcore.ReadTimeout)
+            await self._running_timer().limit(stream.changed(), timeout, httpcore.ReadTimeout)
             return stream.got_continue or stream.has_head
 
         if not (stream.got_continue or stream.has_head):
@@ -249,7 +252,12 @@ class Exchange:
         # Not the exchange: it has the timer, and they would be a cycle.
         connection = self._connection
         timed_out = functools.partial(_timed_out, connection, connection.received)
-        return self._timer.limit(stream.changed(), timeout, timed_out)
+        return self._running_timer().limit(stream.changed(), timeout, timed_out)
+
+    def _running_timer(self) -> WaitTimer:
+        if self._timer is None:
+            raise httpcore.ReadError("the response was closed")
+        return self._timer
 
     async def _report_settings(self) -> None:
         """Report the settings that the server has sent."""

@@ -13,7 +13,7 @@ import httpcore
 from typed_async_client.net.deadline import TURNS
 from typed_async_client.wording import describe_timeout
 
-__all__ = ["WaitTimer"]
+__all__ = ["TimerReserve", "WaitTimer"]
 
 
 class WaitTimer:
@@ -66,6 +66,11 @@ class WaitTimer:
             self._timer = None
         self._waiter = None  # its error may refer back to the stream
 
+    def rest(self) -> None:
+        """Forget the last wait; the timer is left running for later ones."""
+        self._make_error = TimeoutError
+        self._waiter = None
+
     def _watch(self, waiter: "asyncio.Future[None]", timeout: float) -> None:
         loop = waiter.get_loop()
         self._deadline = loop.time() + timeout
@@ -97,3 +102,30 @@ class WaitTimer:
         else:
             self._waiter = None
             waiter.set_exception(self._make_error(describe_timeout(self._timeout)))
+
+
+class TimerReserve:
+    """Keeps timers running between the waits of many exchanges, of which some wait at the same time."""
+
+    def __init__(self) -> None:
+        self._is_stopped = False
+        self._timers: list[WaitTimer] = []
+
+    def take(self) -> WaitTimer:
+        """Return a timer that nobody uses."""
+        return self._timers.pop() if self._timers else WaitTimer()
+
+    def give_back(self, timer: WaitTimer) -> None:
+        """Keep a timer that isn't used any more."""
+        if self._is_stopped:
+            timer.stop()
+        else:
+            timer.rest()
+            self._timers.append(timer)
+
+    def stop(self) -> None:
+        """Cancel the timers, now and as they are given back, once no more waits follow."""
+        self._is_stopped = True
+        for timer in self._timers:
+            timer.stop()
+        self._timers.clear()
