@@ -50,6 +50,23 @@ async def test_a_body_that_is_cut_off_by_its_own_client_says_so() -> None:
         assert server.connections == 1
 
 
+async def test_a_body_that_is_closed_by_another_task_while_it_is_read_says_so() -> None:
+    """The server isn't to blame, although its connection has ended."""
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
+    async with (
+        FaultServer(respond_with(half, Wire.stall)) as server,
+        pool_client(new_transport()) as client,
+        client.stream("GET", server.url) as response,
+    ):
+        parts = response.aiter_raw()
+        assert await anext(parts) == b"half"
+        reading = asyncio.ensure_future(anext(parts))
+        await asyncio.sleep(0)
+        await response.aclose()
+        with pytest.raises(httpx.ReadError, match="body: the response was closed"):
+            await reading
+
+
 async def test_a_request_on_a_reused_connection_is_not_resent_once_its_client_is_closed() -> None:
     """A connection that the server closes would be replaced."""
     handler = HoldingHandler()

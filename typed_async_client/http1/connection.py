@@ -95,7 +95,10 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
 
     async def receive(self, request: httpcore.Request, parser: BaseParser) -> None:
         """Read once from the network and feed the parser."""
-        parser.take(await self._stream.read(_READ_SIZE, timeout_of(request, "read")))
+        data = await self._stream.read(_READ_SIZE, timeout_of(request, "read"))
+        if self._state == "CLOSED":  # by another task, which isn't the fault of the server
+            raise httpcore.ReadError("the response was closed")
+        parser.take(data)
 
     async def finish(self, parser: BaseParser) -> None:
         """End an exchange; the connection is kept if it can serve another request."""
