@@ -19,7 +19,7 @@ _TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def pytest_configure() -> None:
-    """Receive interrupts, use no proxy and no authorities, and let examples of hypothesis take any time.
+    """Receive interrupts, use no proxy and no authorities, and repeat the examples of hypothesis.
 
     A shell lets its background jobs ignore interrupts, and so do their children.
     """
@@ -28,8 +28,9 @@ def pytest_configure() -> None:
     for name in (*_PROXY_VARIABLES, *_TLS_VARIABLES):
         os.environ.pop(name, None)
         os.environ.pop(name.lower(), None)
-    settings.register_profile("any machine", deadline=None)  # an example may wait for a busy one
-    settings.load_profile("any machine")
+    # an example may wait for a busy machine, and each run has the same ones
+    settings.register_profile("everywhere", deadline=None, derandomize=True)
+    settings.load_profile("everywhere")
 
 
 def pytest_xdist_auto_num_workers() -> int:
