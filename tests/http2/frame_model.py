@@ -56,6 +56,7 @@ class _Stream:
     received: int = 0
     length: int | None = None
     refused: bool = False
+    has_ended: bool = False  # by a frame of the server that ends it, however wrong its length is
     was_cancelled: bool = False
 
     def end_by_server(self, *, refused: bool) -> None:
@@ -129,6 +130,7 @@ class SequenceModel:
         stream.received += action.size if action.kind == "data" else 0
         length = stream.received if stream.length is None else stream.length
         ends = action.kind != "data"
+        stream.has_ended = ends
         if stream.received > length or (ends and stream.received < length):
             self._fail(stream)
         elif ends:
@@ -136,7 +138,7 @@ class SequenceModel:
 
     def _misplaced(self, stream: _Stream) -> None:
         """Receive a frame that isn't allowed in the state of its stream."""
-        if stream.state != "failed" and not stream.was_cancelled:
+        if stream.has_ended or (stream.state != "failed" and not stream.was_cancelled):
             self._fail_connection()  # or only the stream, or nothing: no more is sent
 
     def _fail(self, stream: _Stream) -> None:

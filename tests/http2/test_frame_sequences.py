@@ -150,7 +150,6 @@ def check(actions: Sequence[Action], count: int, *, at_once: bool) -> None:
 FIXED = settings(
     max_examples=120, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-BULK = settings(FIXED, max_examples=1000, derandomize=False)
 
 
 @FIXED
@@ -162,6 +161,17 @@ BULK = settings(FIXED, max_examples=1000, derandomize=False)
     actions=[Action("head with length", 1, 3), Action("data", 1, 4), Action("head", 0, 0)],
     count=2,
     at_once=True,
+)
+@example(
+    actions=[
+        Action("head", 0, 0),
+        Action("head with length", 1, 1),
+        Action("end", 1, 0),
+        Action("head", 1, 0),
+        Action("end", 0, 0),
+    ],
+    count=2,
+    at_once=False,
 )
 @example(
     actions=[Action("go away", 0, 0), Action("head", 0, 0), Action("end", 0, 0)],
@@ -176,10 +186,10 @@ def test_each_request_ends_with_its_own_bytes_or_an_error(
 
 
 @pytest.mark.bulk
-@BULK
+@settings(FIXED, max_examples=1000)
 @given(actions=SEQUENCES, count=st.integers(1, 4), at_once=st.booleans())
 def test_each_request_of_thousands_ends_with_its_own_bytes_or_an_error(
     *, actions: list[Action], count: int, at_once: bool
 ) -> None:
-    """The same, with other examples in each run."""
+    """The same, with more examples."""
     check(actions, count, at_once=at_once)
