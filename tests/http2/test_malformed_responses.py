@@ -207,6 +207,20 @@ async def test_a_server_that_speaks_http11_is_reported() -> None:
         assert isinstance(await result_of(fetch(client, server.url)), httpx.RemoteProtocolError)
 
 
+async def test_a_frame_after_the_end_of_its_stream_is_named() -> None:
+    """Section 5.1: it ends the connection, of which the others are told the reason."""
+    async with FrameServer().open() as server, open_client() as client:
+        first = fetch(client, f"{server.url}first")
+        peer = await server.peer()
+        await peer.until(lambda: peer.streams == [1])
+        other = fetch(client, f"{server.url}other")
+        await peer.until(lambda: peer.ended == [1, 3])
+        await peer.send(peer.response(1, b"first"), peer.head(1))
+        assert await result_of(first) == b"first"
+        with pytest.raises(httpx.RemoteProtocolError, match="on stream 1, which had ended"):
+            await other
+
+
 @pytest.mark.parametrize("kind", [0, 1, 4, 0x42], ids=["DATA", "HEADERS", "SETTINGS", "unknown"])
 async def test_a_frame_that_is_too_large_is_refused_by_its_header(kind: int) -> None:
     """Section 4.2: its payload isn't waited for, and isn't kept."""

@@ -265,4 +265,6 @@ def _shown_detail(data: bytes) -> str:
 
 
 def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    text = str(error) or type(error).__name__
+    # Of a stream that has ended, h2 gives the number only.
+    return f"it sent a frame on stream {text}, which had ended" if text.isdecimal() else text
