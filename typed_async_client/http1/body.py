@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import httpcore
 
 from typed_async_client.wire.exchange_body import ExchangeBody
-from typed_async_client.wire.trace import HTTP11_LOGGER, Trace
+from typed_async_client.wire.trace import Trace
 
 if TYPE_CHECKING:
     from typed_async_client.http1.base_parser import BaseParser
@@ -43,8 +43,7 @@ class Http11Body(ExchangeBody):
         return self._connection.is_traced
 
     def _trace(self) -> Trace:
-        info = {"request": self._request}
-        return Trace("receive_response_body", HTTP11_LOGGER, self._request, info)
+        return self._connection.trace(self._request, "receive_response_body")
 
     async def _next_part(self) -> bytes:
         parser = self._parser

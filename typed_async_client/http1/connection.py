@@ -22,6 +22,7 @@ from typed_async_client.http1.upgrade import (
     switches_protocols,
 )
 from typed_async_client.http1.upload import UploadStream, fits_at_once
+from typed_async_client.wire.exchange_body import closed_error
 from typed_async_client.wire.headers import has_close
 from typed_async_client.wire.interim import expects_continue, wait_for_continue
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
@@ -96,8 +97,8 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
     async def receive(self, request: httpcore.Request, parser: BaseParser) -> None:
         """Read once from the network and feed the parser."""
         data = await self._stream.read(_READ_SIZE, timeout_of(request, "read"))
-        if self._state == "CLOSED":  # by another task, which isn't the fault of the server
-            raise httpcore.ReadError("the response was closed")
+        if self._state == "CLOSED":
+            raise closed_error()
         parser.take(data)
 
     async def finish(self, parser: BaseParser) -> None:
@@ -124,8 +125,12 @@ class Http11Connection(httpcore.AsyncConnectionInterface):
         """Return a coroutine that runs the operation, and reports it if the exchange is traced."""
         if not self.is_traced:
             return operation
+        return run_traced(self.trace(request, name), operation, summary)
+
+    def trace(self, request: httpcore.Request, name: str) -> Trace:
+        """Return what reports an operation."""
         info = {} if name == "response_closed" else {"request": request}
-        return run_traced(Trace(name, HTTP11_LOGGER, request, info), operation, summary)
+        return Trace(name, HTTP11_LOGGER, request, info)
 
     async def aclose(self) -> None:
         """Close the connection."""

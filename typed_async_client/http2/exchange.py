@@ -14,6 +14,7 @@ from typed_async_client.http2.upload import Upload
 from typed_async_client.net.deadline import time_limit
 from typed_async_client.net.timer import WaitTimer
 from typed_async_client.wire.body_length import BodyLength
+from typed_async_client.wire.exchange_body import closed_error
 from typed_async_client.wire.interim import expects_continue, wait_for_continue
 from typed_async_client.wire.messages import REPLAYABLE_BODIES, TrustedResponse, timeout_of
 from typed_async_client.wire.trace import HTTP2_LOGGER, Trace, is_traced, run_traced
@@ -44,13 +45,14 @@ class Exchange:
         request: the request.
 
     Attributes:
+        is_traced: whether it is reported to a ``trace`` extension or a logger.
         stream: its stream; None before it is opened, and after the exchange has ended.
     """
 
     def __init__(self, connection: "Http2Connection", request: httpcore.Request) -> None:
         self.stream: Stream | None = None
         self._connection = connection
-        self._is_traced = is_traced(request, HTTP2_LOGGER)
+        self.is_traced: bool = is_traced(request, HTTP2_LOGGER)
         self._request = request
         self._timer: WaitTimer | None = connection.timers.take()
         self._upload: Upload | None = None
@@ -64,7 +66,7 @@ class Exchange:
             if connection.turns.is_waited_for or not connection.session.has_room:
                 await connection.turns.wait(request, self._running_timer())
             stream = self._open()
-            if self._is_traced:
+            if self.is_traced:
                 await self._send_traced(stream)
             else:
                 connection.flush_soon()  # the head goes together with the beginning of the body
@@ -96,7 +98,7 @@ class Exchange:
             if stream.is_complete:
                 return b""
             await self._changed(stream)
-            if self._is_traced:
+            if self.is_traced:
                 await self._report_settings()
         part = stream.parts.popleft() if len(stream.parts) == 1 else _join(stream.parts)
         if self._connection.session.take(stream, len(part)):
@@ -117,10 +119,10 @@ class Exchange:
         self._connection.end_stream(stream)
         stream.error = None  # its frames refer to the stream
         stream.wake()  # for whoever reads meanwhile
-        if self._is_traced or upload is not None:
-            await self.traced("response_closed", stream, self._end_upload())
+        if self.is_traced or upload is not None:
+            await self._traced("response_closed", stream, self._end_upload())
 
-    def traced(
+    def _traced(
         self,
         name: str,
         stream: Stream,
@@ -128,7 +130,7 @@ class Exchange:
         summary: Callable[[_T], Any] | None = None,
     ) -> Coroutine[Any, Any, _T]:
         """Return a coroutine that runs the operation, and reports it if the exchange is traced."""
-        if not self._is_traced:
+        if not self.is_traced:
             return operation
         return run_traced(self.trace(name, stream), operation, summary)
 
@@ -139,25 +141,20 @@ class Exchange:
             info = {"request": self._request, **info}
         return Trace(name, HTTP2_LOGGER, self._request, info)
 
-    @property
-    def is_traced(self) -> bool:
-        """Whether it is reported to a ``trace`` extension or a logger."""
-        return self._is_traced
-
     def _open(self) -> Stream:
         ends = not BodyLength(self._request.headers).has_body
         fields = request_fields(self._request)
         self.stream = self._connection.open_stream(self._request, fields, ends=ends)
-        if self._is_traced:
+        if self.is_traced:
             self._connection.watch_settings(self.stream)
         return self.stream
 
     async def _send_traced(self, stream: Stream) -> None:
         """Send the head, send the body, and receive a head, each of which is reported."""
-        await self.traced("send_request_headers", stream, self._send_head())
-        await self.traced("send_request_body", stream, self._send_body(stream))
+        await self._traced("send_request_headers", stream, self._send_head())
+        await self._traced("send_request_body", stream, self._send_body(stream))
         head = self._receive_head(stream)
-        await self.traced("receive_response_headers", stream, head, _summary)
+        await self._traced("receive_response_headers", stream, head, _summary)
 
     async def _send_head(self) -> None:
         self._connection.flush()
@@ -218,7 +215,7 @@ class Exchange:
         upload.call_at_end(lambda _: stream.wake())
         while not (upload.has_ended or stream.error or stream.has_head):
             await self._changed(stream)
-            if self._is_traced:
+            if self.is_traced:
                 await self._report_settings()
         is_wanted = stream.status < _FIRST_UNWANTED_STATUS and not stream.is_complete
         if is_wanted and stream.error is None and not upload.has_ended:
@@ -256,7 +253,7 @@ class Exchange:
 
     def _running_timer(self) -> WaitTimer:
         if self._timer is None:
-            raise httpcore.ReadError("the response was closed")
+            raise closed_error()
         return self._timer
 
     async def _report_settings(self) -> None:

@@ -150,15 +150,13 @@ class H2State(h2.connection.H2Connection):
 
 
 def _message(frame: frames.Frame) -> hyperframe.frame.Frame:
-    """Return what h2 would have parsed from a plain frame."""
+    """Return what h2 would have parsed from a plain frame, as far as it looks at it."""
     message: hyperframe.frame.Frame
     if frame.kind == frames.DATA:
         message = hyperframe.frame.DataFrame(frame.stream_id, frame.payload)
         vars(message)["serialize_body"] = bytes  # h2 formats the body for its log: an empty one
     else:
         message = hyperframe.frame.HeadersFrame(frame.stream_id, frame.payload)
-        message.flags.add("END_HEADERS")
     if frame.flags & frames.END_STREAM:
         message.flags.add("END_STREAM")
-    message.body_len = frame.size
     return message

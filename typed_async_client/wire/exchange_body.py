@@ -3,9 +3,16 @@
 import abc
 from collections.abc import AsyncIterator
 
+import httpcore
+
 from typed_async_client.wire.trace import Trace, run_traced
 
-__all__ = ["ExchangeBody"]
+__all__ = ["ExchangeBody", "closed_error"]
+
+
+def closed_error() -> httpcore.ReadError:
+    """Return the error of reading a body that was closed, maybe by another task: no fault of the server."""
+    return httpcore.ReadError("the response was closed")
 
 
 class ExchangeBody(abc.ABC):
