@@ -130,7 +130,7 @@ class SequenceModel:
         stream.received += action.size if action.kind == "data" else 0
         length = stream.received if stream.length is None else stream.length
         ends = action.kind != "data"
-        stream.has_ended = ends
+        stream.has_ended = ends and not stream.was_cancelled  # the client had ended it before
         if stream.received > length or (ends and stream.received < length):
             self._fail(stream)
         elif ends:

@@ -7,7 +7,7 @@ import hpack
 import pytest
 from frame_builders import continuation_frame, data_frame, headers_frame, raw_frame, settings_frame
 from hyperframe.frame import DataFrame
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from typed_async_client.http2.compression import decoded_fields
@@ -38,7 +38,15 @@ FRAMES = st.one_of(
         st.sampled_from([1, 3]),
         BOOLEANS,
     ),
-    st.builds(raw_frame, st.integers(0, 1), st.integers(0, 255), STREAMS, st.just(BLOCK)),
+    st.builds(
+        lambda kind, flags, stream, start: raw_frame(kind, flags, stream, start + BLOCK),
+        st.sampled_from([0, 1]),
+        st.sampled_from(
+            [0x0, 0x1, 0x4, 0x5, 0xC, 0x24, 0x2D, 0xFF]
+        ),  # padded, with a priority, ...
+        STREAMS,
+        st.sampled_from([b"", b"\0", bytes(5), bytes(6)]),
+    ),
 )
 SEQUENCES = st.lists(FRAMES, max_size=8)
 
@@ -90,6 +98,8 @@ def outcome(state: H2State, events: Iterator[Any]) -> list[Any]:
 
 
 @given(SEQUENCES)
+@example([raw_frame(1, 0x2D, 1, bytes(6) + BLOCK)])
+@example([raw_frame(1, 0x4, 0, BLOCK)])
 def test_frames_give_the_events_that_their_bytes_give(frames: list[bytes]) -> None:
     """The same errors too, and the same answers."""
     one, other = opened(), opened()
